@@ -1,0 +1,51 @@
+"""Find the fine-tuning recipe that best survives limited data.
+
+    python -m search run spaces/finetune.py
+
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``at_hand``,
+``amounts_at_hand``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.hand import amounts_at_hand, at_hand
+    from search.data.digits import handwritten_digits
+    from search.errors import UserError
+    from search.recipe import Augment, Recipe
+    from search.study import Study
+    from search.tuner import KFoldTuner
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Augment",
+    "KFoldTuner",
+    "Recipe",
+    "Study",
+    "UserError",
+    "amounts_at_hand",
+    "at_hand",
+    "handwritten_digits",
+]
+
+_HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
+    "Augment": "search.recipe",
+    "KFoldTuner": "search.tuner",
+    "Recipe": "search.recipe",
+    "Study": "search.study",
+    "UserError": "search.errors",
+    "amounts_at_hand": "search.hand",
+    "at_hand": "search.hand",
+    "handwritten_digits": "search.data.digits",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value  # the module search.hand must not hide the function of that name
+        return value
+    raise AttributeError(f"module 'search' has no attribute {name!r}")

@@ -1,0 +1,128 @@
+"""The command line: one short function a verb; imports what it needs when it needs it."""
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from search.catalog import ORACLES
+from search.errors import UserError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="finetune-search", prog_name="search")
+def cli() -> None:
+    """Find the fine-tuning recipe that best survives limited data.
+
+    \b
+    python -m search run spaces/finetune.py                    search; the same line again resumes
+    python -m search run spaces/finetune.py --data my-images   on your own class folders
+    python -m search report NAME                               write the report again
+    """
+
+
+@cli.command()
+@click.argument("space", type=click.Path(path_type=Path))
+@click.option("--data", metavar="FOLDER", help="Class folders of images, instead of the study's.")
+@click.option("--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic.")
+@click.option("--name", help="Name of the search; default <space>-<data folder>.")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
+@click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+@click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
+@click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
+@click.option(
+    "--executor",
+    type=click.Choice(["processes", "inline"]),
+    default="processes",
+    show_default=True,
+    help="Where trials train; inline is for debugging.",
+)
+@click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+@click.option("--offline", is_flag=True, help="Download nothing.")
+@click.option("--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out.")
+@click.option("--no-racing", is_flag=True, help="Train every trial on every fold, hopeless or not.")
+@click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
+def run(space: Path, no_racing: bool, **options: Any) -> None:
+    """Run the search that the file SPACE describes, or resume it."""
+    _search(space, racing=not no_racing, **options)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
+@click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
+@click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+def resume(name: str, results: str, cache: str | None, trials: int | None, slots: int) -> None:
+    """Go on with the search NAME from its own recorded space."""
+    from search import folder
+
+    record = folder.read_record(Path(results) / name)
+    last = record.history.sessions[-1] if record.history.sessions else {}
+    study = record.about["identity"]["study"]
+    _search(
+        record.folder / folder.SPACE,
+        name=name,
+        results=results,
+        cache=cache,
+        slots=slots,
+        data=record.about["data"],
+        synthetic=record.about["synthetic"],
+        trials=trials or last.get("max_trials"),
+        racing=last.get("racing", True),
+        oracle=study["oracle"],
+        seed=study["seed"],
+    )
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+def report(name: str, results: str) -> None:
+    """Print the best trials of the search NAME and write its report."""
+    _report(Path(results) / name)
+
+
+def _search(space: Path, **options: Any) -> None:
+    from search.tuner import KFoldTuner
+
+    tuner = KFoldTuner(space, **options)
+    tuner.search()
+    _report(tuner.prepared.folder)
+
+
+def _report(folder: Path) -> None:
+    from search.folder import read_record
+    from search.report.console import summary, wide_console
+    from search.report.pages import write_report
+
+    console = wide_console()
+    record = read_record(folder)
+    summary(record, console)
+    paths = write_report(record)
+    console.print(f"Report: {paths[0]}", highlight=False, soft_wrap=True)
+    names = ", ".join(path.name for path in paths[1:])
+    console.print(f"        and {names} beside it", highlight=False, soft_wrap=True)
+
+
+def main() -> NoReturn:
+    """Run the command line; exit with 0, 1 for a user's error, 2 for wrong usage, 130 if interrupted."""
+    try:
+        cli(standalone_mode=False)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted. Nothing finished is lost: run the same command to resume.", err=True)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        click.echo(f"Error: {error.filename or 'a file'}: {error.strerror or error}.", err=True)
+        sys.exit(1)
+    sys.exit(0)

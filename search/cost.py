@@ -1,0 +1,89 @@
+"""What a search will cost, roughly, before its first trial.
+
+Multiply-adds of each part of each recipe, divided by what this machine does a second; right
+within a factor of two or so on the machines that it was fitted on. During the search the time
+left is taken from the trials that have run.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.catalog import BACKBONES
+from search.data.folds import Fold
+from search.recipe import Recipe
+
+CONVOLUTION_EFFICIENCY = 0.15  # of the speed of a large matrix product
+SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
+SECONDS_A_STEP = 0.0015
+SECONDS_A_RUN = 0.03
+SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
+SECONDS_TO_START = 8.0
+RACED = 0.4  # of the runs of deep trials, at best
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a search may take: ``low`` if racing stops much, ``high`` if nothing is stopped."""
+
+    low: float
+    high: float
+
+
+def machine_speed(side: int = 512, seconds: float = 0.05) -> float:
+    """Return multiply-adds a second of a float32 matrix product, measured for a moment."""
+    matrix = np.ones((side, side), np.float32)
+    matrix @ matrix
+    began, products = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - began) < seconds:
+        matrix @ matrix
+        products += 1
+    return products * side**3 / elapsed
+
+
+def estimate(
+    sample: Sequence[Recipe], trials: int, folds: Sequence[Fold], images: int, racing: bool, speed: float
+) -> Estimate:
+    """Return the cost of ``trials`` trials like those of ``sample``, drawn from the space.
+
+    ``images`` counts real and synthetic ones; ``speed`` is ``machine_speed()``.
+    """
+    speed *= CONVOLUTION_EFFICIENCY
+    scale = trials / len(sample)
+    shared = {
+        (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views): _stored(r, images, speed) for r in sample
+    }
+    shapes = {(r.backbone, r.unfrozen_blocks, r.image_size) for r in sample}
+    # Nothing is shared more often than trials allow.
+    once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
+    heads = scale * sum(_trained(r, folds, speed) for r in sample if r.head_only)
+    deep = scale * sum(_trained(r, folds, speed) for r in sample if not r.head_only)
+    return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
+
+
+def _macs(recipe: Recipe) -> tuple[float, float]:
+    """Return the multiply-adds of one image in the frozen and in the trained part."""
+    backbone = BACKBONES[recipe.backbone]
+    assert recipe.image_size is not None and recipe.unfrozen_blocks is not None
+    total = backbone.megamacs * 1e6 * (recipe.image_size / 224) ** 2
+    trained = total * recipe.unfrozen_blocks / backbone.blocks
+    return total - trained, trained
+
+
+def _stored(recipe: Recipe, images: int, speed: float) -> float:
+    """Seconds to draw all views of all images and to take them through the frozen part, once."""
+    frozen, _ = _macs(recipe)
+    assert recipe.image_size is not None
+    drawing = 0.0 if recipe.augment.policy == "none" else SECONDS_TO_AUGMENT * (recipe.image_size / 160) ** 2
+    return images * recipe.views * (drawing + frozen / speed)
+
+
+def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float) -> float:
+    """Seconds to train all runs of a trial: forward and backward cost three passes."""
+    _, trained = _macs(recipe)
+    shown = sum(len(fold.train) for fold in folds) * recipe.epochs
+    scored = sum(len(fold.validation) for fold in folds)
+    steps = shown / recipe.batch_size
+    return (3 * shown + scored) * trained / speed + steps * SECONDS_A_STEP + len(folds) * SECONDS_A_RUN

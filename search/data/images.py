@@ -1,0 +1,108 @@
+"""Decode every image once, into a memory-mapped uint8 array named by its content."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from search.digests import digest
+from search.files import new_folder
+
+DECODING_VERSION = 1
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"})
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Images as numbers: ``pixels`` (n, size, size, 3) uint8 RGB, one row for each readable image.
+
+    ``readable`` are the positions of those rows in the list that was asked for, ``unreadable``
+    maps the other positions to the reason. ``key`` names the content.
+    """
+
+    pixels: np.ndarray
+    readable: tuple[int, ...]
+    unreadable: dict[int, str]
+    key: str
+
+
+def read_image(path: Path, size: int) -> np.ndarray:
+    """Return one image as (size, size, 3) uint8 RGB, upright, stretched to a square.
+
+    Transparency is laid on white. An animated image gives its first frame. Raises whatever
+    Pillow raises on a file that it cannot decode to the end.
+    """
+    with Image.open(path) as image:
+        image.draft("RGB", (size, size))
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        rgb = upright.convert("RGB")
+        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def decode(
+    paths: Sequence[Path], contents: Sequence[str], size: int, cache: Path, progress: Progress | None = None
+) -> Decoded:
+    """Return the images at ``paths`` at ``size`` px, decoded now or found in ``cache``.
+
+    ``contents`` are the SHA-256 of the files: they, the size and the version of this code name
+    the entry, so renamed files are found and changed ones are decoded anew.
+    """
+    key = digest(["decoded", DECODING_VERSION, size, list(contents)])
+    folder = cache / "decoded" / key
+    if not folder.is_dir():
+        with new_folder(folder) as temporary:
+            _fill(temporary, paths, size, progress)
+    unreadable = {int(row): why for row, why in json.loads((folder / "unreadable.json").read_text()).items()}
+    readable = tuple(row for row in range(len(paths)) if row not in unreadable)
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return Decoded(pixels[: len(readable)], readable, unreadable, key)
+
+
+def _fill(folder: Path, paths: Sequence[Path], size: int, progress: Progress | None) -> None:
+    """Write the pixels of the readable images in order, and the reasons of the others."""
+    shape = (max(len(paths), 1), size, size, 3)
+    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    unreadable: dict[int, str] = {}
+    filled = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row, image in enumerate(pool.map(lambda path: _try_read(path, size), paths)):
+            if isinstance(image, str):
+                unreadable[row] = image
+            else:
+                pixels[filled] = image
+                filled += 1
+            if progress:
+                progress(row + 1, len(paths))
+    pixels.flush()
+    (folder / "unreadable.json").write_text(json.dumps(unreadable))
+
+
+def _try_read(path: Path, size: int) -> np.ndarray | str:
+    try:
+        return read_image(path, size)
+    except Image.UnidentifiedImageError:
+        return "not an image that Pillow can identify"
+    except Exception as error:  # a damaged file can raise nearly anything inside a decoder
+        return str(error) or type(error).__name__
+
+
+def typical_side(paths: Sequence[Path], low: int = 32, high: int = 160, sample: int = 200) -> int:
+    """Return the median longest side in px of (a sample of) the images, between ``low`` and ``high``."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // sample)]:
+        try:
+            with Image.open(path) as image:
+                sides.append(max(image.size))
+        except Exception:  # unreadable files are reported by decode
+            continue
+    return int(np.clip(np.median(sides), low, high)) if sides else high

@@ -1,0 +1,252 @@
+"""Where jobs happen: in this process, or in worker processes.
+
+The seam is small: ``submit`` a job to a free slot, ``wait`` for the next outcome. Names go in,
+results come out; only the driver writes. A slot is one worker process with a pool of its own, so
+that a worker that dies takes one job with it and no more.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from search.racing import Job
+
+if TYPE_CHECKING:
+    from search.train import JobResult, Materials, Trainer
+
+RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: with a result, or with an error in words.
+
+    ``final`` where a retry would do the same; ``fatal`` where no job can succeed until a person
+    has mended something, so that the search must stop.
+    """
+
+    job: Job
+    result: "JobResult | None" = None
+    error: str = ""
+    final: bool = False
+    fatal: bool = False
+
+
+class Executor(Protocol):
+    """What the search needs of an executor."""
+
+    def free(self) -> int:
+        """Return how many more jobs could begin now."""
+        ...
+
+    def submit(self, job: Job) -> None:
+        """Begin a job; there must be a free slot."""
+        ...
+
+    def wait(self, timeout: float) -> Outcome | None:
+        """Return the next outcome, or None if none came within ``timeout`` seconds."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Get ready."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """End all work at once."""
+        ...
+
+
+def execute(trainer: "Trainer", job: Job) -> Outcome:
+    """Run a job where we are, and turn whatever it raises into an outcome."""
+    from search.errors import UserError
+    from search.train import DivergedError
+
+    try:
+        return Outcome(job, trainer.run(job))
+    except DivergedError as error:
+        return Outcome(job, error=str(error), final=True)
+    except UserError as error:
+        return Outcome(job, error=str(error), fatal=True)
+    except Exception as error:
+        traceback.print_exc()
+        first_line = (str(error).splitlines() or [""])[0]
+        return Outcome(job, error=f"{type(error).__name__}: {first_line}"[:500])
+
+
+class Inline:
+    """Trains in the driver's own process, one job at a time: for debugging."""
+
+    def __init__(self, materials: "Materials") -> None:
+        """Load TensorFlow and make it deterministic."""
+        from search.train import Trainer, set_up
+
+        set_up(materials.threads)
+        self._trainer = Trainer(materials)
+        self._waiting: deque[Job] = deque()
+
+    def free(self) -> int:
+        """Return 1 if idle."""
+        return 1 - len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Note the job; it runs inside ``wait``."""
+        self._waiting.append(job)
+
+    def wait(self, timeout: float) -> Outcome | None:
+        """Run the job."""
+        return execute(self._trainer, self._waiting.popleft()) if self._waiting else None
+
+    def __enter__(self) -> Self:
+        """Nothing to start."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Nothing to end."""
+
+
+class Workers:
+    """Trains in ``slots`` worker processes, each replaced when it dies or has grown."""
+
+    def __init__(self, materials: "Materials", slots: int, log: Path | None) -> None:
+        """Prepare the slots; ``log`` takes what workers print."""
+        # A server that has loaded TensorFlow forks ready workers; where there is none, spawn.
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._context = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self._context.set_forkserver_preload(["search.train"])
+        self._materials, self._log = materials, log
+        self._slots: list[_Slot] = [_Slot(self._new_pool) for _ in range(slots)]
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            1, mp_context=self._context, initializer=_start_worker, initargs=(self._materials, self._log)
+        )
+
+    def free(self) -> int:
+        """Return the number of idle slots."""
+        return sum(slot.future is None for slot in self._slots)
+
+    def submit(self, job: Job) -> None:
+        """Send the job to an idle worker."""
+        next(slot for slot in self._slots if slot.future is None).submit(job)
+
+    def wait(self, timeout: float) -> Outcome | None:
+        """Return the next outcome; a worker that died gives an outcome with an error."""
+        running = {slot.future: slot for slot in self._slots if slot.future is not None}
+        done, _ = wait(running, timeout, FIRST_COMPLETED)
+        return running[done.pop()].take() if done else None
+
+    def __enter__(self) -> Self:
+        """Start the first workers, so that they load while the driver does something else."""
+        for slot in self._slots:
+            slot.warm_up()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Kill the workers: what they were doing is not needed any more."""
+        for slot in self._slots:
+            slot.kill()
+
+
+class _Slot:
+    """One worker process, and the job that it has."""
+
+    def __init__(self, new_pool: Callable[[], ProcessPoolExecutor]) -> None:
+        self._new_pool = new_pool
+        self._pool = new_pool()
+        self._job: Job | None = None
+        self._pid: Future[int] | None = None
+        self._first_memory = 0
+        self.future: Future[Outcome] | None = None
+
+    def warm_up(self) -> None:
+        self._pid = self._pool.submit(os.getpid)
+
+    def submit(self, job: Job) -> None:
+        self._job = job
+        try:
+            self.future = self._pool.submit(_run_in_worker, job)
+        except BrokenProcessPool:  # it died while idle
+            self._replace()
+            self.future = self._pool.submit(_run_in_worker, job)
+
+    def take(self) -> Outcome:
+        assert self.future is not None and self._job is not None
+        future, job, self.future = self.future, self._job, None
+        try:
+            outcome = future.result()
+        except BrokenProcessPool:
+            self._replace()
+            return Outcome(job, error="the worker process died (out of memory, or killed)")
+        except Exception as error:  # the outcome could not be sent back
+            self._replace()
+            return Outcome(job, error=f"{type(error).__name__}: {error}")
+        if outcome.result is not None:
+            self._first_memory = self._first_memory or outcome.result.memory
+            if outcome.result.memory - self._first_memory > RECYCLE_BYTES:
+                self._replace()
+        return outcome
+
+    def _replace(self) -> None:
+        self.kill()
+        self._pool, self._first_memory = self._new_pool(), 0
+        self.warm_up()
+
+    def kill(self) -> None:
+        # The pool's own shutdown would wait for the running job.
+        if self._pid is not None and self._pid.done() and not self._pid.exception():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid.result(), signal.SIGKILL)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+_trainer: "Trainer | None" = None
+
+
+def _start_worker(materials: "Materials", log: Path | None) -> None:
+    """Get a new worker process ready: quiet, deaf to Ctrl-C, and gone when its driver is."""
+    global _trainer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
+    if log is not None:
+        _print_to(log)
+    _die_with_parent()
+    from search.train import Trainer, set_up
+
+    set_up(materials.threads)
+    _trainer = Trainer(materials)
+
+
+def _print_to(log: Path) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+
+
+def _die_with_parent() -> None:
+    """End this process as soon as the driver is gone, also if it was killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _run_in_worker(job: Job) -> Outcome:
+    assert _trainer is not None, "the worker was not started"
+    return execute(_trainer, job)

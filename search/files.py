@@ -1,0 +1,61 @@
+"""Write files so that a crash leaves the old one or the new one, never half of one."""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace the file at ``path`` by ``data`` in one step; its folder must exist."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp hides the file from everyone else
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file at ``path`` by ``text`` (UTF-8) in one step."""
+    write_bytes(path, text.encode())
+
+
+def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return the arrays as the bytes of an uncompressed ``.npz`` file."""
+    buffer = io.BytesIO()
+    savez: Callable[..., Any] = np.savez
+    savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``final`` and, when the block ends well, rename it to ``final``.
+
+    Where another process was first, its folder stays and this one is dropped: entries are
+    immutable and named by their content, so both are the same.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+    try:
+        yield temporary
+        os.chmod(temporary, 0o755)
+        try:
+            os.rename(temporary, final)
+        except OSError:
+            if not final.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,136 @@
+"""The folder of a search: what was fixed when it began, and whether it may go on.
+
+``study.json`` and ``space.py`` and ``folds.csv`` are written once; ``journal.jsonl`` and
+``runs/`` grow; ``report/`` can be deleted and written again.
+"""
+
+import difflib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from search.errors import UserError
+from search.files import write_text
+from search.journal import FILE, History, read_events, replay
+from search.racing import PlannedFold, Rules
+
+FORMAT = 1
+STUDY, SPACE, FOLDS, RUNS = "study.json", "space.py", "folds.csv", "runs"
+
+About = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A search as its folder tells it: ``about`` is study.json, and what the journal replays to."""
+
+    folder: Path
+    about: About
+    history: History
+    rules: Rules
+
+    @property
+    def name(self) -> str:
+        """The name of the search."""
+        return self.folder.name
+
+
+def read_about(folder: Path) -> About | None:
+    """Return what study.json says, None where no search has begun.
+
+    Raises UserError for a file that cannot be read or was written by a newer version.
+    """
+    path = folder / STUDY
+    if not path.exists():
+        return None
+    try:
+        about: About = json.loads(path.read_text())
+        version = about["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Begin anew with --fresh, or under another --name.") from None
+    if version != FORMAT:
+        raise UserError(f"{path} has format {version}, this version reads {FORMAT}. Use the version that began it.")
+    return about
+
+
+def read_record(folder: Path) -> Record:
+    """Return the search in ``folder``, running or ended.
+
+    Raises UserError where there is none.
+    """
+    about = read_about(folder)
+    if about is None:
+        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{STUDY}"))
+        known = f" There are: {', '.join(there)}." if there else ""
+        raise UserError(f"There is no search in {folder}.{known} Begin one with: python -m search run spaces/finetune.py")
+    journal = folder / FILE
+    history = replay(read_events(journal)) if journal.exists() else History()
+    return Record(folder, about, history, rules_of(about, history))
+
+
+def rules_of(about: About, history: History) -> Rules:
+    """Return the rules that a search was last run with."""
+    folds = tuple(PlannedFold(f["id"], tuple(f["split"]), f["fraction"]) for f in about["folds"])
+    racing = bool(history.sessions and history.sessions[-1]["racing"])
+    return Rules(folds, about["identity"]["study"]["objective"], about["images"], racing)
+
+
+def begin(folder: Path, about: About, space_text: str, plan_csv: str) -> None:
+    """Write what is fixed, study.json last: where it exists, the others do."""
+    write_text(folder / SPACE, space_text)
+    write_text(folder / FOLDS, plan_csv)
+    (folder / RUNS).mkdir(exist_ok=True)
+    write_text(folder / STUDY, json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n")
+
+
+def make(folder: Path) -> None:
+    """Make the folder. Raises UserError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The results folder {folder} cannot be made: {error.strerror}. Give a folder that you may write to "
+            "with --results."
+        ) from None
+
+
+def move_aside(folder: Path) -> Path:
+    """Rename the folder to ``<name>.old-<time>`` and return its new path: nothing is deleted."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    aside = folder.with_name(f"{folder.name}.old-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}.old-{stamp}-{number}")
+    folder.rename(aside)
+    return aside
+
+
+def check_same(folder: Path, about: About, identity: dict[str, Any], space_text: str) -> None:
+    """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``."""
+    old, new = about["identity"], identity
+    differences = []
+    for field, was in old["study"].items():
+        now = new["study"].get(field)
+        if now != was:
+            differences.append(f"{field} was {was!r} and is now {now!r}")
+    if old["space"] != new["space"]:
+        recorded = (folder / SPACE).read_text().splitlines()
+        changed = list(difflib.unified_diff(recorded, space_text.splitlines(), "recorded", "now", n=0, lineterm=""))[2:]
+        differences.append("the space changed:\n" + "\n".join(f"      {line}" for line in changed[:20]))
+    words = {
+        "data": "the images, their labels or groups changed",
+        "synthetic": "the synthetic images changed",
+        "plan": "the planned folds differ",
+        "training": "this version trains differently from the one that began the search",
+    }
+    differences += [words[field] for field in words if old[field] != new[field]]
+    if differences:
+        listed = "\n".join(f"  - {difference}" for difference in differences)
+        raise UserError(
+            f"{folder} holds another search:\n{listed}\n"
+            "Its results would not be comparable. Ways out: undo the change to resume it; begin another one with "
+            "--name NAME; or begin anew with --fresh (the old folder is moved aside, not deleted)."
+        )

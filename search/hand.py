@@ -1,0 +1,168 @@
+"""What a space may choose from on this machine: backbones with weights, amounts of synthetic images.
+
+A space asks ``at_hand([...])``; the driver first calls it to learn what is asked for, gets the
+weights or says what is missing, and from then on the same names are given back, also after a
+resume. Without a driver (in a notebook, say) what lies on this machine is given back.
+"""
+
+import contextlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from search.catalog import BACKBONES, Backbone
+from search.digests import file_sha256
+from search.errors import UserError
+from search.recipe import one_of
+
+PROBE_SECONDS = 5.0
+
+
+@dataclass
+class Hand:
+    """What ``at_hand`` and ``amounts_at_hand`` answer.
+
+    ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
+    that has none). While it is None, everything asked for is given and noted in ``asked``.
+    """
+
+    weights: dict[str, str] | None = None
+    synthetic: bool = True
+    asked: list[str] = field(default_factory=list)
+
+
+_hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
+
+
+@contextlib.contextmanager
+def holding(hand: Hand) -> Iterator[Hand]:
+    """Let ``at_hand`` answer from ``hand`` inside the block."""
+    token = _hand.set(hand)
+    try:
+        yield hand
+    finally:
+        _hand.reset(token)
+
+
+def at_hand(backbones: Iterable[str]) -> list[str]:
+    """Return those of ``backbones`` that can be trained here, in the same order.
+
+    Raises UserError for an unknown name, and where none is left.
+    """
+    names = list(backbones)
+    for name in names:
+        one_of("at_hand backbone", name, BACKBONES)
+    hand = _hand.get()
+    if hand is None:
+        kept = [name for name in names if is_cached(BACKBONES[name])]
+    elif hand.weights is None:
+        hand.asked += [name for name in names if name not in hand.asked]
+        kept = names
+    else:
+        kept = [name for name in names if name in hand.weights]
+    if not kept:
+        raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'SmallCNN', which needs none.")
+    return kept
+
+
+def amounts_at_hand(amounts: Iterable[int]) -> list[int]:
+    """Return ``amounts`` of synthetic images per class, or [0] where the study has no pool of them."""
+    hand = _hand.get()
+    return list(amounts) if hand is not None and hand.synthetic else [0]
+
+
+def weights_folder() -> Path:
+    """Return the folder where Keras caches weights: ``$KERAS_HOME/models``, or ``~/.keras/models``."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser() / "models"
+
+
+def is_cached(backbone: Backbone) -> bool:
+    """Return whether the backbone needs no weights, or has them in the weights folder."""
+    return backbone.weights is None or (weights_folder() / backbone.weights.file).is_file()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A backbone left out: the file that was not found, where, its address, and why it was not fetched."""
+
+    backbone: str
+    file: str
+    folder: Path
+    url: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Say what is missing, where it was looked for, and the way to get it."""
+        return (
+            f"{self.backbone} is left out: {self.file} is not in {self.folder} ({self.reason}). "
+            f"To have it, put the file from {self.url} there."
+        )
+
+
+def resolve(
+    names: Iterable[str], *, offline: bool, announce: Callable[[str], None]
+) -> tuple[dict[str, str], list[Missing]]:
+    """Return the digests of the weights that can be had, and what is missing.
+
+    What is not cached is downloaded into the weights folder, after ``announce`` was told its
+    size, unless ``offline``.
+    """
+    weights: dict[str, str] = {}
+    missing: list[Missing] = []
+    obstacle = "--offline" if offline else ""
+    for backbone in (BACKBONES[name] for name in names):
+        reason = ""
+        if not is_cached(backbone):
+            reason = obstacle or _download(backbone, announce)
+            obstacle = obstacle or (reason if reason.startswith("no network") else "")
+        if not reason:
+            weights[backbone.name] = weights_sha256(backbone)
+        elif backbone.weights is not None:
+            missing.append(
+                Missing(backbone.name, backbone.weights.file, weights_folder(), backbone.weights.url, reason)
+            )
+    return weights, missing
+
+
+def weights_sha256(backbone: Backbone) -> str:
+    """Return the SHA-256 of the cached weights; "" for a backbone that has none."""
+    return file_sha256(weights_folder() / backbone.weights.file) if backbone.weights else ""
+
+
+def _download(backbone: Backbone, announce: Callable[[str], None]) -> str:
+    """Fetch the weights of a backbone; return "" or why that was not possible."""
+    assert backbone.weights is not None
+    try:
+        with urllib.request.urlopen(backbone.weights.url, timeout=PROBE_SECONDS) as answer:
+            size = int(answer.headers.get("Content-Length") or 0)
+            announce(f"Downloading the weights of {backbone.name} ({size / 1e6:.1f} MB) to {weights_folder()}")
+            _save(answer, size, weights_folder() / backbone.weights.file)
+    except urllib.error.HTTPError as error:
+        return f"its address answers {error.code}"
+    except urllib.error.URLError as error:
+        return f"no network: {error.reason}"
+    except OSError as error:
+        return f"the download failed: {error}"
+    return ""
+
+
+def _save(answer: BinaryIO, size: int, target: Path) -> None:
+    """Copy a download to ``target`` with a progress bar; a half one leaves no file."""
+    from rich.progress import wrap_file
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file, wrap_file(answer, size, description=target.name, transient=True) as source:
+            shutil.copyfileobj(source, file)
+        if size and partial.stat().st_size != size:
+            raise OSError(f"{partial.stat().st_size} of {size} bytes arrived")
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)

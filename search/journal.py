@@ -1,0 +1,209 @@
+"""The journal: append events; replay them into a History.
+
+Everything that happened is one line of JSON in ``journal.jsonl``; the state of a search is
+``replay(events)`` and nothing else. Only the driver writes, under a lock that lives as long as it.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from search.errors import UserError
+from search.recipe import Recipe
+
+Event = dict[str, Any]
+FILE = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial on one fold: its scores, seconds of training, the drawn synthetic images, and its file."""
+
+    fold: str
+    scores: dict[str, float]
+    seconds: float
+    synthetic: dict[str, int]
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of a trial: completed, stopped, failed or duplicate, with a score and a reason in words.
+
+    ``score`` of a stopped trial is the predicted one; None where there is nothing to predict from.
+    """
+
+    status: str
+    score: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that ended badly; ``final`` where trying again can only give the same."""
+
+    job: int
+    error: str
+    final: bool
+
+
+@dataclass
+class Trial:
+    """One set of hyperparameter values and all that happened to it."""
+
+    id: str
+    values: dict[str, Any]
+    recipe: Recipe
+    runs: dict[str, Run] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    attempts: int = 0  # of the next job, begun and neither finished nor failed: their driver died
+    jobs: int = 0
+    verdict: Verdict | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far."""
+        return sum(run.seconds for run in self.runs.values())
+
+
+@dataclass
+class History:
+    """What the journal says: trials in the order they were proposed, events in the order they ended.
+
+    ``order`` holds ("trial" or "verdict", trial id) as they happened, for the oracle to be retold.
+    """
+
+    trials: dict[str, Trial] = field(default_factory=dict)
+    order: list[tuple[str, str]] = field(default_factory=list)
+    sessions: list[Event] = field(default_factory=list)
+    ended: str = ""  # why the search ended, if it did
+
+    def open_trials(self) -> list[Trial]:
+        """Return the trials without a verdict."""
+        return [trial for trial in self.trials.values() if trial.verdict is None]
+
+    def with_status(self, status: str) -> list[Trial]:
+        """Return the trials with this verdict."""
+        return [trial for trial in self.trials.values() if trial.verdict and trial.verdict.status == status]
+
+    def twin(self, trial: Trial) -> Trial | None:
+        """Return the earlier trial with an equal recipe, if there is one."""
+        for other in self.trials.values():
+            if other.id == trial.id:
+                return None
+            if other.recipe == trial.recipe:
+                return other
+        return None
+
+    def apply(self, event: Event) -> None:
+        """Take in one event. Unknown kinds are passed over, so that old code can read newer journals."""
+        kind = event.get("event")
+        if kind == "session":
+            self.sessions.append(event)
+            self.ended = ""
+        elif kind == "trial":
+            recipe = Recipe.from_dict(event["recipe"])
+            self.trials[event["trial"]] = Trial(event["trial"], event["values"], recipe)
+            self.order.append(("trial", event["trial"]))
+        elif kind == "end":
+            self.ended = event["reason"]
+        elif event.get("trial") in self.trials:
+            self._apply_to(self.trials[event["trial"]], event)
+
+    def _apply_to(self, trial: Trial, event: Event) -> None:
+        kind = event["event"]
+        if kind == "attempt":
+            trial.attempts += 1
+        elif kind == "release":
+            trial.attempts = max(0, trial.attempts - 1)
+        elif kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
+            trial.attempts, trial.jobs = 0, event["job"]
+            for run in event["runs"]:
+                trial.runs[run["fold"]] = Run(
+                    run["fold"],
+                    run["scores"],
+                    run["seconds"],
+                    run["synthetic"],
+                    event["file"],
+                    event["sha256"],
+                )
+        elif kind == "failure":
+            trial.attempts = 0
+            trial.failures.append(Failure(event["job"], event["error"], event["final"]))
+        elif kind == "verdict" and trial.verdict is None:
+            trial.verdict = Verdict(event["status"], event["score"], event["reason"])
+            self.order.append(("verdict", trial.id))
+
+
+def replay(events: Iterable[Event]) -> History:
+    """Return the history that these events tell."""
+    history = History()
+    for event in events:
+        history.apply(event)
+    return history
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Yield the events of a journal; an unterminated last line, left by a crash, is not one of them.
+
+    Raises UserError for a line that is not an event: nothing is guessed.
+    """
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            event = json.loads(line)
+            if not isinstance(event, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            raise UserError(
+                f"{path}, line {number} is damaged ({error}). Every other line is intact: restore the file from a "
+                "copy, remove that line, or begin anew with --fresh (which moves the old folder aside)."
+            ) from None
+        yield event
+
+
+class Journal:
+    """The open journal of a search: a History that can be added to.
+
+    Opening it locks it, cuts a torn tail and replays the rest. Raises UserError where another
+    process holds it or it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the journal in ``folder``, which must exist."""
+        self.path = folder / FILE
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise UserError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise UserError(
+                f"{folder} is in use: another search is running there. Wait for it, or give this one another --name."
+            ) from None
+        self._cut_tail()
+        self.history = replay(read_events(self.path))
+
+    def _cut_tail(self) -> None:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.ftruncate(self._file, whole)
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Write one event in a single write, make it last, and take it in."""
+        line = json.dumps({"event": event, **fields}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        if os.write(self._file, line) != len(line):
+            raise UserError(f"The journal {self.path} could not be written to the end: is the disk full?")
+        os.fsync(self._file)
+        self.history.apply(json.loads(line))
+
+    def close(self) -> None:
+        """Give up the lock."""
+        os.close(self._file)

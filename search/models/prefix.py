@@ -1,0 +1,68 @@
+"""Inputs of the trained part: activations at the border, one array for each view, kept by content.
+
+What is stored is named by the images, the view, the weights, the border and the version of this
+code, so it serves every fold, training size, epoch, trial and worker that means the same thing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from search.digests import digest
+from search.files import new_folder
+from search.models.augment import augmented
+from search.models.build import Network
+from search.recipe import Augment
+
+ACTIVATIONS_VERSION = 1
+BATCH = 32
+PLAIN = Augment("none")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Decoded images to be shown to networks: pixels (n, size, size, 3) uint8, their contents and key."""
+
+    pixels: np.ndarray
+    contents: Sequence[str]
+    key: str
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Where the inputs of a network's trained part come from.
+
+    ``weights`` is the digest of the backbone's weights; ``seed`` that of the study.
+    """
+
+    cache: Path
+    weights: str
+    seed: int
+
+    def of(self, network: Network, images: Images, augment: Augment, view: int) -> np.ndarray:
+        """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
+        if network.prefix is None and augment.policy == "none":
+            return images.pixels
+        return self._stored(self._key(network, images, augment, view), lambda: self._compute(network, images, augment, view))
+
+    def _key(self, network: Network, images: Images, augment: Augment, view: int) -> str:
+        shape = network.shape
+        part = [shape.backbone, self.weights, shape.unfrozen_blocks] if network.prefix is not None else None
+        drawn = [augment.policy, augment.strength, view, self.seed] if augment.policy != "none" else None
+        return digest(["activations", ACTIVATIONS_VERSION, images.key, part, drawn])
+
+    def _compute(self, network: Network, images: Images, augment: Augment, view: int) -> np.ndarray:
+        pixels = augmented(images.pixels, images.contents, augment, view, self.seed)
+        if network.prefix is None:
+            return pixels
+        batches = [network.prefix(pixels[at : at + BATCH]).numpy() for at in range(0, len(pixels), BATCH)]
+        return np.concatenate(batches)
+
+    def _stored(self, key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        folder = self.cache / "activations" / key
+        if not folder.is_dir():
+            with new_folder(folder) as temporary:
+                np.save(temporary / "rows.npy", compute())
+        return np.load(folder / "rows.npy", mmap_mode="r")

@@ -1,0 +1,285 @@
+"""Everything before the first trial: read the data, plan the folds, find the weights, check the space."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search import folder as folders
+from search.hand import Hand, holding, resolve
+from search.catalog import BACKBONES
+from search.cost import Estimate, estimate, machine_speed
+from search.data.dataset import Dataset, read_class_folders
+from search.data.folds import Fold, plan_digest, plan_folds, plan_table
+from search.data.images import Progress, decode, typical_side
+from search.data.synthetic import SyntheticPool, read_pool
+from search.errors import UserError
+from search.models.backbones import check_weights
+from search.oracle import at_values, random_points, register
+from search.recipe import Recipe
+from search.study import SpaceFile, Study, build_recipe
+from search.train import TRAINING_VERSION, Materials
+
+IDENTITY_FIELDS = ("objective", "folds", "repeats", "train_fractions", "groups", "oracle", "seed")
+POINTS_COSTED = 64
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line, or a notebook, may set beside the study."""
+
+    data: str | None = None
+    synthetic: str | None = None
+    name: str | None = None
+    results: str = "results"
+    cache: str | None = None
+    trials: int | None = None
+    oracle: str | None = None
+    seed: int | None = None
+    executor: str = "processes"
+    slots: int = 1
+    offline: bool = False
+    strict: bool = False
+    racing: bool = True
+    fresh: bool = False
+
+
+@dataclass
+class Prepared:
+    """A search that is ready to begin or to go on."""
+
+    file: SpaceFile
+    study: Study
+    options: Options
+    folder: Path
+    dataset: Dataset
+    pool: SyntheticPool | None
+    folds: list[Fold]
+    hand: Hand
+    image_size: int
+    threads: int
+    hyperparameters: Any = field(default=None)
+
+    def recipe(self, values: dict[str, Any]) -> Recipe:
+        """Return the recipe at these values of the hyperparameters."""
+        return self.build(at_values(self.hyperparameters, values))
+
+    def build(self, hp: Any) -> Recipe:
+        """Return the recipe of ``space(hp)``, given what is at hand."""
+        with holding(self.hand):
+            return build_recipe(self.file.space, hp, self.image_size, self.file.path)
+
+    @property
+    def cache(self) -> Path:
+        """Where decoded images and activations are kept."""
+        return cache_folder(self.options.cache, self.dataset.root)
+
+    @property
+    def materials(self) -> Materials:
+        """What a worker needs."""
+        data = self.dataset
+        return Materials(
+            cache=self.cache.resolve(),
+            seed=self.study.seed,
+            classes=len(data.classes),
+            paths=tuple(path.resolve() for path in data.paths),
+            contents=tuple(data.contents),
+            labels=data.labels,
+            pool=self.pool,
+            folds={fold.id: fold for fold in self.folds},
+            weights=dict(self.hand.weights or {}),
+            threads=self.threads,
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a search to go on."""
+        study = {name: getattr(self.study, name) for name in IDENTITY_FIELDS}
+        study["train_fractions"] = list(self.study.train_fractions)
+        return {
+            "study": {**study, "image_size": self.image_size},
+            "space": self.file.meaning,
+            "data": self.dataset.digest,
+            "synthetic": self.pool.digest if self.pool else None,
+            "plan": plan_digest(self.folds),
+            "training": TRAINING_VERSION,
+        }
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What study.json says."""
+        data = self.dataset
+        return {
+            "identity": self.identity,
+            "weights": self.hand.weights,
+            "data": str(data.root.resolve()),
+            "synthetic": str(self.pool.root.resolve()) if self.pool else None,
+            "space_file": str(self.file.path),
+            "images": len(data),
+            "classes": data.counts,
+            "unreadable": [list(pair) for pair in data.unreadable],
+            "ignored": list(data.ignored),
+            "synthetic_images": len(self.pool) if self.pool else 0,
+            "synthetic_left_out": self.pool.left_out if self.pool else 0,
+            "threads": self.threads,
+            "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in self.folds],
+        }
+
+    def estimate(self) -> Estimate:
+        """Return what the whole search may cost, from a sample of its space."""
+        points = random_points(self.hyperparameters, POINTS_COSTED, seed=0)
+        images = len(self.dataset) + (len(self.pool) if self.pool else 0)
+        sample = [self.build(point) for point in points]
+        return estimate(sample, self.study.max_trials, self.folds, images, self.options.racing, machine_speed())
+
+
+def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | None = None) -> Prepared:
+    """Return the search that a space file and options describe, saying on the way what was found.
+
+    Raises UserError for anything that a person must mend, before anything is written.
+    """
+    study = overridden(file.study, options)
+    root = study.data_folder()
+    name = options.name or f"{file.path.stem}-{root.resolve().name}"
+    folder = Path(options.results) / check_name(name)
+    recorded = None if options.fresh else folders.read_about(folder)
+    dataset, size = _read_data(root, study, options, say, progress)
+    folds = plan_folds(dataset, study)
+    say(_folds_in_words(study, folds))
+    pool = _read_pool(root, study, dataset, size, options, say)
+    threads = recorded["threads"] if recorded else max(1, (os.cpu_count() or 1) // options.slots)
+    hand = Hand(None, pool is not None)
+    prepared = Prepared(file, study, options, folder, dataset, pool, folds, hand, size, threads)
+    register(prepared.build)
+    hand.weights = _pinned(recorded["weights"]) if recorded else _resolve(hand.asked, options, say)
+    prepared.hyperparameters = register(prepared.build)
+    if recorded:
+        folders.check_same(folder, recorded, prepared.identity, file.text)
+    return prepared
+
+
+def overridden(study: Study, options: Options) -> Study:
+    """Return the study with what the options set; other data does not keep the study's synthetic images."""
+    changes: dict[str, Any] = {}
+    if options.data is not None:
+        changes |= {"data": options.data, "synthetic": None}
+    fields = {"synthetic": "synthetic", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
+    changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
+    return study.replace(**changes)
+
+
+def check_name(name: str) -> str:
+    """Return the name of a search if it can be that of a folder."""
+    if not name or name != Path(name).name or name.startswith("."):
+        raise UserError(f"--name {name!r} cannot be the name of a folder: use letters, digits, dashes and dots.")
+    return name
+
+
+def cache_folder(given: str | None, data: Path) -> Path:
+    """Return where to cache: as given, else ``data/.cache`` here, else the user's cache; never among the images."""
+    if given is not None:
+        return Path(given)
+    here = Path("data")
+    if here.is_dir() and os.access(here, os.W_OK) and here.resolve() != data.resolve():
+        return here / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "finetune-search"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions on which results depend."""
+    packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "pillow")
+    return {"python": sys.version.split()[0], **{package: version(package) for package in packages}}
+
+
+def _read_data(
+    root: Path, study: Study, options: Options, say: Say, progress: Progress | None
+) -> tuple[Dataset, int]:
+    found = read_class_folders(root, study.groups)
+    size = study.image_size or typical_side(found.paths)
+    cache = cache_folder(options.cache, root)
+    _check_cache(cache, len(found) * size * size * 3)
+    decoded = decode(found.paths, found.contents, size, cache, progress)
+    dataset = found.readable(decoded)
+    counts = ", ".join(f"{name} {count}" for name, count in list(dataset.counts.items())[:12])
+    more = f", … ({len(dataset.classes)} classes)" if len(dataset.classes) > 12 else ""
+    say(f"Data: {root}, {len(dataset)} images at {size} px: {counts}{more}")
+    if dataset.ignored:
+        say(f"Passed over: {len(dataset.ignored)} files that are no images ({', '.join(dataset.ignored[:3])} …)")
+    if dataset.unreadable:
+        lost = "\n".join(f"  {id_}: {reason}" for id_, reason in dataset.unreadable[:20])
+        text = f"{len(dataset.unreadable)} images cannot be read:\n{lost}"
+        if options.strict:
+            raise UserError(f"{text}\nMend or remove them; without --strict they are left out.")
+        say(f"Left out: {text}")
+    return dataset, size
+
+
+def _check_cache(cache: Path, needed: int) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(cache).free
+    except OSError as error:
+        raise UserError(f"The cache folder {cache} cannot be made: {error.strerror}. Give another with --cache.") from None
+    if not os.access(cache, os.W_OK):
+        raise UserError(f"The cache folder {cache} cannot be written to. Give another with --cache.")
+    if free < needed:
+        raise UserError(
+            f"The decoded images need {needed / 1e9:.1f} GB, but {cache} has {free / 1e9:.1f} GB left. "
+            "Free some space, or give another folder with --cache."
+        )
+
+
+def _read_pool(
+    root: Path, study: Study, dataset: Dataset, size: int, options: Options, say: Say
+) -> SyntheticPool | None:
+    beside = root.with_name(f"{root.name}-synthetic")
+    folder = Path(study.synthetic) if study.synthetic is not None else beside
+    if not folder.is_dir():
+        if study.synthetic is not None:
+            raise UserError(f"There is no folder of synthetic images {folder}. Make it, or leave synthetic out.")
+        say("Synthetic images: none")
+        return None
+    pool = read_pool(folder, dataset)
+    if len(pool):
+        pool = pool.readable(decode(pool.paths, pool.contents, size, cache_folder(options.cache, root)))
+    lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
+    say(f"Synthetic images: {folder}, {len(pool)}{lost}; each may train only folds whose training part holds its sources")
+    if pool.left_out and options.strict:
+        raise UserError(f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out.")
+    return pool if len(pool) else None
+
+
+def _folds_in_words(study: Study, folds: list[Fold]) -> str:
+    repeats = f"{study.repeats} × " if study.repeats > 1 else ""
+    sizes = ", ".join(
+        f"{np.mean([len(fold.train) for fold in folds if fold.fraction == fraction]):.0f}"
+        for fraction in study.train_fractions
+    )
+    return f"Folds: {repeats}{study.folds}, stratified; training sizes {sizes}; {len(folds)} runs a trial"
+
+
+def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:
+    weights, missing = resolve(asked, offline=options.offline, announce=say)
+    if missing and options.strict:
+        raise UserError("\n".join(str(one) for one in missing) + "\nWithout --strict they are left out.")
+    say(f"Backbones: {', '.join(weights) or 'none'}")
+    for one in missing:
+        say(str(one))
+    return weights
+
+
+def _pinned(weights: dict[str, str]) -> dict[str, str]:
+    """Return the recorded weights if they are still here; what has come since stays out."""
+    for name, sha256 in weights.items():
+        if BACKBONES[name].pretrained:
+            check_weights(BACKBONES[name], sha256)
+    return weights

@@ -1,0 +1,204 @@
+"""What a trial needs now: its next job, or its verdict. Pure functions of the history.
+
+A trial's final score is predicted from the runs that it has and from how the complete trials did
+on the same folds; it is stopped when even a lucky rest would leave it behind the best.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from search.journal import History, Run, Trial, Verdict
+from search.recipe import Recipe
+
+FAILURES_ALLOWED = 2
+DRIVER_DEATHS_ALLOWED = 5
+BURN_IN = 4
+FEWEST_RUNS = 2
+PATIENCE = 2.5  # in standard deviations of a normal: how unlikely a comeback must be
+PRIOR_RUNS = 4
+PRIOR_GAPS = 3
+SPREAD_OF_GAPS = 0.02
+
+
+@dataclass(frozen=True)
+class PlannedFold:
+    """What decisions need to know of a fold: its name, its (repeat, index) and its fraction."""
+
+    id: str
+    split: tuple[int, int]
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides over trials: the folds in the order they are run, the objective, N images, racing or not."""
+
+    folds: tuple[PlannedFold, ...]
+    objective: str
+    images: int
+    racing: bool = True
+
+    @cached_property
+    def fractions(self) -> list[float]:
+        """Training sizes, smallest first."""
+        return sorted({fold.fraction for fold in self.folds})
+
+    @cached_property
+    def splits(self) -> list[tuple[int, int]]:
+        """(repeat, index) of every fold."""
+        return sorted({fold.split for fold in self.folds})
+
+    @property
+    def validation_images(self) -> float:
+        """The typical number of images that score one run."""
+        return self.images / len({index for _, index in self.splits})
+
+
+@dataclass(frozen=True)
+class Job:
+    """The unit of work: some folds of one trial, by name."""
+
+    trial: str
+    number: int
+    recipe: Recipe
+    folds: tuple[str, ...]
+
+
+def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:
+    """Return the job that ``trial`` needs now, or its verdict.
+
+    Heads train all their folds in one job; deeper trials one fold at a time, smallest training
+    size first, so that a hopeless one is stopped early.
+    """
+    twin = history.twin(trial)
+    if twin is not None:
+        return Verdict("duplicate", twin.verdict.score if twin.verdict else None, f"same recipe as {twin.id}")
+    if reason := _given_up(trial):
+        return Verdict("failed", None, reason)
+    todo = [fold for fold in rules.folds if fold.id not in trial.runs]
+    if not todo:
+        score = trial_score(trial, rules)
+        return Verdict("completed", score, f"{rules.objective} {score:.3f} over {len(rules.folds)} runs")
+    if rules.racing and (behind := hopeless(history, trial, rules)):
+        return behind
+    folds = todo if trial.recipe.head_only else todo[:1]
+    return Job(trial.id, trial.jobs + 1, trial.recipe, tuple(fold.id for fold in folds))
+
+
+def _given_up(trial: Trial) -> str:
+    failures = [failure for failure in trial.failures if failure.job == trial.jobs + 1]
+    if failures and failures[-1].final:
+        return failures[-1].error
+    if len(failures) >= FAILURES_ALLOWED:
+        return f"{len(failures)} attempts failed, the last with {failures[-1].error}"
+    if trial.attempts >= DRIVER_DEATHS_ALLOWED:
+        return f"the search died {trial.attempts} times during this trial's job {trial.jobs + 1}"
+    return ""
+
+
+def cells(trial: Trial, rules: Rules) -> np.ndarray:
+    """Return the trial's objective as (training sizes, splits), NaN where it has not run."""
+    table = np.full((len(rules.fractions), len(rules.splits)), np.nan)
+    for fold in rules.folds:
+        run: Run | None = trial.runs.get(fold.id)
+        if run is not None:
+            table[rules.fractions.index(fold.fraction), rules.splits.index(fold.split)] = run.scores[rules.objective]
+    return table
+
+
+def trial_score(trial: Trial, rules: Rules) -> float:
+    """Return the score of a complete trial: mean over training sizes of the mean over folds."""
+    return float(cells(trial, rules).mean(axis=1).mean())
+
+
+def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
+    """Return the verdict "stopped" if the trial's predicted score stays behind the best complete one."""
+    complete = history.with_status("completed")
+    if len(complete) < BURN_IN or len(trial.runs) < FEWEST_RUNS:
+        return None
+    tables = np.stack([cells(other, rules) for other in complete])
+    predicted, reach = predict(tables, cells(trial, rules), rules)
+    totals = tables.mean(axis=2).mean(axis=1)
+    best = int(totals.argmax())
+    if predicted + reach >= totals[best]:
+        return None
+    behind = 100 * (totals[best] - predicted)
+    done = f"{len(trial.runs)} of {len(rules.folds)} runs"
+    return Verdict("stopped", predicted, f"{behind:.1f} points behind {complete[best].id} after {done}")
+
+
+def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[float, float]:
+    """Return a trial's predicted score, and how much higher it could yet come out (2.5 sigma).
+
+    ``complete`` has the shape (c, sizes, splits), ``table`` (sizes, splits) with NaN for runs that
+    are still to come and at least one that is not. Sizes are in ascending order, the last is full.
+
+    Per size, the mean difference to the complete trials' cell means; an unfinished size is shrunk
+    towards the sizes already seen, as far as sizes have been found to agree (DESIGN, racing).
+    """
+    c, sizes, k = complete.shape
+    expected = complete.mean(axis=0)
+    p = float(complete.mean())
+    chance = 0.5 * p * (1 - p) / rules.validation_images  # folds share the luck of a binomial draw by half
+    spread = _spread_of_runs(complete, chance)
+    df = [PRIOR_RUNS + (c - 1) * (k - 1)]
+    gap = _spread_of_gaps(complete, chance) if sizes > 1 else 0.0
+    if sizes > 1:
+        df.append(PRIOR_GAPS + c)
+    done = (~np.isnan(table)).sum(axis=1)
+    seen = [q for q in range(sizes) if done[q]]
+    mean = {q: float(np.nanmean(table[q] - expected[q])) for q in seen}
+    var = {q: spread[q] * (1 / done[q] - 1 / k) * (1 + 1 / c) for q in seen}
+    mean, var = _shrink(mean, var, done < k, gap, c)
+    low = float(np.mean(list(mean.values())))
+    unseen = sizes - len(seen)
+    weight = 1 / sizes
+    score = float(sum(expected[q].mean() + mean.get(q, low) for q in range(sizes))) * weight
+    # Runs seen stand for the unseen sizes too, so their error counts for those as well.
+    scale = sizes / len(seen)
+    total = sum((weight * scale) ** 2 * v for v in var.values()) + (unseen * weight) ** 2 * gap * (1 + 1 / c)
+    return score, float(scipy_stats.t.ppf(scipy_stats.norm.cdf(PATIENCE), min(df)) * np.sqrt(total))
+
+
+def _spread_of_runs(complete: np.ndarray, chance: float) -> np.ndarray:
+    """Return the variance of one run about trial + fold, per size, with ``chance`` as its prior."""
+    c, _, k = complete.shape
+    centred = (
+        complete
+        - complete.mean(axis=0, keepdims=True)
+        - complete.mean(axis=2, keepdims=True)
+        + complete.mean(axis=(0, 2), keepdims=True)
+    )
+    return (PRIOR_RUNS * chance + (centred**2).sum(axis=(0, 2))) / (PRIOR_RUNS + (c - 1) * (k - 1))
+
+
+def _spread_of_gaps(complete: np.ndarray, chance: float) -> float:
+    """Return the variance, between trials, of the full mean less the mean at the smaller sizes."""
+    c, _, k = complete.shape
+    means = complete.mean(axis=2)
+    gaps = means[:, -1] - means[:, :-1].mean(axis=1)
+    prior = 2 * chance / k + SPREAD_OF_GAPS**2
+    return float((PRIOR_GAPS + 1) * prior + ((gaps - gaps.mean()) ** 2).sum()) / (PRIOR_GAPS + c)
+
+
+def _shrink(
+    mean: dict[int, float], var: dict[int, float], unfinished: Sequence[bool] | np.ndarray, gap: float, c: int
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Move the mean of each unfinished size towards the other sizes seen."""
+    if len(mean) < 2:
+        return mean, var
+    new_mean, new_var = dict(mean), dict(var)
+    for q in mean:
+        if not unfinished[q]:
+            continue
+        others = [p for p in mean if p != q]
+        other = sum(mean[p] for p in others) / len(others)
+        between = gap * (1 + 1 / c) + sum(var[p] for p in others) / len(others) ** 2
+        share = between / (between + var[q]) if between + var[q] > 0 else 1.0
+        new_mean[q] = share * mean[q] + (1 - share) * other
+        new_var[q] = share**2 * var[q] + (1 - share) ** 2 * between
+    return new_mean, new_var

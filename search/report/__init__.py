@@ -1,0 +1,1 @@
+"""What people see: tables, the terminal, and the files of a report. Reads the journal, trains nothing."""

@@ -1,0 +1,303 @@
+"""What the terminal shows while a search runs, and at its end.
+
+A live view where there is a terminal, plain lines where there is none. Both only read the
+history.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from search.folder import Record
+from search.journal import History, Trial
+from search.racing import Job, Rules
+from search.report.leaderboard import (
+    at_size,
+    in_order,
+    interval,
+    marks,
+    range_of_marks,
+    ranked,
+    score,
+    status,
+)
+
+SHOWN = 10
+EVENTS_SHOWN = 5
+WIDTH_OF_FILES = 140
+STYLES = {"completed": "", "stopped": "dim", "failed": "red", "duplicate": "dim", "open": "cyan"}
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words, two units at most."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class Screen(Protocol):
+    """What the search tells people."""
+
+    def say(self, text: str) -> None:
+        """Show a lasting line."""
+        ...
+
+    def progress(self, done: int, of: int) -> None:
+        """Show how many images are decoded."""
+        ...
+
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+        """Show the state of the search."""
+        ...
+
+    def begin(self, max_trials: int) -> None:
+        """The search itself begins."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Give it back."""
+        ...
+
+
+class Clock:
+    """Time left, from the trials that this session has finished."""
+
+    def __init__(self) -> None:
+        """Begin to count."""
+        self._began = time.monotonic()
+        self._ended_before: int | None = None
+        self.max_trials = 0
+
+    def left(self, history: History) -> str:
+        """Return "about 3 min left", or "" while no trial of this session has ended."""
+        ended = len(history.trials) - len(history.open_trials())
+        if self._ended_before is None:
+            self._ended_before = ended
+            self._began = time.monotonic()
+        done = ended - self._ended_before
+        duplicates = len(history.with_status("duplicate"))
+        to_do = self.max_trials - (ended - duplicates)
+        if done < 1 or to_do < 0:
+            return ""
+        return f"about {duration((time.monotonic() - self._began) / done * to_do)} left"
+
+
+class Lines:
+    """Plain lines, for logs and pipes: one for each trial that begins or ends."""
+
+    def __init__(self, console: Console) -> None:
+        """Print to ``console``."""
+        self._console = console
+        self._clock = Clock()
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
+        self._tenth = -1
+        self._old: bool = True
+
+    def say(self, text: str) -> None:
+        """Print the text."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def progress(self, done: int, of: int) -> None:
+        """Print every tenth of a long decoding."""
+        tenth = 10 * done // of
+        if of >= 1000 and tenth != self._tenth:
+            self._tenth = tenth
+            self.say(f"Decoding images: {done} of {of}")
+
+    def begin(self, max_trials: int) -> None:
+        """Remember how many trials there will be."""
+        self._clock.max_trials = max_trials
+
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+        """Print what is new since the last call."""
+        left = self._clock.left(history)
+        if self._old:  # what an earlier session did is no news
+            self._old = False
+            self._begun = set(history.trials)
+            self._ended = {trial.id for trial in history.trials.values() if trial.verdict}
+            if self._begun:
+                self.say(f"Resuming after {len(self._ended)} trials and {runs_done(history)} runs.")
+        for trial in history.trials.values():
+            if trial.id not in self._begun:
+                self._begun.add(trial.id)
+                self.say(f"{trial.id} begins: {trial.recipe.summary()}")
+            if trial.verdict and trial.id not in self._ended:
+                self._ended.add(trial.id)
+                self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
+
+    def __enter__(self) -> Self:
+        """Nothing to take."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Nothing to give back."""
+
+
+class LiveView:
+    """A live view: progress with time left, leaderboard, the last events."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw on ``console``, which must be a terminal."""
+        self._console = console
+        self._clock = Clock()
+        self._trials = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+        )
+        self._decoding = self._trials.add_task("Decoding images", total=1, visible=False, note="")
+        self._search = self._trials.add_task("Trials", total=1, visible=False, note="")
+        self._runs = self._trials.add_task("Runs of these trials", total=1, visible=False, note="")
+        self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
+        self._known: set[tuple[str, str]] | None = None
+        self._live = Live(self._trials, console=console, refresh_per_second=8)
+
+    def say(self, text: str) -> None:
+        """Print the text above the live part."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def progress(self, done: int, of: int) -> None:
+        """Move the bar of the decoding; it goes when all is done."""
+        self._trials.update(self._decoding, completed=done, total=of, visible=done < of)
+
+    def begin(self, max_trials: int) -> None:
+        """Show the bars of the search."""
+        self._clock.max_trials = max_trials
+        self._trials.update(self._search, total=max_trials, visible=True)
+
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+        """Draw the state of the search."""
+        jobs = list(running)
+        ended = [trial for trial in history.trials.values() if trial.verdict and status(trial) != "duplicate"]
+        self._trials.update(self._search, completed=len(ended), note=self._clock.left(history))
+        open_trials = [history.trials[job.trial] for job in jobs]
+        planned = len(open_trials) * len(rules.folds)
+        done = sum(len(trial.runs) for trial in open_trials)
+        self._trials.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
+        self._note_events(history)
+        events = Text("\n".join(self._events), style="dim")
+        self._live.update(Group(self._trials, leaderboard(history, rules, SHOWN), events))
+
+    def _note_events(self, history: History) -> None:
+        now = set(history.order)
+        if self._known is None:
+            self._known = now
+            if now:
+                self.say(f"Resuming after {len(history.trials)} trials and {runs_done(history)} runs.")
+        for kind, trial_id in history.order:
+            if (kind, trial_id) not in self._known:
+                trial = history.trials[trial_id]
+                verdict = trial.verdict
+                what = f"{verdict.status}: {verdict.reason}" if kind == "verdict" and verdict else "begins"
+                self._events.append(f"{time.strftime('%H:%M:%S')}  {trial_id} {what}")
+        self._known = now
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Leave the last picture if the search was interrupted; the final table follows otherwise."""
+        if kind is None:
+            self._live.update(Text(""))
+        self._live.stop()
+
+
+def wide_console() -> Console:
+    """Return the console of standard output, wide where nobody's terminal limits it."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
+
+
+def screen(console: Console) -> Screen:
+    """Return the view that suits the console."""
+    return LiveView(console) if console.is_terminal else Lines(console)
+
+
+def runs_done(history: History) -> int:
+    """Return the number of runs that were trained."""
+    return sum(len(trial.runs) for trial in history.trials.values())
+
+
+def _in_words(jobs: list[Job]) -> str:
+    return ", ".join(f"{job.trial} {job.folds[0] if len(job.folds) == 1 else f'{len(job.folds)} folds'}" for job in jobs)
+
+
+def leaderboard(history: History, rules: Rules, shown: int) -> Table:
+    """Return the best trials as a table, those under way included; stopped ones without a score."""
+    low, high = range_of_marks(history.trials.values(), rules)
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    widths = {"#": 3, "trial": 5, "score": 9, "±": 5}
+    widths |= {"acc" if q == 1 else f"@{q:g}": 5 for q in reversed(rules.fractions)}
+    for name, width in widths.items():
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    table.add_column(f"folds {low:.2f}–{high:.2f}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
+    table.add_column("recipe", overflow="ellipsis", no_wrap=True, ratio=1)
+    ordered = in_order(history.trials.values())
+    # Trials under way are always worth a row.
+    under_way = [trial for trial in ordered if status(trial) == "open"]
+    rest = [trial for trial in ordered if status(trial) not in ("open", "duplicate")]
+    places = {trial.id: str(place) for place, trial in enumerate(ranked(ordered), start=1)}
+    for trial in rest[: max(1, shown - len(under_way))] + under_way:
+        table.add_row(
+            places.get(trial.id, ""),
+            trial.id,
+            *_score_cells(trial, rules),
+            marks(trial, rules, low, high),
+            escape(trial.recipe.summary()),
+            style=STYLES[status(trial)],
+        )
+    return table
+
+
+def _score_cells(trial: Trial, rules: Rules) -> list[str]:
+    sizes = [at_size(trial, rules, q, "accuracy") for q in reversed(rules.fractions)]
+    at_sizes = ["" if size != size else f"{size:.3f}" for size in sizes]  # NaN differs from itself
+    if status(trial) != "completed":
+        return [status(trial) if status(trial) != "open" else "running", "", *at_sizes]
+    limits = interval(trial, rules)
+    return [f"{score(trial):.3f}", f"{limits.high - limits.mean:.3f}", *at_sizes]
+
+
+def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
+    """Print the end of a search: the best trials with their intervals, the winner's recipe, the ledger."""
+    best = ranked(record.history.trials.values())
+    counts = {name: len(record.history.with_status(name)) for name in ("completed", "stopped", "failed", "duplicate")}
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name == "completed")
+    console.print()
+    console.print(leaderboard(record.history, record.rules, shown))
+    console.print(
+        f"\n{record.rules.objective}, mean over training sizes of the mean over folds; ± is half the corrected 95 % "
+        "interval (Nadeau & Bengio) of one trial, not yet corrected for having picked the best.",
+        style="dim",
+        highlight=False,
+    )
+    console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.", highlight=False)
+    if not best:
+        console.print("No trial was completed, so there is no winner.", style="bold red")
+        return
+    console.print(f"Winner: trial {best[0].id}", style="bold")
+    for name, value in best[0].recipe.to_dict().items():
+        console.print(f"  {name} = {_plain(value)}", highlight=False, markup=False)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value.values() if part is not None)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,140 @@
+"""The tables of a search: trials in order of their score, and their runs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from search.folder import Record
+from search.journal import Trial
+from search.racing import Rules, cells
+from search.stats import Interval, corrected_interval
+
+MARKS = "▁▂▃▄▅▆▇█"
+STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
+
+
+def status(trial: Trial) -> str:
+    """Return completed, stopped, failed, duplicate, or open."""
+    return trial.verdict.status if trial.verdict else "open"
+
+
+def ranked(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the complete trials, best first; of equal ones the cheaper first."""
+    complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
+    return sorted(complete, key=lambda trial: (-score(trial), trial.seconds, trial.id))
+
+
+def in_order(trials: Iterable[Trial]) -> list[Trial]:
+    """Return all trials: the complete ones ranked, then the others by status and number."""
+    trials = list(trials)
+    rest = [trial for trial in trials if status(trial) != "completed"]
+    return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[status(trial)], trial.id))
+
+
+def score(trial: Trial) -> float:
+    """Return the score of a complete trial."""
+    assert trial.verdict is not None and trial.verdict.score is not None
+    return trial.verdict.score
+
+
+def interval(trial: Trial, rules: Rules) -> Interval:
+    """Return the corrected 95 % interval of a complete trial's score: sizes averaged within each fold first."""
+    folds = len({index for _, index in rules.splits})
+    return corrected_interval(cells(trial, rules).mean(axis=0), folds)
+
+
+def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:
+    """Return a metric's mean over the runs at one training size, NaN unless all of them have run."""
+    folds = [fold.id for fold in rules.folds if fold.fraction == fraction]
+    if any(fold not in trial.runs for fold in folds):
+        return float("nan")
+    return float(np.mean([trial.runs[fold].scores[metric] for fold in folds]))
+
+
+def marks(trial: Trial, rules: Rules, low: float, high: float) -> str:
+    """Return one mark for each fold, smallest training size first: its height is the objective from ``low`` to ``high``."""
+    drawn = []
+    for row in cells(trial, rules):
+        levels = np.clip((row - low) / max(high - low, 1e-9), 0, 1) * (len(MARKS) - 1)
+        drawn.append("".join("·" if np.isnan(level) else MARKS[int(level + 0.5)] for level in levels))
+    return " ".join(drawn)
+
+
+def range_of_marks(trials: Iterable[Trial], rules: Rules) -> tuple[float, float]:
+    """Return the lowest and highest objective of any run."""
+    values = [run.scores[rules.objective] for trial in trials for run in trial.runs.values()]
+    return (min(values), max(values)) if values else (0.0, 1.0)
+
+
+def trials_table(record: Record) -> pd.DataFrame:
+    """Return one row for each trial, ranked ones first.
+
+    ``score`` and its limits are given to complete trials only; ``predicted`` is what racing
+    expected of a stopped one.
+    """
+    rules = record.rules
+    rank = {trial.id: place for place, trial in enumerate(ranked(record.history.trials.values()), start=1)}
+    rows = [_trial_row(trial, rules, rank.get(trial.id)) for trial in in_order(record.history.trials.values())]
+    return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame()
+
+
+def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
+    complete = status(trial) == "completed"
+    limits = interval(trial, rules) if complete else Interval(np.nan, np.nan, np.nan)
+    stopped = status(trial) == "stopped"
+    recipe = trial.recipe.to_dict()
+    augment = recipe.pop("augment")
+    return {
+        "rank": rank,
+        "trial": trial.id,
+        "status": status(trial),
+        "score": limits.mean,
+        "score_low": limits.low,
+        "score_high": limits.high,
+        "predicted": trial.verdict.score if stopped and trial.verdict else None,
+        **{f"accuracy@{q:g}": at_size(trial, rules, q, "accuracy") for q in reversed(rules.fractions)},
+        **{f"{rules.objective}@{q:g}": at_size(trial, rules, q, rules.objective) for q in reversed(rules.fractions)},
+        "runs": len(trial.runs),
+        "seconds": round(trial.seconds, 2),
+        **recipe,
+        "augment": augment["policy"],
+        "augment_strength": augment["strength"],
+        "reason": trial.verdict.reason if trial.verdict else "",
+    }
+
+
+def runs_table(record: Record) -> pd.DataFrame:
+    """Return one row for each run that was trained, in the order of trials and folds."""
+    fraction = {fold.id: fold.fraction for fold in record.rules.folds}
+    rows = [
+        {
+            "trial": trial.id,
+            "fold": fold.id,
+            "fraction": fraction[fold.id],
+            **run.scores,
+            "seconds": round(run.seconds, 3),
+            "synthetic_asked": run.synthetic.get("asked", 0),
+            "synthetic_drawn": run.synthetic.get("drawn", 0),
+        }
+        for trial in record.history.trials.values()
+        for fold in record.rules.folds
+        if (run := trial.runs.get(fold.id)) is not None
+    ]
+    return pd.DataFrame(rows)
+
+
+def ledger(record: Record) -> dict[str, float]:
+    """Return what happened, counted: trials by verdict, runs planned and trained, failures, seconds."""
+    trials = list(record.history.trials.values())
+    counts = {f"trials_{name}": sum(status(trial) == name for trial in trials) for name in STATUS_ORDER}
+    return {
+        "trials": len(trials),
+        **counts,
+        "runs_planned": (len(trials) - counts["trials_duplicate"]) * len(record.rules.folds),
+        "runs_trained": sum(len(trial.runs) for trial in trials),
+        "failures": sum(len(trial.failures) for trial in trials),
+        "training_seconds": round(sum(trial.seconds for trial in trials), 1),
+        "sessions": len(record.history.sessions),
+    }

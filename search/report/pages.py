@@ -1,0 +1,177 @@
+"""The files of a report: Markdown to read, CSV and JSON for other tools, all from the same tables."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from search.files import write_text
+from search.folder import FOLDS, Record
+from search.journal import Run
+from search.report.leaderboard import at_size, interval, ledger, ranked, runs_table, trials_table
+
+SCHEMA = 1
+TOP = 20
+
+
+def write_report(record: Record) -> list[Path]:
+    """Write report.md, trials.csv, folds.csv, predictions.csv and report.json; return their paths."""
+    folder = record.folder / "report"
+    folder.mkdir(exist_ok=True)
+    trials = trials_table(record)
+    predictions, lost = predictions_table(record)
+    texts = {
+        "report.md": markdown(record, trials, lost),
+        "trials.csv": trials.to_csv(index=False),
+        "folds.csv": runs_table(record).to_csv(index=False),
+        "predictions.csv": predictions.to_csv(index=False),
+        "report.json": json.dumps(as_json(record, trials), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def as_json(record: Record, trials: pd.DataFrame) -> dict[str, Any]:
+    """Return the report as JSON types; numbers that do not exist are null."""
+    best = ranked(record.history.trials.values())
+    return {
+        "schema": SCHEMA,
+        "name": record.name,
+        "objective": record.rules.objective,
+        "ended": record.history.ended,
+        "ledger": ledger(record),
+        "winner": {"trial": best[0].id, "recipe": best[0].recipe.to_dict()} if best else None,
+        "trials": [_finite(row) for row in trials.to_dict("records")],
+        "runs": [_finite(row) for row in runs_table(record).to_dict("records")],
+        "study": record.about,
+        "sessions": record.history.sessions,
+    }
+
+
+def _finite(row: dict[Any, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if value is None or value is pd.NA:
+            return None
+        value = value.item() if isinstance(value, np.generic) else value
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {str(key): plain(value) for key, value in row.items()}
+
+
+def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
+    """Return the winner's out-of-fold predictions, and the files that are missing or damaged.
+
+    One row for each (fold, image): its id, its class, the predicted class, the probability of
+    each class.
+    """
+    best = ranked(record.history.trials.values())
+    if not best:
+        return pd.DataFrame(), []
+    plan = pd.read_csv(record.folder / FOLDS, dtype=str, keep_default_na=False)
+    ids = plan[plan["part"] == "validation"].groupby("fold", sort=False)["id"].apply(list)
+    classes = list(record.about["classes"])
+    parts, lost = [], []
+    for fold in record.rules.folds:
+        run = best[0].runs[fold.id]
+        arrays = read_run(record.folder, run)
+        if arrays is None:
+            lost.append(run.file)
+            continue
+        labels, probabilities = arrays["labels"], arrays["probabilities"]
+        part = pd.DataFrame(probabilities.round(5), columns=[f"p({name})" for name in classes])
+        part.insert(0, "predicted", [classes[label] for label in probabilities.argmax(axis=1)])
+        part.insert(0, "label", [classes[label] for label in labels])
+        part.insert(0, "id", ids[fold.id])
+        part.insert(0, "fold", fold.id)
+        part.insert(0, "trial", best[0].id)
+        parts.append(part)
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), sorted(set(lost))
+
+
+def read_run(folder: Path, run: Run) -> dict[str, np.ndarray] | None:
+    """Return the stored arrays of a run (rows, labels, probabilities, curve), None if the file is gone or changed."""
+    try:
+        data = (folder / run.file).read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data).hexdigest() != run.sha256:
+        return None
+    with np.load(folder / run.file, allow_pickle=False) as stored:
+        prefix = f"{run.fold}/"
+        return {name.removeprefix(prefix): stored[name] for name in stored.files if name.startswith(prefix)}
+
+
+def markdown(record: Record, trials: pd.DataFrame, lost: list[str]) -> str:
+    """Return the report as Markdown."""
+    parts = [f"# {record.name}", _answer(record), "## Best trials", _best_table(record, trials)]
+    parts += ["## What happened", _ledger(record), "## What may be concluded", _limits(record)]
+    if lost:
+        parts.append(f"Missing or changed, so left out of predictions.csv: {', '.join(lost)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _answer(record: Record) -> str:
+    best = ranked(record.history.trials.values())
+    if not best:
+        return "No trial was completed, so there is no winner."
+    winner, rules = best[0], record.rules
+    limits = interval(winner, rules)
+    sizes = "; ".join(
+        f"{at_size(winner, rules, q, 'accuracy'):.3f} with {'all' if q == 1 else f'{q:.0%}'} of each training part"
+        for q in reversed(rules.fractions)
+    )
+    recipe = "\n".join(f"    {name} = {value}" for name, value in winner.recipe.to_dict().items())
+    return (
+        f"The best of {len(best)} complete trials is **{winner.id}** ({winner.recipe.summary()}). Its score, the mean "
+        f"{rules.objective} over training sizes, is {limits.mean:.3f} (95 % interval {limits.low:.3f} to "
+        f"{limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
+    )
+
+
+def _best_table(record: Record, trials: pd.DataFrame) -> str:
+    if trials.empty:
+        return "There are none yet."
+    sizes = [column for column in trials.columns if column.startswith("accuracy@")]
+    head = ["rank", "trial", "status", "score", "95 % interval", *sizes, "runs", "seconds", "recipe"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in trials.head(TOP).to_dict("records"):
+        complete = row["status"] == "completed"
+        cells = [
+            str(row["rank"]) if complete else "",
+            row["trial"],
+            row["status"],
+            f"{row['score']:.3f}" if complete else "",
+            f"{row['score_low']:.3f} to {row['score_high']:.3f}" if complete else "",
+            *(f"{row[size]:.3f}" if row[size] == row[size] else "" for size in sizes),  # NaN differs from itself
+            str(row["runs"]),
+            f"{row['seconds']:.1f}",
+            record.history.trials[row["trial"]].recipe.summary(),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    more = len(trials) - TOP
+    return "\n".join(lines) + (f"\n\n{more} more are in trials.csv." if more > 0 else "")
+
+
+def _ledger(record: Record) -> str:
+    counts = ledger(record)
+    images = record.about["images"]
+    classes = ", ".join(f"{name} {count}" for name, count in record.about["classes"].items())
+    left_out = "".join(f"\n- left out: `{id_}` ({reason})" for id_, reason in record.about["unreadable"])
+    listed = "\n".join(f"- {name.replace('_', ' ')}: {value:g}" for name, value in counts.items())
+    return f"{images} images ({classes}).{left_out}\n\n{listed}\n- search ended: {record.history.ended or 'not yet'}"
+
+
+def _limits(record: Record) -> str:
+    folds = len({index for _, index in record.rules.splits})
+    return (
+        f"- Scores describe models trained on {1 - 1 / folds:.0%} of the images or less, not a model refitted on all.\n"
+        "- The interval of each trial allows for folds that share training images (Nadeau & Bengio 2003). The best "
+        "trial's score is also flattered by having been picked, which it does not allow for.\n"
+        "- Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate trials "
+        "are counted and never ranked."
+    )

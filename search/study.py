@@ -1,0 +1,177 @@
+"""Study: what a search fixes; and the space file that holds a study and its space."""
+
+import ast
+import dataclasses
+import re
+import runpy
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.catalog import OBJECTIVES, ORACLES
+from search.digests import digest
+from search.errors import UserError
+from search.recipe import Recipe, one_of, real, whole
+
+Space = Callable[[Any], Recipe]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What stays the same over all trials of a search.
+
+    ``data`` is a folder of class folders, or a function that makes one and returns its path.
+    ``synthetic`` is a folder of generated images with a ``manifest.csv``; None looks for
+    ``<data>-synthetic`` beside the data. ``groups`` is None, or a pattern on the file name whose
+    first group names images that must share a fold, such as ``r"(\\d+)_"``. ``train_fractions``
+    are the training sizes, as parts of each fold's training part in (0, 1]; their mean score
+    ranks the trials. ``image_size`` is the side in px of recipes that name none (None: the
+    typical longest side of the images, from 32 to 160). The ``objective`` is always maximised.
+
+    Raises UserError for a value out of range, naming the field.
+    """
+
+    data: str | Path | Callable[[], Path]
+    synthetic: str | Path | None = None
+    objective: str = "balanced_accuracy"
+    folds: int = 5
+    repeats: int = 1
+    train_fractions: tuple[float, ...] = (1.0, 0.25)
+    groups: str | None = None
+    oracle: str = "tpe"
+    max_trials: int = 20
+    image_size: int | None = None
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        """Validate every field."""
+        one_of("objective", self.objective, OBJECTIVES)
+        one_of("oracle", self.oracle, ORACLES)
+        whole("folds", self.folds, 2)
+        whole("repeats", self.repeats, 1)
+        whole("max_trials", self.max_trials, 1)
+        whole("seed", self.seed, 0)
+        if self.image_size is not None:
+            whole("image_size", self.image_size, 32, 1024)
+        if not (callable(self.data) or isinstance(self.data, str | Path)):
+            raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
+        object.__setattr__(self, "train_fractions", self._fractions())
+        self._check_groups()
+
+    def _fractions(self) -> tuple[float, ...]:
+        fractions = self.train_fractions
+        if not isinstance(fractions, list | tuple) or not fractions:
+            raise UserError(f"train_fractions={fractions!r} must be a list of numbers in (0, 1], such as (1.0, 0.25).")
+        fractions = [real("train_fractions", fraction, 0, 1, open_low=True) for fraction in fractions]
+        if len(set(fractions)) < len(fractions) or 1.0 not in fractions:
+            raise UserError(
+                f"train_fractions={self.train_fractions!r} must hold 1.0 (the regular folds) and no value twice."
+            )
+        return tuple(sorted(fractions, reverse=True))
+
+    def _check_groups(self) -> None:
+        if self.groups is None:
+            return
+        try:
+            pattern = re.compile(self.groups)
+        except (re.error, TypeError) as error:
+            raise UserError(f"groups={self.groups!r} is not a regular expression: {error}.") from None
+        if pattern.groups != 1:
+            raise UserError(f"groups={self.groups!r} must hold one (group) in brackets: the part that names the group.")
+
+    def data_folder(self) -> Path:
+        """Return the data folder, made first if ``data`` is a function."""
+        return Path(self.data() if callable(self.data) else self.data)
+
+    def replace(self, **changes: Any) -> "Study":
+        """Return the study with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class SpaceFile:
+    """A space file as read: its study, its space, its text and where it lies."""
+
+    study: Study
+    space: Space
+    text: str
+    path: Path
+
+    @property
+    def meaning(self) -> str:
+        """A digest of the code, without comments, docstring, layout and the ``study = …`` line.
+
+        The study is compared field by field instead: more trials are no other search.
+        """
+        return code_meaning(self.text)
+
+
+def code_meaning(text: str) -> str:
+    """Return a digest of Python code that ignores comments, layout, docstring and ``study = …``."""
+    tree = ast.parse(text)
+    is_docstring = bool(tree.body) and isinstance(tree.body[0], ast.Expr) and ast.get_docstring(tree) is not None
+    kept = [node for node in tree.body[is_docstring:] if not _assigns_study(node)]
+    return digest([ast.dump(node) for node in kept])
+
+
+def _assigns_study(node: ast.stmt) -> bool:
+    names = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(name, ast.Name) and name.id == "study" for name in names)
+
+
+def load_space_file(path: Path) -> SpaceFile:
+    """Run a space file and return what it defines.
+
+    Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"There is no space file {path}. The default one is spaces/finetune.py.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The space file {path} cannot be read: {error}.") from None
+    names = _run(path)
+    study, space = names.get("study"), names.get("space")
+    if study is None:
+        raise UserError(f'{path} defines no study. Add a line such as study = Study(data="data/my-images").')
+    if not isinstance(study, Study):
+        raise UserError(f"{path}: study must be a Study(…), but is {type(study).__name__}.")
+    if space is None:
+        raise UserError(f"{path} defines no space. Add a function space(hp) that returns a Recipe(…).")
+    if not callable(space):
+        raise UserError(f"{path}: space must be a function space(hp), but is {type(space).__name__}.")
+    return SpaceFile(study, space, text, path)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    try:
+        return runpy.run_path(str(path))
+    except SyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {error.msg}.\n    {(error.text or '').strip()}") from None
+    except UserError as error:
+        raise UserError(f"{path}{_line(error, path)}: {error}") from None
+    except Exception as error:
+        raise UserError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
+
+
+def _line(error: BaseException, path: Path) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe:
+    """Return ``space(hp)``, with the study's image size where the recipe names none.
+
+    Raises UserError where the space raises or returns anything but a Recipe.
+    """
+    try:
+        recipe = space(hp)
+    except UserError as error:
+        raise UserError(f"{source}{_line(error, source)}: {error}") from None
+    except Exception as error:
+        raise UserError(f"{source}{_line(error, source)}, in space(hp): {type(error).__name__}: {error}") from None
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")
+    return recipe if recipe.image_size else dataclasses.replace(recipe, image_size=image_size)

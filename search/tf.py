@@ -1,0 +1,37 @@
+"""TensorFlow and Keras, imported without their chatter.
+
+TensorFlow's native code prints a dozen lines to the terminal before any log level is read. Every
+module of this project takes ``tf`` and ``keras`` from here.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Hold back what native code writes to standard error; print it after all if the block raises."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with tempfile.TemporaryFile() as chatter:
+        sys.stderr.flush()
+        terminal = os.dup(2)
+        os.dup2(chatter.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            chatter.seek(0)
+            os.write(terminal, chatter.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+with silenced():
+    import keras
+    import tensorflow as tf
+
+__all__ = ["keras", "silenced", "tf"]

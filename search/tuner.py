@@ -1,0 +1,259 @@
+"""KFoldTuner: the loop. Ask, run, journal, decide, tell.
+
+    from search import KFoldTuner
+    tuner = KFoldTuner("spaces/finetune.py", data="data/my-images", trials=20)
+    tuner.search()                    # the same again resumes
+    tuner.results_summary()
+    best = tuner.get_best_hyperparameters()[0]
+"""
+
+import dataclasses
+import hashlib
+import inspect
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from search import folder as folders
+from search import stats
+from search.data.folds import plan_table
+from search.errors import UserError
+from search.executors import Executor, Inline, Outcome, Workers
+from search.files import npz_bytes, write_bytes
+from search.folder import Record, read_record, rules_of
+from search.journal import Journal, Trial, Verdict
+from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
+from search.prepare import Options, Prepared, prepare, versions
+from search.racing import Job, next_step
+from search.report.console import Screen, duration, screen, summary, wide_console
+from search.report.leaderboard import ranked
+from search.study import Space, SpaceFile, Study, load_space_file
+from search.train import JobResult
+
+TICK = 0.5
+
+
+class KFoldTuner(BaseTuner):
+    """A Keras Tuner tuner that trains every trial across the folds of a study.
+
+    ``space`` is the path of a space file, or a function ``space(hp)`` given together with a
+    ``study``. ``options`` are those of ``search.prepare.Options`` (data, name, results, cache,
+    trials, oracle, seed, executor, slots, offline, strict, racing, fresh). Making a tuner reads
+    the data and plans the folds; ``search`` writes and trains. Raises UserError for anything that
+    a person must mend.
+    """
+
+    def __init__(
+        self, space: str | Path | Space, study: Study | None = None, *, view: Screen | None = None, **options: Any
+    ) -> None:
+        """Read the data, plan the folds and find the weights; write nothing yet."""
+        self.view = view or screen(wide_console())
+        with self.view:
+            self.prepared = prepare(_space_file(space, study), _options(options), self.view.say, self.view.progress)
+        self._temporary = tempfile.TemporaryDirectory(prefix="kfold-tuner-")  # Keras Tuner wants a folder
+        super().__init__(
+            oracle=ORACLES[self.prepared.study.oracle](self.prepared.hyperparameters, self.prepared.study.seed),
+            directory=self._temporary.name,
+            project_name=self.prepared.folder.name,
+        )
+
+    def search(self, *_args: Any, **_kwargs: Any) -> None:
+        """Run the search, or go on with it: every trial across all folds, as far as it is worth it.
+
+        Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
+        """
+        with _Session(self.prepared, self.view) as session:
+            session.run()
+
+    @property
+    def record(self) -> Record:
+        """The search as its folder tells it. Raises UserError before the first ``search``."""
+        return read_record(self.prepared.folder)
+
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
+        """Return the hyperparameters of the best complete trials, best first."""
+        best = ranked(self.record.history.trials.values())[:num_trials]
+        return [at_values(self.prepared.hyperparameters, trial.values) for trial in best]
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Print the best trials with their intervals, and the winner's recipe."""
+        summary(self.record, wide_console(), num_trials)
+
+
+def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
+    if isinstance(space, str | Path):
+        file = load_space_file(Path(space))
+        return dataclasses.replace(file, study=study) if study else file
+    if study is None:
+        raise UserError("KFoldTuner(space) with a function needs a study as well: KFoldTuner(space, Study(data=…)).")
+    try:
+        text = inspect.cleandoc(inspect.getsource(space))
+    except (OSError, TypeError):
+        raise UserError("The source of the space function cannot be found. Put it into a space file.") from None
+    return SpaceFile(study, space, text, Path(f"{space.__name__}.py"))
+
+
+def _options(options: dict[str, Any]) -> Options:
+    known = [field.name for field in dataclasses.fields(Options)]
+    for name in options:
+        if name not in known:
+            raise UserError(f"KFoldTuner has no option {name!r}. Options are: {', '.join(known)}.")
+    return Options(**options)
+
+
+class _Session:
+    """One sitting of a search, from taking the lock to giving it back."""
+
+    def __init__(self, prepared: Prepared, view: Screen) -> None:
+        self.prepared, self.view = prepared, view
+        self.running: dict[str, Job] = {}
+        folders.make(prepared.folder)
+        self.journal = Journal(prepared.folder)
+        if prepared.options.fresh and folders.read_about(prepared.folder):
+            self._start_afresh()
+        if folders.read_about(prepared.folder) is None:
+            plan = plan_table(prepared.folds, prepared.dataset.ids).to_csv(index=False)
+            folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
+        self.history = self.journal.history
+        self.max_trials = prepared.study.max_trials
+        self.oracle = retell(
+            prepared.study.oracle, prepared.hyperparameters, prepared.study.seed, self.history
+        )
+
+    def _start_afresh(self) -> None:
+        aside = folders.move_aside(self.prepared.folder)
+        self.view.say(f"The old search is now in {aside}.")
+        self.journal.close()
+        folders.make(self.prepared.folder)
+        self.journal = Journal(self.prepared.folder)
+
+    def __enter__(self) -> "_Session":
+        options = self.prepared.options
+        self.journal.append(
+            "session",
+            max_trials=self.max_trials,
+            racing=options.racing,
+            executor=options.executor,
+            slots=options.slots,
+            threads=self.prepared.threads,
+            versions=versions(),
+        )
+        about = folders.read_about(self.prepared.folder)
+        assert about is not None
+        self.rules = rules_of(about, self.history)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for job in self.running.values():
+            self.journal.append("release", trial=job.trial, job=job.number)
+        self.journal.close()
+
+    def run(self) -> None:
+        """The loop: fill the free slots, wait for an outcome, write it down; until nothing is left to do."""
+        self._say_cost()
+        with self._executor() as executor, self.view as view:
+            view.begin(self.max_trials)
+            view.show(self.history, self.rules, [])
+            while True:
+                self._fill(executor)
+                view.show(self.history, self.rules, self.running.values())
+                if not self.running:
+                    break
+                outcome = executor.wait(TICK)
+                if outcome is not None:
+                    self._record(outcome)
+        self.journal.append("end", reason=self._reason())
+
+    def _say_cost(self) -> None:
+        if len(self.history.trials) < self.max_trials and not self.history.trials:
+            cost = self.prepared.estimate()
+            self.view.say(
+                f"Estimated cost: {duration(cost.low)} to {duration(cost.high)} for {self.max_trials} trials of "
+                f"{len(self.rules.folds)} runs (rough; racing {'on' if self.rules.racing else 'off'})"
+            )
+        self.view.say(f"Results: {self.prepared.folder}")
+
+    def _executor(self) -> Executor:
+        options, materials = self.prepared.options, self.prepared.materials
+        if options.executor == "inline":
+            return Inline(materials)
+        return Workers(materials, options.slots, (self.prepared.folder / "workers.log").resolve())
+
+    def _fill(self, executor: Executor) -> None:
+        """Begin jobs while slots are free: those of open trials first, then those of new ones."""
+        while executor.free() and (job := self._next_job()):
+            self.journal.append("attempt", trial=job.trial, job=job.number, folds=list(job.folds))
+            self.running[job.trial] = job
+            executor.submit(job)
+
+    def _next_job(self) -> Job | None:
+        while True:
+            for trial in self.history.open_trials():
+                if trial.id in self.running:
+                    continue
+                step = next_step(self.history, trial, self.rules)
+                if isinstance(step, Job):
+                    return step
+                self._conclude(trial, step)
+            if not self._propose():
+                return None
+
+    def _propose(self) -> bool:
+        """Add a trial; return False where the budget is spent or the space exhausted."""
+        counted = len(self.history.trials) - len(self.history.with_status("duplicate"))
+        if counted >= self.max_trials:
+            return False
+        trial_id = f"{len(self.history.trials):04d}"
+        values = ask(self.oracle, trial_id)
+        if values is None:
+            return False
+        recipe = self.prepared.recipe(values)
+        self.journal.append("trial", trial=trial_id, values=values, recipe=recipe.to_dict())
+        return True
+
+    def _conclude(self, trial: Trial, verdict: Verdict) -> None:
+        self.journal.append(
+            "verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason
+        )
+        tell(self.oracle, trial.id, verdict.score)
+
+    def _record(self, outcome: Outcome) -> None:
+        """Write down how a job ended: its runs, file first, or its failure."""
+        job = outcome.job
+        if outcome.fatal:
+            raise UserError(outcome.error)
+        del self.running[job.trial]
+        if outcome.result is None:
+            self.journal.append(
+                "failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final
+            )
+            return
+        file = f"{folders.RUNS}/{job.trial}-{job.number}.npz"
+        data = npz_bytes(_arrays(outcome.result))
+        write_bytes(self.prepared.folder / file, data)
+        runs = [
+            {
+                "fold": run.fold,
+                "scores": stats.scores(run.labels, run.probabilities),
+                "seconds": round(run.seconds, 4),
+                "synthetic": run.synthetic,
+            }
+            for run in outcome.result.runs
+        ]
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.journal.append("job", trial=job.trial, job=job.number, file=file, sha256=sha256, runs=runs)
+
+    def _reason(self) -> str:
+        counted = len(self.history.trials) - len(self.history.with_status("duplicate"))
+        if counted >= self.max_trials:
+            return f"all {self.max_trials} trials are done"
+        return f"the space is exhausted: its {counted} points have all been tried"
+
+
+def _arrays(result: JobResult) -> dict[str, Any]:
+    """Return what is stored of a job: labels travel with the predictions that they belong to."""
+    return {
+        f"{run.fold}/{name}": getattr(run, name)
+        for run in result.runs
+        for name in ("rows", "labels", "probabilities", "curve")
+    }

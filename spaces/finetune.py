@@ -1,0 +1,42 @@
+"""Fine-tune a pretrained backbone, or train a small network, on a small folder of images.
+
+    python -m search run spaces/finetune.py                     # handwritten digits, no network needed
+    python -m search run spaces/finetune.py --data my-images    # your own: one folder for each class
+
+The same line again resumes. `study` is what stays the same over all trials, `space(hp)` is what
+varies: to fix a value write a value, to search over it wrap it in `hp.…` (Keras Tuner's idiom).
+"""
+
+from search import Augment, Recipe, Study, amounts_at_hand, at_hand, handwritten_digits
+
+study = Study(
+    data=handwritten_digits,        # a folder of class folders, or a function that makes one
+    objective="balanced_accuracy",
+    folds=5,
+    train_fractions=(1.0, 0.25),    # score = mean over both training sizes: who survives with a quarter of the data?
+    oracle="tpe",
+    max_trials=16,
+    seed=7,
+)
+
+PRETRAINED = ["MobileNetV2_0.35", "MobileNet_0.25", "MobileNetV2", "EfficientNetV2B0"]
+
+
+def space(hp):
+    # Backbones whose ImageNet weights are neither cached nor downloadable are left out, and said.
+    backbone = hp.Choice("backbone", at_hand([*PRETRAINED, "SmallCNN"]))
+    with hp.conditional_scope("backbone", PRETRAINED):
+        unfrozen_blocks = hp.Int("unfrozen_blocks", 0, 2)  # from the top; 0 trains the head alone
+    policy = hp.Choice("augment", ["none", "flip_crop", "color", "randaugment"])
+    with hp.conditional_scope("augment", ["color", "randaugment"]):
+        strength = hp.Choice("augment_strength", [0.3, 0.7])
+    return Recipe(
+        backbone=backbone,
+        unfrozen_blocks=unfrozen_blocks,  # None (everything) for SmallCNN, which starts from random weights
+        dropout=hp.Choice("dropout", [0.0, 0.2, 0.4]),
+        augment=Augment(policy, strength),
+        class_weight=hp.Choice("class_weight", ["none", "balanced"]),
+        synthetic_per_class=hp.Choice("synthetic_per_class", amounts_at_hand([0, 8, 32])),
+        learning_rate=hp.Float("learning_rate", 3e-4, 1e-2, sampling="log"),
+        epochs=15,
+    )
