@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.hand import amounts_at_hand, at_hand
     from search.data.digits import handwritten_digits
     from search.errors import UserError
+    from search.hand import amounts_at_hand, at_hand
     from search.recipe import Augment, Recipe
     from search.study import Study
     from search.tuner import KFoldTuner

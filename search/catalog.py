@@ -24,14 +24,15 @@ class Backbone:
     """A network that turns images into features.
 
     ``blocks`` is how many blocks can be unfrozen, counted from the top (the output end).
-    ``megamacs`` is the cost of one forward pass at 224 px, in millions of multiply-adds; it
-    serves the estimate of a search's cost only. ``weights`` is None for a network that starts
+    ``effort`` is the cost of one forward pass at 224 px, in millions of multiply-adds of dense
+    convolutions (depthwise ones are charged four times, as they run on CPUs); it serves the
+    estimate of a search's cost only. ``weights`` is None for a network that starts
     from random weights.
     """
 
     name: str
     blocks: int
-    megamacs: float
+    effort: float
     weights: Weights | None
 
     @property
@@ -40,8 +41,8 @@ class Backbone:
         return self.weights is not None
 
 
-def _imagenet(name: str, blocks: int, megamacs: float, folder: str, file: str) -> Backbone:
-    return Backbone(name, blocks, megamacs, Weights(file, f"{APPLICATIONS}/{folder}/{file}"))
+def _imagenet(name: str, blocks: int, effort: float, folder: str, file: str) -> Backbone:
+    return Backbone(name, blocks, effort, Weights(file, f"{APPLICATIONS}/{folder}/{file}"))
 
 
 _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
@@ -49,21 +50,15 @@ _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("SmallCNN", 4, 120, None),
-        _imagenet("MobileNet_0.25", 5, 41, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
-        _imagenet("MobileNet", 5, 569, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),
-        _imagenet("MobileNetV2_0.35", 5, 59, "mobilenet_v2", f"{_V2}_0.35_224_no_top.h5"),
-        _imagenet("MobileNetV2", 5, 300, "mobilenet_v2", f"{_V2}_1.0_224_no_top.h5"),
-        _imagenet(
-            "MobileNetV3Small", 4, 57, "mobilenet_v3", "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"
-        ),
-        _imagenet("EfficientNetV2B0", 6, 720, "efficientnet_v2", "efficientnetv2-b0_notop.h5"),
-        _imagenet(
-            "ResNet50V2", 4, 3500, "resnet", "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        ),
-        _imagenet(
-            "DenseNet121", 4, 2850, "densenet", "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        ),
+        Backbone("SmallCNN", 4, 50, None),
+        _imagenet("MobileNet_0.25", 5, 160, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
+        _imagenet("MobileNet", 5, 1600, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),
+        _imagenet("MobileNetV2_0.35", 5, 240, "mobilenet_v2", f"{_V2}_0.35_224_no_top.h5"),
+        _imagenet("MobileNetV2", 5, 1200, "mobilenet_v2", f"{_V2}_1.0_224_no_top.h5"),
+        _imagenet("MobileNetV3Small", 4, 230, "mobilenet_v3", "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"),
+        _imagenet("EfficientNetV2B0", 6, 1800, "efficientnet_v2", "efficientnetv2-b0_notop.h5"),
+        _imagenet("ResNet50V2", 4, 3500, "resnet", "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        _imagenet("DenseNet121", 4, 2850, "densenet", "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"),
         _imagenet("VGG16", 5, 15300, "vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     )
 }

@@ -43,7 +43,9 @@ def cli() -> None:
 )
 @click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @click.option("--offline", is_flag=True, help="Download nothing.")
-@click.option("--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
+)
 @click.option("--no-racing", is_flag=True, help="Train every trial on every fold, hopeless or not.")
 @click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
 def run(space: Path, no_racing: bool, **options: Any) -> None:

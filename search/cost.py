@@ -66,17 +66,17 @@ def estimate(
 def _macs(recipe: Recipe) -> tuple[float, float]:
     """Return the multiply-adds of one image in the frozen and in the trained part."""
     backbone = BACKBONES[recipe.backbone]
-    assert recipe.image_size is not None and recipe.unfrozen_blocks is not None
-    total = backbone.megamacs * 1e6 * (recipe.image_size / 224) ** 2
-    trained = total * recipe.unfrozen_blocks / backbone.blocks
+    image_size, unfrozen_blocks = recipe.settled
+    total = backbone.effort * 1e6 * (image_size / 224) ** 2
+    trained = total * unfrozen_blocks / backbone.blocks
     return total - trained, trained
 
 
 def _stored(recipe: Recipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
     frozen, _ = _macs(recipe)
-    assert recipe.image_size is not None
-    drawing = 0.0 if recipe.augment.policy == "none" else SECONDS_TO_AUGMENT * (recipe.image_size / 160) ** 2
+    image_size, _ = recipe.settled
+    drawing = 0.0 if recipe.augment.policy == "none" else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
     return images * recipe.views * (drawing + frozen / speed)
 
 

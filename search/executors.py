@@ -63,7 +63,9 @@ class Executor(Protocol):
         """Get ready."""
         ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """End all work at once."""
         ...
 
@@ -104,7 +106,7 @@ class Inline:
         """Note the job; it runs inside ``wait``."""
         self._waiting.append(job)
 
-    def wait(self, timeout: float) -> Outcome | None:
+    def wait(self, timeout: float) -> Outcome | None:  # noqa: ARG002 it takes as long as the job
         """Run the job."""
         return execute(self._trainer, self._waiting.popleft()) if self._waiting else None
 
@@ -112,7 +114,9 @@ class Inline:
         """Nothing to start."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Nothing to end."""
 
 
@@ -154,7 +158,9 @@ class Workers:
             slot.warm_up()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Kill the workers: what they were doing is not needed any more."""
         for slot in self._slots:
             slot.kill()
@@ -183,7 +189,8 @@ class _Slot:
             self.future = self._pool.submit(_run_in_worker, job)
 
     def take(self) -> Outcome:
-        assert self.future is not None and self._job is not None
+        assert self.future is not None
+        assert self._job is not None
         future, job, self.future = self.future, self._job, None
         try:
             outcome = future.result()

@@ -64,7 +64,9 @@ def read_record(folder: Path) -> Record:
     if about is None:
         there = sorted(path.parent.name for path in folder.parent.glob(f"*/{STUDY}"))
         known = f" There are: {', '.join(there)}." if there else ""
-        raise UserError(f"There is no search in {folder}.{known} Begin one with: python -m search run spaces/finetune.py")
+        raise UserError(
+            f"There is no search in {folder}.{known} Begin one with: python -m search run spaces/finetune.py"
+        )
     journal = folder / FILE
     history = replay(read_events(journal)) if journal.exists() else History()
     return Record(folder, about, history, rules_of(about, history))
@@ -98,7 +100,7 @@ def make(folder: Path) -> None:
 
 def move_aside(folder: Path) -> Path:
     """Rename the folder to ``<name>.old-<time>`` and return its new path: nothing is deleted."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     aside = folder.with_name(f"{folder.name}.old-{stamp}")
     number = 1
     while aside.exists():

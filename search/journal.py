@@ -156,13 +156,13 @@ def read_events(path: Path) -> Iterator[Event]:
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             event = json.loads(line)
-            if not isinstance(event, dict):
-                raise ValueError("not an object")
-        except ValueError as error:
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
             raise UserError(
-                f"{path}, line {number} is damaged ({error}). Every other line is intact: restore the file from a "
+                f"{path}, line {number} is damaged. Every other line is intact: restore the file from a "
                 "copy, remove that line, or begin anew with --fresh (which moves the old folder aside)."
-            ) from None
+            )
         yield event
 
 

@@ -8,7 +8,7 @@ not been. No point is proposed twice, and none is missed in a small space.
 import itertools
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -61,7 +61,7 @@ class Retold(keras_tuner.Oracle):
         self.journalled: dict[str, Values] = {}
 
     # No budget of Keras Tuner's: trial ids then have four digits for ever, and ours is the study's.
-    budget: dict[str, Any] = {"max_trials": None}
+    budget: ClassVar[dict[str, Any]] = {"max_trials": None}
 
     def save(self, *_args: Any) -> None:
         """Write nothing: the journal is the only truth."""
@@ -145,7 +145,7 @@ class TPEOracle(Retold):
     The Optuna study lives for one question: it is filled with the trials so far, asked and dropped.
     """
 
-    def propose(self, trial_id: str) -> Values | None:
+    def propose(self, trial_id: str) -> Values | None:  # noqa: ARG002 the seed holds it
         """Return the values that Optuna would try next."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -163,11 +163,14 @@ class TPEOracle(Retold):
             values.merge([hp])
             if values.is_active(hp):
                 drawn = asked.suggest_categorical(hp.name, choices) if (choices := _choices(hp)) else None
-                values.values[hp.name] = hp.prob_to_value(asked.suggest_float(hp.name, 0, 1)) if drawn is None else drawn
+                values.values[hp.name] = (
+                    hp.prob_to_value(asked.suggest_float(hp.name, 0, 1)) if drawn is None else drawn
+                )
         return values.values
 
     def _told(self, trial: trial_module.Trial) -> optuna.trial.FrozenTrial:
-        params, distributions = {}, {}
+        params: dict[str, Any] = {}
+        distributions: dict[str, optuna.distributions.BaseDistribution] = {}
         for hp in self.hyperparameters.space:
             if hp.name in trial.hyperparameters.values and trial.hyperparameters.is_active(hp):
                 value = trial.hyperparameters.values[hp.name]
@@ -262,9 +265,7 @@ def register(build: Callable[[HyperParameters], Any]) -> HyperParameters:
     return declared
 
 
-def random_points(
-    hyperparameters: HyperParameters, number: int, seed: int
-) -> Iterator[HyperParameters]:
+def random_points(hyperparameters: HyperParameters, number: int, seed: int) -> Iterator[HyperParameters]:
     """Yield random points of a space, as hyperparameters to be passed to a space function."""
     for point in range(number):
         drawn = HyperParameters()

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from search import folder as folders
-from search.hand import Hand, holding, resolve
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed
 from search.data.dataset import Dataset, read_class_folders
-from search.data.folds import Fold, plan_digest, plan_folds, plan_table
+from search.data.folds import Fold, plan_digest, plan_folds
 from search.data.images import Progress, decode, typical_side
 from search.data.synthetic import SyntheticPool, read_pool
 from search.errors import UserError
+from search.hand import Hand, holding, resolve
 from search.models.backbones import check_weights
 from search.oracle import at_values, random_points, register
 from search.recipe import Recipe
@@ -200,9 +200,7 @@ def versions() -> dict[str, str]:
     return {"python": sys.version.split()[0], **{package: version(package) for package in packages}}
 
 
-def _read_data(
-    root: Path, study: Study, options: Options, say: Say, progress: Progress | None
-) -> tuple[Dataset, int]:
+def _read_data(root: Path, study: Study, options: Options, say: Say, progress: Progress | None) -> tuple[Dataset, int]:
     found = read_class_folders(root, study.groups)
     size = study.image_size or typical_side(found.paths)
     cache = cache_folder(options.cache, root)
@@ -228,7 +226,9 @@ def _check_cache(cache: Path, needed: int) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(cache).free
     except OSError as error:
-        raise UserError(f"The cache folder {cache} cannot be made: {error.strerror}. Give another with --cache.") from None
+        raise UserError(
+            f"The cache folder {cache} cannot be made: {error.strerror}. Give another with --cache."
+        ) from None
     if not os.access(cache, os.W_OK):
         raise UserError(f"The cache folder {cache} cannot be written to. Give another with --cache.")
     if free < needed:
@@ -252,9 +252,11 @@ def _read_pool(
     if len(pool):
         pool = pool.readable(decode(pool.paths, pool.contents, size, cache_folder(options.cache, root)))
     lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
-    say(f"Synthetic images: {folder}, {len(pool)}{lost}; each may train only folds whose training part holds its sources")
+    say(f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train")
     if pool.left_out and options.strict:
-        raise UserError(f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out.")
+        raise UserError(
+            f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out."
+        )
     return pool if len(pool) else None
 
 

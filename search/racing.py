@@ -112,7 +112,7 @@ def cells(trial: Trial, rules: Rules) -> np.ndarray:
 
 def trial_score(trial: Trial, rules: Rules) -> float:
     """Return the score of a complete trial: mean over training sizes of the mean over folds."""
-    return float(cells(trial, rules).mean(axis=1).mean())
+    return float(cells(trial, rules).mean(axis=0).mean())
 
 
 def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
@@ -192,9 +192,7 @@ def _shrink(
     if len(mean) < 2:
         return mean, var
     new_mean, new_var = dict(mean), dict(var)
-    for q in mean:
-        if not unfinished[q]:
-            continue
+    for q in (q for q in mean if unfinished[q]):
         others = [p for p in mean if p != q]
         other = sum(mean[p] for p in others) / len(others)
         between = gap * (1 + 1 / c) + sum(var[p] for p in others) / len(others) ** 2

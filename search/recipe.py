@@ -34,7 +34,7 @@ def whole(field_name: str, value: Any, low: int, high: int | None = None) -> int
 
 def real(field_name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> float:
     """Return ``value`` as a float in [low, high], or raise a UserError that names the field."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not low <= value <= high or (open_low and value == low):
         lower = f"above {low:g}" if open_low else f"{low:g} or more"
         raise UserError(f"{field_name}={value!r} must be a number, {lower} and at most {high:g}.")
@@ -122,6 +122,13 @@ class Recipe:
                 'unfrozen_blocks under hp.conditional_scope("backbone", [the pretrained ones]).'
             )
         return whole("unfrozen_blocks", self.unfrozen_blocks, 0, backbone.blocks)
+
+    @property
+    def settled(self) -> tuple[int, int]:
+        """The image size and the number of unfrozen blocks, both known once a study has been asked."""
+        assert self.image_size is not None
+        assert self.unfrozen_blocks is not None
+        return self.image_size, self.unfrozen_blocks
 
     @property
     def head_only(self) -> bool:

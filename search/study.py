@@ -20,12 +20,12 @@ Space = Callable[[Any], Recipe]
 
 @dataclass(frozen=True)
 class Study:
-    """What stays the same over all trials of a search.
+    r"""What stays the same over all trials of a search.
 
     ``data`` is a folder of class folders, or a function that makes one and returns its path.
     ``synthetic`` is a folder of generated images with a ``manifest.csv``; None looks for
     ``<data>-synthetic`` beside the data. ``groups`` is None, or a pattern on the file name whose
-    first group names images that must share a fold, such as ``r"(\\d+)_"``. ``train_fractions``
+    first group names images that must share a fold, such as ``r"(\d+)_"``. ``train_fractions``
     are the training sizes, as parts of each fold's training part in (0, 1]; their mean score
     ranks the trials. ``image_size`` is the side in px of recipes that name none (None: the
     typical longest side of the images, from 32 to 160). The ``objective`` is always maximised.
@@ -64,12 +64,12 @@ class Study:
         fractions = self.train_fractions
         if not isinstance(fractions, list | tuple) or not fractions:
             raise UserError(f"train_fractions={fractions!r} must be a list of numbers in (0, 1], such as (1.0, 0.25).")
-        fractions = [real("train_fractions", fraction, 0, 1, open_low=True) for fraction in fractions]
-        if len(set(fractions)) < len(fractions) or 1.0 not in fractions:
+        checked = [real("train_fractions", fraction, 0, 1, open_low=True) for fraction in fractions]
+        if len(set(checked)) < len(checked) or 1.0 not in checked:
             raise UserError(
                 f"train_fractions={self.train_fractions!r} must hold 1.0 (the regular folds) and no value twice."
             )
-        return tuple(sorted(fractions, reverse=True))
+        return tuple(sorted(checked, reverse=True))
 
     def _check_groups(self) -> None:
         if self.groups is None:
@@ -152,7 +152,7 @@ def _run(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}.\n    {(error.text or '').strip()}") from None
     except UserError as error:
         raise UserError(f"{path}{_line(error, path)}: {error}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 a space file is anyone's code
         raise UserError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
 
 
@@ -170,7 +170,7 @@ def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe
         recipe = space(hp)
     except UserError as error:
         raise UserError(f"{source}{_line(error, source)}: {error}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 likewise
         raise UserError(f"{source}{_line(error, source)}, in space(hp): {type(error).__name__}: {error}") from None
     if not isinstance(recipe, Recipe):
         raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")

@@ -220,7 +220,9 @@ class Trainer:
                 curve[epoch] += float(loss), float(hits)
             curve[epoch] /= len(rows)
             if not np.isfinite(curve[epoch, 0]):
-                raise DivergedError(f"the loss is no number in epoch {epoch + 1} of {recipe.epochs}: learning rate too high?")
+                raise DivergedError(
+                    f"the loss is no number in epoch {epoch + 1} of {recipe.epochs}: learning rate too high?"
+                )
         return curve
 
     def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, int]]:

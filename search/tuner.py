@@ -1,10 +1,10 @@
 """KFoldTuner: the loop. Ask, run, journal, decide, tell.
 
-    from search import KFoldTuner
-    tuner = KFoldTuner("spaces/finetune.py", data="data/my-images", trials=20)
-    tuner.search()                    # the same again resumes
-    tuner.results_summary()
-    best = tuner.get_best_hyperparameters()[0]
+from search import KFoldTuner
+tuner = KFoldTuner("spaces/finetune.py", data="data/my-images", trials=20)
+tuner.search()                    # the same again resumes
+tuner.results_summary()
+best = tuner.get_best_hyperparameters()[0]
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from search import folder as folders
 from search import stats
@@ -116,9 +116,7 @@ class _Session:
             folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
         self.history = self.journal.history
         self.max_trials = prepared.study.max_trials
-        self.oracle = retell(
-            prepared.study.oracle, prepared.hyperparameters, prepared.study.seed, self.history
-        )
+        self.oracle = retell(prepared.study.oracle, prepared.hyperparameters, prepared.study.seed, self.history)
 
     def _start_afresh(self) -> None:
         aside = folders.move_aside(self.prepared.folder)
@@ -127,7 +125,7 @@ class _Session:
         folders.make(self.prepared.folder)
         self.journal = Journal(self.prepared.folder)
 
-    def __enter__(self) -> "_Session":
+    def __enter__(self) -> Self:
         options = self.prepared.options
         self.journal.append(
             "session",
@@ -149,7 +147,7 @@ class _Session:
         self.journal.close()
 
     def run(self) -> None:
-        """The loop: fill the free slots, wait for an outcome, write it down; until nothing is left to do."""
+        """Fill the free slots, wait for an outcome, write it down; until nothing is left to do."""
         self._say_cost()
         with self._executor() as executor, self.view as view:
             view.begin(self.max_trials)
@@ -224,9 +222,7 @@ class _Session:
             raise UserError(outcome.error)
         del self.running[job.trial]
         if outcome.result is None:
-            self.journal.append(
-                "failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final
-            )
+            self.journal.append("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
             return
         file = f"{folders.RUNS}/{job.trial}-{job.number}.npz"
         data = npz_bytes(_arrays(outcome.result))

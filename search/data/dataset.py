@@ -80,7 +80,9 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
     without images, and a name that the pattern does not fit.
     """
     if not root.is_dir():
-        raise UserError(f"There is no data folder {root}. Name a folder that holds one folder of images for each class.")
+        raise UserError(
+            f"There is no data folder {root}. Name a folder that holds one folder of images for each class."
+        )
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     _check_folders(root, folders)
     rows, ignored = [], []
@@ -108,7 +110,9 @@ def _group(id_: str, pattern: str | None) -> str:
         return id_
     match = re.search(pattern, Path(id_).name)
     if match is None or match[1] is None:
-        raise UserError(f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or give groups=None.")
+        raise UserError(
+            f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or give groups=None."
+        )
     return match[1]
 
 

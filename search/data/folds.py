@@ -76,7 +76,8 @@ def _splits(labels: np.ndarray, groups: np.ndarray, study: Study, repeat: int) -
 def _shrinking_order(groups: np.ndarray, seed: int) -> np.ndarray:
     """Return the rank of each row's group in one random order: smaller parts are prefixes of larger ones."""
     names, inverse = np.unique(groups, return_inverse=True)
-    return np.random.default_rng(seed).permutation(len(names))[inverse]
+    order: np.ndarray = np.random.default_rng(seed).permutation(len(names))[inverse]
+    return order
 
 
 def _shrink(dataset: Dataset, train: np.ndarray, order: np.ndarray, fraction: float, name: str) -> np.ndarray:
@@ -120,7 +121,7 @@ def _check_split(dataset: Dataset, train: np.ndarray, validation: np.ndarray, in
         lacking = sorted(set(range(len(dataset.classes))) - set(dataset.labels[rows].tolist()))
         if lacking and (part == "training" or not len(rows)):
             raise UserError(
-                f"Fold f{index} would have no {part} images of class {dataset.classes[lacking[0]]!r}, because its groups "
+                f"Fold f{index} would have no {part} images of class {dataset.classes[lacking[0]]!r}, as its groups "
                 "are too few or too large. Use fewer folds, or split the groups."
             )
 

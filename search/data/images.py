@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.digests import digest
 from search.files import new_folder
@@ -90,7 +90,7 @@ def _fill(folder: Path, paths: Sequence[Path], size: int, progress: Progress | N
 def _try_read(path: Path, size: int) -> np.ndarray | str:
     try:
         return read_image(path, size)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return "not an image that Pillow can identify"
     except Exception as error:  # a damaged file can raise nearly anything inside a decoder
         return str(error) or type(error).__name__

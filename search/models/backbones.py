@@ -7,9 +7,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from search.hand import is_cached, weights_folder, weights_sha256
 from search.catalog import BACKBONES, Backbone
 from search.errors import UserError
+from search.hand import is_cached, weights_folder, weights_sha256
 from search.tf import keras
 
 # Input scaling, as (scale, offset) of uint8 pixels; IDENTITY where the network scales by itself.
@@ -53,9 +53,7 @@ CONSTRUCTIONS = {
         IDENTITY,
         ("block1a_project_activation", "block2b_add", "block3b_add", "block4c_add", "block5e_add"),
     ),
-    "ResNet50V2": Construction(
-        "ResNet50V2", {}, SIGNED, ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out")
-    ),
+    "ResNet50V2": Construction("ResNet50V2", {}, SIGNED, ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out")),
     "DenseNet121": Construction("DenseNet121", {}, "torch", ("pool2_pool", "pool3_pool", "pool4_pool")),
     "VGG16": Construction("VGG16", {}, "caffe", ("block1_pool", "block2_pool", "block3_pool", "block4_pool")),
 }
@@ -91,7 +89,9 @@ def check_weights(backbone: Backbone, sha256: str = "") -> None:
     """Raise UserError unless the backbone's weights are cached, and equal ``sha256`` if given."""
     file = weights_folder() / (backbone.weights.file if backbone.weights else "")
     if not is_cached(backbone):
-        raise UserError(f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME.")
+        raise UserError(
+            f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
+        )
     if sha256 and weights_sha256(backbone) != sha256:
         raise UserError(f"The weights of {backbone.name} changed: {file} is another file than the search began with.")
 
@@ -99,13 +99,13 @@ def check_weights(backbone: Backbone, sha256: str = "") -> None:
 def small_cnn() -> keras.Model:
     """Return the network that is trained from scratch: four stride-2 convolutions with BatchNorm.
 
-    0.17 million parameters. The momentum of its BatchNorm is low, because a small training part
+    0.10 million parameters. The momentum of its BatchNorm is low, because a small training part
     makes few steps.
     """
     layers = keras.layers
     inputs = keras.Input((None, None, 3))
     x = inputs
-    for block, filters in enumerate((24, 48, 96, 128), start=1):
+    for block, filters in enumerate((16, 32, 64, 128), start=1):
         x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"conv_{block}")(x)
         x = layers.BatchNormalization(momentum=0.9, name=f"norm_{block}")(x)
         x = layers.ReLU(name=f"block_{block}")(x)

@@ -31,8 +31,8 @@ class Shape:
 
 def shape_of(recipe: Recipe, classes: int) -> Shape:
     """Return the shape of the network that a recipe needs; its image size must be settled."""
-    assert recipe.image_size is not None and recipe.unfrozen_blocks is not None
-    return Shape(recipe.backbone, recipe.unfrozen_blocks, recipe.image_size, classes)
+    image_size, unfrozen_blocks = recipe.settled
+    return Shape(recipe.backbone, unfrozen_blocks, image_size, classes)
 
 
 class VariableDropout(keras.layers.Layer):
@@ -153,7 +153,7 @@ def _split(
         tensor = base.get_layer(border).output
         frozen, body = keras.Model(base.input, tensor), keras.Model(tensor, base.output)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def prefix(pixels: Any) -> Any:
         x = frozen(scaled(backbone, pixels), training=False)
         return pool(x) if body is None else x

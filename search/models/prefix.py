@@ -45,7 +45,9 @@ class Activations:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
         if network.prefix is None and augment.policy == "none":
             return images.pixels
-        return self._stored(self._key(network, images, augment, view), lambda: self._compute(network, images, augment, view))
+        return self._stored(
+            self._key(network, images, augment, view), lambda: self._compute(network, images, augment, view)
+        )
 
     def _key(self, network: Network, images: Images, augment: Augment, view: int) -> str:
         shape = network.shape

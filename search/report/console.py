@@ -4,6 +4,7 @@ A live view where there is a terminal, plain lines where there is none. Both onl
 history.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -63,14 +64,16 @@ class Screen(Protocol):
         ...
 
     def begin(self, max_trials: int) -> None:
-        """The search itself begins."""
+        """Learn how many trials there will be: the search itself begins."""
         ...
 
     def __enter__(self) -> Self:
         """Take the terminal."""
         ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Give it back."""
         ...
 
@@ -125,7 +128,7 @@ class Lines:
         """Remember how many trials there will be."""
         self._clock.max_trials = max_trials
 
-    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:  # noqa: ARG002 a line tells less
         """Print what is new since the last call."""
         left = self._clock.left(history)
         if self._old:  # what an earlier session did is no news
@@ -146,7 +149,9 @@ class Lines:
         """Nothing to take."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Nothing to give back."""
 
 
@@ -212,7 +217,9 @@ class LiveView:
         self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Leave the last picture if the search was interrupted; the final table follows otherwise."""
         if kind is None:
             self._live.update(Text(""))
@@ -236,7 +243,9 @@ def runs_done(history: History) -> int:
 
 
 def _in_words(jobs: list[Job]) -> str:
-    return ", ".join(f"{job.trial} {job.folds[0] if len(job.folds) == 1 else f'{len(job.folds)} folds'}" for job in jobs)
+    return ", ".join(
+        f"{job.trial} {job.folds[0] if len(job.folds) == 1 else f'{len(job.folds)} folds'}" for job in jobs
+    )
 
 
 def leaderboard(history: History, rules: Rules, shown: int) -> Table:
@@ -268,7 +277,7 @@ def leaderboard(history: History, rules: Rules, shown: int) -> Table:
 
 def _score_cells(trial: Trial, rules: Rules) -> list[str]:
     sizes = [at_size(trial, rules, q, "accuracy") for q in reversed(rules.fractions)]
-    at_sizes = ["" if size != size else f"{size:.3f}" for size in sizes]  # NaN differs from itself
+    at_sizes = ["" if math.isnan(size) else f"{size:.3f}" for size in sizes]
     if status(trial) != "completed":
         return [status(trial) if status(trial) != "open" else "running", "", *at_sizes]
     limits = interval(trial, rules)
@@ -299,5 +308,7 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value.values() if part is not None)
+        return " ".join(
+            f"{part:g}" if isinstance(part, float) else str(part) for part in value.values() if part is not None
+        )
     return f"{value:.4g}" if isinstance(value, float) else str(value)

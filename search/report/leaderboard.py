@@ -35,7 +35,8 @@ def in_order(trials: Iterable[Trial]) -> list[Trial]:
 
 def score(trial: Trial) -> float:
     """Return the score of a complete trial."""
-    assert trial.verdict is not None and trial.verdict.score is not None
+    assert trial.verdict is not None
+    assert trial.verdict.score is not None
     return trial.verdict.score
 
 
@@ -54,7 +55,7 @@ def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:
 
 
 def marks(trial: Trial, rules: Rules, low: float, high: float) -> str:
-    """Return one mark for each fold, smallest training size first: its height is the objective from ``low`` to ``high``."""
+    """Return one mark for each fold, smallest size first: its height is the objective from ``low`` to ``high``."""
     drawn = []
     for row in cells(trial, rules):
         levels = np.clip((row - low) / max(high - low, 1e-9), 0, 1) * (len(MARKS) - 1)

@@ -147,7 +147,7 @@ def _best_table(record: Record, trials: pd.DataFrame) -> str:
             row["status"],
             f"{row['score']:.3f}" if complete else "",
             f"{row['score_low']:.3f} to {row['score_high']:.3f}" if complete else "",
-            *(f"{row[size]:.3f}" if row[size] == row[size] else "" for size in sizes),  # NaN differs from itself
+            *("" if math.isnan(row[size]) else f"{row[size]:.3f}" for size in sizes),
             str(row["runs"]),
             f"{row['seconds']:.1f}",
             record.history.trials[row["trial"]].recipe.summary(),
