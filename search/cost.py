@@ -15,9 +15,10 @@ from search.catalog import BACKBONES
 from search.data.folds import Fold
 from search.recipe import Recipe
 
-CONVOLUTION_EFFICIENCY = 0.15  # of the speed of a large matrix product
+CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
-SECONDS_A_STEP = 0.0015
+SECONDS_A_STEP = 0.003
+SECONDS_A_STEP_OF_A_HEAD = 0.0003
 SECONDS_A_RUN = 0.03
 SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
@@ -85,5 +86,6 @@ def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float) -> float:
     _, trained = _macs(recipe)
     shown = sum(len(fold.train) for fold in folds) * recipe.epochs
     scored = sum(len(fold.validation) for fold in folds)
+    step = SECONDS_A_STEP_OF_A_HEAD if recipe.head_only else SECONDS_A_STEP
     steps = shown / recipe.batch_size
-    return (3 * shown + scored) * trained / speed + steps * SECONDS_A_STEP + len(folds) * SECONDS_A_RUN
+    return (3 * shown + scored) * trained / speed + steps * step + len(folds) * SECONDS_A_RUN

@@ -33,7 +33,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 SCORE = "score"
 COMPLETED, FAILED, RUNNING, STOPPED = "COMPLETED", "FAILED", "RUNNING", "STOPPED"
 TPE_STARTUP = 8
-TRIES = 10
 POINTS_LISTED = 20_000
 POINTS_CHECKED = 100
 NEVER = 10**9
@@ -62,6 +61,7 @@ class Retold(keras_tuner.Oracle):
 
     # No budget of Keras Tuner's: trial ids then have four digits for ever, and ours is the study's.
     budget: ClassVar[dict[str, Any]] = {"max_trials": None}
+    tries = 10  # at a point that is new, before the points left are listed
 
     def save(self, *_args: Any) -> None:
         """Write nothing: the journal is the only truth."""
@@ -73,7 +73,7 @@ class Retold(keras_tuner.Oracle):
         """Return the journalled values of a trial, or new ones that no trial has had."""
         if trial_id in self.journalled:
             return {"status": RUNNING, "values": self.journalled[trial_id]}
-        for attempt in range(TRIES):
+        for attempt in range(self.tries):
             self._reseed(seed_from(self.study_seed, "ask", trial_id, attempt))
             values = self.propose(trial_id)
             if values is not None and self._compute_values_hash(values) not in self._tried_so_far:
@@ -118,6 +118,8 @@ class RandomOracle(Retold, keras_tuner.oracles.RandomSearchOracle):
 class BayesianOracle(Retold, keras_tuner.oracles.BayesianOptimizationOracle):
     """Keras Tuner's Gaussian process with an upper confidence bound (Snoek et al. 2012)."""
 
+    tries = 1  # each takes a second, and it hardly depends on the seed
+
     def _reseed(self, seed: int) -> None:
         super()._reseed(seed)
         self._random_state = np.random.RandomState(seed)
@@ -157,7 +159,7 @@ class TPEOracle(Retold):
                 constant_liar=True,
             )
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.add_trials([self._told(trial) for trial in self.trials.values() if trial.status != FAILED])
+        study.add_trials([self._told(trial) for trial in self.trials.values()])
         asked, values = study.ask(), HyperParameters()
         for hp in self.hyperparameters.space:
             values.merge([hp])
@@ -181,13 +183,20 @@ class TPEOracle(Retold):
                     if choices
                     else optuna.distributions.FloatDistribution(0, 1)
                 )
-        done = trial.status == COMPLETED
         return optuna.trial.create_trial(
-            state=optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.RUNNING,
-            value=trial.score if done else None,
+            state=OPTUNA_STATES[trial.status],
+            value=trial.score if trial.status == COMPLETED else None,
             params=params,
             distributions=distributions,
         )
+
+
+# Optuna passes over failed trials, and would propose their like again; a pruned one counts as worst.
+OPTUNA_STATES = {
+    COMPLETED: optuna.trial.TrialState.COMPLETE,
+    FAILED: optuna.trial.TrialState.PRUNED,
+    RUNNING: optuna.trial.TrialState.RUNNING,
+}
 
 
 def _choices(hp: Any) -> list[Any] | None:

@@ -68,8 +68,11 @@ def construct(backbone: Backbone, weights: str | None, sha256: str = "") -> kera
     how = CONSTRUCTIONS[backbone.name]
     if not how.application:
         return small_cnn()
+    file = weights_folder() / (backbone.weights.file if backbone.weights else "")
     if weights is not None:
         check_weights(backbone, sha256)
+        # The very file that weights="imagenet" would load; named, it can never be fetched behind anyone's back.
+        weights = str(file)
     with warnings.catch_warnings():
         # Keras says that it takes the 224 px weights for any size: this is what we want.
         warnings.filterwarnings("ignore", message="`input_shape` is undefined")
@@ -78,9 +81,8 @@ def construct(backbone: Backbone, weights: str | None, sha256: str = "") -> kera
                 input_shape=(None, None, 3), include_top=False, weights=weights, **how.options
             )
         except (OSError, ValueError, KeyError) as error:
-            file = backbone.weights.file if backbone.weights else ""
             raise UserError(
-                f"The weights of {backbone.name} cannot be loaded from {weights_folder() / file}: {error}. "
+                f"The weights of {backbone.name} cannot be loaded from {file}: {error}. "
                 "Delete the file and fetch it again."
             ) from error
 

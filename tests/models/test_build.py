@@ -1,0 +1,150 @@
+"""Networks: unfreezing changes exactly those variables, and a run begins from nothing but its seed."""
+
+import numpy as np
+import pytest
+
+from search.models.build import Shape, build, shape_of
+from search.recipe import Recipe
+from search.tf import keras, tf
+from search.train import Engine
+
+SIZE = 32
+
+
+def network(backbone="MobileNetV2_0.35", depth=1):
+    return build(Shape(backbone, depth, SIZE, 3), None)
+
+
+def pixels(rows=12):
+    return np.random.default_rng(0).integers(0, 256, (rows, SIZE, SIZE, 3)).astype(np.uint8)
+
+
+def inputs(net):
+    return pixels() if net.prefix is None else net.prefix(pixels()).numpy()
+
+
+def train(engine, recipe, seed, steps=3):
+    net = engine.network
+    net.reset(recipe, seed)
+    labels = np.arange(12, dtype=np.int32) % 3
+    ends = np.array([4, 8, 12], np.int32)
+    rates = np.full(3, 1e-2, np.float32)
+    for _ in range(steps):
+        engine.epoch(inputs(net), labels, np.ones(12, np.float32), ends, rates)
+
+
+def values(net):
+    variables = [*(net.body.variables if net.body else []), *net.head.variables]
+    return [variable.numpy() for variable in variables]
+
+
+def recipe(**fields):
+    return Recipe(**{"backbone": "MobileNetV2_0.35", "unfrozen_blocks": 1, "image_size": SIZE, **fields})
+
+
+def changes(net, depth):
+    """Train a little; return the paths of the body's trainable and of its changed variables."""
+    before = {v.path: v.numpy() for v in (net.body.variables if net.body else [])}
+    frozen = None if net.prefix is None else net.prefix(pixels()).numpy()
+    train(Engine(net), recipe(unfrozen_blocks=depth), seed=1, steps=6)
+    if frozen is not None:
+        np.testing.assert_array_equal(net.prefix(pixels()).numpy(), frozen)
+    assert np.abs(net.head.kernel.numpy()).max() > 0
+    body = net.body.variables if net.body else []
+    trainable = {v.path for v in body if v.trainable}
+    return trainable, {v.path for v in body if not np.array_equal(v.numpy(), before[v.path])}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 5])
+def test_unfreezing_changes_exactly_the_unfrozen_variables(depth, imagenet):
+    trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE, 3), "imagenet"), depth)
+    assert changed == trainable  # and so no BatchNorm statistics
+    assert bool(trainable) == (depth > 0)
+
+
+def test_no_frozen_variable_changes_whatever_the_weights():
+    trainable, changed = changes(network(depth=2), 2)
+    assert changed
+    assert changed <= trainable
+
+
+def test_deeper_unfreezing_trains_more():
+    counts = [len(network(depth=depth).trained) for depth in range(6)]
+    assert counts == sorted(set(counts))
+
+
+def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
+    backbone = build(Shape("MobileNetV2_0.35", 5, 64, 2), "imagenet")
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
+    reference = keras.applications.mobilenet_v2.preprocess_input(images.astype("float32"))
+    pooled = backbone.body(reference, training=False).numpy().mean(axis=(1, 2))
+    for depth in (0, 1, 2, 4):
+        net = build(Shape("MobileNetV2_0.35", depth, 64, 2), "imagenet")
+        stored = net.prefix(images).numpy()
+        features = stored if net.body is None else net.pool(net.body(stored, training=False)).numpy()
+        np.testing.assert_allclose(features, pooled, atol=2e-4)
+
+
+@pytest.mark.parametrize(("backbone", "depth"), [("SmallCNN", 4), ("MobileNetV2_0.35", 1), ("MobileNetV2_0.35", 0)])
+def test_a_reused_network_carries_nothing_over(backbone, depth):
+    """Not weights, optimiser state, BatchNorm statistics or draws: a second run equals one in a new network."""
+    tf.config.experimental.enable_op_determinism()
+    wanted = recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.5)
+    used = Engine(build(Shape(backbone, depth, SIZE, 3), None))
+    pretrained = used.network.initial
+    train(used, recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.1, weight_decay=0.1), seed=5, steps=4)
+    train(used, wanted, seed=9)
+    fresh = Engine(build(Shape(backbone, depth, SIZE, 3), None))
+    fresh.network.initial = pretrained
+    if depth == 0:  # the same frozen part
+        fresh.network.prefix = used.network.prefix
+    train(fresh, wanted, seed=9)
+    if depth != 1:  # a partly frozen network has a random prefix of its own here
+        for one, two in zip(values(used.network), values(fresh.network), strict=True):
+            np.testing.assert_array_equal(one, two)
+    again = values(used.network)
+    train(used, wanted, seed=9)
+    for one, two in zip(values(used.network), again, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_network_from_scratch_starts_elsewhere_with_each_seed_and_a_pretrained_one_does_not():
+    scratch, pretrained = network("SmallCNN", 4), network(depth=1)
+    starts = []
+    for net in (scratch, pretrained):
+        drawn = []
+        for seed in (1, 2):
+            net.reset(recipe(backbone=net.shape.backbone, unfrozen_blocks=net.shape.unfrozen_blocks), seed)
+            drawn.append(np.concatenate([value.ravel() for value in values(net)]))
+        starts.append(drawn)
+    assert not np.array_equal(*starts[0])
+    np.testing.assert_array_equal(*starts[1])
+
+
+def test_dropout_rate_is_a_value_of_the_run():
+    net = network(depth=0)
+    ones = np.ones((200, 50), np.float32)
+    shares = []
+    for rate in (0.0, 0.3, 0.8):
+        net.dropout.reset(rate, 1)
+        shown = net.dropout(ones, training=True).numpy()
+        shares.append((shown == 0).mean())
+        assert shown.mean() == pytest.approx(1, abs=0.05)
+        np.testing.assert_array_equal(net.dropout(ones, training=False).numpy(), ones)
+    np.testing.assert_allclose(shares, [0, 0.3, 0.8], atol=0.02)
+
+
+def test_weight_decay_is_a_value_of_the_run_and_spares_biases():
+    engine = Engine(network(depth=1))
+    norms = []
+    for decay in (0.0, 5.0):
+        train(engine, recipe(weight_decay=decay), seed=1, steps=8)
+        kernels = [v for v in engine.network.body.trainable_variables if v.name == "kernel"]
+        norms.append(sum(float(np.square(v.numpy()).sum()) for v in kernels))
+    assert norms[1] < 0.9 * norms[0]
+
+
+def test_recipes_that_differ_in_values_only_share_a_network():
+    one = recipe(learning_rate=1e-4, dropout=0.1, weight_decay=0.0, epochs=3, batch_size=8)
+    assert shape_of(one, 3) == shape_of(recipe(), 3)
+    assert shape_of(one, 3) != shape_of(recipe(unfrozen_blocks=2), 3)

@@ -1,0 +1,174 @@
+"""The folder of a search: it goes on only as it began, and nothing in it is overwritten."""
+
+import copy
+import json
+
+import pytest
+
+from search import folder as folders
+from search.errors import UserError
+from search.folder import FORMAT, SPACE, STUDY
+from search.journal import Journal
+
+SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
+IDENTITY = {
+    "study": {
+        "objective": "accuracy",
+        "folds": 5,
+        "repeats": 1,
+        "train_fractions": [1.0, 0.25],
+        "groups": None,
+        "oracle": "tpe",
+        "seed": 7,
+        "image_size": 32,
+    },
+    "space": "aaaa",
+    "data": "bbbb",
+    "synthetic": None,
+    "plan": "cccc",
+    "training": 1,
+}
+ABOUT = {
+    "identity": IDENTITY,
+    "images": 40,
+    "classes": {"größer": 20, "<script>": 20},
+    "folds": [{"id": "f0", "split": [0, 0], "fraction": 1.0}],
+}
+OTHER_STUDY = {
+    "objective": "macro_f1",
+    "folds": 4,
+    "repeats": 2,
+    "train_fractions": [1.0],
+    "groups": r"(\d+)_",
+    "oracle": "grid",
+    "seed": 8,
+    "image_size": 64,
+}
+
+
+@pytest.fixture
+def begun(tmp_path):
+    folder = tmp_path / "begun"
+    folders.make(folder)
+    folders.begin(folder, ABOUT, SPACE_TEXT, "fold,id,part\n")
+    return folder
+
+
+def refusal(folder, identity, text=SPACE_TEXT):
+    with pytest.raises(UserError) as error:
+        folders.check_same(folder, folders.read_about(folder), identity, text)
+    message = str(error.value)
+    assert str(folder) in message
+    assert all(way_out in message for way_out in ("undo the change", "--name", "--fresh"))
+    return message
+
+
+def differences(message):
+    return [line for line in message.splitlines() if line.startswith("  - ")]
+
+
+def test_what_was_written_at_the_beginning_is_read_again(begun):
+    assert folders.read_about(begun) == {"format": FORMAT, **ABOUT}
+    record = folders.read_record(begun)
+    assert record.name == "begun"
+    assert record.history.trials == {}
+    assert [fold.id for fold in record.rules.folds] == ["f0"]
+
+
+def test_same_search_may_go_on(begun):
+    folders.check_same(begun, folders.read_about(begun), copy.deepcopy(IDENTITY), SPACE_TEXT)
+
+
+@pytest.mark.parametrize(("field", "now"), OTHER_STUDY.items())
+def test_other_study_is_refused_by_field_and_both_values(begun, field, now):
+    message = refusal(begun, IDENTITY | {"study": IDENTITY["study"] | {field: now}})
+    assert differences(message) == [f"  - {field} was {IDENTITY['study'][field]!r} and is now {now!r}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("data", "the images, their labels or groups changed"),
+        ("synthetic", "the synthetic images changed"),
+        ("plan", "the planned folds differ"),
+        ("training", "this version trains differently"),
+    ],
+)
+def test_other_material_is_refused_in_words(begun, field, words):
+    [line] = differences(refusal(begun, IDENTITY | {field: "other"}))
+    assert words in line
+
+
+def test_other_space_is_refused_with_the_changed_lines_alone(begun):
+    message = refusal(begun, IDENTITY | {"space": "other"}, SPACE_TEXT.replace("1", "2"))
+    assert "-    return 1  # größer" in message
+    assert "+    return 2  # größer" in message
+    assert "def space" not in message
+
+
+def test_all_differences_are_listed_at_once(begun):
+    other = {"study": OTHER_STUDY, "space": "x", "data": "x", "synthetic": "x", "plan": "x", "training": 2}
+    assert len(differences(refusal(begun, other, "other"))) == len(OTHER_STUDY) + 5
+
+
+def test_these_tests_cover_every_field_of_the_identity():
+    from search.prepare import IDENTITY_FIELDS
+
+    assert set(OTHER_STUDY) == set(IDENTITY["study"]) == {*IDENTITY_FIELDS, "image_size"}
+
+
+def test_moving_aside_never_overwrites(tmp_path):
+    folder = tmp_path / "name"
+    aside = []
+    for number in range(5):  # within one second, so the names must be told apart otherwise
+        folder.mkdir()
+        (folder / "kept").write_text(str(number))
+        aside.append(folders.move_aside(folder))
+        assert not folder.exists()
+    assert [(path / "kept").read_text() for path in aside] == ["0", "1", "2", "3", "4"]
+    assert all(path.parent == tmp_path and path.name.startswith("name.old-") for path in aside)
+
+
+def test_no_search_has_begun_where_there_is_no_study(tmp_path):
+    assert folders.read_about(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": 1, ', b"[]", b"null", b"{}", b"\xff\xfe"])
+def test_broken_study_is_a_users_error_that_names_the_file(tmp_path, content):
+    (tmp_path / STUDY).write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read") as error:
+        folders.read_about(tmp_path)
+    assert str(tmp_path / STUDY) in str(error.value)
+
+
+def test_newer_study_is_a_users_error_that_names_both_formats(begun):
+    (begun / STUDY).write_text(json.dumps(ABOUT | {"format": FORMAT + 1}))
+    with pytest.raises(UserError, match=f"has format {FORMAT + 1}, this version reads {FORMAT}"):
+        folders.read_about(begun)
+
+
+def test_unknown_search_is_a_users_error_that_names_the_known_ones(begun):
+    with pytest.raises(UserError, match=r"no search in .*unknown.* There are: begun"):
+        folders.read_record(begun.parent / "unknown")
+
+
+def test_search_below_a_regular_file_is_a_users_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be made: .*--results"):
+        folders.make(tmp_path / "file" / "name")
+
+
+def test_record_takes_racing_from_the_last_session(begun):
+    journal = Journal(begun)
+    for racing in (True, False):
+        journal.append("session", racing=racing)
+        assert folders.read_record(begun).rules.racing is racing
+    journal.close()
+
+
+def test_study_is_written_last(tmp_path):
+    (tmp_path / folders.RUNS).write_text("a file where a folder should be")
+    with pytest.raises(FileExistsError):
+        folders.begin(tmp_path, ABOUT, SPACE_TEXT, "")
+    assert (tmp_path / SPACE).exists()
+    assert not (tmp_path / STUDY).exists()

@@ -1,0 +1,230 @@
+"""What a space may choose from: cached, downloaded from a real server, or told what is missing."""
+
+import dataclasses
+import hashlib
+import http.server
+import socket
+import threading
+
+import pytest
+
+from search import hand
+from search.catalog import BACKBONES
+from search.errors import UserError
+from search.hand import Hand, amounts_at_hand, at_hand, holding, resolve, weights_folder
+
+ONE, OTHER = "MobileNet", "VGG16"
+DATA = bytes(range(256)) * 2000
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves ``DATA`` at /whole, half of what it promises at /half, and notes who asked."""
+
+    def __init__(self):
+        self.asked = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        if self.path not in {"/whole", "/half"}:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(DATA)))
+        self.end_headers()
+        self.wfile.write(DATA if self.path == "/whole" else DATA[: len(DATA) // 2])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def keras_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("no_proxy", "*")
+    return tmp_path / "keras"
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def address(monkeypatch):
+    def put(name, url):
+        backbone = BACKBONES[name]
+        weights = dataclasses.replace(backbone.weights, url=url)
+        monkeypatch.setitem(BACKBONES, name, dataclasses.replace(backbone, weights=weights))
+
+    return put
+
+
+@pytest.fixture
+def served(server, address):
+    def put(name, path):
+        address(name, f"http://127.0.0.1:{server.server_port}{path}")
+
+    return put
+
+
+def cache(name, data=DATA):
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    path = weights_folder() / BACKBONES[name].weights.file
+    path.write_bytes(data)
+    return path
+
+
+def files():
+    return sorted(path.name for path in weights_folder().iterdir()) if weights_folder().is_dir() else []
+
+
+def fetch(*names, offline=False):
+    said = []
+    weights, missing = resolve(names, offline=offline, announce=said.append)
+    return weights, missing, said
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_weights_lie_where_keras_keeps_them(monkeypatch, keras_home, tmp_path):
+    assert weights_folder() == keras_home / "models"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", "~/elsewhere")
+    assert weights_folder() == tmp_path / "elsewhere" / "models"
+    monkeypatch.delenv("KERAS_HOME")
+    assert weights_folder() == tmp_path / ".keras" / "models"
+
+
+def test_without_a_driver_what_is_cached_is_at_hand():
+    assert at_hand([ONE, "SmallCNN", OTHER]) == ["SmallCNN"]
+    cache(OTHER)
+    assert at_hand([ONE, OTHER, "SmallCNN"]) == [OTHER, "SmallCNN"]
+    assert amounts_at_hand([0, 8]) == [0]
+
+
+def test_a_driver_learns_what_is_asked_for_and_gives_all_of_it():
+    with holding(Hand()) as held:
+        assert at_hand([OTHER, ONE]) == [OTHER, ONE]
+        assert at_hand(["SmallCNN", ONE]) == ["SmallCNN", ONE]
+    assert held.asked == [OTHER, ONE, "SmallCNN"]
+
+
+def test_a_driver_gives_what_it_holds_whatever_is_cached():
+    cache(ONE)
+    with holding(Hand(weights={"SmallCNN": "", OTHER: "abc"})):
+        assert at_hand([OTHER, ONE, "SmallCNN"]) == [OTHER, "SmallCNN"]
+        with holding(Hand(weights={ONE: "abc"})):
+            assert at_hand([OTHER, ONE]) == [ONE]
+        assert at_hand([OTHER, ONE]) == [OTHER]
+    assert at_hand([OTHER, ONE]) == [ONE]
+
+
+def test_amounts_are_at_hand_where_there_is_a_pool():
+    with holding(Hand(synthetic=True)):
+        assert amounts_at_hand((0, 8, 32)) == [0, 8, 32]
+    with holding(Hand(synthetic=False)):
+        assert amounts_at_hand((0, 8, 32)) == [0]
+
+
+@pytest.mark.parametrize("held", [None, Hand(weights={"SmallCNN": ""})], ids=["no driver", "driver"])
+def test_nothing_at_hand_names_the_network_that_needs_nothing(held):
+    with holding(held), pytest.raises(UserError) as error:
+        at_hand([ONE, OTHER])
+    assert str(error.value) == (
+        f"at_hand(['{ONE}', '{OTHER}']): no weights of any of them are at hand. Add 'SmallCNN', which needs none."
+    )
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"^at_hand backbone='MobileNetv2' is not known\. Did you mean 'MobileNetV2'"):
+        at_hand(["SmallCNN", "MobileNetv2"])
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_what_is_cached_is_not_fetched(server, served, offline):
+    served(ONE, "/whole")
+    cache(ONE, b"weights")
+    weights, missing, said = fetch("SmallCNN", ONE, offline=offline)
+    assert weights == {"SmallCNN": "", ONE: hashlib.sha256(b"weights").hexdigest()}
+    assert (missing, said, server.asked) == ([], [], [])
+
+
+def test_offline_asks_nobody_and_names_file_and_folder_and_address(server, served):
+    served(ONE, "/whole")
+    weights, (missing,), said = fetch(ONE, "SmallCNN", offline=True)
+    assert weights == {"SmallCNN": ""}
+    assert (said, server.asked, files()) == ([], [], [])
+    assert str(missing) == (
+        f"MobileNet is left out: mobilenet_1_0_224_tf_no_top.h5 is not in {weights_folder()} (--offline). "
+        f"To have it, put the file from http://127.0.0.1:{server.server_port}/whole there."
+    )
+
+
+def test_a_download_is_announced_with_its_size_and_kept(server, served):
+    served(ONE, "/whole")
+    weights, missing, said = fetch(ONE)
+    assert weights == {ONE: hashlib.sha256(DATA).hexdigest()}
+    assert missing == []
+    assert said == [f"Downloading the weights of MobileNet (0.5 MB) to {weights_folder()}"]
+    assert files() == [BACKBONES[ONE].weights.file]
+    assert fetch(ONE) == (weights, [], [])
+    assert server.asked == ["/whole"]
+
+
+def test_a_truncated_download_leaves_no_file(served):
+    served(ONE, "/half")
+    weights, (missing,), _ = fetch(ONE)
+    assert weights == {}
+    assert missing.reason == "the download failed: 256000 of 512000 bytes arrived"
+    assert files() == []
+
+
+def test_a_wrong_address_leaves_out_one_backbone_only(served):
+    served(ONE, "/moved")
+    served(OTHER, "/whole")
+    weights, (missing,), _ = fetch(ONE, OTHER)
+    assert list(weights) == [OTHER]
+    assert (missing.backbone, missing.reason) == (ONE, "its address answers 404")
+    assert files() == [BACKBONES[OTHER].weights.file]
+
+
+def test_without_a_network_the_first_probe_is_the_last(server, served, address):
+    address(ONE, f"http://127.0.0.1:{closed_port()}/weights")
+    served(OTHER, "/whole")
+    weights, missing, said = fetch(ONE, OTHER, "SmallCNN")
+    assert weights == {"SmallCNN": ""}
+    assert [each.backbone for each in missing] == [ONE, OTHER]
+    assert all(each.reason.startswith("no network: ") for each in missing)
+    assert all(
+        "Connection refused" in str(each) and BACKBONES[each.backbone].weights.url in str(each) for each in missing
+    )
+    assert (said, server.asked, files()) == ([], [], [])
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch, address):
+    monkeypatch.setattr(hand, "PROBE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address(ONE, f"http://127.0.0.1:{listener.getsockname()[1]}/weights")
+        weights, (missing,), _ = fetch(ONE)
+    assert weights == {}
+    assert "timed out" in missing.reason
+
+
+def test_a_weights_folder_that_cannot_be_made_is_told(served, keras_home):
+    keras_home.write_text("a file is in the way")
+    served(ONE, "/whole")
+    weights, (missing,), _ = fetch(ONE)
+    assert weights == {}
+    assert missing.reason.startswith("the download failed: ")
+    assert str(keras_home) in missing.reason

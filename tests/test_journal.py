@@ -1,0 +1,148 @@
+"""The journal: what is appended is what is replayed, whatever happens to the tail."""
+
+import json
+import os
+
+import pytest
+
+from search.errors import UserError
+from search.journal import FILE, Journal, read_events, replay
+from search.recipe import Recipe
+
+RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32).to_dict()
+
+
+def fill(journal):
+    journal.append("session", max_trials=2, racing=True)
+    journal.append("trial", trial="0000", values={"dropout": 0.2, "backbone": "SmallCNN"}, recipe=RECIPE)
+    journal.append("attempt", trial="0000", job=1, folds=["f0"])
+    journal.append("failure", trial="0000", job=1, error="ValueError: é", final=False)
+    journal.append("attempt", trial="0000", job=1, folds=["f0"])
+    run = {"fold": "f0", "scores": {"accuracy": 0.875}, "seconds": 1.5, "synthetic": {}}
+    journal.append("job", trial="0000", job=1, file="runs/0000-1.npz", sha256="ab", runs=[run])
+    journal.append("verdict", trial="0000", status="completed", score=0.875, reason="accuracy 0.875")
+    journal.append("end", reason="all 1 trials are done")
+
+
+@pytest.fixture
+def filled(tmp_path):
+    journal = Journal(tmp_path)
+    fill(journal)
+    journal.close()
+    return tmp_path
+
+
+def test_history_tells_what_was_appended(filled):
+    history = replay(read_events(filled / FILE))
+    trial = history.trials["0000"]
+    assert trial.values == {"dropout": 0.2, "backbone": "SmallCNN"}
+    assert trial.recipe == Recipe.from_dict(RECIPE)
+    assert trial.runs["f0"].scores == {"accuracy": 0.875}
+    assert (trial.jobs, trial.attempts, len(trial.failures)) == (1, 0, 1)
+    assert trial.verdict.status == "completed"
+    assert history.order == [("trial", "0000"), ("verdict", "0000")]
+    assert history.ended == "all 1 trials are done"
+
+
+def test_every_prefix_of_bytes_opens_to_its_whole_lines(filled, tmp_path):
+    data = (filled / FILE).read_bytes()
+    events = [json.loads(line) for line in data.splitlines()]
+    again = tmp_path / "again"
+    again.mkdir()
+    for cut in range(len(data) + 1):
+        (again / FILE).write_bytes(data[:cut])
+        journal = Journal(again)
+        whole = data[:cut].count(b"\n")
+        assert journal.history == replay(events[:whole])
+        journal.close()
+        assert (again / FILE).read_bytes() == b"".join(data.splitlines(keepends=True)[:whole])
+
+
+def test_appending_after_a_torn_tail_leaves_only_whole_lines(filled):
+    with (filled / FILE).open("ab") as file:
+        file.write(b'{"event": "verd')
+    for _ in range(2):
+        journal = Journal(filled)
+        journal.append("end", reason="again")
+        journal.close()
+    assert [event["event"] for event in read_events(filled / FILE)][-3:] == ["end", "end", "end"]
+
+
+def test_an_open_journal_has_the_history_of_its_file(tmp_path):
+    journal = Journal(tmp_path)
+    fill(journal)
+    assert journal.history == replay(read_events(tmp_path / FILE))
+    journal.close()
+
+
+def test_a_second_driver_is_refused(filled):
+    journal = Journal(filled)
+    with pytest.raises(UserError, match=r"in use.*--name"):
+        Journal(filled)
+    journal.close()
+    Journal(filled).close()
+
+
+def test_a_damaged_line_in_the_middle_is_named(filled):
+    lines = (filled / FILE).read_bytes().splitlines(keepends=True)
+    lines[3] = b"\x00\x00garbage\n"
+    (filled / FILE).write_bytes(b"".join(lines))
+    with pytest.raises(UserError, match="line 4 is damaged"):
+        Journal(filled)
+
+
+def test_a_journal_that_cannot_be_made_is_a_user_error(tmp_path):
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        Journal(tmp_path)
+
+
+def test_a_second_result_of_one_job_is_ignored(filled):
+    journal = Journal(filled)
+    run = {"fold": "f0", "scores": {"accuracy": 0.1}, "seconds": 9.0, "synthetic": {}}
+    journal.append("job", trial="0000", job=1, file="runs/other.npz", sha256="cd", runs=[run])
+    assert journal.history.trials["0000"].runs["f0"].scores == {"accuracy": 0.875}
+    journal.close()
+
+
+def test_a_verdict_is_final(filled):
+    journal = Journal(filled)
+    journal.append("verdict", trial="0000", status="stopped", score=0.1, reason="late")
+    assert journal.history.trials["0000"].verdict.status == "completed"
+    journal.close()
+
+
+def test_unknown_events_are_passed_over(filled):
+    journal = Journal(filled)
+    before = dict(journal.history.trials)
+    journal.append("holdout", trial="0000", score=0.8)
+    assert journal.history.trials == before
+    journal.close()
+
+
+def test_each_line_is_written_whole_and_in_one_write(tmp_path, monkeypatch):
+    written = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: written.append(data) or write(file, data))
+    journal = Journal(tmp_path)
+    fill(journal)
+    journal.close()
+    assert [line[-1:] for line in written] == [b"\n"] * 8
+    assert all(line.count(b"\n") == 1 for line in written)
+
+
+@pytest.mark.parametrize("version", ["v1"])
+def test_frozen_journals_replay_for_ever(version, request):
+    folder = request.path.parent / "journals"
+    history = replay(read_events(folder / f"{version}.jsonl"))
+    expected = json.loads((folder / f"{version}.expected.json").read_text())
+    assert {
+        trial.id: [
+            trial.verdict.status if trial.verdict else None,
+            trial.verdict.score if trial.verdict else None,
+            len(trial.runs),
+            len(trial.failures),
+            trial.recipe.summary(),
+        ]
+        for trial in history.trials.values()
+    } == expected

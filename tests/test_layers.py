@@ -1,0 +1,122 @@
+"""A module imports only from modules earlier in one order, and few may load TensorFlow."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "search"
+ORDER = (
+    *("errors", "digests", "files", "catalog", "recipe", "study", "hand", "stats"),
+    *("data.images", "data.dataset", "data.folds", "data.synthetic", "data.digits"),
+    *("journal", "racing", "folder", "tf"),
+    *("models.backbones", "models.augment", "models.build", "models.prefix"),
+    *("train", "executors", "oracle", "cost", "prepare"),
+    *("report.leaderboard", "report.console", "report.pages", "tuner", "cli", "__main__"),
+)
+LIGHT = (
+    *ORDER[: ORDER.index("tf")],
+    *(name for name in ORDER if name.startswith("report.")),
+    *("cost", "cli"),
+)
+HOMES = {"tensorflow": {"tf"}, "keras": {"tf"}, "keras_tuner": {"oracle"}}  # the only importers
+
+
+def file_of(name):
+    return PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def imports(node):
+    """Yield the dotted names that code imports anywhere, but for type checkers alone."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports are absolute"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif is_type_checking(node):
+        for child in node.orelse:
+            yield from imports(child)
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from imports(child)
+
+
+def imported_by(path):
+    return set(imports(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def own_modules(names):
+    """Return the modules of search among imported names, which may be things within modules."""
+    found = set()
+    for parts in (name.split(".")[1:] for name in names if name.split(".")[0] == "search"):
+        stems = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        found.add(next((stem for stem in stems if file_of(stem).is_file()), "__init__"))
+    return found - {"__init__"}
+
+
+def top_level(names):
+    return {name.split(".")[0] for name in names}
+
+
+def test_imports_inside_functions_count_and_those_for_type_checkers_do_not():
+    code = """
+if TYPE_CHECKING:
+    import never
+else:
+    import a.b
+def function():
+    with x:
+        from search import folder as folders, __version__
+        from search.data.folds import Fold
+"""
+    found = set(imports(ast.parse(code)))
+    assert found == {"a.b", "search.folder", "search.__version__", "search.data.folds.Fold"}
+    assert own_modules(found) == {"folder", "data.folds"}
+
+
+def test_every_module_has_its_place_in_the_order():
+    found = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".") for path in PACKAGE.rglob("*.py")}
+    assert {name for name in found if not name.endswith("__init__")} == set(ORDER)
+    assert len(set(ORDER)) == len(ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_module_imports_only_earlier_ones(name):
+    assert own_modules(imported_by(file_of(name))) <= set(ORDER[: ORDER.index(name)])
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_library_is_imported_in_one_place(library):
+    importers = {name for name in ORDER if library in top_level(imported_by(file_of(name)))}
+    assert importers == HOMES[library]
+
+
+def test_light_modules_do_not_load_tensorflow():
+    modules = ["search", "search.data", "search.models", "search.report", *(f"search.{name}" for name in LIGHT)]
+    code = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(json.loads(answer.stdout))
+    assert set(modules) <= loaded
+    assert not loaded & {"tensorflow", "keras", "keras_tuner", "search.tf"}
+
+
+def test_third_party_imports_are_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w.-]", line)[0].lower() for line in project["dependencies"]}
+    used = top_level(set().union(*(imported_by(path) for path in PACKAGE.rglob("*.py"))))
+    homes = packages_distributions()
+    foreign = used - sys.stdlib_module_names - {"search"}
+    assert "numpy" in foreign
+    undeclared = {name for name in foreign if not declared & {home.lower() for home in homes.get(name, [])}}
+    assert not undeclared

@@ -1,0 +1,207 @@
+"""A recipe is complete and possible, or its maker reads which field is wrong and what to do."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS
+from search.errors import UserError
+from search.recipe import Augment, Recipe
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@st.composite
+def recipes(draw):
+    backbone = BACKBONES[draw(st.sampled_from(sorted(BACKBONES)))]
+    policy = draw(st.sampled_from(sorted(AUGMENT_POLICIES)))
+    strength = st.none() | st.floats(0, 1, exclude_min=True) if AUGMENT_POLICIES[policy] else st.none()
+    return Recipe(
+        backbone.name,
+        draw(st.none() | st.integers(0, backbone.blocks) if backbone.pretrained else st.none()),
+        dropout=draw(st.floats(0, 0.95)),
+        augment=Augment(policy, draw(strength)),
+        class_weight=draw(st.sampled_from(CLASS_WEIGHTS)),
+        synthetic_per_class=draw(st.integers(0, 100)),
+        learning_rate=draw(st.floats(1e-9, 10)),
+        weight_decay=draw(st.floats(0, 10)),
+        batch_size=draw(st.integers(1, 512)),
+        epochs=draw(st.integers(1, 100)),
+        views=draw(st.integers(1, 16)),
+        image_size=draw(st.none() | st.integers(32, 1024)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "way_out"),
+    [
+        ("backbone", "MobilNet", "Did you mean 'MobileNet'?"),
+        ("backbone", "smallcnn", "Did you mean 'SmallCNN'?"),
+        ("backbone", "xyz", f"Choose one of: {', '.join(BACKBONES)}."),
+        ("backbone", None, "Choose one of: SmallCNN,"),
+        ("class_weight", "balance", "Did you mean 'balanced'?"),
+        ("class_weight", None, "Choose one of: none, balanced."),
+        ("augment", "flip_crop", "must be an Augment, as in Augment('flip_crop')"),
+        ("unfrozen_blocks", 6, "a whole number, from 0 to 5"),
+        ("unfrozen_blocks", -1, "a whole number, from 0 to 5"),
+        ("unfrozen_blocks", 1.5, "a whole number, from 0 to 5"),
+        ("unfrozen_blocks", True, "a whole number, from 0 to 5"),
+        ("dropout", 0.96, "a number, 0 or more and at most 0.95"),
+        ("dropout", -0.1, "a number, 0 or more and at most 0.95"),
+        ("dropout", NAN, "a number, 0 or more and at most 0.95"),
+        ("dropout", "0.2", "a number, 0 or more and at most 0.95"),
+        ("dropout", False, "a number, 0 or more and at most 0.95"),
+        ("synthetic_per_class", -1, "a whole number, 0 or more"),
+        ("synthetic_per_class", 8.0, "a whole number, 0 or more"),
+        ("learning_rate", 0.0, "a number, above 0 and at most 10"),
+        ("learning_rate", 10.1, "a number, above 0 and at most 10"),
+        ("learning_rate", INFINITY, "a number, above 0 and at most 10"),
+        ("learning_rate", None, "a number, above 0 and at most 10"),
+        ("weight_decay", -1e-9, "a number, 0 or more and at most 10"),
+        ("weight_decay", 11, "a number, 0 or more and at most 10"),
+        ("batch_size", 0, "a whole number, 1 or more"),
+        ("batch_size", "32", "a whole number, 1 or more"),
+        ("epochs", 0, "a whole number, 1 or more"),
+        ("epochs", None, "a whole number, 1 or more"),
+        ("views", 0, "a whole number, 1 or more"),
+        ("views", 2.5, "a whole number, 1 or more"),
+        ("image_size", 31, "a whole number, from 32 to 1024"),
+        ("image_size", 1025, "a whole number, from 32 to 1024"),
+        ("image_size", 64.0, "a whole number, from 32 to 1024"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):
+    with pytest.raises(UserError) as error:
+        Recipe(**{"backbone": "MobileNet", "augment": Augment("flip_crop"), field: value})
+    assert str(error.value).startswith(f"{field}={value!r} ")
+    assert way_out in str(error.value)
+
+
+def test_every_field_is_tested_above():
+    (mark,) = test_a_wrong_value_is_refused_by_field_and_value_and_way_out.pytestmark
+    assert {field for field, _, _ in mark.args[1]} == {field.name for field in dataclasses.fields(Recipe)}
+
+
+@pytest.mark.parametrize("strength", [0, 0.0, -0.5, 1.01, NAN, "0.5", True])
+@pytest.mark.parametrize("policy", ["color", "randaugment"])
+def test_a_strength_is_above_0_and_at_most_1(policy, strength):
+    with pytest.raises(UserError) as error:
+        Augment(policy, strength)
+    assert str(error.value) == f"Augment strength={strength!r} must be a number, above 0 and at most 1."
+
+
+@pytest.mark.parametrize("policy", ["none", "flip_crop"])
+def test_a_policy_without_a_strength_takes_none(policy):
+    with pytest.raises(UserError) as error:
+        Augment(policy, 0.5)
+    assert str(error.value).startswith(f"Augment({policy!r}, strength=0.5): this policy has no strength. Leave it out;")
+    assert 'hp.conditional_scope("augment",' in str(error.value)
+
+
+def test_an_unknown_policy_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"^Augment policy='flipcrop' is not known\. Did you mean 'flip_crop'\?"):
+        Augment("flipcrop")
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 5])
+def test_a_network_without_weights_cannot_be_frozen(blocks):
+    with pytest.raises(UserError) as error:
+        Recipe("SmallCNN", unfrozen_blocks=blocks)
+    assert str(error.value).startswith(f"unfrozen_blocks={blocks} with backbone='SmallCNN', which starts from random")
+    assert "Give None (train everything)" in str(error.value)
+    assert 'hp.conditional_scope("backbone",' in str(error.value)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda backbone: backbone.name)
+def test_no_depth_means_every_block(backbone):
+    assert Recipe(backbone.name, None) == Recipe(backbone.name, backbone.blocks)
+    assert Recipe(backbone.name, None).digest == Recipe(backbone.name, backbone.blocks).digest
+
+
+def test_no_strength_means_half():
+    assert Augment("color") == Augment("color", 0.5)
+
+
+def test_views_do_not_tell_recipes_apart_that_do_not_augment():
+    assert Recipe("MobileNet", views=3) == Recipe("MobileNet", views=8)
+
+
+def test_whole_numbers_may_be_numpys():
+    whole = ["unfrozen_blocks", "synthetic_per_class", "batch_size", "epochs", "views", "image_size"]
+    python = Recipe("MobileNet", **dict.fromkeys(whole[:5], 3), image_size=64, augment=Augment("flip_crop"))
+    numpy = dataclasses.replace(python, **{name: np.int64(getattr(python, name)) for name in whole})
+    assert numpy == python
+    assert numpy.digest == python.digest
+    assert all(type(getattr(numpy, name)) is int for name in whole)
+
+
+def test_numbers_that_mean_the_same_give_one_digest():
+    one = Recipe("MobileNet", dropout=0, learning_rate=1, weight_decay=np.float64(2))
+    assert one.digest == Recipe("MobileNet", dropout=0.0, learning_rate=1.0, weight_decay=2.0).digest
+
+
+@settings(deadline=None)
+@given(recipes())
+def test_a_recipe_comes_back_from_json(recipe):
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    assert hash(again) == hash(recipe)
+    assert again.digest == recipe.digest
+
+
+@settings(deadline=None)
+@given(recipes(), recipes())
+def test_digests_are_equal_just_where_recipes_are(one, other):
+    assert (one.digest == other.digest) == (one == other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": "MobileNet_0.25"},
+        {"unfrozen_blocks": 1},
+        {"dropout": 0.21},
+        {"augment": Augment("color", 0.6)},
+        {"augment": Augment("randaugment", 0.5)},
+        {"class_weight": "balanced"},
+        {"synthetic_per_class": 1},
+        {"learning_rate": 1.0000001e-3},
+        {"weight_decay": 0.0},
+        {"batch_size": 33},
+        {"epochs": 16},
+        {"views": 9},
+        {"image_size": 64},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_any_change_gives_another_digest(change):
+    recipe = Recipe("MobileNet", augment=Augment("color", 0.5))
+    assert dataclasses.replace(recipe, **change).digest != recipe.digest
+
+
+@pytest.mark.parametrize(
+    ("recipe", "summary"),
+    [
+        (Recipe("SmallCNN", None), "SmallCNN, all blocks, dropout 0.2, no augmentation, lr 0.001"),
+        (
+            Recipe("MobileNet", 0, 0.4, Augment("color", 0.3), "balanced", 8, 3e-4),
+            "MobileNet, head only, dropout 0.4, color 0.3, balanced weights, +8 synthetic, lr 0.0003",
+        ),
+        (
+            Recipe("MobileNet", 2, augment=Augment("flip_crop")),
+            "MobileNet, 2 blocks, dropout 0.2, flip_crop, lr 0.001",
+        ),
+    ],
+)
+def test_the_summary_says_what_matters(recipe, summary):
+    assert recipe.summary() == summary
+
+
+def test_head_only_and_settled():
+    assert Recipe("MobileNet", 0).head_only
+    assert not Recipe("MobileNet", 1).head_only
+    assert Recipe("MobileNet", None, image_size=64).settled == (64, 5)

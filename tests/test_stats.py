@@ -1,0 +1,108 @@
+"""Scores agree with scikit-learn; intervals hold the truth as often as they say."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics
+
+from search.stats import Interval, corrected_interval, scores
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_agree_with_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    classes = int(rng.integers(2, 6))
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 40)])
+    probabilities = rng.dirichlet(np.ones(classes), len(labels))
+    predicted = probabilities.argmax(axis=1)
+    assert scores(labels, probabilities) == pytest.approx(
+        {
+            "accuracy": metrics.accuracy_score(labels, predicted),
+            "balanced_accuracy": metrics.balanced_accuracy_score(labels, predicted),
+            "macro_f1": metrics.f1_score(labels, predicted, average="macro"),
+            "log_loss": metrics.log_loss(labels, probabilities),
+        }
+    )
+
+
+def test_a_class_that_the_part_lacks_does_not_count():
+    labels = np.array([0, 0, 0, 0, 2, 2])
+    predicted = np.array([0, 0, 0, 1, 2, 0])
+    found = scores(labels, np.eye(4)[predicted])
+    assert found["accuracy"] == pytest.approx(4 / 6)
+    assert found["balanced_accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert found["macro_f1"] == pytest.approx((3 / 4 + 2 / 3) / 2)
+
+
+def test_a_guess_that_was_sure_and_wrong_has_a_finite_loss():
+    found = scores(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    assert found["log_loss"] == pytest.approx(-math.log(1e-7) / 2)
+
+
+def test_the_interval_agrees_with_a_calculation_by_hand():
+    # mean 0.8; s = sqrt(0.025 / 4); t(4) at 97.5 % = 2.776445; sqrt(1/5 + 1/4) = 0.670820
+    found = corrected_interval([0.8, 0.9, 0.7, 0.85, 0.75], folds=5)
+    half = 2.776445 * math.sqrt(0.025 / 4) * 0.670820
+    assert (found.mean, found.low, found.high) == pytest.approx((0.8, 0.8 - half, 0.8 + half), abs=1e-6)
+
+
+def test_repeats_add_scores_but_not_folds(rng):
+    values = rng.random(15)
+    found = corrected_interval(values.tolist(), folds=5)
+    low, high = stats.t.interval(0.95, 14, values.mean(), values.std(ddof=1) * math.sqrt(1 / 15 + 1 / 4))
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_one_score_says_nothing_of_its_spread():
+    assert corrected_interval([0.7], folds=5) == Interval(0.7, -math.inf, math.inf)
+
+
+def test_equal_scores_have_no_spread():
+    assert corrected_interval([0.5] * 4, folds=4) == Interval(0.5, 0.5, 0.5)
+
+
+def coverage(draws, truth, folds):
+    intervals = [corrected_interval(draw, folds) for draw in draws]
+    return np.mean([interval.low <= truth <= interval.high for interval in intervals])
+
+
+@pytest.mark.parametrize(("folds", "repeats"), [(5, 1), (10, 1), (5, 3), (3, 1)])
+def test_correlated_scores_are_covered_where_the_plain_interval_flatters(rng, folds, repeats):
+    # Every two scores correlate by 1 / folds, as Nadeau & Bengio assume.
+    truth, draws, count = 0.8, 600, folds * repeats
+    shared = rng.normal(size=(draws, 1)) * math.sqrt(1 / folds)
+    values = truth + 0.05 * (shared + rng.normal(size=(draws, count)) * math.sqrt(1 - 1 / folds))
+    low, high = stats.t.interval(0.95, count - 1, values.mean(axis=1), stats.sem(values, axis=1))
+    assert coverage(values, truth, folds) >= 0.93
+    assert np.mean((low <= truth) & (truth <= high)) < 0.93
+
+
+def cross_validated(rng, examples, features, shift, folds):
+    """Return the fold accuracies of a nearest-mean classifier, and the true accuracy of each one trained."""
+    labels = np.arange(examples) % 2
+    points = rng.normal(size=(examples, features)) + shift * (2 * labels[:, None] - 1)
+    held_out = rng.permutation(examples // 2).repeat(2) % folds  # stratified: neighbours differ in class
+    found, true = [], []
+    for fold in range(folds):
+        train, test = held_out != fold, held_out == fold
+        means = [points[train & (labels == label)].mean(axis=0) for label in (0, 1)]
+        direction, middle = means[1] - means[0], (means[0] + means[1]) / 2
+        found.append(np.mean((points[test] @ direction > middle @ direction) == labels[test]))
+        centre = np.full(features, shift)
+        margins = [(centre - middle) @ direction, (centre + middle) @ direction]
+        true.append(stats.norm.cdf(np.array(margins) / np.linalg.norm(direction)).mean())
+    return found, true
+
+
+def test_the_true_accuracy_of_a_real_learner_is_covered(rng):
+    runs = [cross_validated(rng, examples=60, features=5, shift=0.4, folds=5) for _ in range(500)]
+    truth = np.mean([true for _, true in runs])  # known in closed form for each trained classifier
+    assert 0.7 < truth < 0.9
+    assert coverage([found for found, _ in runs], truth, folds=5) >= 0.93
