@@ -90,6 +90,10 @@ def report(name: str, results: str) -> None:
 
 
 def _search(space: Path, **options: Any) -> None:
+    from search.executors import start_server
+
+    if options.get("executor") != "inline":
+        start_server()  # it loads TensorFlow while we do
     from search.tuner import KFoldTuner
 
     tuner = KFoldTuner(space, **options)

@@ -26,6 +26,7 @@ from search.racing import Job
 if TYPE_CHECKING:
     from search.train import JobResult, Materials, Trainer
 
+HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
 
@@ -120,16 +121,34 @@ class Inline:
         """Nothing to end."""
 
 
+def start_server() -> None:
+    """Begin to load TensorFlow in the server that forks workers ready for work, where the system has one.
+
+    Returns at once. What a worker prints before it has a log (it can be killed while it starts)
+    goes nowhere.
+    """
+    if not HAS_SERVER:
+        return
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(["search.train"])
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        forkserver.ensure_running()
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
+
+
 class Workers:
     """Trains in ``slots`` worker processes, each replaced when it dies or has grown."""
 
     def __init__(self, materials: "Materials", slots: int, log: Path | None) -> None:
         """Prepare the slots; ``log`` takes what workers print."""
-        # A server that has loaded TensorFlow forks ready workers; where there is none, spawn.
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        self._context = multiprocessing.get_context(method)
-        if method == "forkserver":
-            self._context.set_forkserver_preload(["search.train"])
+        start_server()
+        self._context = multiprocessing.get_context("forkserver" if HAS_SERVER else "spawn")
         self._materials, self._log = materials, log
         self._slots: list[_Slot] = [_Slot(self._new_pool) for _ in range(slots)]
 
@@ -231,6 +250,7 @@ def _start_worker(materials: "Materials", log: Path | None) -> None:
     _die_with_parent()
     from search.train import Trainer, set_up
 
+    os.environ["KERAS_HOME"] = str(materials.keras_home)  # the server that forked us may be older than it
     set_up(materials.threads)
     _trainer = Trainer(materials)
 

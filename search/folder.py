@@ -19,6 +19,10 @@ from search.racing import PlannedFold, Rules
 FORMAT = 1
 STUDY, SPACE, FOLDS, RUNS = "study.json", "space.py", "folds.csv", "runs"
 
+NEEDED = ("identity", "weights", "data", "synthetic", "images", "classes", "unreadable", "threads", "folds")
+
+WAYS_OUT = "Begin anew with --fresh, or under another --name."
+
 About = dict[str, Any]
 
 
@@ -46,10 +50,13 @@ def read_about(folder: Path) -> About | None:
     if not path.exists():
         return None
     try:
-        about: About = json.loads(path.read_text())
+        about: About = json.loads(path.read_text(encoding="utf-8"))
         version = about["format"]
+        lacking = [key for key in NEEDED if key not in about]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Begin anew with --fresh, or under another --name.") from None
+        raise UserError(f"{path} cannot be read ({error}). {WAYS_OUT}") from None
+    if version == FORMAT and lacking:
+        raise UserError(f"{path} cannot be read (it lacks {lacking[0]!r}). {WAYS_OUT}")
     if version != FORMAT:
         raise UserError(f"{path} has format {version}, this version reads {FORMAT}. Use the version that began it.")
     return about
@@ -119,7 +126,7 @@ def check_same(folder: Path, about: About, identity: dict[str, Any], space_text:
         if now != was:
             differences.append(f"{field} was {was!r} and is now {now!r}")
     if old["space"] != new["space"]:
-        recorded = (folder / SPACE).read_text().splitlines()
+        recorded = (folder / SPACE).read_text(encoding="utf-8").splitlines()
         changed = list(difflib.unified_diff(recorded, space_text.splitlines(), "recorded", "now", n=0, lineterm=""))[2:]
         differences.append("the space changed:\n" + "\n".join(f"      {line}" for line in changed[:20]))
     words = {

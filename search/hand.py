@@ -36,6 +36,10 @@ class Hand:
     synthetic: bool = True
     asked: list[str] = field(default_factory=list)
 
+    def ask(self, *names: str) -> None:
+        """Note that these backbones are wanted."""
+        self.asked += [name for name in names if name not in self.asked]
+
 
 _hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
 
@@ -62,7 +66,7 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
     if hand is None:
         kept = [name for name in names if is_cached(BACKBONES[name])]
     elif hand.weights is None:
-        hand.asked += [name for name in names if name not in hand.asked]
+        hand.ask(*names)
         kept = names
     else:
         kept = [name for name in names if name in hand.weights]

@@ -181,14 +181,12 @@ class Journal:
         except OSError as error:
             raise UserError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            _lock(self._file, folder)
+            self._cut_tail()
+            self.history = replay(read_events(self.path))
+        except BaseException:
             os.close(self._file)
-            raise UserError(
-                f"{folder} is in use: another search is running there. Wait for it, or give this one another --name."
-            ) from None
-        self._cut_tail()
-        self.history = replay(read_events(self.path))
+            raise
 
     def _cut_tail(self) -> None:
         data = self.path.read_bytes()
@@ -199,11 +197,40 @@ class Journal:
     def append(self, event: str, **fields: Any) -> None:
         """Write one event in a single write, make it last, and take it in."""
         line = json.dumps({"event": event, **fields}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        if os.write(self._file, line) != len(line):
-            raise UserError(f"The journal {self.path} could not be written to the end: is the disk full?")
-        os.fsync(self._file)
+        before = os.fstat(self._file).st_size
+        problem = "only a part of a line could be written"
+        try:
+            written = os.write(self._file, line)
+            os.fsync(self._file)
+        except OSError as error:
+            written, problem = 0, error.strerror
+        if written != len(line):
+            os.ftruncate(self._file, before)  # the next line must not be joined to half of this one
+            raise UserError(
+                f"The journal {self.path} cannot be written: {problem}. Make room; the same command resumes."
+            )
         self.history.apply(json.loads(line))
 
     def close(self) -> None:
         """Give up the lock."""
         os.close(self._file)
+
+
+def check_unused(folder: Path) -> None:
+    """Raise UserError if a search is running in ``folder``, whatever its journal holds."""
+    path = folder / FILE
+    if path.is_file():
+        file = os.open(path, os.O_RDWR)
+        try:
+            _lock(file, folder)
+        finally:
+            os.close(file)
+
+
+def _lock(file: int, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UserError(
+            f"{folder} is in use: another search is running there. Wait for it, or give this one another --name."
+        ) from None

@@ -19,7 +19,7 @@ from search.data.folds import Fold, plan_digest, plan_folds
 from search.data.images import Progress, decode, typical_side
 from search.data.synthetic import SyntheticPool, read_pool
 from search.errors import UserError
-from search.hand import Hand, holding, resolve
+from search.hand import Hand, holding, resolve, weights_folder
 from search.models.backbones import check_weights
 from search.oracle import at_values, random_points, register
 from search.recipe import Recipe
@@ -28,6 +28,7 @@ from search.train import TRAINING_VERSION, Materials
 
 IDENTITY_FIELDS = ("objective", "folds", "repeats", "train_fractions", "groups", "oracle", "seed")
 POINTS_COSTED = 64
+LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
 
 Say = Callable[[str], None]
 
@@ -75,7 +76,15 @@ class Prepared:
     def build(self, hp: Any) -> Recipe:
         """Return the recipe of ``space(hp)``, given what is at hand."""
         with holding(self.hand):
-            return build_recipe(self.file.space, hp, self.image_size, self.file.path)
+            recipe = build_recipe(self.file.space, hp, self.image_size, self.file.path)
+        if self.hand.weights is None:
+            self.hand.ask(recipe.backbone)  # it may be written out, not taken from at_hand
+        elif recipe.backbone not in self.hand.weights:
+            raise UserError(
+                f"{self.file.path} uses {recipe.backbone}, whose weights are not at hand (see above). Take it from "
+                f'at_hand(["{recipe.backbone}", …]), which leaves out what cannot be had.'
+            )
+        return recipe
 
     @property
     def cache(self) -> Path:
@@ -96,6 +105,7 @@ class Prepared:
             pool=self.pool,
             folds={fold.id: fold for fold in self.folds},
             weights=dict(self.hand.weights or {}),
+            keras_home=weights_folder().parent.resolve(),
             threads=self.threads,
         )
 
@@ -148,7 +158,7 @@ def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | No
     """
     study = overridden(file.study, options)
     root = study.data_folder()
-    name = options.name or f"{file.path.stem}-{root.resolve().name}"
+    name = f"{file.path.stem}-{root.resolve().name}" if options.name is None else options.name
     folder = Path(options.results) / check_name(name)
     recorded = None if options.fresh else folders.read_about(folder)
     dataset, size = _read_data(root, study, options, say, progress)
@@ -178,7 +188,7 @@ def overridden(study: Study, options: Options) -> Study:
 
 def check_name(name: str) -> str:
     """Return the name of a search if it can be that of a folder."""
-    if not name or name != Path(name).name or name.startswith("."):
+    if not name or name != Path(name).name or name.startswith(".") or "\0" in name or len(name.encode()) > LONGEST_NAME:
         raise UserError(f"--name {name!r} cannot be the name of a folder: use letters, digits, dashes and dots.")
     return name
 
@@ -241,7 +251,8 @@ def _check_cache(cache: Path, needed: int) -> None:
 def _read_pool(
     root: Path, study: Study, dataset: Dataset, size: int, options: Options, say: Say
 ) -> SyntheticPool | None:
-    beside = root.with_name(f"{root.name}-synthetic")
+    real = root.resolve()
+    beside = root.parent / f"{root.name}-synthetic" if root.name else real.parent / f"{real.name}-synthetic"
     folder = Path(study.synthetic) if study.synthetic is not None else beside
     if not folder.is_dir():
         if study.synthetic is not None:

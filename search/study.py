@@ -152,7 +152,7 @@ def _run(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}.\n    {(error.text or '').strip()}") from None
     except UserError as error:
         raise UserError(f"{path}{_line(error, path)}: {error}") from None
-    except Exception as error:  # noqa: BLE001 a space file is anyone's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 a space file is anyone's code
         raise UserError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
 
 

@@ -21,6 +21,7 @@ from search.data.folds import Fold
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool
 from search.digests import seed_from
+from search.errors import UserError
 from search.models.build import Network, Shape, build, shape_of
 from search.models.prefix import PLAIN, Activations, Images
 from search.racing import Job
@@ -42,8 +43,8 @@ class DivergedError(Exception):
 class Materials:
     """What all jobs of a search share: the images by path and content, labels, folds, weights, seed.
 
-    ``weights`` maps backbones to the SHA-256 of their weights. ``threads`` pins TensorFlow's
-    thread count, on which the fourth decimal of a result depends.
+    ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
+    ``threads`` pins TensorFlow's thread count, on which the fourth decimal of a result depends.
     """
 
     cache: Path
@@ -55,6 +56,7 @@ class Materials:
     pool: SyntheticPool | None
     folds: dict[str, Fold]
     weights: dict[str, str]
+    keras_home: Path
     threads: int
 
 
@@ -85,9 +87,20 @@ class JobResult:
 
 
 def set_up(threads: int) -> None:
-    """Make TensorFlow deterministic in this process, before its first operation."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    """Make TensorFlow deterministic in this process, before its first operation.
+
+    Raises UserError where TensorFlow has already run here with other numbers of threads.
+    """
+    pinned = tf.config.threading
+    if (pinned.get_intra_op_parallelism_threads(), pinned.get_inter_op_parallelism_threads()) != (threads, 1):
+        try:
+            pinned.set_intra_op_parallelism_threads(threads)
+            pinned.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            raise UserError(
+                f"TensorFlow has already run in this process, so its threads cannot be set to {threads} any more and "
+                "results could not be repeated. Train in worker processes (executor='processes'), or start afresh."
+            ) from None
     tf.config.experimental.enable_op_determinism()
     with silenced():
         tf.zeros(())

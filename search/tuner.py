@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import inspect
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
-from search.journal import Journal, Trial, Verdict
+from search.journal import Journal, Trial, Verdict, check_unused
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Options, Prepared, prepare, versions
 from search.racing import Job, next_step
@@ -54,7 +55,7 @@ class KFoldTuner(BaseTuner):
         super().__init__(
             oracle=ORACLES[self.prepared.study.oracle](self.prepared.hyperparameters, self.prepared.study.seed),
             directory=self._temporary.name,
-            project_name=self.prepared.folder.name,
+            project_name="search",
         )
 
     def search(self, *_args: Any, **_kwargs: Any) -> None:
@@ -87,7 +88,7 @@ def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
     if study is None:
         raise UserError("KFoldTuner(space) with a function needs a study as well: KFoldTuner(space, Study(data=…)).")
     try:
-        text = inspect.cleandoc(inspect.getsource(space))
+        text = textwrap.dedent(inspect.getsource(space))
     except (OSError, TypeError):
         raise UserError("The source of the space function cannot be found. Put it into a space file.") from None
     return SpaceFile(study, space, text, Path(f"{space.__name__}.py"))
@@ -107,23 +108,17 @@ class _Session:
     def __init__(self, prepared: Prepared, view: Screen) -> None:
         self.prepared, self.view = prepared, view
         self.running: dict[str, Job] = {}
+        if prepared.options.fresh and prepared.folder.exists():
+            check_unused(prepared.folder)
+            view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
         folders.make(prepared.folder)
         self.journal = Journal(prepared.folder)
-        if prepared.options.fresh and folders.read_about(prepared.folder):
-            self._start_afresh()
         if folders.read_about(prepared.folder) is None:
             plan = plan_table(prepared.folds, prepared.dataset.ids).to_csv(index=False)
             folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
         self.history = self.journal.history
         self.max_trials = prepared.study.max_trials
         self.oracle = retell(prepared.study.oracle, prepared.hyperparameters, prepared.study.seed, self.history)
-
-    def _start_afresh(self) -> None:
-        aside = folders.move_aside(self.prepared.folder)
-        self.view.say(f"The old search is now in {aside}.")
-        self.journal.close()
-        folders.make(self.prepared.folder)
-        self.journal = Journal(self.prepared.folder)
 
     def __enter__(self) -> Self:
         options = self.prepared.options

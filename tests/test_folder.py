@@ -30,6 +30,11 @@ IDENTITY = {
 }
 ABOUT = {
     "identity": IDENTITY,
+    "weights": {"SmallCNN": ""},
+    "data": "images",
+    "synthetic": None,
+    "unreadable": [],
+    "threads": 2,
     "images": 40,
     "classes": {"größer": 20, "<script>": 20},
     "folds": [{"id": "f0", "split": [0, 0], "fraction": 1.0}],

@@ -1,9 +1,9 @@
 """Reports and the terminal: only complete trials are ranked, and every number can be traced to the journal."""
 
+import dataclasses
 import hashlib
 import io
 import json
-import math
 import re
 
 import numpy as np
@@ -39,6 +39,10 @@ class Search:
         self.folds = plan_folds(self.dataset, Study("data", folds=3, train_fractions=fractions))
         about = {
             "identity": {"study": {"objective": "balanced_accuracy"}},
+            "weights": {"SmallCNN": ""},
+            "data": "images",
+            "synthetic": None,
+            "threads": 2,
             "images": len(rows),
             "classes": self.dataset.counts,
             "unreadable": [["across/torn.png", "truncated | file"]],
@@ -49,6 +53,7 @@ class Search:
         folders.begin(self.folder, about, "", plan_table(self.folds, self.dataset.ids).to_csv(index=False))
         self.journal = Journal(self.folder)
         self.journal.append("session", max_trials=20, racing=True)
+        self.rules = folders.rules_of(about, self.history)
 
     @property
     def history(self):
@@ -93,7 +98,7 @@ class Search:
 
     def judge(self, trial):
         """Give the verdict that the rules give."""
-        verdict = next_step(self.history, trial, self.record.rules)
+        verdict = next_step(self.history, trial, self.rules)
         self.conclude(trial, verdict.status, verdict.score, verdict.reason)
         return trial
 
@@ -234,9 +239,8 @@ def test_equal_scores_are_ranked_by_cost(made):
     made.complete(1.0)
     made.complete(1.0)
     slow, cheap = made.history.trials.values()
-    made.journal.append("trial", trial="0002", values={}, recipe=Recipe("VGG16", image_size=96).to_dict())
     assert score(slow) == score(cheap)
-    cheap.runs = {name: run.__class__(**{**vars(run), "seconds": 0.1}) for name, run in cheap.runs.items()}
+    cheap.runs = {name: dataclasses.replace(run, seconds=0.1) for name, run in cheap.runs.items()}
     assert [trial.id for trial in ranked(made.history.trials.values())] == ["0001", "0000"]
 
 
@@ -255,7 +259,7 @@ def test_scores_and_intervals_are_those_of_the_folds_sizes_averaged_first(filled
         own = runs[runs["trial"] == trial.id]
         by_fold = own.groupby(own["fold"].str.split("@").str[0])["balanced_accuracy"].mean()
         limits = stats.corrected_interval(by_fold.tolist(), folds=3)
-        assert interval(trial, filled.record.rules) == limits
+        assert interval(trial, filled.rules) == limits
         row = table.loc[trial.id]
         assert (row["score"], row["score_low"], row["score_high"]) == pytest.approx(
             (limits.mean, limits.low, limits.high)
@@ -387,7 +391,7 @@ def test_report_without_any_stored_run_is_still_written(filled):
     for path in (filled.folder / "runs").iterdir():
         path.unlink()
     texts = written(filled)
-    assert texts["predictions.csv"].strip() == ""
+    assert len(texts["predictions.csv"].splitlines()) <= 1  # a header at most
     assert all(f"runs/0001-{job}.npz" in texts["report.md"] for job in range(1, 7))
     assert strict_json(texts["report.json"])["winner"]["trial"] == "0001"
 
@@ -407,7 +411,7 @@ def rows_of(text):
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_leaderboard_shows_scores_at_any_width(odd, width):
-    rules = odd.record.rules
+    rules = odd.rules
     text = shown(lambda console: console.print(terminal.leaderboard(odd.history, rules, 10)), width)
     assert max(map(len, text.splitlines())) <= width
     rows = rows_of(text)
@@ -418,14 +422,15 @@ def test_leaderboard_shows_scores_at_any_width(odd, width):
         assert f"{limits.high - limits.mean:.3f}" in rows[trial.id]
     for name, word in {"0002": "stopped", "0003": "failed", "0006": "running"}.items():
         assert word in rows[name]
-        assert not re.search(r"\d\.\d{3}", rows[name])
+        before_marks = re.split("[▁-█·]", rows[name])[0]
+        assert "." not in before_marks
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_leaderboard_keeps_rows_for_trials_under_way(made, width):
     hundreds(made)
     made.begin()
-    text = shown(lambda console: console.print(terminal.leaderboard(made.history, made.record.rules, 10)), width)
+    text = shown(lambda console: console.print(terminal.leaderboard(made.history, made.rules, 10)), width)
     assert list(rows_of(text)) == [f"0{number}" for number in range(299, 290, -1)] + ["0300"]
 
 
@@ -450,7 +455,7 @@ def plain():
 
 
 def test_lines_are_printed_once_for_each_beginning_and_each_end(made):
-    rules = made.record.rules
+    rules = made.rules
     lines, file = plain()
     lines.begin(3)
     lines.show(made.history, rules, [])
@@ -470,10 +475,10 @@ def test_lines_are_printed_once_for_each_beginning_and_each_end(made):
 def test_lines_of_a_resumed_search_tell_only_what_is_new(filled):
     lines, file = plain()
     lines.begin(9)
-    lines.show(filled.history, filled.record.rules, [])
+    lines.show(filled.history, filled.rules, [])
     assert file.getvalue() == "Resuming after 6 trials and 20 runs.\n"
     made = filled.complete(0.8)
-    lines.show(filled.history, filled.record.rules, [])
+    lines.show(filled.history, filled.rules, [])
     _, begun, ended = file.getvalue().splitlines()
     assert begun.startswith(f"{made.id} begins: ")
     assert ended.startswith(f"{made.id} completed: ")
@@ -492,26 +497,29 @@ def test_lines_of_a_long_decoding_are_ten_or_so():
     assert len(file.getvalue().splitlines()) == 11
 
 
-def test_live_view_shows_scores_jobs_and_the_last_events(made):
-    console = Console(force_terminal=True, file=io.StringIO(), width=140, height=40)
-    rules = made.record.rules
-    view = terminal.screen(console)
-    assert isinstance(view, terminal.LiveView)
-    with pytest.raises(KeyboardInterrupt), view:
+def interrupted(made, console):
+    with terminal.screen(console) as view:
         view.say("[bold]said[/]")
         view.progress(1, 2)
         view.progress(2, 2)
         view.begin(9)
-        view.show(made.history, rules, [])
+        view.show(made.history, made.rules, [])
         fill(made)
         trial = made.history.trials["0006"]
-        view.show(made.history, rules, [Job(trial.id, 1, trial.recipe, ("f0@0.25",))])
+        view.show(made.history, made.rules, [Job(trial.id, 1, trial.recipe, ("f0@0.25",))])
         raise KeyboardInterrupt
+
+
+def test_live_view_of_an_interrupted_search_leaves_scores_jobs_and_the_last_events(made):
+    console = Console(force_terminal=True, file=io.StringIO(), width=140, height=40)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(made, console)
     text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", console.file.getvalue())
     assert "[bold]said[/]" in text
     assert f"{score(made.history.trials['0001']):.3f}" in text
     assert "0006 f0@0.25" in text
-    assert re.search(r"\d\d:\d\d:\d\d  0003 failed: ValueError: a\|b", text)
+    assert re.search(r"\d\d:\d\d:\d\d  0005 completed: balanced_accuracy", text)
+    assert "0003 failed" not in text  # five events are shown
     assert "5/9" in text  # ended and no duplicates
 
 
@@ -519,8 +527,8 @@ def test_live_view_of_every_search_can_be_drawn(any_search):
     console = Console(force_terminal=True, file=io.StringIO(), width=80)
     with terminal.LiveView(console) as view:
         view.begin(300)
-        view.show(any_search.history, any_search.record.rules, [])
-        view.show(any_search.history, any_search.record.rules, [])
+        view.show(any_search.history, any_search.rules, [])
+        view.show(any_search.history, any_search.rules, [])
     text = console.file.getvalue()
     assert text.count("Resuming after") == bool(any_search.history.trials)
     assert "nan" not in text
@@ -536,10 +544,3 @@ def test_durations_are_said_in_two_units_at_most(seconds, words):
 
 def test_screen_is_plain_where_there_is_no_terminal():
     assert isinstance(terminal.screen(Console(file=io.StringIO())), terminal.Lines)
-
-
-def test_interval_of_one_score_has_no_limits_but_a_report_has_none_such(made):
-    limits = stats.corrected_interval([0.5], folds=3)
-    assert math.isinf(limits.low)
-    one_complete(made)
-    assert "inf" not in re.findall(r"\w+", written(made)["report.md"])

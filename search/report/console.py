@@ -96,7 +96,7 @@ class Clock:
         done = ended - self._ended_before
         duplicates = len(history.with_status("duplicate"))
         to_do = self.max_trials - (ended - duplicates)
-        if done < 1 or to_do < 0:
+        if done < 1 or to_do < 1:
             return ""
         return f"about {duration((time.monotonic() - self._began) / done * to_do)} left"
 

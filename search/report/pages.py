@@ -70,11 +70,12 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
     each class.
     """
     best = ranked(record.history.trials.values())
+    classes = list(record.about["classes"])
+    empty = pd.DataFrame(columns=["trial", "fold", "id", "label", "predicted", *(f"p({name})" for name in classes)])
     if not best:
-        return pd.DataFrame(), []
+        return empty, []
     plan = pd.read_csv(record.folder / FOLDS, dtype=str, keep_default_na=False)
     ids = plan[plan["part"] == "validation"].groupby("fold", sort=False)["id"].apply(list)
-    classes = list(record.about["classes"])
     parts, lost = [], []
     for fold in record.rules.folds:
         run = best[0].runs[fold.id]
@@ -90,7 +91,7 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
         part.insert(0, "fold", fold.id)
         part.insert(0, "trial", best[0].id)
         parts.append(part)
-    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), sorted(set(lost))
+    return (pd.concat(parts, ignore_index=True) if parts else empty), sorted(set(lost))
 
 
 def read_run(folder: Path, run: Run) -> dict[str, np.ndarray] | None:
@@ -160,7 +161,7 @@ def _best_table(record: Record, trials: pd.DataFrame) -> str:
 def _ledger(record: Record) -> str:
     counts = ledger(record)
     images = record.about["images"]
-    classes = ", ".join(f"{name} {count}" for name, count in record.about["classes"].items())
+    classes = ", ".join(f"`{name}` {count}" for name, count in record.about["classes"].items())
     left_out = "".join(f"\n- left out: `{id_}` ({reason})" for id_, reason in record.about["unreadable"])
     listed = "\n".join(f"- {name.replace('_', ' ')}: {value:g}" for name, value in counts.items())
     return f"{images} images ({classes}).{left_out}\n\n{listed}\n- search ended: {record.history.ended or 'not yet'}"

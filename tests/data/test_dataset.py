@@ -1,0 +1,152 @@
+"""Class folders become one table; what is no data set is told with the way out."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data.dataset import read_class_folders
+from search.data.images import decode
+from search.digests import file_sha256
+from search.errors import UserError
+
+
+def write(path, shade=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((4, 4), shade, np.uint8)).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path):
+    for shade, name in enumerate(["dog/7_b.png", "dog/7_a.png", "cat/3_x.png", "cat/deep/er/4_x.png", "ant/7_z.png"]):
+        write(tmp_path / "pets" / name, shade)
+    return tmp_path / "pets"
+
+
+def refusal(*args):
+    with pytest.raises(UserError) as error:
+        read_class_folders(*args)
+    return str(error.value)
+
+
+def test_rows_are_sorted_by_id_and_labelled_by_top_folder(pets):
+    dataset = read_class_folders(pets)
+    assert dataset.ids == ["ant/7_z.png", "cat/3_x.png", "cat/deep/er/4_x.png", "dog/7_a.png", "dog/7_b.png"]
+    assert dataset.classes == ("ant", "cat", "dog")
+    assert dataset.labels.tolist() == [0, 1, 1, 2, 2]
+    assert dataset.counts == {"ant": 1, "cat": 2, "dog": 2}
+    assert len(dataset) == 5
+
+
+def test_a_row_names_the_file_and_its_bytes(pets):
+    dataset = read_class_folders(pets)
+    assert dataset.paths == [pets / id_ for id_ in dataset.ids]
+    assert dataset.contents == [file_sha256(path) for path in dataset.paths]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPG", "jpeg", "png", "PNG", "bmp", "gif", "webp"])
+def test_suffixes_of_images_are_known_in_any_case(pets, suffix):
+    write(pets / "cat" / f"more.{suffix}")
+    assert f"cat/more.{suffix}" in read_class_folders(pets).ids
+
+
+def test_hidden_files_and_folders_are_passed_over(pets):
+    before = read_class_folders(pets)
+    for name in (".git/x.png", "cat/.x.png", "cat/.thumbs/x.png", "cat/deep/.x/y/x.png"):
+        write(pets / name)
+    after = read_class_folders(pets)
+    assert after.digest == before.digest
+    assert after.ignored == ()
+
+
+def test_what_is_no_image_is_listed(pets):
+    (pets / "cat" / "notes.txt").write_text("x")
+    (pets / "dog" / "Thumbs.db").write_text("x")
+    dataset = read_class_folders(pets)
+    assert dataset.ignored == ("cat/notes.txt", "dog/Thumbs.db")
+    assert len(dataset) == 5
+
+
+def test_without_a_pattern_each_image_is_its_own_group(pets):
+    dataset = read_class_folders(pets)
+    assert dataset.table["group"].tolist() == dataset.ids
+
+
+def test_a_pattern_on_the_file_name_groups_across_folders(pets):
+    assert read_class_folders(pets, r"^(\d+)_").table["group"].tolist() == ["7", "3", "4", "7", "7"]
+
+
+@pytest.mark.parametrize("pattern", [r"(\d\d)_", r"3|_(\w)\.", "deep/(er)"])
+def test_a_pattern_that_does_not_fit_names_the_image_and_the_way_out(pets, pattern):
+    message = refusal(pets, pattern)
+    assert message.startswith(f"groups={pattern!r} does not fit the file name of ")
+    assert any(id_ in message for id_ in read_class_folders(pets).ids)
+    assert message.endswith("Mend the pattern, or give groups=None.")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    assert refusal(tmp_path / "none").startswith(f"There is no data folder {tmp_path / 'none'}. Name a folder that")
+
+
+def test_a_folder_without_class_folders_is_told(tmp_path):
+    assert refusal(tmp_path) == (
+        f"The data folder {tmp_path} is empty. It must hold one folder of images for each class."
+    )
+    write(tmp_path / "a.png")
+    write(tmp_path / "b.JPG")
+    assert refusal(tmp_path) == (
+        f"{tmp_path} holds 2 images but no class folders. Sort them into one folder for each class, "
+        f"such as {tmp_path}/cat and {tmp_path}/dog."
+    )
+
+
+def test_a_class_without_images_is_named_with_the_way_out(pets):
+    (pets / "bird").mkdir()
+    (pets / "bird" / "notes.txt").write_text("x")
+    message = refusal(pets)
+    assert message.startswith(f"{pets / 'bird'} holds no images (.bmp, .gif, .jpeg, .jpg, .png, .webp).")
+    assert message.endswith("add images, or move the folder away.")
+
+
+def test_one_class_is_too_few(pets):
+    shutil.rmtree(pets / "ant")
+    shutil.rmtree(pets / "dog")
+    assert refusal(pets) == f"{pets} holds one class only (cat). A classifier needs two or more class folders."
+
+
+def test_the_digest_stays_when_the_folder_moves(pets, tmp_path):
+    before = read_class_folders(pets).digest
+    assert read_class_folders(pets.rename(tmp_path / "moved")).digest == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pets: write(pets / "cat/3_x.png", 99),
+        lambda pets: (pets / "cat/3_x.png").rename(pets / "cat/3_y.png"),
+        lambda pets: (pets / "cat/3_x.png").rename(pets / "dog/3_x.png"),
+        lambda pets: (pets / "cat").rename(pets / "cow"),
+        lambda pets: write(pets / "cat/5_x.png"),
+    ],
+    ids=["content", "name", "label", "class", "more"],
+)
+def test_the_digest_changes_with_the_data(pets, change):
+    before = read_class_folders(pets).digest
+    change(pets)
+    assert read_class_folders(pets).digest != before
+
+
+def test_the_digest_changes_with_the_groups(pets):
+    assert len({read_class_folders(pets, groups).digest for groups in (None, r"(\d+)_", r"_(\w)")}) == 3
+
+
+def test_unreadable_images_leave_the_table_and_are_listed(pets, tmp_path):
+    (pets / "cat" / "3_x.png").write_bytes(b"garbage")
+    dataset = read_class_folders(pets)
+    readable = dataset.readable(decode(dataset.paths, dataset.contents, 4, tmp_path / "cache"))
+    assert readable.unreadable == (("cat/3_x.png", "not an image that Pillow can identify"),)
+    assert readable.ids == ["ant/7_z.png", "cat/deep/er/4_x.png", "dog/7_a.png", "dog/7_b.png"]
+    assert readable.table.index.tolist() == [0, 1, 2, 3]
+    assert readable.labels.tolist() == [0, 1, 2, 2]
+    assert readable.digest != dataset.digest

@@ -1,0 +1,236 @@
+"""A synthetic image trains a fold only where all that it came from trains it too."""
+
+import csv
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from search.data.dataset import Dataset, read_class_folders
+from search.data.digits import handwritten_digits
+from search.data.folds import plan_folds
+from search.data.images import decode
+from search.data.synthetic import SyntheticPool, read_pool
+from search.errors import UserError
+from search.study import Study
+
+CLASSES = ("cat", "dog")
+HEADER = "image,label,sources\n"
+
+
+@st.composite
+def pools(draw):
+    """Give real images, some of them in pairs that share a fold, and synthetic ones of up to two sources each."""
+    count = draw(st.integers(8, 20))
+    labels = [row % 2 for row in range(count)]
+    paired = draw(st.integers(0, 2))
+    groups = [f"pair {row // 2}" if row < 2 * paired else str(row) for row in range(count)]
+    ids = [f"{CLASSES[label]}/{row}.png" for row, label in enumerate(labels)]
+    table = pd.DataFrame({"id": ids, "label": labels, "group": groups, "content": ids})
+    images = draw(
+        st.lists(st.tuples(st.integers(0, 1), st.sets(st.integers(0, count - 1), min_size=1, max_size=2)), max_size=40)
+    )
+    names = tuple(f"{number}.png" for number in range(len(images)))
+    pool = SyntheticPool(
+        Path("pool"),
+        tuple(map(Path, names)),
+        names,
+        np.array([label for label, _ in images], dtype=np.int64),
+        tuple(tuple(sorted(sources)) for _, sources in images),
+    )
+    return Dataset(Path("data"), table, CLASSES), pool
+
+
+def plan(data, **fields):
+    return plan_folds(data, Study(**{"data": "data", "folds": 2, "train_fractions": (1.0, 0.5), **fields}))
+
+
+@settings(deadline=None, max_examples=60)
+@given(pools(), st.integers(0, 12), st.integers(0, 2**40))
+def test_no_drawn_image_comes_from_outside_the_training_part(data_and_pool, amount, seed):
+    data, pool = data_and_pool
+    for fold in plan(data, seed=seed):
+        train, validation = set(fold.train), set(fold.validation)
+        admissible = [row for row in range(len(pool)) if set(pool.sources[row]) <= train]
+        assert pool.admissible(fold).tolist() == admissible
+        drawn = pool.draw(fold, amount, len(CLASSES), seed).tolist()
+        assert all(not set(pool.sources[row]) & validation for row in drawn)
+        assert set(drawn) <= set(admissible)
+        assert len(set(drawn)) == len(drawn)
+        for label in range(len(CLASSES)):
+            there = sum(pool.labels[row] == label for row in admissible)
+            assert sum(pool.labels[row] == label for row in drawn) == min(amount, there)
+
+
+@settings(deadline=None, max_examples=40)
+@given(pools(), st.lists(st.integers(0, 8), min_size=2, max_size=4), st.integers(0, 2**40))
+def test_a_larger_amount_holds_every_smaller_one_of_any_pool(data_and_pool, amounts, seed):
+    data, pool = data_and_pool
+    for fold in plan(data):
+        draws = [set(pool.draw(fold, amount, len(CLASSES), seed)) for amount in sorted(amounts)]
+        assert all(small <= large for small, large in itertools.pairwise(draws))
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return handwritten_digits(tmp_path_factory.mktemp("digits") / "digits")
+
+
+def test_the_digits_synthetic_images_never_show_a_fold_what_it_validates(digits):
+    data = read_class_folders(digits)
+    pool = read_pool(digits.with_name("digits-synthetic"), data)
+    with (pool.root / "manifest.csv").open() as file:
+        origin = {pool.root / line["image"]: set(line["sources"].split(";")) for line in csv.DictReader(file)}
+    for fold in plan(data, folds=5, train_fractions=(1.0, 0.25)):
+        drawn = pool.draw(fold, 4, 10, seed=1)
+        assert np.bincount(pool.labels[drawn]).tolist() == [4] * 10
+        sources = set().union(*(origin[pool.paths[row]] for row in drawn))
+        assert sources <= {data.ids[row] for row in fold.train}
+        assert not sources & {data.ids[row] for row in fold.validation}
+
+
+def test_a_larger_amount_holds_every_smaller_one(digits):
+    data = read_class_folders(digits)
+    pool = read_pool(digits.with_name("digits-synthetic"), data)
+    for fold in plan(data):
+        draws = [set(pool.draw(fold, amount, 10, seed=1)) for amount in (0, 1, 3, 9)]
+        assert [len(draw) for draw in draws] == [0, 10, 30, 90]
+        assert all(small < large for small, large in itertools.pairwise(draws))
+
+
+def test_draws_depend_on_the_seed_and_the_fold_alone(digits):
+    data = read_class_folders(digits)
+    pool = read_pool(digits.with_name("digits-synthetic"), data)
+    small, _, large, other = plan(data)
+    assert pool.draw(large, 5, 10, seed=1).tolist() == pool.draw(large, 5, 10, seed=1).tolist()
+    draws = [pool.draw(large, 5, 10, seed=1), pool.draw(large, 5, 10, seed=2), pool.draw(other, 5, 10, seed=1)]
+    draws += [pool.draw(small, 5, 10, seed=1), pool.draw(dataclasses.replace(large, id="f9"), 5, 10, seed=1)]
+    assert len({tuple(draw) for draw in draws}) == 5
+
+
+@pytest.fixture
+def data(tmp_path):
+    for label in CLASSES:
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (4, 4), number).save(tmp_path / "data" / label / f"{number}.png")
+    return read_class_folders(tmp_path / "data")
+
+
+@pytest.fixture
+def pool(tmp_path, data):
+    """Write a pool of two images with this manifest, and read it."""
+    folder = tmp_path / "data-synthetic"
+    (folder / "deep").mkdir(parents=True)
+    for shade, name in enumerate(("a.png", "deep/b.png")):
+        Image.new("L", (4, 4), shade).save(folder / name)
+
+    def read(manifest, data=data):
+        if manifest is not None:
+            (folder / "manifest.csv").write_bytes(manifest.encode() if isinstance(manifest, str) else manifest)
+        return read_pool(folder, data)
+
+    read.manifest = folder / "manifest.csv"
+    return read
+
+
+def test_a_manifest_gives_labels_and_sources(pool, data):
+    found = pool(f"{HEADER}a.png,dog,dog/1.png\ndeep/b.png,cat,dog/0.png; cat/2.png ;\n")
+    assert [path.name for path in found.paths] == ["a.png", "b.png"]
+    assert found.labels.tolist() == [1, 0]
+    assert [{data.ids[row] for row in rows} for rows in found.sources] == [{"dog/1.png"}, {"cat/2.png", "dog/0.png"}]
+    assert (len(found), found.left_out) == (2, 0)
+
+
+def test_columns_may_be_more_and_in_any_order(pool):
+    plain = pool(f"{HEADER}a.png,dog,dog/1.png\n")
+    assert pool("sources,prompt,label,image\ndog/1.png,a dog,dog,a.png\n").digest == plain.digest
+    assert pool(f"\ufeff{HEADER}a.png,dog,dog/1.png\n").digest == plain.digest  # as Excel writes it
+
+
+def test_a_class_may_be_called_like_a_missing_value(tmp_path):
+    for name in ("NA", "null"):
+        for root in ("data", "pool"):
+            (tmp_path / root / name).mkdir(parents=True)
+            Image.new("L", (4, 4)).save(tmp_path / root / name / "0.png")
+    (tmp_path / "pool" / "manifest.csv").write_text(f"{HEADER}NA/0.png,NA,NA/0.png\nnull/0.png,null,null/0.png\n")
+    found = read_pool(tmp_path / "pool", read_class_folders(tmp_path / "data"))
+    assert found.labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("a.png,cow,cat/0.png", "label 'cow' is no class of {data} (cat, dog)."),
+        ("a.png,cat,cat/9.png", "source 'cat/9.png' is no image of {data}."),
+        ("a.png,cat,cat/0.png;0.png", "source '0.png' is no image of {data}."),
+        ("a.png,cat,", "no sources are named."),
+        ("a.png,cat, ; ", "no sources are named."),
+        ("a.png,cat", "no sources are named."),
+        ("no.png,cat,cat/0.png", "there is no image 'no.png' in {pool}."),
+        ("deep,cat,cat/0.png", "there is no image 'deep' in {pool}."),
+        (",cat,cat/0.png", "there is no image '' in {pool}."),
+        ("../data/cat/1.png,cat,cat/0.png", "there is no image '../data/cat/1.png' in {pool}."),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_problem(pool, data, line, problem):
+    with pytest.raises(UserError) as error:
+        pool(f"{HEADER}deep/b.png,dog,dog/1.png\n{line}\n")
+    expected = problem.format(data=data.root, pool=pool.manifest.parent)
+    assert str(error.value).startswith(f"{pool.manifest}, line 3: {expected}")
+
+
+@pytest.mark.parametrize("sources", ["cat/9.png", ""])
+def test_an_image_of_unknown_origin_is_told_to_be_a_danger(pool, sources):
+    with pytest.raises(UserError, match="An image of unknown origin could leak validation images: remove it"):
+        pool(f"{HEADER}a.png,cat,{sources}\n")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "problem"),
+    [
+        (None, "have no manifest.csv. It must name each image, its label and the real images that it came from"),
+        ("", "cannot be read as CSV"),
+        (b"image,label,sources\n\xff.png,cat,cat/0.png\n", "cannot be read as CSV"),
+        (f"{HEADER}a.png,cat,cat/0.png\na.png,cat,cat/0.png,cat/1.png\n", "cannot be read as CSV"),
+        ("image,label,source\n", "lacks the column 'sources'; it needs image, label, sources."),
+        ("a.png,cat,cat/0.png\n", "lacks the column 'image'"),
+    ],
+)
+def test_what_is_no_manifest_is_told(pool, manifest, problem):
+    with pytest.raises(UserError) as error:
+        pool(manifest)
+    assert problem in str(error.value)
+    assert str(pool.manifest.parent) in str(error.value)
+
+
+def test_an_image_of_an_unreadable_source_is_left_out(pool, data, tmp_path):
+    data.paths[0].write_bytes(b"garbage")
+    damaged = read_class_folders(data.root)
+    damaged = damaged.readable(decode(damaged.paths, damaged.contents, 4, tmp_path / "cache"))
+    found = pool(f"{HEADER}a.png,cat,cat/1.png;{data.ids[0]}\ndeep/b.png,cat,cat/1.png\n", damaged)
+    assert [path.name for path in found.paths] == ["b.png"]
+    assert found.left_out == 1
+    assert [damaged.ids[row] for row in found.sources[0]] == ["cat/1.png"]
+
+
+def test_an_unreadable_image_is_left_out(pool, tmp_path):
+    (pool.manifest.parent / "a.png").write_bytes(b"garbage")
+    found = pool(f"{HEADER}a.png,dog,dog/1.png\ndeep/b.png,cat,cat/2.png\n")
+    left = found.readable(decode(found.paths, found.contents, 4, tmp_path / "cache"))
+    assert [path.name for path in left.paths] == ["b.png"]
+    assert (left.labels.tolist(), left.sources, left.left_out) == ([0], found.sources[1:], 1)
+
+
+def test_the_digest_changes_with_labels_and_sources_and_content(pool):
+    manifests = ["a.png,dog,dog/1.png", "a.png,cat,dog/1.png", "a.png,dog,dog/2.png", "deep/b.png,dog,dog/1.png"]
+    digests = {pool(f"{HEADER}{line}\n").digest for line in manifests}
+    (pool.manifest.parent / "deep" / "b.png").write_bytes(b"other")
+    digests.add(pool(None).digest)
+    assert len(digests) == 5

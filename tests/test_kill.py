@@ -1,0 +1,193 @@
+"""Killed at any moment and run again, a search ends as if nothing had happened.
+
+The quick version kills a real search, workers and all, a few times. The thousand kills:
+
+    pytest -m slow tests/test_kill.py
+
+They fork drivers from one process that has loaded TensorFlow, because loading it a thousand
+times would be the test; about half an hour on two cores.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import write_shapes
+
+from search.folder import read_record
+from search.journal import read_events
+
+SPACE = """
+from search import Augment, Recipe, Study
+
+study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials={trials}, seed=3)
+
+def space(hp):
+    return Recipe(
+        backbone="SmallCNN",
+        unfrozen_blocks=None,
+        augment=Augment(hp.Choice("augment", ["none", "flip_crop"])),
+        dropout=hp.Choice("dropout", [0.0, 0.2, 0.4]),
+        learning_rate=hp.Float("learning_rate", 1e-3, 1e-2, sampling="log"),
+        epochs=2,
+    )
+"""
+
+
+def prepare(folder, trials):
+    write_shapes(folder / "shapes", {"across": 9, "down": 9})
+    (folder / "space.py").write_text(SPACE.format(trials=trials))
+    (folder / "data").mkdir()
+    return folder
+
+
+def outcome(folder):
+    """What must be equal: everything but seconds, sessions and attempts."""
+    record = read_record(folder)
+    trials = {
+        trial.id: (
+            trial.values,
+            trial.recipe,
+            trial.verdict,
+            {fold: run.scores for fold, run in trial.runs.items()},
+            trial.failures,
+        )
+        for trial in record.history.trials.values()
+    }
+    return record.history.order, trials, record.history.ended
+
+
+def jobs_by_name(folder):
+    jobs = [(e["trial"], e["job"]) for e in read_events(folder / "journal.jsonl") if e["event"] == "job"]
+    assert len(jobs) == len(set(jobs)), "a finished job was trained again"
+    return jobs
+
+
+def start(folder, *options):
+    command = [sys.executable, "-m", "search", "run", "space.py", "--offline", "--name", "broken", *options]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def lines_of(folder):
+    journal = folder / "results" / "broken" / "journal.jsonl"
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def wait_for_lines(folder, process, number, seconds=90):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None and lines_of(folder) < number:
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """An uninterrupted search, and a folder for the broken one."""
+    folder = prepare(tmp_path / "place", trials=6)
+    done = subprocess.run(
+        [sys.executable, "-m", "search", "run", "space.py", "--offline", "--name", "whole"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_killed_and_interrupted_it_ends_as_if_uninterrupted(whole):
+    moments = random.Random(5)
+    process = start(whole)  # killed before its first line
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    for number, lines in enumerate((2, 4, 9, 21, 40)):
+        process = start(whole)
+        wait_for_lines(whole, process, lines)
+        time.sleep(moments.uniform(0, 0.1))
+        assert process.poll() is None, process.stdout.read()
+        if number % 2:
+            process.send_signal(signal.SIGINT)
+            printed, _ = process.communicate(timeout=60)
+            assert process.returncode == 130
+            assert "run the same command to resume" in printed
+            assert "Traceback" not in printed
+        else:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    process = start(whole)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert "Resuming after" in printed
+    assert outcome(whole / "results" / "broken") == outcome(whole / "results" / "whole")
+    assert jobs_by_name(whole / "results" / "broken") == jobs_by_name(whole / "results" / "whole")
+
+
+def drive(folder, name):
+    """Run the search in this (forked) process, quietly, then leave without clean-up."""
+    os.chdir(folder)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    from search import KFoldTuner
+    from search.report.console import Lines, wide_console
+
+    code = 1
+    try:
+        options = {"name": name, "offline": True, "executor": "inline"}
+        KFoldTuner("space.py", view=Lines(wide_console()), **options).search()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.slow
+def test_a_thousand_kills(tmp_path):
+    """In a process of its own, so that TensorFlow has not run before the first fork."""
+    folder = prepare(tmp_path / "place", trials=6)
+    done = subprocess.run([sys.executable, __file__, str(folder), "1000"], check=False, text=True)
+    assert done.returncode == 0
+
+
+def kill_again_and_again(folder, kills):
+    import search.tuner  # noqa: F401 loaded once, here, and inherited by every fork
+
+    def forked(name):
+        pid = os.fork()
+        if pid == 0:
+            drive(folder, name)
+        return pid
+
+    _, status = os.waitpid(forked("whole-0"), 0)
+    assert status == 0, "the uninterrupted search failed"
+    expected = outcome(folder / "results" / "whole-0")
+    began, killed, search_number = time.monotonic(), 0, 0
+    moments = random.Random(1)
+    while killed < kills:
+        search_number += 1
+        name, finished = f"broken-{search_number}", False
+        while not finished:
+            pid = forked(name)
+            until = time.monotonic() + moments.uniform(0.0, 4.0)
+            while time.monotonic() < until:
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    assert status == 0, f"{name} failed"
+                    finished = True
+                    break
+                time.sleep(0.002)
+            else:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                killed += 1
+        assert outcome(folder / "results" / name) == expected, f"{name} ended differently"
+        assert jobs_by_name(folder / "results" / name) == jobs_by_name(folder / "results" / "whole-0")
+        sys.stderr.write(f"{killed} kills, {search_number} searches, {time.monotonic() - began:.0f} s\n")
+
+
+if __name__ == "__main__":
+    kill_again_and_again(Path(sys.argv[1]), int(sys.argv[2]))

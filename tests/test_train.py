@@ -1,0 +1,297 @@
+"""Training: each choice of a recipe does what it says, and no run knows of another."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.catalog import BACKBONES
+from search.data.dataset import read_class_folders
+from search.data.folds import plan_folds
+from search.data.images import decode
+from search.data.synthetic import read_pool
+from search.hand import weights_folder, weights_sha256
+from search.racing import Job
+from search.recipe import Augment, Recipe
+from search.stats import scores
+from search.study import Study
+from search.train import DivergedError, Materials, Trainer, learning_rates, sample_weights, set_up
+
+set_up(2)
+
+
+def materials(root, cache, *, size=32, pool=None, seed=7, weights=(), **study):
+    dataset = read_class_folders(Path(root))
+    decoded = decode(dataset.paths, dataset.contents, size, Path(cache))
+    dataset = dataset.readable(decoded)
+    folds = plan_folds(dataset, Study(data=root, seed=seed, **study))
+    return Materials(
+        cache=Path(cache),
+        seed=seed,
+        classes=len(dataset.classes),
+        paths=tuple(dataset.paths),
+        contents=tuple(dataset.contents),
+        labels=dataset.labels,
+        pool=read_pool(pool, dataset) if pool else None,
+        folds={fold.id: fold for fold in folds},
+        weights={name: weights_sha256(BACKBONES[name]) for name in weights},
+        keras_home=weights_folder().parent,
+        threads=2,
+    )
+
+
+def small(**fields):
+    defaults = {"backbone": "SmallCNN", "unfrozen_blocks": None, "image_size": 32, "epochs": 6, "learning_rate": 5e-3}
+    return Recipe(**{**defaults, **fields})
+
+
+def run(trainer, recipe, *folds):
+    return Trainer.run(trainer, Job("0000", 1, recipe, folds)).runs
+
+
+@pytest.fixture
+def shapes_trainer(shapes, tmp_path):
+    return Trainer(materials(shapes, tmp_path / "cache", folds=3, train_fractions=(1.0, 0.5)))
+
+
+def test_a_network_from_scratch_learns_bars(shapes_trainer):
+    (result,) = run(shapes_trainer, small(epochs=25), "f0")
+    assert scores(result.labels, result.probabilities)["accuracy"] >= 0.75
+    assert result.curve[-1, 0] < result.curve[0, 0]
+
+
+def test_labels_and_rows_travel_with_predictions(shapes_trainer):
+    for result in run(shapes_trainer, small(epochs=1), "f0", "f1@0.5"):
+        fold = shapes_trainer.materials.folds[result.fold]
+        np.testing.assert_array_equal(result.rows, fold.validation)
+        np.testing.assert_array_equal(result.labels, shapes_trainer.materials.labels[fold.validation])
+        assert result.probabilities.shape == (len(fold.validation), 2)
+        np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_run_is_the_same_alone_among_others_and_in_another_process_state(shapes_trainer, shapes, tmp_path):
+    """Fresh weights and draws of its own: order, grouping and what the process did before change nothing."""
+    wanted = small(dropout=0.3, augment=Augment("flip_crop"))
+    together = {result.fold: result for result in run(shapes_trainer, wanted, "f0@0.5", "f0", "f1")}
+    run(shapes_trainer, small(learning_rate=1e-2, dropout=0.6), "f2", "f0")
+    again = {result.fold: result for result in run(shapes_trainer, wanted, "f1", "f0")}
+    other = Trainer(materials(shapes, tmp_path / "other-cache", folds=3, train_fractions=(1.0, 0.5)))
+    alone = run(other, wanted, "f0")[0]
+    np.testing.assert_array_equal(together["f0"].probabilities, again["f0"].probabilities)
+    np.testing.assert_array_equal(together["f1"].probabilities, again["f1"].probabilities)
+    np.testing.assert_array_equal(together["f0"].probabilities, alone.probabilities)
+
+
+def test_folds_recipes_and_seeds_have_draws_of_their_own(shapes, tmp_path):
+    one = Trainer(materials(shapes, tmp_path / "cache", folds=3, train_fractions=(1.0,)))
+    curves = [result.curve for result in run(one, small(epochs=2), "f0", "f1")]
+    assert not np.array_equal(*curves)
+
+
+def test_a_loss_that_is_no_number_is_said(shapes_trainer):
+    with pytest.raises(DivergedError, match="no number in epoch"):
+        run(shapes_trainer, small(learning_rate=10.0, weight_decay=10.0, epochs=60), "f0")
+
+
+def test_balanced_class_weights_change_the_loss_and_not_the_data():
+    labels = np.array([0] * 30 + [1] * 10)
+    weights = sample_weights(labels, "balanced")
+    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum())
+    assert weights.mean() == pytest.approx(1)
+    np.testing.assert_array_equal(sample_weights(labels, "none"), np.ones(40))
+    np.testing.assert_allclose(sample_weights(np.array([0, 0, 0, 2]), "balanced"), [2 / 3] * 3 + [2])
+
+
+def recorded(trainer, monkeypatch):
+    """Note what each epoch is shown."""
+    shown, wrapped = [], []
+    make = Trainer._engine
+
+    def engine(self, shape):
+        made = make(self, shape)
+        if made in wrapped:
+            return made
+        wrapped.append(made)
+        inner = made.epoch
+
+        def epoch(inputs, labels, weights, ends, rates):
+            shown.append((np.array(inputs), np.array(labels), np.array(weights)))
+            return inner(inputs, labels, weights, ends, rates)
+
+        monkeypatch.setattr(made, "epoch", epoch)
+        return made
+
+    monkeypatch.setattr(Trainer, "_engine", engine)
+    return shown
+
+
+def as_set(images):
+    return {image.tobytes() for image in images}
+
+
+def test_class_weights_reach_the_loss_of_the_training_part_only(tmp_path, monkeypatch):
+    from conftest import write_shapes
+
+    root = write_shapes(tmp_path / "uneven", {"across": 18, "down": 6})
+    trainer = Trainer(materials(root, tmp_path / "cache", folds=3, train_fractions=(1.0,)))
+    shown = recorded(trainer, monkeypatch)
+    run(trainer, small(class_weight="balanced", epochs=1), "f0")
+    run(trainer, small(class_weight="none", epochs=1), "f0")
+    (images, labels, balanced), (others, _, plain) = shown
+    assert as_set(images) == as_set(others)
+    assert set(plain) == {1.0}
+    assert balanced[labels == 1].sum() == pytest.approx(balanced[labels == 0].sum(), rel=1e-5)
+
+
+def test_balanced_weights_raise_the_recall_of_the_rare_class(photographs, imagenet, tmp_path):
+    root = tmp_path / "uneven"
+    for name, count in (("ants", 15), ("bees", 120)):
+        (root / name).mkdir(parents=True)
+        for path in sorted((photographs / "hymenoptera" / name).iterdir())[:count]:
+            (root / name / path.name).symlink_to(path)
+    trainer = Trainer(
+        materials(root, tmp_path / "cache", size=96, folds=3, train_fractions=(1.0,), weights=["MobileNetV2_0.35"])
+    )
+    recall = {}
+    for weighting in ("none", "balanced"):
+        recipe = Recipe("MobileNetV2_0.35", image_size=96, class_weight=weighting, dropout=0.0, epochs=10)
+        results = run(trainer, recipe, "f0", "f1", "f2")
+        rare = [(r.probabilities[r.labels == 0].argmax(1) == 0).mean() for r in results]
+        recall[weighting] = np.mean(rare)
+    assert recall["balanced"] > recall["none"]
+
+
+def test_augmentation_shows_other_views_each_epoch_and_never_validation(shapes_trainer, monkeypatch):
+    shown = recorded(shapes_trainer, monkeypatch)
+    run(shapes_trainer, small(augment=Augment("flip_crop"), views=3, epochs=5), "f0")
+    views = [as_set(images) for images, _, _ in shown]
+    assert views[0] == views[3]
+    assert views[1] == views[4]
+    assert not views[0] & views[1]
+    assert not views[1] & views[2]
+    fold = shapes_trainer.materials.folds["f0"]
+    plain = decode(
+        shapes_trainer.materials.paths, shapes_trainer.materials.contents, 32, shapes_trainer.materials.cache
+    ).pixels
+    shown.clear()
+    run(shapes_trainer, small(epochs=2), "f0")
+    for images, labels, _ in shown:
+        assert as_set(images) == as_set(plain[fold.train])
+        assert not as_set(images) & as_set(plain[fold.validation])
+        by_image = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+        assert all(by_image[plain[row].tobytes()] == shapes_trainer.materials.labels[row] for row in fold.train)
+
+
+def test_training_batches_are_shuffled_anew_each_epoch(shapes_trainer, monkeypatch):
+    shown = recorded(shapes_trainer, monkeypatch)
+    run(shapes_trainer, small(epochs=2), "f0")
+    (first, labels, _), (second, _, _) = shown
+    assert as_set(first) == as_set(second)
+    assert not np.array_equal(first, second)
+    assert len(np.flatnonzero(np.diff(labels))) > 1
+
+
+def test_validation_is_predicted_from_plain_images(shapes_trainer):
+    data = shapes_trainer.materials
+    (result,) = run(shapes_trainer, small(augment=Augment("randaugment", 0.9)), "f0")
+    (engine,) = shapes_trainer._engines.values()  # it still has the weights of the run
+    plain = decode(data.paths, data.contents, 32, data.cache).pixels[data.folds["f0"].validation]
+    np.testing.assert_allclose(result.probabilities, engine.predict(plain).numpy(), atol=1e-6)
+    assert not np.allclose(result.probabilities, engine.predict(plain[::-1]).numpy())
+
+
+def write_pool(folder, root):
+    """One synthetic image (inverted) for each real one, and one made of two images of different folds."""
+    from PIL import Image, ImageOps
+
+    lines = ["image,label,sources"]
+    folder.mkdir()
+    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    for number, id_ in enumerate(ids):
+        ImageOps.invert(Image.open(root / id_).convert("RGB")).save(folder / f"{number}.png")
+        second = f";{ids[number - 1]}" if number % 4 == 3 else ""
+        lines.append(f"{number}.png,{Path(id_).parent},{id_}{second}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_synthetic_images_are_exactly_the_admissible_ones_and_never_validate(shapes, tmp_path, monkeypatch):
+    pool_folder = write_pool(tmp_path / "pool", shapes)
+    trainer = Trainer(materials(shapes, tmp_path / "cache", pool=pool_folder, folds=3, train_fractions=(1.0, 0.5)))
+    shown = recorded(trainer, monkeypatch)
+    pool = trainer.materials.pool
+    generated = decode(pool.paths, pool.contents, 32, trainer.materials.cache).pixels
+    real = decode(trainer.materials.paths, trainer.materials.contents, 32, trainer.materials.cache).pixels
+    for name in ("f0", "f1@0.5"):
+        fold = trainer.materials.folds[name]
+        for amount in (0, 2, 1000):
+            shown.clear()
+            (result,) = run(trainer, small(synthetic_per_class=amount, epochs=1), name)
+            images, labels, _ = shown[0]
+            extra = as_set(images) - as_set(real[fold.train])
+            admissible = as_set(generated[pool.admissible(fold)])
+            assert extra <= admissible
+            assert as_set(real[fold.train]) <= as_set(images)
+            assert len(result.rows) == len(fold.validation)
+            if amount == 1000:
+                assert extra == admissible
+                assert result.synthetic == {"asked": 2000, "drawn": len(admissible)}
+            if amount == 2:
+                added = labels[[image.tobytes() in extra for image in images]]
+                assert np.bincount(added).tolist() == [2, 2]
+    for fold in trainer.materials.folds.values():
+        for row in pool.admissible(fold):
+            assert set(pool.sources[row]) <= set(fold.train)
+            assert not set(pool.sources[row]) & set(fold.validation)
+
+
+def test_learning_rates_warm_up_and_fall_to_zero():
+    rates = learning_rates(small(epochs=10, learning_rate=0.1), 20)
+    assert rates.shape == (10, 20)
+    flat = rates.ravel()
+    assert flat.max() == pytest.approx(0.1, rel=1e-3)
+    assert flat[0] < 0.01
+    assert flat[-1] < 0.001
+    peak = flat.argmax()
+    assert (np.diff(flat[:peak]) > 0).all()
+    assert (np.diff(flat[peak + 1 :]) < 0).all()
+    assert np.isfinite(learning_rates(small(epochs=1), 1)).all()
+
+
+def test_stored_activations_are_used_again_and_equal_those_computed_anew(photographs, imagenet, tmp_path):
+    root = photographs / "tiny_flowers3"
+    shared = {"size": 64, "folds": 2, "train_fractions": (1.0,), "weights": ["MobileNetV2_0.35"]}
+    recipe = Recipe("MobileNetV2_0.35", image_size=64, unfrozen_blocks=1, epochs=2, augment=Augment("color"), views=2)
+    cold = Trainer(materials(root, tmp_path / "cache", **shared))
+    first = run(cold, recipe, "f0")[0]
+    entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+    warm = run(Trainer(materials(root, tmp_path / "cache", **shared)), recipe, "f0")[0]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")} == entries
+    elsewhere = run(Trainer(materials(root, tmp_path / "other", **shared)), recipe, "f0")[0]
+    np.testing.assert_array_equal(first.probabilities, warm.probabilities)
+    np.testing.assert_array_equal(first.probabilities, elsewhere.probabilities)
+
+
+ACCURACIES = {"hymenoptera": 0.85, "cats_dogs": 0.90}
+
+
+@pytest.mark.parametrize("name", ACCURACIES)
+def test_pretrained_features_are_used_and_scaled_right(name, photographs, imagenet, tmp_path):
+    """Frozen MobileNetV2-0.35, linear head, 160 px, five folds: about .89 and .93; .58 from random weights."""
+    trainer = Trainer(
+        materials(photographs / name, tmp_path, size=160, train_fractions=(1.0,), weights=["MobileNetV2_0.35"])
+    )
+    results = run(trainer, Recipe("MobileNetV2_0.35", image_size=160), *(f"f{index}" for index in range(5)))
+    accuracy = np.mean([scores(result.labels, result.probabilities)["accuracy"] for result in results])
+    assert accuracy >= ACCURACIES[name]
+
+
+def test_the_same_network_from_random_weights_is_far_worse(photographs, imagenet, tmp_path, monkeypatch):
+    import search.train
+
+    real = search.train.build
+    monkeypatch.setattr(search.train, "build", lambda shape, _weights, _sha: real(shape, None))
+    trainer = Trainer(materials(photographs / "hymenoptera", tmp_path, size=160, train_fractions=(1.0,)))
+    results = run(trainer, Recipe("MobileNetV2_0.35", image_size=160), "f0", "f1")
+    accuracy = np.mean([scores(result.labels, result.probabilities)["accuracy"] for result in results])
+    assert accuracy < 0.75

@@ -1,0 +1,255 @@
+"""A whole search: from a notebook's face, resumed, refused, exhausted, failing."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from conftest import write_shapes
+
+from search import KFoldTuner, Study, UserError
+from search.folder import read_record
+from search.journal import read_events
+from search.oracle import BaseTuner
+from search.report.console import Lines, wide_console
+from search.report.leaderboard import ranked
+
+SPACE = """
+from search import Augment, Recipe, Study, amounts_at_hand, at_hand
+
+study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials=5, seed=3)
+
+def space(hp):
+    return Recipe(
+        backbone=hp.Choice("backbone", at_hand(["MobileNet_0.25", "SmallCNN"])),
+        unfrozen_blocks=None,
+        dropout=hp.Choice("dropout", [0.0, 0.2, 0.4]),
+        learning_rate=hp.Choice("learning_rate", [1e-3, 3e-3, 1e-2]),
+        epochs=2,
+    )
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A project folder with images and a space; no weights are at hand."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no-weights"))
+    write_shapes(tmp_path / "shapes", {"across": 9, "down": 9})
+    (tmp_path / "space.py").write_text(SPACE)
+    (tmp_path / "data").mkdir()
+    return tmp_path
+
+
+def tuner(space="space.py", **options):
+    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, **options})
+
+
+def outcome(record):
+    """What must be equal: trials, values, verdicts, folds and scores; not seconds, sessions or attempts."""
+    return [
+        (
+            trial.id,
+            trial.values,
+            trial.recipe,
+            trial.verdict,
+            {fold: (run.scores, run.sha256) for fold, run in trial.runs.items()},
+        )
+        for trial in record.history.trials.values()
+    ]
+
+
+def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
+    searched = tuner(trials=3)
+    assert isinstance(searched, BaseTuner)
+    assert not (place / "results").exists()  # nothing is written before the search
+    searched.search()
+    record = searched.record
+    best = ranked(record.history.trials.values())
+    assert len(best) == 3
+    values = [hp.values for hp in searched.get_best_hyperparameters(2)]
+    assert values == [trial.values for trial in best[:2]]
+    searched.results_summary()
+    printed = capsys.readouterr().out
+    assert f"Winner: trial {best[0].id}" in printed
+    assert "MobileNet_0.25 is left out: mobilenet_2_5_224_tf_no_top.h5 is not in" in printed
+    assert {trial.recipe.backbone for trial in best} == {"SmallCNN"}
+    assert list(record.about["weights"]) == ["SmallCNN"]
+    assert record.history.ended == "all 3 trials are done"
+    assert sorted(path.name for path in place.iterdir()) == ["data", "no-weights", "results", "shapes", "space.py"]
+
+
+def test_stored_predictions_give_the_journalled_scores(place):
+    searched = tuner(trials=1)
+    searched.search()
+    record = searched.record
+    plan = list(csv.DictReader((record.folder / "folds.csv").open()))
+    trial = record.history.trials["0000"]
+    for fold in ("f0", "f1@0.5"):
+        run = trial.runs[fold]
+        stored = np.load(record.folder / run.file)
+        ids = [row["id"] for row in plan if row["fold"] == fold and row["part"] == "validation"]
+        labels, probabilities = stored[f"{fold}/labels"], stored[f"{fold}/probabilities"]
+        assert [id_.split("/")[0] for id_ in ids] == [["across", "down"][label] for label in labels]
+        assert run.scores["accuracy"] == pytest.approx((probabilities.argmax(1) == labels).mean())
+
+
+def test_more_trials_extend_a_search_and_finished_runs_are_not_trained_again(place):
+    tuner(trials=2).search()
+    folder = place / "results" / "space-shapes"
+    before = {path.name: path.read_bytes() for path in (folder / "runs").iterdir()}
+    stamps = {path.name: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()}
+    tuner(trials=4).search()
+    assert {name: (folder / "runs" / name).read_bytes() for name in before} == before
+    assert {name: (folder / "runs" / name).stat().st_mtime_ns for name in stamps} == stamps
+    shutil.move(folder, place / "extended")
+    tuner(trials=4).search()
+    assert outcome(read_record(folder)) == outcome(read_record(place / "extended"))
+
+
+def test_a_finished_search_run_again_does_nothing(place):
+    tuner(trials=1).search()
+    folder = place / "results" / "space-shapes"
+    before = [event for event in read_events(folder / "journal.jsonl") if event["event"] not in ("session", "end")]
+    tuner(trials=1).search()
+    after = [event for event in read_events(folder / "journal.jsonl") if event["event"] not in ("session", "end")]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda place: (place / "shapes" / "down" / "down_000.png").unlink(), "the images, their labels"),
+        (lambda place: (place / "space.py").write_text(SPACE.replace("0.4]", "0.5]")), "the space changed"),
+        (
+            lambda place: (place / "space.py").write_text(SPACE.replace("folds=3", "folds=2")),
+            "folds was 3 and is now 2",
+        ),
+        (lambda place: (place / "space.py").write_text(SPACE.replace("seed=3", "seed=4")), "seed was 3 and is now 4"),
+        (lambda place: (place / "space.py").write_text(SPACE.replace("(1.0, 0.5)", "(1.0,)")), "train_fractions was"),
+    ],
+)
+def test_a_changed_search_is_refused_with_what_differs_and_the_ways_out(place, change, says):
+    tuner(trials=1).search()
+    change(place)
+    with pytest.raises(UserError) as refusal:
+        tuner(trials=1)
+    text = str(refusal.value)
+    assert says in text
+    assert "--name" in text
+    assert "--fresh" in text
+    tuner(trials=1, name="another").search()
+    tuner(trials=1, fresh=True).search()
+    asides = list((place / "results").glob("space-shapes.old-*"))
+    assert len(asides) == 1
+    assert (asides[0] / "journal.jsonl").exists()
+
+
+def test_comments_and_more_trials_are_no_change(place):
+    tuner(trials=1).search()
+    (place / "space.py").write_text("# a comment\n" + SPACE.replace("max_trials=5", "max_trials=2"))
+    again = tuner()
+    again.search()
+    assert len(again.record.history.trials) == 2
+
+
+def test_weights_that_come_later_stay_out_of_a_resumed_search(place, imagenet):
+    import os
+
+    os.environ["KERAS_HOME"] = str(place / "no-weights")
+    tuner(trials=1).search()
+    os.environ["KERAS_HOME"] = str(imagenet)
+    resumed = tuner(trials=2)
+    assert list(resumed.prepared.hand.weights) == ["SmallCNN"]
+    resumed.search()
+    fresh = tuner(trials=1, name="later")
+    assert set(fresh.prepared.hand.weights) == {"SmallCNN", "MobileNet_0.25"}
+
+
+def test_weights_that_go_missing_are_refused_on_resume(place, imagenet, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(imagenet))
+    tuner(trials=1).search()
+    monkeypatch.setenv("KERAS_HOME", str(place / "no-weights"))
+    with pytest.raises(UserError, match=r"weights of MobileNet_0.25 are gone"):
+        tuner(trials=2)
+
+
+def test_an_exhausted_space_ends_the_search_with_a_message(place):
+    searched = tuner(trials=50, racing=False)
+    searched.search()
+    history = searched.record.history
+    assert len(history.trials) == 9
+    assert history.ended == "the space is exhausted: its 9 points have all been tried"
+    assert len({json.dumps(trial.values, sort_keys=True) for trial in history.trials.values()}) == 9
+
+
+def test_equal_recipes_are_trained_once(place):
+    (place / "space.py").write_text(
+        SPACE.replace('dropout=hp.Choice("dropout", [0.0, 0.2, 0.4])', 'dropout=0.2 * (hp.Choice("d", [1, 2]) > 0)')
+    )
+    searched = tuner(trials=50, racing=False)
+    searched.search()
+    history = searched.record.history
+    duplicates = history.with_status("duplicate")
+    assert len(history.trials) == 6
+    assert len(duplicates) == 3
+    assert all(not trial.runs for trial in duplicates)
+
+
+def test_a_diverging_trial_fails_and_the_search_goes_on(place):
+    (place / "space.py").write_text(
+        SPACE.replace("[1e-3, 3e-3, 1e-2]", "[1e-3, 10.0]").replace("epochs=2", "epochs=60, weight_decay=10.0")
+    )
+    searched = tuner(trials=50, racing=False)
+    searched.search()
+    history = searched.record.history
+    assert len(history.with_status("failed")) == 3
+    assert len(history.with_status("completed")) == 3
+    failed = history.with_status("failed")[0]
+    assert "no number" in failed.verdict.reason
+    assert len(failed.failures) == 1  # the same seed would diverge again
+    assert ranked(history.trials.values())[0].verdict.status == "completed"
+
+
+def test_two_slots_try_the_same_points_of_a_small_space(place):
+    one, two = tuner(trials=50, racing=False), tuner(trials=50, racing=False, slots=2, name="two")
+    one.search()
+    two.search()
+    threads = one.prepared.threads
+    assert two.prepared.threads <= threads
+    by_values = [
+        {json.dumps(trial.values, sort_keys=True): set(trial.runs) for trial in t.record.history.trials.values()}
+        for t in (one, two)
+    ]
+    assert by_values[0] == by_values[1]
+
+
+def test_a_space_function_and_a_study_do_as_well(place):
+    from search import Recipe
+
+    def my_space(hp):
+        rate = hp.Choice("learning_rate", [1e-3, 1e-2])
+        return Recipe("SmallCNN", unfrozen_blocks=None, learning_rate=rate, epochs=1)
+
+    study = Study(data="shapes", folds=3, train_fractions=(1.0,), max_trials=2, oracle="random")
+    searched = tuner(my_space, study=study)
+    searched.search()
+    assert searched.record.name == "my_space-shapes"
+    assert len(searched.get_best_hyperparameters(5)) == 2
+    with pytest.raises(UserError, match="needs a study"):
+        tuner(my_space)
+    with pytest.raises(UserError, match="no option 'trial'"):
+        tuner(my_space, study=study, trial=3)
+
+
+def test_unreadable_images_are_named_and_left_out(place, capsys):
+    (place / "shapes" / "down" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    (place / "shapes" / "down" / "notes.txt").write_text("not an image")
+    searched = tuner(trials=1)
+    printed = capsys.readouterr().out
+    assert "down/broken.png" in printed
+    assert "down/notes.txt" in printed
+    assert len(searched.prepared.dataset) == 18
+    with pytest.raises(UserError, match=r"down/broken.png"):
+        tuner(trials=1, strict=True)
