@@ -6,6 +6,7 @@ resume. Without a driver (in a notebook, say) what lies on this machine is given
 """
 
 import contextlib
+import http.client
 import os
 import shutil
 import urllib.error
@@ -151,7 +152,7 @@ def _download(backbone: Backbone, announce: Callable[[str], None]) -> str:
         return f"its address answers {error.code}"
     except urllib.error.URLError as error:
         return f"no network: {error.reason}"
-    except OSError as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         return f"the download failed: {error}"
     return ""
 

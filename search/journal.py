@@ -203,7 +203,7 @@ class Journal:
             written = os.write(self._file, line)
             os.fsync(self._file)
         except OSError as error:
-            written, problem = 0, error.strerror
+            written, problem = 0, str(error.strerror)
         if written != len(line):
             os.ftruncate(self._file, before)  # the next line must not be joined to half of this one
             raise UserError(

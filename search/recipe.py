@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import math
 import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -34,11 +33,11 @@ def whole(field_name: str, value: Any, low: int, high: int | None = None) -> int
 
 def real(field_name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> float:
     """Return ``value`` as a float in [low, high], or raise a UserError that names the field."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or (open_low and value == low):
         lower = f"above {low:g}" if open_low else f"{low:g} or more"
         raise UserError(f"{field_name}={value!r} must be a number, {lower} and at most {high:g}.")
-    return float(value)
+    return float(value) + 0.0  # -0.0 has another digest than 0.0
 
 
 @dataclass(frozen=True)

@@ -49,12 +49,10 @@ class Study:
         """Validate every field."""
         one_of("objective", self.objective, OBJECTIVES)
         one_of("oracle", self.oracle, ORACLES)
-        whole("folds", self.folds, 2)
-        whole("repeats", self.repeats, 1)
-        whole("max_trials", self.max_trials, 1)
-        whole("seed", self.seed, 0)
+        for name, low in (("folds", 2), ("repeats", 1), ("max_trials", 1), ("seed", 0)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), low))
         if self.image_size is not None:
-            whole("image_size", self.image_size, 32, 1024)
+            object.__setattr__(self, "image_size", whole("image_size", self.image_size, 32, 1024))
         if not (callable(self.data) or isinstance(self.data, str | Path)):
             raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
         object.__setattr__(self, "train_fractions", self._fractions())
@@ -65,7 +63,8 @@ class Study:
         if not isinstance(fractions, list | tuple) or not fractions:
             raise UserError(f"train_fractions={fractions!r} must be a list of numbers in (0, 1], such as (1.0, 0.25).")
         checked = [real("train_fractions", fraction, 0, 1, open_low=True) for fraction in fractions]
-        if len(set(checked)) < len(checked) or 1.0 not in checked:
+        names = {f"{fraction:g}" for fraction in checked}  # as in the names of folds
+        if len(names) < len(checked) or 1.0 not in checked:
             raise UserError(
                 f"train_fractions={self.train_fractions!r} must hold 1.0 (the regular folds) and no value twice."
             )
@@ -117,7 +116,7 @@ def code_meaning(text: str) -> str:
 
 
 def _assigns_study(node: ast.stmt) -> bool:
-    names = node.targets if isinstance(node, ast.Assign) else []
+    names = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return any(isinstance(name, ast.Name) and name.id == "study" for name in names)
 
 
@@ -127,7 +126,7 @@ def load_space_file(path: Path) -> SpaceFile:
     Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"There is no space file {path}. The default one is spaces/finetune.py.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -149,7 +148,8 @@ def _run(path: Path) -> dict[str, Any]:
     try:
         return runpy.run_path(str(path))
     except SyntaxError as error:
-        raise UserError(f"{path}, line {error.lineno}: {error.msg}.\n    {(error.text or '').strip()}") from None
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{error.filename or path}{line}: {error.msg}.\n    {(error.text or '').strip()}") from None
     except UserError as error:
         raise UserError(f"{path}{_line(error, path)}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 a space file is anyone's code

@@ -146,3 +146,17 @@ def test_frozen_journals_replay_for_ever(version, request):
         ]
         for trial in history.trials.values()
     } == expected
+
+
+def test_half_a_line_is_cut_off_so_that_the_next_is_whole(filled, monkeypatch):
+    journal = Journal(filled)
+    before = (filled / FILE).read_bytes()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+    with pytest.raises(UserError, match="cannot be written"):
+        journal.append("end", reason="disk full")
+    monkeypatch.undo()
+    assert (filled / FILE).read_bytes() == before
+    journal.append("release", trial="0000", job=2)
+    journal.close()
+    assert [event["event"] for event in read_events(filled / FILE)][-2:] == ["end", "release"]

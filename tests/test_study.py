@@ -197,3 +197,29 @@ def test_the_meaning_changes_with_the_code(old, new):
 
 def test_code_behind_the_docstring_is_no_docstring():
     assert code_meaning("3\nx = 1") != code_meaning("x = 1")
+
+
+def test_a_byte_order_mark_is_no_code(tmp_path):
+    text = "from search import Study\nstudy = Study(data='x')\ndef space(hp): ...\n"
+    (tmp_path / "plain.py").write_text(text)
+    (tmp_path / "marked.py").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    plain, marked = (load_space_file(tmp_path / f"{name}.py") for name in ("plain", "marked"))
+    assert plain.meaning == marked.meaning
+
+
+def test_an_annotated_study_is_the_study():
+    assert code_meaning("study: Study = Study(data='x', max_trials=3)\na = 1") == code_meaning("study = 1\na = 1")
+
+
+def test_a_syntax_error_in_an_imported_module_names_that_module(tmp_path, monkeypatch):
+    (tmp_path / "broken_helper.py").write_text("a = 1\n\nb = (\n")
+    (tmp_path / "s.py").write_text("import broken_helper\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"broken_helper.py, line 3"):
+        load_space_file(tmp_path / "s.py")
+
+
+def test_a_space_file_that_exits_is_an_error(tmp_path):
+    (tmp_path / "s.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(UserError, match="line 2: SystemExit"):
+        load_space_file(tmp_path / "s.py")

@@ -76,8 +76,9 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
     """Return the images below ``root``: one folder a class, any depth below it.
 
     ``groups`` is a pattern on the file name (see Study). Hidden files and folders are passed
-    over. Raises UserError for a missing folder, loose images, fewer than two classes, a class
-    without images, and a name that the pattern does not fit.
+    over; files beside the class folders are ``ignored``. Raises UserError for a missing folder, no
+    class folders, fewer than two classes, a class without images, and a name that the pattern
+    does not fit.
     """
     if not root.is_dir():
         raise UserError(
@@ -85,10 +86,11 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
         )
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     _check_folders(root, folders)
-    rows, ignored = [], []
+    rows = []
+    ignored = [path.name for path in sorted(root.iterdir()) if path.is_file() and not path.name.startswith(".")]
     for label, folder in enumerate(folders):
         for path in sorted(_files(folder)):
-            id_ = path.relative_to(root).as_posix()
+            id_ = _id(path, root)
             if path.suffix.lower() in SUFFIXES:
                 rows.append((id_, label, _group(id_, groups), file_sha256(path)))
             else:
@@ -97,6 +99,13 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
     dataset = Dataset(root, table, tuple(folder.name for folder in folders), ignored=tuple(ignored))
     _check_classes(dataset)
     return dataset
+
+
+def _id(path: Path, root: Path) -> str:
+    id_ = path.relative_to(root).as_posix()
+    if not id_.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in id_):
+        raise UserError(f"The name of {path!r} is not valid UTF-8, so no report could hold it. Rename the file.")
+    return id_
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -125,7 +134,8 @@ def _check_folders(root: Path, folders: list[Path]) -> None:
             f"{root} holds {len(loose)} images but no class folders. Sort them into one folder for each class, "
             f"such as {root}/cat and {root}/dog."
         )
-    raise UserError(f"The data folder {root} is empty. It must hold one folder of images for each class.")
+    problem = "holds no class folders" if any(root.iterdir()) else "is empty"
+    raise UserError(f"The data folder {root} {problem}. It must hold one folder of images for each class.")
 
 
 def _check_classes(dataset: Dataset) -> None:

@@ -54,7 +54,7 @@ def plan_folds(dataset: Dataset, study: Study) -> list[Fold]:
     plan = []
     for repeat in range(study.repeats):
         for index, (train, validation) in enumerate(_splits(dataset.labels, groups, study, repeat)):
-            _check_split(dataset, train, validation, index)
+            _check_split(dataset, study, train, validation, fold_id(repeat, index, 1, study.repeats))
             order = _shrinking_order(groups[train], seed_from(study.seed, "shrink", repeat, index))
             for fraction in study.train_fractions:
                 name = fold_id(repeat, index, fraction, study.repeats)
@@ -92,7 +92,8 @@ def _shrink(dataset: Dataset, train: np.ndarray, order: np.ndarray, fraction: fl
         if wanted < 1:
             raise UserError(
                 f"train_fractions: {fraction:g} of the {len(members)} training images of class {class_name!r} in fold "
-                f"{name} leaves none. Use a fraction of at least {0.5 / len(members):.2g}, or add images of the class."
+                f"{name} leaves none. Use a fraction of at least {math.ceil(50 / len(members)) / 100:g}, or add images "
+                "of the class."
             )
         ranked = members[np.argsort(order[members], kind="stable")]
         last = order[ranked[wanted - 1]]
@@ -113,16 +114,19 @@ def _check_counts(dataset: Dataset, folds: int) -> None:
             )
 
 
-def _check_split(dataset: Dataset, train: np.ndarray, validation: np.ndarray, index: int) -> None:
+def _check_split(dataset: Dataset, study: Study, train: np.ndarray, validation: np.ndarray, name: str) -> None:
     """Refuse a split that grouping made unusable; rule 2 is checked on every plan that is made."""
     groups = dataset.table["group"].to_numpy()
     assert not set(groups[train]) & set(groups[validation]), "a group straddles a fold"
     for part, rows in (("training", train), ("validation", validation)):
         lacking = sorted(set(range(len(dataset.classes))) - set(dataset.labels[rows].tolist()))
         if lacking and (part == "training" or not len(rows)):
+            class_name = dataset.classes[lacking[0]]
+            count = len(set(groups[dataset.labels == lacking[0]]))
+            fewer = "use fewer folds, " if study.folds > 2 else ""
             raise UserError(
-                f"Fold f{index} would have no {part} images of class {dataset.classes[lacking[0]]!r}, as its groups "
-                "are too few or too large. Use fewer folds, or split the groups."
+                f"Fold {name} would have no {part} images of class {class_name!r}, whose {dataset.counts[class_name]} "
+                f"images form {count} groups that stay whole. Ways out: {fewer}try another seed, or split the groups."
             )
 
 

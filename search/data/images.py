@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from search.digests import digest
 from search.files import new_folder
 
-DECODING_VERSION = 1
+DECODING_VERSION = 2
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"})
 
 Progress = Callable[[int, int], None]
@@ -42,6 +42,8 @@ def read_image(path: Path, size: int) -> np.ndarray:
     with Image.open(path) as image:
         image.draft("RGB", (size, size))
         upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
+            upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -92,6 +94,8 @@ def _try_read(path: Path, size: int) -> np.ndarray | str:
         return read_image(path, size)
     except UnidentifiedImageError:
         return "not an image that Pillow can identify"
+    except (MemoryError, PermissionError):  # no fault of the image, so not to be remembered
+        raise
     except Exception as error:  # a damaged file can raise nearly anything inside a decoder
         return str(error) or type(error).__name__
 

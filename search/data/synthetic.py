@@ -81,9 +81,10 @@ def read_pool(folder: Path, dataset: Dataset) -> SyntheticPool:
     table = _read_manifest(folder)
     rows_of = {id_: row for row, id_ in enumerate(dataset.ids)}
     lost = {id_ for id_, _ in dataset.unreadable}
-    entries = []
-    for line, (image, label, named) in enumerate(table[list(COLUMNS)].itertuples(index=False), start=2):
-        where = f"{folder / MANIFEST}, line {line}"
+    entries: dict[Path, tuple[int, tuple[int, ...]]] = {}
+    left_out = 0
+    for row, image, label, named in table[list(COLUMNS)].itertuples():
+        where = f"{folder / MANIFEST}, line {row + 2}"
         ids = [name.strip() for name in named.split(";") if name.strip()]
         path = _inside(folder, image, where)
         if label not in dataset.classes:
@@ -92,22 +93,31 @@ def read_pool(folder: Path, dataset: Dataset) -> SyntheticPool:
         if unknown or not ids:
             problem = f"source {unknown[0]!r} is no image of {dataset.root}" if unknown else "no sources are named"
             raise UserError(f"{where}: {problem}. An image of unknown origin could leak validation images: remove it.")
-        if not lost.intersection(ids):
-            sources = tuple(sorted(rows_of[name] for name in ids))
-            entries.append((path, dataset.classes.index(label), sources))
+        if path in entries:
+            raise UserError(
+                f"{where}: {image!r} is listed twice. Give it one line with all its sources, separated by ;."
+            )
+        if lost.intersection(ids):
+            left_out += 1
+        else:
+            entries[path] = dataset.classes.index(label), tuple(sorted(rows_of[name] for name in ids))
     return SyntheticPool(
         root=folder,
-        paths=tuple(path for path, _, _ in entries),
-        contents=tuple(file_sha256(path) for path, _, _ in entries),
-        labels=np.array([label for _, label, _ in entries], dtype=np.int64),
-        sources=tuple(sources for _, _, sources in entries),
-        left_out=len(table) - len(entries),
+        paths=tuple(entries),
+        contents=tuple(file_sha256(path) for path in entries),
+        labels=np.array([label for label, _ in entries.values()], dtype=np.int64),
+        sources=tuple(sources for _, sources in entries.values()),
+        left_out=left_out,
     )
 
 
 def _inside(folder: Path, image: str, where: str) -> Path:
-    path = (folder / image).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+    try:
+        path = (folder / image).resolve()
+        found = path.is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        found = False
+    if not found:
         raise UserError(f"{where}: there is no image {image!r} in {folder}.")
     return path
 
@@ -115,13 +125,14 @@ def _inside(folder: Path, image: str, where: str) -> Path:
 def _read_manifest(folder: Path) -> pd.DataFrame:
     path = folder / MANIFEST
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
+        table = table[table.ne("").any(axis=1)]  # the index still counts the blank lines
     except FileNotFoundError:
         raise UserError(
             f"The synthetic images in {folder} have no {MANIFEST}. It must name each image, its label and the real "
             f"images that it came from (columns {', '.join(COLUMNS)})."
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as CSV: {error}") from None
     absent = [column for column in COLUMNS if column not in table.columns]
     if absent:

@@ -1,9 +1,11 @@
 """Class folders become one table; what is no data set is told with the way out."""
 
+import os
 import shutil
 
 import numpy as np
 import pytest
+from conftest import write_shapes
 from PIL import Image
 
 from search.data.dataset import read_class_folders
@@ -150,3 +152,21 @@ def test_unreadable_images_leave_the_table_and_are_listed(pets, tmp_path):
     assert readable.table.index.tolist() == [0, 1, 2, 3]
     assert readable.labels.tolist() == [0, 1, 2, 2]
     assert readable.digest != dataset.digest
+
+
+def test_loose_files_beside_class_folders_are_listed(tmp_path):
+    root = write_shapes(tmp_path / "loose", {"a": 2, "b": 2})
+    (root / "loose.png").write_bytes((root / "a" / "a_000.png").read_bytes())
+    dataset = read_class_folders(root)
+    assert dataset.ignored == ("loose.png",)
+    assert len(dataset) == 4
+
+
+def test_a_name_that_is_not_utf8_is_refused_and_not_a_crash(tmp_path):
+    root = write_shapes(tmp_path / "odd", {"a": 2, "b": 2})
+    try:
+        os.rename(root / "a" / "a_000.png", os.fsencode(root / "a") + b"/\xff.png")
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    with pytest.raises(UserError, match="not valid UTF-8"):
+        read_class_folders(root)

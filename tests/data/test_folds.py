@@ -262,5 +262,18 @@ def test_a_training_size_that_leaves_none_of_a_class():
 def test_a_training_part_that_grouping_left_without_a_class():
     data = dataset([0, 1, 1, 0], [2, 0, 2, 1])
     message = refusal(data, folds=2, seed=12)
-    assert message.startswith("Fold f0 would have no training images of class 'bee', as its groups are too few or too ")
-    assert message.endswith("Use fewer folds, or split the groups.")
+    assert message.startswith("Fold f0 would have no training images of class 'bee', whose 2 images form 2 groups ")
+    assert message.endswith("Ways out: try another seed, or split the groups.")
+
+
+def test_the_fraction_that_is_suggested_is_enough():
+    data = dataset([0] * 40 + [1] * 8)
+    message = refusal(data, folds=2, train_fractions=(1.0, 0.1))
+    suggested = float(message.split("at least ")[1].split(",")[0])
+    assert plan_folds(data, study(folds=2, train_fractions=(1.0, suggested)))
+
+
+def test_numpy_seeds_are_seeds():
+    data = dataset([0, 1] * 10)
+    plans = [plan_folds(data, study(folds=2, seed=seed)) for seed in (3, np.int64(3))]
+    np.testing.assert_array_equal(plans[0][0].train, plans[1][0].train)

@@ -282,3 +282,10 @@ def test_the_typical_side_does_without_unreadable_files(tmp_path):
 
 def test_the_typical_side_looks_at_all_of_a_large_set(tmp_path):
     assert typical_side(write_sizes(tmp_path, [(40, 40)] * 6 + [(90, 90)] * 9), sample=5) == 90
+
+
+def test_sixteen_bit_grey_keeps_its_greys(tmp_path):
+    for value, shown in ((0, 0), (300, 1), (32768, 128), (65535, 255)):
+        path = tmp_path / f"{value}.png"
+        Image.fromarray(np.full((8, 8), value, np.uint16)).save(path)
+        assert set(read_image(path, 8).ravel().tolist()) == {shown}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import write_shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -234,3 +235,15 @@ def test_the_digest_changes_with_labels_and_sources_and_content(pool):
     (pool.manifest.parent / "deep" / "b.png").write_bytes(b"other")
     digests.add(pool(None).digest)
     assert len(digests) == 5
+
+
+def test_an_image_listed_twice_is_refused(tmp_path):
+    dataset = read_class_folders(write_shapes(tmp_path / "real", {"a": 4, "b": 4}))
+    folder = tmp_path / "twice"
+    folder.mkdir()
+    (folder / "x.png").write_bytes(dataset.paths[0].read_bytes())
+    one, two = dataset.ids[:2]
+    label = one.split("/")[0]
+    (folder / "manifest.csv").write_text(f"image,label,sources\nx.png,{label},{one}\nx.png,{label},{two}\n")
+    with pytest.raises(UserError, match=r"line 3: 'x\.png' is listed twice"):
+        read_pool(folder, dataset)
