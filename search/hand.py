@@ -103,11 +103,17 @@ class Missing:
     reason: str
 
     def __str__(self) -> str:
-        """Say what is missing, where it was looked for, and the way to get it."""
-        return (
-            f"{self.backbone} is left out: {self.file} is not in {self.folder} ({self.reason}). "
-            f"To have it, put the file from {self.url} there."
-        )
+        """Say what is missing, why, and where it comes from, on two lines."""
+        return f"  {self.backbone} ({self.reason}): {self.file}\n    from {self.url}"
+
+
+def missing_in_words(missing: list[Missing]) -> str:
+    """Return what is left out, where each file was looked for, and the way to get it."""
+    listed = "\n".join(str(one) for one in missing)
+    return (
+        f"Left out, as their ImageNet weights are not in {missing[0].folder}:\n{listed}\n"
+        "  To have one, put its file into that folder, or begin a search where there is a network."
+    )
 
 
 def resolve(

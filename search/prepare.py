@@ -19,7 +19,7 @@ from search.data.folds import Fold, plan_digest, plan_folds
 from search.data.images import Progress, decode, typical_side
 from search.data.synthetic import SyntheticPool, read_pool
 from search.errors import UserError
-from search.hand import Hand, holding, resolve, weights_folder
+from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.models.backbones import check_weights
 from search.oracle import at_values, random_points, register
 from search.recipe import Recipe
@@ -283,10 +283,10 @@ def _folds_in_words(study: Study, folds: list[Fold]) -> str:
 def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:
     weights, missing = resolve(asked, offline=options.offline, announce=say)
     if missing and options.strict:
-        raise UserError("\n".join(str(one) for one in missing) + "\nWithout --strict they are left out.")
+        raise UserError(f"{missing_in_words(missing)}\n--strict makes that an error.")
     say(f"Backbones: {', '.join(weights) or 'none'}")
-    for one in missing:
-        say(str(one))
+    if missing:
+        say(missing_in_words(missing))
     return weights
 
 

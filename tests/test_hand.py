@@ -12,7 +12,7 @@ import pytest
 from search import hand
 from search.catalog import BACKBONES
 from search.errors import UserError
-from search.hand import Hand, amounts_at_hand, at_hand, holding, resolve, weights_folder
+from search.hand import Hand, amounts_at_hand, at_hand, missing_in_words, holding, resolve, weights_folder
 
 ONE, OTHER = "MobileNet", "VGG16"
 DATA = bytes(range(256)) * 2000
@@ -166,9 +166,11 @@ def test_offline_asks_nobody_and_names_file_and_folder_and_address(server, serve
     weights, (missing,), said = fetch(ONE, "SmallCNN", offline=True)
     assert weights == {"SmallCNN": ""}
     assert (said, server.asked, files()) == ([], [], [])
-    assert str(missing) == (
-        f"MobileNet is left out: mobilenet_1_0_224_tf_no_top.h5 is not in {weights_folder()} (--offline). "
-        f"To have it, put the file from http://127.0.0.1:{server.server_port}/whole there."
+    assert missing_in_words([missing]) == (
+        f"Left out, as their ImageNet weights are not in {weights_folder()}:\n"
+        "  MobileNet (--offline): mobilenet_1_0_224_tf_no_top.h5\n"
+        f"    from http://127.0.0.1:{server.server_port}/whole\n"
+        "  To have one, put its file into that folder, or begin a search where there is a network."
     )
 
 

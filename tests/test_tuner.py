@@ -73,7 +73,7 @@ def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
     searched.results_summary()
     printed = capsys.readouterr().out
     assert f"Winner: trial {best[0].id}" in printed
-    assert "MobileNet_0.25 is left out: mobilenet_2_5_224_tf_no_top.h5 is not in" in printed
+    assert "MobileNet_0.25 (--offline): mobilenet_2_5_224_tf_no_top.h5" in printed
     assert {trial.recipe.backbone for trial in best} == {"SmallCNN"}
     assert list(record.about["weights"]) == ["SmallCNN"]
     assert record.history.ended == "all 3 trials are done"

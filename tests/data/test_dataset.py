@@ -165,7 +165,7 @@ def test_loose_files_beside_class_folders_are_listed(tmp_path):
 def test_a_name_that_is_not_utf8_is_refused_and_not_a_crash(tmp_path):
     root = write_shapes(tmp_path / "odd", {"a": 2, "b": 2})
     try:
-        os.rename(root / "a" / "a_000.png", os.fsencode(root / "a") + b"/\xff.png")
+        os.rename(root / "a" / "a_000.png", os.fsencode(root / "a") + b"/\xff.png")  # noqa: PTH104 a Path has no such names
     except OSError:
         pytest.skip("the file system takes UTF-8 names only")
     with pytest.raises(UserError, match="not valid UTF-8"):
