@@ -25,7 +25,7 @@ class Backbone:
 
     ``blocks`` is how many blocks can be unfrozen, counted from the top (the output end).
     ``effort`` is the cost of one forward pass at 224 px, in millions of multiply-adds of dense
-    convolutions (depthwise ones are charged seven times, as they run on CPUs); it serves the
+    convolutions (depthwise ones are charged two to three times, as they run on CPUs); it serves the
     estimate of a search's cost only. ``weights`` is None for a network that starts
     from random weights.
     """
@@ -51,12 +51,12 @@ BACKBONES = {
     backbone.name: backbone
     for backbone in (
         Backbone("SmallCNN", 4, 50, None),
-        _imagenet("MobileNet_0.25", 5, 290, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
-        _imagenet("MobileNet", 5, 4000, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),
-        _imagenet("MobileNetV2_0.35", 5, 410, "mobilenet_v2", f"{_V2}_0.35_224_no_top.h5"),
-        _imagenet("MobileNetV2", 5, 2100, "mobilenet_v2", f"{_V2}_1.0_224_no_top.h5"),
-        _imagenet("MobileNetV3Small", 4, 400, "mobilenet_v3", "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"),
-        _imagenet("EfficientNetV2B0", 6, 3600, "efficientnet_v2", "efficientnetv2-b0_notop.h5"),
+        _imagenet("MobileNet_0.25", 5, 100, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
+        _imagenet("MobileNet", 5, 1300, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),
+        _imagenet("MobileNetV2_0.35", 5, 150, "mobilenet_v2", f"{_V2}_0.35_224_no_top.h5"),
+        _imagenet("MobileNetV2", 5, 750, "mobilenet_v2", f"{_V2}_1.0_224_no_top.h5"),
+        _imagenet("MobileNetV3Small", 4, 145, "mobilenet_v3", "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"),
+        _imagenet("EfficientNetV2B0", 6, 1400, "efficientnet_v2", "efficientnetv2-b0_notop.h5"),
         _imagenet("ResNet50V2", 4, 3500, "resnet", "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"),
         _imagenet("DenseNet121", 4, 2850, "densenet", "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"),
         _imagenet("VGG16", 5, 15300, "vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),

@@ -94,6 +94,13 @@ def begin(folder: Path, about: About, space_text: str, plan_csv: str) -> None:
     write_text(folder / STUDY, json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n")
 
 
+def sweep(folder: Path) -> None:
+    """Remove the half-written files that a killed driver left; only for whoever holds the journal."""
+    for place in (folder, folder / RUNS):
+        for left_over in place.glob(".*"):
+            left_over.unlink()
+
+
 def make(folder: Path) -> None:
     """Make the folder. Raises UserError where that is not possible."""
     try:

@@ -157,7 +157,7 @@ def _download(backbone: Backbone, announce: Callable[[str], None]) -> str:
     except urllib.error.HTTPError as error:
         return f"its address answers {error.code}"
     except urllib.error.URLError as error:
-        return f"no network: {error.reason}"
+        return f"no network: {getattr(error.reason, 'strerror', None) or error.reason}"
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"the download failed: {error}"
     return ""

@@ -113,6 +113,7 @@ class _Session:
             view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
         folders.make(prepared.folder)
         self.journal = Journal(prepared.folder)
+        folders.sweep(prepared.folder)
         if folders.read_about(prepared.folder) is None:
             plan = plan_table(prepared.folds, prepared.dataset.ids).to_csv(index=False)
             folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)

@@ -12,7 +12,7 @@ import pytest
 from search import hand
 from search.catalog import BACKBONES
 from search.errors import UserError
-from search.hand import Hand, amounts_at_hand, at_hand, missing_in_words, holding, resolve, weights_folder
+from search.hand import Hand, amounts_at_hand, at_hand, holding, missing_in_words, resolve, weights_folder
 
 ONE, OTHER = "MobileNet", "VGG16"
 DATA = bytes(range(256)) * 2000
