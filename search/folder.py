@@ -96,8 +96,8 @@ def begin(folder: Path, about: About, space_text: str, plan_csv: str) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove the half-written files that a killed driver left; only for whoever holds the journal."""
-    for place in (folder, folder / RUNS):
-        for left_over in place.glob(".*"):
+    for name in (f"{RUNS}/.*.npz.*", f".{STUDY}.*", f".{SPACE}.*", f".{FOLDS}.*"):
+        for left_over in folder.glob(name):
             left_over.unlink()
 
 

@@ -135,7 +135,14 @@ class _Session:
         about = folders.read_about(self.prepared.folder)
         assert about is not None
         self.rules = rules_of(about, self.history)
+        self._say_versions()
         return self
+
+    def _say_versions(self) -> None:
+        first, now = (self.history.sessions[at]["versions"] for at in (0, -1))
+        changed = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
+        if changed:
+            self.view.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
 
     def __exit__(self, *_error: object) -> None:
         for job in self.running.values():
