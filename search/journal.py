@@ -61,7 +61,6 @@ class Trial:
     recipe: Recipe
     runs: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
-    attempts: int = 0  # of the next job, begun and neither finished nor failed: their driver died
     jobs: int = 0
     verdict: Verdict | None = None
 
@@ -112,17 +111,13 @@ class History:
             self.order.append(("trial", event["trial"]))
         elif kind == "end":
             self.ended = event["reason"]
-        elif event.get("trial") in self.trials:
+        elif event.get("trial") in self.trials:  # of these, an attempt is for people to read
             self._apply_to(self.trials[event["trial"]], event)
 
     def _apply_to(self, trial: Trial, event: Event) -> None:
         kind = event["event"]
-        if kind == "attempt":
-            trial.attempts += 1
-        elif kind == "release":
-            trial.attempts = max(0, trial.attempts - 1)
-        elif kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
-            trial.attempts, trial.jobs = 0, event["job"]
+        if kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
+            trial.jobs = event["job"]
             for run in event["runs"]:
                 trial.runs[run["fold"]] = Run(
                     run["fold"],
@@ -133,7 +128,6 @@ class History:
                     event["sha256"],
                 )
         elif kind == "failure":
-            trial.attempts = 0
             trial.failures.append(Failure(event["job"], event["error"], event["final"]))
         elif kind == "verdict" and trial.verdict is None:
             trial.verdict = Verdict(event["status"], event["score"], event["reason"])

@@ -15,7 +15,6 @@ from search.journal import History, Run, Trial, Verdict
 from search.recipe import Recipe
 
 FAILURES_ALLOWED = 2
-DRIVER_DEATHS_ALLOWED = 5
 BURN_IN = 4
 FEWEST_RUNS = 2
 PATIENCE = 2.5  # in standard deviations of a normal: how unlikely a comeback must be
@@ -95,8 +94,6 @@ def _given_up(trial: Trial) -> str:
         return failures[-1].error
     if len(failures) >= FAILURES_ALLOWED:
         return f"{len(failures)} attempts failed, the last with {failures[-1].error}"
-    if trial.attempts >= DRIVER_DEATHS_ALLOWED:
-        return f"the search died {trial.attempts} times during this trial's job {trial.jobs + 1}"
     return ""
 
 

@@ -145,8 +145,6 @@ class _Session:
             self.view.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
 
     def __exit__(self, *_error: object) -> None:
-        for job in self.running.values():
-            self.journal.append("release", trial=job.trial, job=job.number)
         self.journal.close()
 
     def run(self) -> None:

@@ -38,7 +38,7 @@ def test_history_tells_what_was_appended(filled):
     assert trial.values == {"dropout": 0.2, "backbone": "SmallCNN"}
     assert trial.recipe == Recipe.from_dict(RECIPE)
     assert trial.runs["f0"].scores == {"accuracy": 0.875}
-    assert (trial.jobs, trial.attempts, len(trial.failures)) == (1, 0, 1)
+    assert (trial.jobs, len(trial.failures)) == (1, 1)
     assert trial.verdict.status == "completed"
     assert history.order == [("trial", "0000"), ("verdict", "0000")]
     assert history.ended == "all 1 trials are done"
@@ -157,6 +157,6 @@ def test_half_a_line_is_cut_off_so_that_the_next_is_whole(filled, monkeypatch):
         journal.append("end", reason="disk full")
     monkeypatch.undo()
     assert (filled / FILE).read_bytes() == before
-    journal.append("release", trial="0000", job=2)
+    journal.append("attempt", trial="0000", job=2, folds=[])
     journal.close()
-    assert [event["event"] for event in read_events(filled / FILE)][-2:] == ["end", "release"]
+    assert [event["event"] for event in read_events(filled / FILE)][-2:] == ["end", "attempt"]

@@ -198,13 +198,9 @@ def test_failures_of_an_earlier_job_do_not_count():
     assert step([*events, failure(4)], 0).number == 4
 
 
-def test_a_job_that_kills_its_driver_again_and_again_is_given_up():
+def test_attempts_that_died_with_their_driver_say_nothing_of_the_job():
     attempt = {"event": "attempt", "trial": "0000", "job": 1, "folds": []}
-    release = {"event": "release", "trial": "0000", "job": 1}
-    events = list(trial(0, []))
-    assert isinstance(step([*events, *[attempt] * 4], 0), Job)
-    assert isinstance(step([*events, *[attempt, release] * 20], 0), Job)
-    assert step([*events, *[attempt] * 5], 0).status == "failed"
+    assert isinstance(step([*trial(0, []), *[attempt] * 50], 0), Job)
 
 
 def test_cells_are_nan_where_nothing_has_run():
