@@ -220,6 +220,8 @@ def _read_data(root: Path, study: Study, options: Options, say: Say, progress: P
     counts = ", ".join(f"{name} {count}" for name, count in list(dataset.counts.items())[:12])
     more = f", … ({len(dataset.classes)} classes)" if len(dataset.classes) > 12 else ""
     say(f"Data: {root}, {len(dataset)} images at {size} px: {counts}{more}")
+    if dataset.copies:
+        say(f"Copies: {dataset.copies} images are byte-identical to another; copies always share a fold")
     if dataset.ignored:
         say(f"Passed over: {len(dataset.ignored)} files that are no images ({', '.join(dataset.ignored[:3])} …)")
     if dataset.unreadable:

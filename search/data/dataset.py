@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from search.data.images import SUFFIXES, Decoded
 from search.digests import digest, file_sha256
@@ -19,8 +21,8 @@ class Dataset:
     """Labelled images as a table, sorted by id.
 
     ``table`` has the columns ``id`` (path within ``root``, with slashes), ``label`` (class
-    number), ``group`` (images that must share a fold carry the same text) and ``content``
-    (SHA-256 of the file). ``classes`` are the names, in the order of the labels. ``unreadable``
+    number), ``group`` (images that must share a fold carry the same text; equal files always do)
+    and ``content`` (SHA-256 of the file). ``classes`` are the names, in the order of the labels. ``unreadable``
     lists the (id, reason) of files that were left out; ``ignored`` the files that are no images.
     """
 
@@ -61,6 +63,11 @@ class Dataset:
         return dict(zip(self.classes, numbers.tolist(), strict=True))
 
     @property
+    def copies(self) -> int:
+        """How many images are byte-identical copies of another one."""
+        return len(self) - self.table["content"].nunique()
+
+    @property
     def digest(self) -> str:
         """Names ids, labels, groups and contents: what a fold plan and a score depend on."""
         return digest([list(self.classes), self.table[["id", "label", "group", "content"]].to_numpy().tolist()])
@@ -96,6 +103,7 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
             else:
                 ignored.append(id_)
     table = pd.DataFrame(rows, columns=["id", "label", "group", "content"])
+    table["group"] = _joined(table["group"], table["content"])
     dataset = Dataset(root, table, tuple(folder.name for folder in folders), ignored=tuple(ignored))
     _check_classes(dataset)
     return dataset
@@ -123,6 +131,18 @@ def _group(id_: str, pattern: str | None) -> str:
             f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or give groups=None."
         )
     return match[1]
+
+
+def _joined(groups: pd.Series, contents: pd.Series) -> list[str]:
+    """Return the groups, joined where they hold equal files: a copy must never validate its original."""
+    n = len(groups)
+    names, group = np.unique(groups.to_numpy(dtype=str), return_inverse=True)
+    _, content = np.unique(contents.to_numpy(dtype=str), return_inverse=True)
+    nodes = len(names) + n
+    links = coo_array((np.ones(n), (group, len(names) + content)), shape=(nodes, nodes))
+    _, component = connected_components(links, directed=False)
+    first: dict[int, str] = {}
+    return [first.setdefault(component[at], name) for at, name in zip(group, groups, strict=True)]
 
 
 def _check_folders(root: Path, folders: list[Path]) -> None:

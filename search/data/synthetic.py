@@ -101,13 +101,26 @@ def read_pool(folder: Path, dataset: Dataset) -> SyntheticPool:
             left_out += 1
         else:
             entries[path] = dataset.classes.index(label), tuple(sorted(rows_of[name] for name in ids))
+    contents = tuple(file_sha256(path) for path in entries)
     return SyntheticPool(
         root=folder,
         paths=tuple(entries),
-        contents=tuple(file_sha256(path) for path in entries),
+        contents=contents,
         labels=np.array([label for label, _ in entries.values()], dtype=np.int64),
-        sources=tuple(sources for _, sources in entries.values()),
+        sources=_with_originals(contents, [sources for _, sources in entries.values()], dataset),
         left_out=left_out,
+    )
+
+
+def _with_originals(
+    contents: tuple[str, ...], sources: list[tuple[int, ...]], dataset: Dataset
+) -> tuple[tuple[int, ...], ...]:
+    """Return the sources, with the real images that a "synthetic" one is a plain copy of, said or not."""
+    originals: dict[str, list[int]] = {}
+    for row, content in enumerate(dataset.contents):
+        originals.setdefault(content, []).append(row)
+    return tuple(
+        tuple(sorted({*named, *originals.get(content, [])})) for content, named in zip(contents, sources, strict=True)
     )
 
 

@@ -170,3 +170,22 @@ def test_a_name_that_is_not_utf8_is_refused_and_not_a_crash(tmp_path):
         pytest.skip("the file system takes UTF-8 names only")
     with pytest.raises(UserError, match="not valid UTF-8"):
         read_class_folders(root)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "joined"), [(None, {"a/0_x.png", "b/3_x.png"}), (r"^(\d)", {"a/0_x.png", "a/0_y.png", "b/3_x.png"})]
+)
+def test_equal_files_share_a_group_whatever_their_names_and_classes(tmp_path, pattern, joined):
+    root = write_shapes(tmp_path / "copies", {"a": 4, "b": 3})
+    for number, path in enumerate(sorted(root.rglob("*.png"))):
+        path.rename(path.with_name(f"{number % 4}_x.png"))
+    (root / "b" / "3_x.png").write_bytes((root / "a" / "0_x.png").read_bytes())
+    (root / "a" / "0_y.png").write_bytes((root / "a" / "1_x.png").read_bytes() + b"\0")
+    dataset = read_class_folders(root, pattern)
+    group = dataset.table.set_index("id")["group"]
+    together = set(group.index[group == group["a/0_x.png"]])
+    assert joined <= together
+    assert dataset.copies == 1
+    if pattern is None:
+        assert together == joined
+        assert group.nunique() == len(dataset) - 1

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -171,7 +172,7 @@ def test_the_plan_does_not_depend_on_the_order_in_which_files_were_made(tmp_path
         for name in names:
             path = tmp_path / str(attempt) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("L", (4, 4)).save(path)
+            Image.new("RGB", (4, 4), tuple(zlib.crc32(name.encode()).to_bytes(4, "big")[:3])).save(path)
         data = read_class_folders(tmp_path / str(attempt), groups)
         table = plan_table(plan_folds(data, study(folds=3)), data.ids)
         digests.add(table.to_csv(index=False))

@@ -117,10 +117,10 @@ def test_draws_depend_on_the_seed_and_the_fold_alone(digits):
 
 @pytest.fixture
 def data(tmp_path):
-    for label in CLASSES:
+    for shade, label in enumerate(CLASSES):
         (tmp_path / "data" / label).mkdir(parents=True)
         for number in range(3):
-            Image.new("L", (4, 4), number).save(tmp_path / "data" / label / f"{number}.png")
+            Image.new("L", (4, 4), 10 * shade + number).save(tmp_path / "data" / label / f"{number}.png")
     return read_class_folders(tmp_path / "data")
 
 
@@ -130,7 +130,7 @@ def pool(tmp_path, data):
     folder = tmp_path / "data-synthetic"
     (folder / "deep").mkdir(parents=True)
     for shade, name in enumerate(("a.png", "deep/b.png")):
-        Image.new("L", (4, 4), shade).save(folder / name)
+        Image.new("L", (4, 4), 100 + shade).save(folder / name)
 
     def read(manifest, data=data):
         if manifest is not None:
@@ -247,3 +247,13 @@ def test_an_image_listed_twice_is_refused(tmp_path):
     (folder / "manifest.csv").write_text(f"image,label,sources\nx.png,{label},{one}\nx.png,{label},{two}\n")
     with pytest.raises(UserError, match=r"line 3: 'x\.png' is listed twice"):
         read_pool(folder, dataset)
+
+
+def test_a_copy_of_a_real_image_has_it_as_a_source_said_or_not(tmp_path):
+    dataset = read_class_folders(write_shapes(tmp_path / "real", {"a": 4, "b": 4}))
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "x.png").write_bytes(dataset.paths[2].read_bytes())
+    (folder / "manifest.csv").write_text(f"image,label,sources\nx.png,a,{dataset.ids[0]}\n")
+    pool = read_pool(folder, dataset)
+    assert pool.sources == ((0, 2),)
