@@ -105,20 +105,21 @@ def test_killed_and_interrupted_it_ends_as_if_uninterrupted(whole):
     time.sleep(0.5)
     process.kill()
     process.wait()
+    stopped = 0
     for number, lines in enumerate((2, 4, 9, 21, 40)):
         process = start(whole)
         wait_for_lines(whole, process, lines)
         time.sleep(moments.uniform(0, 0.1))
-        assert process.poll() is None, process.stdout.read()
+        process.send_signal(signal.SIGINT if number % 2 else signal.SIGKILL)
+        printed, _ = process.communicate(timeout=60)
+        if process.returncode == 0:  # on a busy machine the search can be over before the signal comes
+            break
+        stopped += 1
         if number % 2:
-            process.send_signal(signal.SIGINT)
-            printed, _ = process.communicate(timeout=60)
             assert process.returncode == 130
             assert "run the same command to resume" in printed
             assert "Traceback" not in printed
-        else:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    assert stopped >= 3
     process = start(whole)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
