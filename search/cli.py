@@ -1,5 +1,6 @@
 """The command line: one short function a verb; imports what it needs when it needs it."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -64,6 +65,8 @@ def resume(name: str, results: str, cache: str | None, trials: int | None, slots
     from search import folder
 
     record = folder.read_record(Path(results) / name)
+    if record.about["space_file"] is None:
+        raise UserError(f"{name} was begun from a function in a notebook: go on from there, with the same KFoldTuner.")
     last = record.history.sessions[-1] if record.history.sessions else {}
     study = record.about["identity"]["study"]
     _search(
@@ -117,6 +120,9 @@ def _report(folder: Path) -> None:
 
 def main() -> NoReturn:
     """Run the command line; exit with 0, 1 for a user's error, 2 for wrong usage, 130 if interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± or █ gets a question mark, not a traceback
     try:
         cli(standalone_mode=False)
     except UserError as error:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from search.train import JobResult, Materials, Trainer
 
 HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
+CANNOT_START = (
+    "Worker processes die while they start; workers.log in the results folder may say why. In a script of your own, "
+    'call search() under `if __name__ == "__main__":`; executor="inline" trains without workers.'
+)
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
 
@@ -82,6 +86,8 @@ def execute(trainer: "Trainer", job: Job) -> Outcome:
         return Outcome(job, error=str(error), final=True)
     except UserError as error:
         return Outcome(job, error=str(error), fatal=True)
+    except OSError as error:  # a full or failing disk is no fault of the recipe
+        return Outcome(job, error=f"{error.filename or 'A file'}: {error.strerror or error}.", fatal=True)
     except Exception as error:
         traceback.print_exc()
         first_line = (str(error).splitlines() or [""])[0]
@@ -193,6 +199,7 @@ class _Slot:
         self._pool = new_pool()
         self._job: Job | None = None
         self._pid: Future[int] | None = None
+        self._failed_starts = 0
         self._first_memory = 0
         self.future: Future[Outcome] | None = None
 
@@ -207,15 +214,15 @@ class _Slot:
             self._replace()
             self.future = self._pool.submit(_run_in_worker, job)
 
-    def take(self) -> Outcome:
+    def take(self) -> Outcome | None:
+        """Return the outcome of the job, or None if it had to be sent again."""
         assert self.future is not None
         assert self._job is not None
         future, job, self.future = self.future, self._job, None
         try:
             outcome = future.result()
         except BrokenProcessPool:
-            self._replace()
-            return Outcome(job, error="the worker process died (out of memory, or killed)")
+            return self._died(job)
         except Exception as error:  # the outcome could not be sent back
             self._replace()
             return Outcome(job, error=f"{type(error).__name__}: {error}")
@@ -224,6 +231,17 @@ class _Slot:
             if outcome.result.memory - self._first_memory > RECYCLE_BYTES:
                 self._replace()
         return outcome
+
+    def _died(self, job: Job) -> Outcome | None:
+        started = self._pid is not None and self._pid.done() and not self._pid.exception()
+        self._failed_starts = 0 if started else self._failed_starts + 1
+        self._replace()
+        if started:
+            return Outcome(job, error="the worker process died (out of memory, or killed)")
+        if self._failed_starts == 1:
+            self.submit(job)
+            return None
+        return Outcome(job, error=CANNOT_START, fatal=True)
 
     def _replace(self) -> None:
         self.kill()

@@ -7,9 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -40,6 +42,24 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+def stored(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T]) -> T:
+    """Return ``load(folder)`` of a cache entry, made by ``fill`` if it is not there.
+
+    An entry that cannot be loaded (a disk lost part of it) is dropped and made once more.
+    """
+    for last_try in (False, True):
+        if not folder.is_dir():
+            with new_folder(folder) as temporary:
+                fill(temporary)
+        try:
+            return load(folder)
+        except (EOFError, OSError, ValueError):
+            if last_try:
+                raise
+            shutil.rmtree(folder)
+    raise AssertionError("the second try returns or raises")
+
+
 @contextlib.contextmanager
 def new_folder(final: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``final`` and, when the block ends well, rename it to ``final``.
@@ -51,6 +71,10 @@ def new_folder(final: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
     try:
         yield temporary
+        for path in temporary.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
         os.chmod(temporary, 0o755)
         try:
             os.rename(temporary, final)

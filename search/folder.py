@@ -6,6 +6,7 @@
 
 import difflib
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -110,6 +111,16 @@ def make(folder: Path) -> None:
             f"The results folder {folder} cannot be made: {error.strerror}. Give a folder that you may write to "
             "with --results."
         ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UserError now if ``folder`` cannot be made or written to later."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        problem = "is not a folder" if not nearest.is_dir() else "cannot be written to"
+        raise UserError(
+            f"The results folder {folder} cannot be made: {nearest} {problem}. Give another place with --results."
+        )
 
 
 def move_aside(folder: Path) -> Path:

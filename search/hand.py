@@ -31,8 +31,10 @@ class Hand:
 
     ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
     that has none). While it is None, everything asked for is given and noted in ``asked``.
+    ``ready`` is false while a space file is being loaded: it is too early to ask.
     """
 
+    ready: bool = True
     weights: dict[str, str] | None = None
     synthetic: bool = True
     asked: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
     names = list(backbones)
     for name in names:
         one_of("at_hand backbone", name, BACKBONES)
-    hand = _hand.get()
+    hand = _asked_in_time("at_hand")
     if hand is None:
         kept = [name for name in names if is_cached(BACKBONES[name])]
     elif hand.weights is None:
@@ -78,8 +80,15 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
 
 def amounts_at_hand(amounts: Iterable[int]) -> list[int]:
     """Return ``amounts`` of synthetic images per class, or [0] where the study has no pool of them."""
-    hand = _hand.get()
+    hand = _asked_in_time("amounts_at_hand")
     return list(amounts) if hand is not None and hand.synthetic else [0]
+
+
+def _asked_in_time(function: str) -> Hand | None:
+    hand = _hand.get()
+    if hand is not None and not hand.ready:
+        raise UserError(f"{function}(…) is called where nothing is known yet: call it inside space(hp).")
+    return hand
 
 
 def weights_folder() -> Path:
@@ -88,8 +97,19 @@ def weights_folder() -> Path:
 
 
 def is_cached(backbone: Backbone) -> bool:
-    """Return whether the backbone needs no weights, or has them in the weights folder."""
+    """Return whether the backbone needs no weights, or has a file of them in the weights folder."""
     return backbone.weights is None or (weights_folder() / backbone.weights.file).is_file()
+
+
+def damage(file: Path) -> str:
+    """Return why a file can be no weights, "" if it may be: it must open as HDF5, whole."""
+    import h5py
+
+    try:
+        h5py.File(file, "r").close()
+    except OSError as error:
+        return f"the file there is damaged, delete it: {str(error).split('(')[-1].rstrip(')')}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +152,8 @@ def resolve(
         if not is_cached(backbone):
             reason = obstacle or _download(backbone, announce)
             obstacle = obstacle or (reason if reason.startswith("no network") else "")
+        elif backbone.weights is not None:
+            reason = damage(weights_folder() / backbone.weights.file)
         if not reason:
             weights[backbone.name] = weights_sha256(backbone)
         elif backbone.weights is not None:
@@ -174,6 +196,8 @@ def _save(answer: BinaryIO, size: int, target: Path) -> None:
             shutil.copyfileobj(source, file)
         if size and partial.stat().st_size != size:
             raise OSError(f"{partial.stat().st_size} of {size} bytes arrived")
+        if damage(partial):
+            raise OSError("what arrived is no HDF5 file; does a proxy answer in its place?")
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)

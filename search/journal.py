@@ -17,6 +17,7 @@ from search.recipe import Recipe
 
 Event = dict[str, Any]
 FILE = "journal.jsonl"
+WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which moves the old folder aside)."
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class History:
         if kind == "session":
             self.sessions.append(event)
             self.ended = ""
-        elif kind == "trial":
+        elif kind == "trial" and event["trial"] not in self.trials:
             recipe = Recipe.from_dict(event["recipe"])
             self.trials[event["trial"]] = Trial(event["trial"], event["values"], recipe)
             self.order.append(("trial", event["trial"]))
@@ -137,8 +138,11 @@ class History:
 def replay(events: Iterable[Event]) -> History:
     """Return the history that these events tell."""
     history = History()
-    for event in events:
-        history.apply(event)
+    for number, event in enumerate(events, start=1):
+        try:
+            history.apply(event)
+        except (KeyError, TypeError, UserError) as error:
+            raise UserError(f"Event {number} of the journal cannot be understood ({error!r}). {WAYS_OUT}") from None
     return history
 
 
@@ -153,10 +157,7 @@ def read_events(path: Path) -> Iterator[Event]:
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            raise UserError(
-                f"{path}, line {number} is damaged. Every other line is intact: restore the file from a "
-                "copy, remove that line, or begin anew with --fresh (which moves the old folder aside)."
-            )
+            raise UserError(f"{path}, line {number} is damaged. {WAYS_OUT}")
         yield event
 
 

@@ -79,7 +79,7 @@ class Retold(keras_tuner.Oracle):
             if values is not None and self._compute_values_hash(values) not in self._tried_so_far:
                 return {"status": RUNNING, "values": values}
         values = self._untried(seed_from(self.study_seed, "untried", trial_id))
-        return {"status": RUNNING if values else STOPPED, "values": values}
+        return {"status": STOPPED if values is None else RUNNING, "values": values}
 
     def _reseed(self, seed: int) -> None:
         self.ask_seed = self._seed_state = seed
@@ -89,14 +89,14 @@ class Retold(keras_tuner.Oracle):
         return super().populate_space(trial_id)["values"]
 
     def _untried(self, seed: int) -> Values | None:
-        """Return one of the points left in a small space, None where there is none."""
-        left = (
-            point
-            for point in itertools.islice(points(self.hyperparameters), POINTS_LISTED)
-            if self._compute_values_hash(point) not in self._tried_so_far
-        )
-        some = list(itertools.islice(left, 1000))
-        return some[int(np.random.default_rng(seed).integers(len(some)))] if some else None
+        """Return a random point that is new; from a list of those left where luck does not find one."""
+        drawn = (point.values for point in random_points(self.hyperparameters, POINTS_CHECKED, seed))
+        listed = itertools.islice(points(self.hyperparameters), POINTS_LISTED)
+        for candidates in (drawn, listed):
+            left = [point for point in candidates if self._compute_values_hash(point) not in self._tried_so_far]
+            if left:
+                return left[int(np.random.default_rng(seed).integers(len(left)))]
+        return None
 
 
 def points(hyperparameters: HyperParameters, known: Values | None = None) -> Iterator[Values]:
@@ -254,13 +254,26 @@ def tell(oracle: Retold, trial_id: str, score: float | None) -> None:
     oracle.end_trial(trial)
 
 
+class _Declared(HyperParameters):
+    """Hyperparameters that are declared for the first time: a second declaration must say the same."""
+
+    def _retrieve(self, hp: Any) -> Any:
+        for known in self._hps.get(hp.name, []):
+            if known.conditions == hp.conditions and known.get_config() != hp.get_config():
+                raise UserError(
+                    f"The hyperparameter {hp.name!r} is declared twice, with different values. Keras Tuner would keep "
+                    "the first in silence: give them different names."
+                )
+        return super()._retrieve(hp)
+
+
 def register(build: Callable[[HyperParameters], Any]) -> HyperParameters:
     """Return the hyperparameters that ``build(hp)`` declares.
 
     Raises UserError for one behind a bare ``if``: it would be invisible to the oracle until some
     trial happens to reach it.
     """
-    declared = HyperParameters()
+    declared = _Declared()
     build(declared)
     names = {hp.name for hp in declared.space}
     for point in random_points(declared, POINTS_CHECKED, seed=0):

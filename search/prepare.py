@@ -18,6 +18,7 @@ from search.data.dataset import Dataset, read_class_folders
 from search.data.folds import Fold, plan_digest, plan_folds
 from search.data.images import Progress, decode, typical_side
 from search.data.synthetic import SyntheticPool, read_pool
+from search.digests import digest
 from search.errors import UserError
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.models.backbones import check_weights
@@ -28,6 +29,7 @@ from search.train import TRAINING_VERSION, Materials
 
 IDENTITY_FIELDS = ("objective", "folds", "repeats", "train_fractions", "groups", "oracle", "seed")
 POINTS_COSTED = 64
+POINTS_COMPARED = 256
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
 
 Say = Callable[[str], None]
@@ -110,13 +112,23 @@ class Prepared:
         )
 
     @property
+    def meaning(self) -> str:
+        """A digest of the space itself: its hyperparameters, and its recipes at many points.
+
+        Not of its text: comments are no change, and a value that it imports is one.
+        """
+        points = random_points(self.hyperparameters, POINTS_COMPARED, seed=0)
+        recipes = [self.build(point).to_dict() for point in points]
+        return digest([self.hyperparameters.get_config()["space"], recipes])
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What must be the same for a search to go on."""
         study = {name: getattr(self.study, name) for name in IDENTITY_FIELDS}
         study["train_fractions"] = list(self.study.train_fractions)
         return {
             "study": {**study, "image_size": self.image_size},
-            "space": self.file.meaning,
+            "space": self.meaning,
             "data": self.dataset.digest,
             "synthetic": self.pool.digest if self.pool else None,
             "plan": plan_digest(self.folds),
@@ -132,7 +144,7 @@ class Prepared:
             "weights": self.hand.weights,
             "data": str(data.root.resolve()),
             "synthetic": str(self.pool.root.resolve()) if self.pool else None,
-            "space_file": str(self.file.path),
+            "space_file": str(self.file.path) if self.file.path.is_file() else None,
             "images": len(data),
             "classes": data.counts,
             "unreadable": [list(pair) for pair in data.unreadable],
@@ -160,16 +172,17 @@ def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | No
     root = study.data_folder()
     name = f"{file.path.stem}-{root.resolve().name}" if options.name is None else options.name
     folder = Path(options.results) / check_name(name)
+    folders.check_writable(folder)
     recorded = None if options.fresh else folders.read_about(folder)
     dataset, size = _read_data(root, study, options, say, progress)
     folds = plan_folds(dataset, study)
     say(_folds_in_words(study, folds))
     pool = _read_pool(root, study, dataset, size, options, say)
     threads = recorded["threads"] if recorded else max(1, (os.cpu_count() or 1) // options.slots)
-    hand = Hand(None, pool is not None)
+    hand = Hand(synthetic=pool is not None)
     prepared = Prepared(file, study, options, folder, dataset, pool, folds, hand, size, threads)
     register(prepared.build)
-    hand.weights = _pinned(recorded["weights"]) if recorded else _resolve(hand.asked, options, say)
+    hand.weights = _pinned(recorded["weights"], say) if recorded else _resolve(hand.asked, options, say)
     prepared.hyperparameters = register(prepared.build)
     if recorded:
         folders.check_same(folder, recorded, prepared.identity, file.text)
@@ -207,13 +220,17 @@ def cache_folder(given: str | None, data: Path) -> Path:
 def versions() -> dict[str, str]:
     """Return the versions on which results depend."""
     packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "pillow")
-    return {"python": sys.version.split()[0], **{package: version(package) for package in packages}}
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
+    return {"python": sys.version.split()[0], "onednn": onednn, **{package: version(package) for package in packages}}
 
 
 def _read_data(root: Path, study: Study, options: Options, say: Say, progress: Progress | None) -> tuple[Dataset, int]:
     found = read_class_folders(root, study.groups)
     size = study.image_size or typical_side(found.paths)
     cache = cache_folder(options.cache, root)
+    for place, option in ((cache, "--cache"), (Path(options.results), "--results")):
+        if place.resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{place} lies within the images of {root}. Give another folder with {option}.")
     _check_cache(cache, len(found) * size * size * 3)
     decoded = decode(found.paths, found.contents, size, cache, progress)
     dataset = found.readable(decoded)
@@ -292,8 +309,9 @@ def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:
     return weights
 
 
-def _pinned(weights: dict[str, str]) -> dict[str, str]:
+def _pinned(weights: dict[str, str], say: Say) -> dict[str, str]:
     """Return the recorded weights if they are still here; what has come since stays out."""
+    say(f"Backbones: {', '.join(weights)}, as when the search began")
     for name, sha256 in weights.items():
         if BACKBONES[name].pretrained:
             check_weights(BACKBONES[name], sha256)

@@ -67,15 +67,15 @@ class Job:
     folds: tuple[str, ...]
 
 
-def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:
-    """Return the job that ``trial`` needs now, or its verdict.
+def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict | None:
+    """Return the job that ``trial`` needs now, its verdict, or None while an equal recipe is under way.
 
     Heads train all their folds in one job; deeper trials one fold at a time, smallest training
     size first, so that a hopeless one is stopped early.
     """
     twin = history.twin(trial)
     if twin is not None:
-        return Verdict("duplicate", twin.verdict.score if twin.verdict else None, f"same recipe as {twin.id}")
+        return twin.verdict and Verdict("duplicate", twin.verdict.score, f"same recipe as {twin.id}")
     if reason := _given_up(trial):
         return Verdict("failed", None, reason)
     todo = [fold for fold in rules.folds if fold.id not in trial.runs]

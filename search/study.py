@@ -1,6 +1,5 @@
 """Study: what a search fixes; and the space file that holds a study and its space."""
 
-import ast
 import dataclasses
 import re
 import runpy
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from search.catalog import OBJECTIVES, ORACLES
-from search.digests import digest
 from search.errors import UserError
 from search.recipe import Recipe, one_of, real, whole
 
@@ -55,6 +53,8 @@ class Study:
             object.__setattr__(self, "image_size", whole("image_size", self.image_size, 32, 1024))
         if not (callable(self.data) or isinstance(self.data, str | Path)):
             raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
+        if self.synthetic is not None and not isinstance(self.synthetic, str | Path):
+            raise UserError(f"Study(synthetic={self.synthetic!r}) must be a folder, or None.")
         object.__setattr__(self, "train_fractions", self._fractions())
         self._check_groups()
 
@@ -82,7 +82,13 @@ class Study:
 
     def data_folder(self) -> Path:
         """Return the data folder, made first if ``data`` is a function."""
-        return Path(self.data() if callable(self.data) else self.data)
+        if not callable(self.data):
+            return Path(self.data)
+        try:
+            return Path(self.data())
+        except Exception as error:  # noqa: BLE001 it is anyone's code
+            name = getattr(self.data, "__name__", "data")
+            raise UserError(f"Study(data={name}): the function failed: {type(error).__name__}: {error}") from None
 
     def replace(self, **changes: Any) -> "Study":
         """Return the study with some fields changed, validated again."""
@@ -97,27 +103,6 @@ class SpaceFile:
     space: Space
     text: str
     path: Path
-
-    @property
-    def meaning(self) -> str:
-        """A digest of the code, without comments, docstring, layout and the ``study = …`` line.
-
-        The study is compared field by field instead: more trials are no other search.
-        """
-        return code_meaning(self.text)
-
-
-def code_meaning(text: str) -> str:
-    """Return a digest of Python code that ignores comments, layout, docstring and ``study = …``."""
-    tree = ast.parse(text)
-    is_docstring = bool(tree.body) and isinstance(tree.body[0], ast.Expr) and ast.get_docstring(tree) is not None
-    kept = [node for node in tree.body[is_docstring:] if not _assigns_study(node)]
-    return digest([ast.dump(node) for node in kept])
-
-
-def _assigns_study(node: ast.stmt) -> bool:
-    names = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    return any(isinstance(name, ast.Name) and name.id == "study" for name in names)
 
 
 def load_space_file(path: Path) -> SpaceFile:
@@ -170,7 +155,7 @@ def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe
         recipe = space(hp)
     except UserError as error:
         raise UserError(f"{source}{_line(error, source)}: {error}") from None
-    except Exception as error:  # noqa: BLE001 likewise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 likewise
         raise UserError(f"{source}{_line(error, source)}, in space(hp): {type(error).__name__}: {error}") from None
     if not isinstance(recipe, Recipe):
         raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")

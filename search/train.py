@@ -91,6 +91,13 @@ def set_up(threads: int) -> None:
 
     Raises UserError where TensorFlow has already run here with other numbers of threads.
     """
+    with silenced():
+        _pin_threads(threads)
+        tf.config.experimental.enable_op_determinism()
+        tf.zeros(())
+
+
+def _pin_threads(threads: int) -> None:
     pinned = tf.config.threading
     if (pinned.get_intra_op_parallelism_threads(), pinned.get_inter_op_parallelism_threads()) != (threads, 1):
         try:
@@ -101,9 +108,6 @@ def set_up(threads: int) -> None:
                 f"TensorFlow has already run in this process, so its threads cannot be set to {threads} any more and "
                 "results could not be repeated. Train in worker processes (executor='processes'), or start afresh."
             ) from None
-    tf.config.experimental.enable_op_determinism()
-    with silenced():
-        tf.zeros(())
 
 
 @dataclass
@@ -203,13 +207,15 @@ class Trainer:
         weights = sample_weights(labels, recipe.class_weight)
         engine.network.reset(recipe, seed)
         curve = self._fit(engine, recipe, rows, labels, weights, seed)
-        plain = self._inputs(engine.network, PLAIN, 0)
+        plain = self._inputs(engine.network, PLAIN, 0, with_pool=False)
         probabilities = np.concatenate(
             [
                 engine.predict(plain.take(fold.validation[at : at + PREDICTION_BATCH])).numpy()
                 for at in range(0, len(fold.validation), PREDICTION_BATCH)
             ]
         )
+        if not np.isfinite(probabilities).all():
+            raise DivergedError("the predictions are no numbers: learning rate too high?")
         truth = self.materials.labels[fold.validation]
         seconds = time.perf_counter() - began
         return RunResult(fold.id, fold.validation, truth, probabilities, curve, seconds, synthetic)
@@ -223,7 +229,9 @@ class Trainer:
         rng = np.random.default_rng(seed)
         curve = np.zeros((recipe.epochs, 2), np.float32)
         for epoch in range(recipe.epochs):
-            inputs = self._inputs(engine.network, recipe.augment, epoch % recipe.views)
+            inputs = self._inputs(
+                engine.network, recipe.augment, epoch % recipe.views, bool(recipe.synthetic_per_class)
+            )
             order = rng.permutation(len(rows))
             for batches, steps_of in _chunks(np.array_split(order, steps), inputs):
                 shown = np.concatenate(batches)
@@ -254,11 +262,11 @@ class Trainer:
         parts = [self.materials.labels] + ([pool.labels] if pool else [])
         return np.concatenate(parts).astype(np.int32)
 
-    def _inputs(self, network: Network, augment: Augment, view: int) -> Rows:
+    def _inputs(self, network: Network, augment: Augment, view: int, with_pool: bool) -> Rows:
         materials, size = self.materials, network.shape.image_size
         activations = Activations(materials.cache, materials.weights.get(network.shape.backbone, ""), materials.seed)
         real = self._images(materials.paths, materials.contents, size)
-        pool = materials.pool
+        pool = materials.pool if with_pool else None
         synthetic = self._images(pool.paths, pool.contents, size) if pool else None
         return Rows(
             activations.of(network, real, augment, view),
@@ -267,7 +275,9 @@ class Trainer:
 
     def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
         decoded = decode(paths, contents, size, self.materials.cache)
-        assert not decoded.unreadable, "unreadable images are left out before the folds are planned"
+        if decoded.unreadable:
+            names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
+            raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
         return Images(decoded.pixels, contents, decoded.key)
 
 

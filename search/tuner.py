@@ -15,6 +15,8 @@ import textwrap
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from search import folder as folders
 from search import stats
 from search.data.folds import plan_table
@@ -22,6 +24,7 @@ from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
+from search.hand import Hand, holding
 from search.journal import Journal, Trial, Verdict, check_unused
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Options, Prepared, prepare, versions
@@ -64,6 +67,7 @@ class KFoldTuner(BaseTuner):
         Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
         """
         with _Session(self.prepared, self.view) as session:
+            self.oracle = session.oracle
             session.run()
 
     @property
@@ -83,7 +87,8 @@ class KFoldTuner(BaseTuner):
 
 def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
     if isinstance(space, str | Path):
-        file = load_space_file(Path(space))
+        with holding(Hand(ready=False)):
+            file = load_space_file(Path(space))
         return dataclasses.replace(file, study=study) if study else file
     if study is None:
         raise UserError("KFoldTuner(space) with a function needs a study as well: KFoldTuner(space, Study(data=…)).")
@@ -107,18 +112,39 @@ class _Session:
 
     def __init__(self, prepared: Prepared, view: Screen) -> None:
         self.prepared, self.view = prepared, view
+        self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[str, Job] = {}
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
             view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
         folders.make(prepared.folder)
         self.journal = Journal(prepared.folder)
-        folders.sweep(prepared.folder)
-        if folders.read_about(prepared.folder) is None:
-            plan = plan_table(prepared.folds, prepared.dataset.ids).to_csv(index=False)
-            folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
         self.history = self.journal.history
         self.max_trials = prepared.study.max_trials
+        try:
+            self._begin()
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def _begin(self) -> None:
+        prepared = self.prepared
+        folders.sweep(prepared.folder)
+        about = folders.read_about(prepared.folder)
+        if about is not None:  # another driver may have begun it while this one was reading the images
+            folders.check_same(prepared.folder, about, prepared.identity, prepared.file.text)
+            (prepared.folder / folders.RUNS).mkdir(exist_ok=True)
+        elif self.history.trials:
+            raise UserError(f"{prepared.folder / folders.STUDY} is gone, but the journal is not. {folders.WAYS_OUT}")
+        else:
+            plan = plan_table(prepared.folds, prepared.dataset.ids).to_csv(index=False)
+            folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
+        for trial in self.history.trials.values():
+            if prepared.recipe(trial.values) != trial.recipe:
+                raise UserError(
+                    f"The space gives another recipe for trial {trial.id} than it did when the trial began. "
+                    "Undo the change, or begin another search with --name or --fresh."
+                )
         self.oracle = retell(prepared.study.oracle, prepared.hyperparameters, prepared.study.seed, self.history)
 
     def __enter__(self) -> Self:
@@ -193,18 +219,20 @@ class _Session:
                 step = next_step(self.history, trial, self.rules)
                 if isinstance(step, Job):
                     return step
-                self._conclude(trial, step)
+                if step is not None:
+                    self._conclude(trial, step)
             if not self._propose():
                 return None
 
     def _propose(self) -> bool:
         """Add a trial; return False where the budget is spent or the space exhausted."""
         counted = len(self.history.trials) - len(self.history.with_status("duplicate"))
-        if counted >= self.max_trials:
+        if counted >= self.max_trials or self.asked_in_vain:
             return False
         trial_id = f"{len(self.history.trials):04d}"
         values = ask(self.oracle, trial_id)
         if values is None:
+            self.asked_in_vain = True
             return False
         recipe = self.prepared.recipe(values)
         self.journal.append("trial", trial=trial_id, values=values, recipe=recipe.to_dict())
@@ -215,6 +243,7 @@ class _Session:
             "verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason
         )
         tell(self.oracle, trial.id, verdict.score)
+        self.asked_in_vain = False
 
     def _record(self, outcome: Outcome) -> None:
         """Write down how a job ended: its runs, file first, or its failure."""
@@ -226,7 +255,7 @@ class _Session:
             self.journal.append("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
             return
         file = f"{folders.RUNS}/{job.trial}-{job.number}.npz"
-        data = npz_bytes(_arrays(outcome.result))
+        data = npz_bytes(_arrays(outcome.result, self.prepared.dataset.ids))
         write_bytes(self.prepared.folder / file, data)
         runs = [
             {
@@ -247,10 +276,11 @@ class _Session:
         return f"the space is exhausted: its {counted} points have all been tried"
 
 
-def _arrays(result: JobResult) -> dict[str, Any]:
-    """Return what is stored of a job: labels travel with the predictions that they belong to."""
-    return {
-        f"{run.fold}/{name}": getattr(run, name)
-        for run in result.runs
-        for name in ("rows", "labels", "probabilities", "curve")
-    }
+def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
+    """Return what is stored of a job: ids and labels travel with the predictions that they belong to."""
+    arrays: dict[str, Any] = {}
+    for run in result.runs:
+        stored = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
+        stored["probabilities"] = run.probabilities
+        arrays |= {f"{run.fold}/{name}": array for name, array in stored.items()}
+    return arrays

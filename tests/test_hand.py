@@ -3,10 +3,13 @@
 import dataclasses
 import hashlib
 import http.server
+import io
 import socket
 import threading
 import time
 
+import h5py
+import numpy as np
 import pytest
 
 from search import hand
@@ -15,7 +18,17 @@ from search.errors import UserError
 from search.hand import Hand, amounts_at_hand, at_hand, holding, missing_in_words, resolve, weights_folder
 
 ONE, OTHER = "MobileNet", "VGG16"
-DATA = bytes(range(256)) * 2000
+
+
+def hdf5():
+    """Return half a megabyte of HDF5."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["kernel"] = np.arange(500_000, dtype=np.uint8)
+    return buffer.getvalue()
+
+
+DATA = hdf5()
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -155,9 +168,9 @@ def test_an_unknown_backbone_is_answered_with_the_nearest():
 @pytest.mark.parametrize("offline", [True, False])
 def test_what_is_cached_is_not_fetched(server, served, offline):
     served(ONE, "/whole")
-    cache(ONE, b"weights")
+    cache(ONE, DATA)
     weights, missing, said = fetch("SmallCNN", ONE, offline=offline)
-    assert weights == {"SmallCNN": "", ONE: hashlib.sha256(b"weights").hexdigest()}
+    assert weights == {"SmallCNN": "", ONE: hashlib.sha256(DATA).hexdigest()}
     assert (missing, said, server.asked) == ([], [], [])
 
 
@@ -189,7 +202,7 @@ def test_a_truncated_download_leaves_no_file(served):
     served(ONE, "/half")
     weights, (missing,), _ = fetch(ONE)
     assert weights == {}
-    assert missing.reason == "the download failed: 256000 of 512000 bytes arrived"
+    assert missing.reason == f"the download failed: {len(DATA) // 2} of {len(DATA)} bytes arrived"
     assert files() == []
 
 
@@ -233,3 +246,26 @@ def test_a_weights_folder_that_cannot_be_made_is_told(served, keras_home):
     assert weights == {}
     assert missing.reason.startswith("the download failed: ")
     assert str(keras_home) in missing.reason
+
+
+@pytest.mark.parametrize("content", [b"<html>login</html>", DATA[: len(DATA) // 2]])
+def test_a_damaged_file_is_left_out_before_the_first_trial(content):
+    cache(ONE, content)
+    weights, (missing,), said = fetch(ONE, "SmallCNN")
+    assert weights == {"SmallCNN": ""}
+    assert "damaged, delete it" in missing.reason
+    assert said == []
+
+
+def test_a_page_that_answers_in_place_of_weights_is_not_kept(server, served, monkeypatch):
+    monkeypatch.setattr("test_hand.DATA", b"<html>login</html>" * 1000)
+    served(ONE, "/whole")
+    weights, (missing,), _ = fetch(ONE)
+    assert (weights, files()) == ({}, [])
+    assert "no HDF5 file" in missing.reason
+
+
+def test_asking_outside_of_the_space_is_refused():
+    for ask in (lambda: at_hand(["SmallCNN"]), lambda: amounts_at_hand([0, 8])):
+        with holding(Hand(ready=False)), pytest.raises(UserError, match=r"inside space\(hp\)"):
+            ask()

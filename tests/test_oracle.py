@@ -112,6 +112,12 @@ def test_two_slots_ask_before_the_first_has_ended_and_can_be_retold(kind, space)
             continue
         search.tell(f"{number:04d}")
         search = search.restarted()
+    unbroken = Search(kind, space)
+    unbroken.ask()
+    for number in range(12):
+        unbroken.ask()
+        unbroken.tell(f"{number:04d}")
+    assert search.proposed == unbroken.proposed
     names = [tuple(sorted(values.items())) for values in search.proposed]
     assert len(set(names)) == len(names) >= 12
 
@@ -196,3 +202,20 @@ def test_random_points_differ_and_repeat_with_the_seed(space):
     assert first == [point.values for point in random_points(space, 5, seed=1)]
     assert len({str(values) for values in first}) == 5
     assert isinstance(next(random_points(space, 1, seed=1)), HyperParameters)
+
+
+def test_what_is_left_is_drawn_from_the_whole_space(space):
+    """Not from the front of a list: each value of the first hyperparameter has its chance."""
+    oracle = retell("random", space, SEED, History())
+    drawn = {oracle._untried(seed)["backbone"] for seed in range(40)}
+    assert drawn == {"a", "b", "c"}
+
+
+def test_one_name_with_two_ranges_is_refused():
+    def twice(hp):
+        hp.Choice("x", [0.0, 0.1])
+        hp.Choice("x", [0.5, 0.6])
+
+    with pytest.raises(UserError, match="'x' is declared twice"):
+        register(twice)
+    register(lambda hp: [hp.Choice("x", [0.0, 0.1]) for _ in range(2)])

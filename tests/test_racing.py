@@ -209,3 +209,8 @@ def test_cells_are_nan_where_nothing_has_run():
     assert table[0, :3].tolist() == [0.5, 0.6, 0.7]
     assert np.isnan(table[0, 3:]).all()
     assert np.isnan(table[1]).all()
+
+
+def test_a_duplicate_waits_for_the_trial_that_it_repeats():
+    events = [*trial(0, [0.8] * 3), {"event": "trial", "trial": "0001", "values": {}, "recipe": recipe(0)}]
+    assert step(events, 1) is None

@@ -94,7 +94,12 @@ class Search:
         probabilities = rng.dirichlet(np.ones(len(self.dataset.classes)), len(labels)).astype(np.float32)
         probabilities[np.arange(len(labels)), guessed] += 1
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        return {"rows": fold.validation, "labels": labels, "probabilities": probabilities, "curve": np.ones(3)}
+        return {
+            "ids": np.array([self.dataset.ids[row] for row in fold.validation]),
+            "labels": labels,
+            "probabilities": probabilities,
+            "curve": np.ones(3),
+        }
 
     def judge(self, trial):
         """Give the verdict that the rules give."""
@@ -412,7 +417,7 @@ def rows_of(text):
 @pytest.mark.parametrize("width", [80, 140])
 def test_leaderboard_shows_scores_at_any_width(odd, width):
     rules = odd.rules
-    text = shown(lambda console: console.print(terminal.leaderboard(odd.history, rules, 10)), width)
+    text = shown(lambda console: console.print(terminal.leaderboard(odd.history, rules, 10, width)), width)
     assert max(map(len, text.splitlines())) <= width
     rows = rows_of(text)
     assert list(rows) == ["0001", "0005", "0000", "0002", "0003", "0006"]  # no row for the duplicate
@@ -430,7 +435,7 @@ def test_leaderboard_shows_scores_at_any_width(odd, width):
 def test_leaderboard_keeps_rows_for_trials_under_way(made, width):
     hundreds(made)
     made.begin()
-    text = shown(lambda console: console.print(terminal.leaderboard(made.history, made.rules, 10)), width)
+    text = shown(lambda console: console.print(terminal.leaderboard(made.history, made.rules, 10, width)), width)
     assert list(rows_of(text)) == [f"0{number}" for number in range(299, 290, -1)] + ["0300"]
 
 

@@ -295,3 +295,29 @@ def test_the_same_network_from_random_weights_is_far_worse(photographs, imagenet
     results = run(trainer, Recipe("MobileNetV2_0.35", image_size=160), "f0", "f1")
     accuracy = np.mean([scores(result.labels, result.probabilities)["accuracy"] for result in results])
     assert accuracy < 0.75
+
+
+def test_predictions_that_are_no_numbers_are_said(shapes_trainer, monkeypatch):
+    (result,) = run(shapes_trainer, small(epochs=1), "f0")
+    assert np.isfinite(result.probabilities).all()
+    fit = Trainer._fit
+
+    def overflow(self, engine, *rest):
+        curve = fit(self, engine, *rest)
+        engine.network.head.bias.assign([np.inf, np.inf])  # as a last step at a wild learning rate does
+        return curve
+
+    monkeypatch.setattr(Trainer, "_fit", overflow)
+    with pytest.raises(DivergedError, match="predictions are no numbers"):
+        run(shapes_trainer, small(epochs=1), "f0")
+
+
+def test_synthetic_images_cost_nothing_where_none_are_used(shapes, tmp_path):
+    pool = write_pool(tmp_path / "pool", shapes)
+    counts = []
+    for name, folder in (("with", pool), ("without", None)):
+        cache = tmp_path / name
+        trainer = Trainer(materials(shapes, cache, pool=folder, folds=3, train_fractions=(1.0,)))
+        run(trainer, small(augment=Augment("flip_crop"), views=2, epochs=2), "f0")
+        counts.append(len(list((cache / "activations").iterdir())))
+    assert counts[0] == counts[1] == 2

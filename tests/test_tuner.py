@@ -278,4 +278,101 @@ def test_a_backbone_written_out_is_looked_for_before_anything_is_written(place):
 
 def test_data_may_be_the_current_folder(place, monkeypatch):
     monkeypatch.chdir(place / "shapes")
-    assert tuner(place / "space.py", data=".").prepared.options.data == "."
+    elsewhere = {"results": str(place / "results"), "cache": str(place / "cache")}
+    assert tuner(place / "space.py", data=".", **elsewhere).prepared.dataset.counts == {"across": 9, "down": 9}
+
+
+def test_a_value_that_the_space_imports_is_part_of_it(place, monkeypatch):
+    monkeypatch.syspath_prepend(str(place))
+    (place / "my_rates.py").write_text("RATES = [1e-3, 3e-3]")
+    (place / "space.py").write_text(SPACE.replace("[1e-3, 3e-3, 1e-2]", "__import__('my_rates').RATES"))
+    tuner(trials=1).search()
+    import my_rates
+
+    monkeypatch.setattr(my_rates, "RATES", [1e-3, 5e-3])
+    with pytest.raises(UserError, match="the space changed"):
+        tuner(trials=1)
+
+
+def test_a_cache_or_results_among_the_images_is_refused(place):
+    for option in ("cache", "results"):
+        with pytest.raises(UserError, match=f"Give another folder with --{option}"):
+            tuner(trials=1, **{option: "shapes/inside"})
+    assert not (place / "shapes" / "inside").exists()
+
+
+def test_the_oracle_knows_the_trials_after_a_search(place):
+    searched = tuner(trials=2)
+    searched.search()
+    assert [trial.trial_id for trial in searched.oracle.get_best_trials(2)] == [
+        trial.id for trial in ranked(searched.record.history.trials.values())
+    ]
+
+
+def test_a_failed_beginning_gives_the_lock_back(place):
+    searched = tuner(trials=1)
+    searched.search()
+    journal = place / "results" / "space-shapes" / "journal.jsonl"
+    whole = journal.read_text()
+    journal.write_text(whole.replace('"epochs": 2', '"epochs": 3'))
+    for _ in range(2):
+        with pytest.raises(UserError, match="another recipe for trial 0000"):
+            searched.search()
+    journal.write_text(whole)
+    searched.search()
+
+
+def test_another_driver_that_began_meanwhile_is_noticed_under_the_lock(place):
+    slow = tuner(trials=1, seed=99)  # it has read the images, and found no search there
+    tuner(trials=1).search()
+    with pytest.raises(UserError, match="seed was 3 and is now 99"):
+        slow.search()
+
+
+def test_a_journal_without_its_study_is_refused(place):
+    tuner(trials=1).search()
+    (place / "results" / "space-shapes" / "study.json").unlink()
+    with pytest.raises(UserError, match="study.json is gone"):
+        tuner(trials=2).search()
+
+
+def test_hidden_files_of_others_and_lost_predictions_do_not_stop_a_resume(place):
+    tuner(trials=1).search()
+    folder = place / "results" / "space-shapes"
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".mynotes").write_text("mine")
+    shutil.rmtree(folder / "runs")
+    tuner(trials=2).search()
+    assert (folder / ".mynotes").read_text() == "mine"
+    assert len(read_record(folder).history.with_status("completed")) == 2
+
+
+def test_a_full_disk_stops_the_search_and_fails_no_trial(place, monkeypatch):
+    from search import train
+
+    def full(*_args):
+        raise OSError(28, "No space left on device", "cache/x")
+
+    monkeypatch.setattr(train.Activations, "of", full)
+    from search.executors import execute
+    from search.racing import Job
+
+    searched = tuner(trials=1)
+    prepared = searched.prepared
+    recipe = prepared.recipe({"backbone": "SmallCNN", "dropout": 0.0, "learning_rate": 1e-3})
+    outcome = execute(train.Trainer(prepared.materials), Job("0000", 1, recipe, ("f0",)))
+    assert outcome.fatal
+    assert outcome.error == "cache/x: No space left on device."
+
+
+def test_a_script_without_a_guard_is_told_so(place):
+    import subprocess
+    import sys
+
+    (place / "script.py").write_text(
+        "from search import KFoldTuner\nKFoldTuner('space.py', trials=1, offline=True).search()\n"
+    )
+    done = subprocess.run([sys.executable, "script.py"], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "__main__" in done.stderr
+    assert not read_record(place / "results" / "space-shapes").history.with_status("failed")

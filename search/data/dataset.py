@@ -94,7 +94,7 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     _check_folders(root, folders)
     rows = []
-    ignored = [path.name for path in sorted(root.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    ignored = [_id(path, root) for path in sorted(root.iterdir()) if path.is_file() and not path.name.startswith(".")]
     for label, folder in enumerate(folders):
         for path in sorted(_files(folder)):
             id_ = _id(path, root)
@@ -103,6 +103,7 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
             else:
                 ignored.append(id_)
     table = pd.DataFrame(rows, columns=["id", "label", "group", "content"])
+    table = table.astype({"label": np.int64})  # also where there are no rows
     table["group"] = _joined(table["group"], table["content"])
     dataset = Dataset(root, table, tuple(folder.name for folder in folders), ignored=tuple(ignored))
     _check_classes(dataset)
@@ -111,8 +112,10 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
 
 def _id(path: Path, root: Path) -> str:
     id_ = path.relative_to(root).as_posix()
-    if not id_.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in id_):
-        raise UserError(f"The name of {path!r} is not valid UTF-8, so no report could hold it. Rename the file.")
+    if any("\udc80" <= letter <= "\udcff" or letter < " " for letter in id_):
+        raise UserError(
+            f"The name {id_!r} is not valid UTF-8 or holds a control character: no table could hold it. Rename it."
+        )
     return id_
 
 

@@ -1,17 +1,21 @@
 """Decode every image once, into a memory-mapped uint8 array named by its content."""
 
+import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.digests import digest
-from search.files import new_folder
+from search.errors import UserError
+from search.files import stored
 
 DECODING_VERSION = 2
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"})
@@ -33,13 +37,13 @@ class Decoded:
     key: str
 
 
-def read_image(path: Path, size: int) -> np.ndarray:
+def read_image(file: Path | BinaryIO, size: int) -> np.ndarray:
     """Return one image as (size, size, 3) uint8 RGB, upright, stretched to a square.
 
     Transparency is laid on white. An animated image gives its first frame. Raises whatever
     Pillow raises on a file that it cannot decode to the end.
     """
-    with Image.open(path) as image:
+    with Image.open(file) as image:
         image.draft("RGB", (size, size))
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
@@ -57,27 +61,30 @@ def decode(
     """Return the images at ``paths`` at ``size`` px, decoded now or found in ``cache``.
 
     ``contents`` are the SHA-256 of the files: they, the size and the version of this code name
-    the entry, so renamed files are found and changed ones are decoded anew.
+    the entry, so renamed files are found and changed ones are decoded anew. Raises UserError for
+    a file that is gone or no longer what ``contents`` says.
     """
     key = digest(["decoded", DECODING_VERSION, size, list(contents)])
-    folder = cache / "decoded" / key
-    if not folder.is_dir():
-        with new_folder(folder) as temporary:
-            _fill(temporary, paths, size, progress)
-    unreadable = {int(row): why for row, why in json.loads((folder / "unreadable.json").read_text()).items()}
-    readable = tuple(row for row in range(len(paths)) if row not in unreadable)
-    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    return Decoded(pixels[: len(readable)], readable, unreadable, key)
+
+    def load(folder: Path) -> Decoded:
+        reasons = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
+        unreadable = {int(row): why for row, why in reasons.items()}
+        readable = tuple(row for row in range(len(paths)) if row not in unreadable)
+        pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+        return Decoded(pixels[: len(readable)], readable, unreadable, key)
+
+    return stored(cache / "decoded" / key, lambda folder: _fill(folder, paths, contents, size, progress), load)
 
 
-def _fill(folder: Path, paths: Sequence[Path], size: int, progress: Progress | None) -> None:
+def _fill(folder: Path, paths: Sequence[Path], contents: Sequence[str], size: int, progress: Progress | None) -> None:
     """Write the pixels of the readable images in order, and the reasons of the others."""
     shape = (max(len(paths), 1), size, size, 3)
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    _claim_space(folder / "pixels.npy")
     unreadable: dict[int, str] = {}
     filled = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row, image in enumerate(pool.map(lambda path: _try_read(path, size), paths)):
+        for row, image in enumerate(pool.map(lambda path, content: _try_read(path, content, size), paths, contents)):
             if isinstance(image, str):
                 unreadable[row] = image
             else:
@@ -86,15 +93,28 @@ def _fill(folder: Path, paths: Sequence[Path], size: int, progress: Progress | N
             if progress:
                 progress(row + 1, len(paths))
     pixels.flush()
-    (folder / "unreadable.json").write_text(json.dumps(unreadable))
+    (folder / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
 
 
-def _try_read(path: Path, size: int) -> np.ndarray | str:
+def _claim_space(path: Path) -> None:
+    """Raise OSError now if the disk cannot hold the file: writing to a map of it would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _try_read(path: Path, content: str, size: int) -> np.ndarray | str:
     try:
-        return read_image(path, size)
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"The image {path} is gone. Put it back; the same command then resumes.") from None
+    if hashlib.sha256(data).hexdigest() != content:
+        raise UserError(f"The image {path} changed while the search ran. Put the old one back, or begin anew.")
+    try:
+        return read_image(io.BytesIO(data), size)
     except UnidentifiedImageError:
         return "not an image that Pillow can identify"
-    except (MemoryError, PermissionError):  # no fault of the image, so not to be remembered
+    except MemoryError:  # no fault of the image, so not to be remembered
         raise
     except Exception as error:  # a damaged file can raise nearly anything inside a decoder
         return str(error) or type(error).__name__

@@ -4,14 +4,14 @@ What is stored is named by the images, the view, the weights, the border and the
 code, so it serves every fold, training size, epoch, trial and worker that means the same thing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from search.digests import digest
-from search.files import new_folder
+from search.files import stored
 from search.models.augment import augmented
 from search.models.build import Network
 from search.recipe import Augment
@@ -45,8 +45,11 @@ class Activations:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
         if network.prefix is None and augment.policy == "none":
             return images.pixels
-        return self._stored(
-            self._key(network, images, augment, view), lambda: self._compute(network, images, augment, view)
+        key = self._key(network, images, augment, view)
+        return stored(
+            self.cache / "activations" / key,
+            lambda folder: np.save(folder / "rows.npy", self._compute(network, images, augment, view)),
+            lambda folder: np.load(folder / "rows.npy", mmap_mode="r"),
         )
 
     def _key(self, network: Network, images: Images, augment: Augment, view: int) -> str:
@@ -61,10 +64,3 @@ class Activations:
             return pixels
         batches = [network.prefix(pixels[at : at + BATCH]).numpy() for at in range(0, len(pixels), BATCH)]
         return np.concatenate(batches)
-
-    def _stored(self, key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        folder = self.cache / "activations" / key
-        if not folder.is_dir():
-            with new_folder(folder) as temporary:
-                np.save(temporary / "rows.npy", compute())
-        return np.load(folder / "rows.npy", mmap_mode="r")

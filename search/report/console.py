@@ -35,6 +35,7 @@ from search.report.leaderboard import (
 SHOWN = 10
 EVENTS_SHOWN = 5
 WIDTH_OF_FILES = 140
+ROOM_FOR_SIZES = 64
 STYLES = {"completed": "", "stopped": "dim", "failed": "red", "duplicate": "dim", "open": "cyan"}
 
 
@@ -196,7 +197,7 @@ class LiveView:
         self._trials.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)
         events = Text("\n".join(self._events), style="dim")
-        self._live.update(Group(self._trials, leaderboard(history, rules, SHOWN), events))
+        self._live.update(Group(self._trials, leaderboard(history, rules, SHOWN, self._console.width), events))
 
     def _note_events(self, history: History) -> None:
         now = set(history.order)
@@ -248,14 +249,14 @@ def _in_words(jobs: list[Job]) -> str:
     )
 
 
-def leaderboard(history: History, rules: Rules, shown: int) -> Table:
+def leaderboard(history: History, rules: Rules, shown: int, width: int) -> Table:
     """Return the best trials as a table, those under way included; stopped ones without a score."""
     low, high = range_of_marks(history.trials.values(), rules)
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    widths = {"#": 3, "trial": 5, "score": 9, "±": 5}
-    widths |= {"acc" if q == 1 else f"@{q:g}": 5 for q in reversed(rules.fractions)}
-    for name, width in widths.items():
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    sizes = list(reversed(rules.fractions)) if width >= ROOM_FOR_SIZES else []  # a number must not be cut short
+    widths = {"#": 3, "trial": 5, "score": 9, "±": 5} | {"acc" if q == 1 else f"@{q:g}": 5 for q in sizes}
+    for name, at_least in widths.items():
+        table.add_column(name, justify="right", no_wrap=True, min_width=at_least)
     table.add_column(f"folds {low:.2f}–{high:.2f}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
     table.add_column("recipe", overflow="ellipsis", no_wrap=True, ratio=1)
     ordered = in_order(history.trials.values())
@@ -267,7 +268,7 @@ def leaderboard(history: History, rules: Rules, shown: int) -> Table:
         table.add_row(
             places.get(trial.id, ""),
             trial.id,
-            *_score_cells(trial, rules),
+            *_score_cells(trial, rules, sizes),
             marks(trial, rules, low, high),
             escape(trial.recipe.summary()),
             style=STYLES[status(trial)],
@@ -275,9 +276,9 @@ def leaderboard(history: History, rules: Rules, shown: int) -> Table:
     return table
 
 
-def _score_cells(trial: Trial, rules: Rules) -> list[str]:
-    sizes = [at_size(trial, rules, q, "accuracy") for q in reversed(rules.fractions)]
-    at_sizes = ["" if math.isnan(size) else f"{size:.3f}" for size in sizes]
+def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
+    accuracies = [at_size(trial, rules, q, "accuracy") for q in sizes]
+    at_sizes = ["" if math.isnan(accuracy) else f"{accuracy:.3f}" for accuracy in accuracies]
     if status(trial) != "completed":
         return [status(trial) if status(trial) != "open" else "running", "", *at_sizes]
     limits = interval(trial, rules)
@@ -290,7 +291,7 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
     counts = {name: len(record.history.with_status(name)) for name in ("completed", "stopped", "failed", "duplicate")}
     listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name == "completed")
     console.print()
-    console.print(leaderboard(record.history, record.rules, shown))
+    console.print(leaderboard(record.history, record.rules, shown, console.width))
     console.print(
         f"\n{record.rules.objective}, mean over training sizes of the mean over folds; ± is half the corrected 95 % "
         "interval (Nadeau & Bengio) of one trial, not yet corrected for having picked the best.",

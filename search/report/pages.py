@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from search.files import write_text
-from search.folder import FOLDS, Record
+from search.folder import Record
 from search.journal import Run
 from search.report.leaderboard import at_size, interval, ledger, ranked, runs_table, trials_table
 
@@ -74,8 +74,6 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
     empty = pd.DataFrame(columns=["trial", "fold", "id", "label", "predicted", *(f"p({name})" for name in classes)])
     if not best:
         return empty, []
-    plan = pd.read_csv(record.folder / FOLDS, dtype=str, keep_default_na=False)
-    ids = plan[plan["part"] == "validation"].groupby("fold", sort=False)["id"].apply(list)
     parts, lost = [], []
     for fold in record.rules.folds:
         run = best[0].runs[fold.id]
@@ -87,7 +85,7 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
         part = pd.DataFrame(probabilities.round(5), columns=[f"p({name})" for name in classes])
         part.insert(0, "predicted", [classes[label] for label in probabilities.argmax(axis=1)])
         part.insert(0, "label", [classes[label] for label in labels])
-        part.insert(0, "id", ids[fold.id])
+        part.insert(0, "id", arrays["ids"])
         part.insert(0, "fold", fold.id)
         part.insert(0, "trial", best[0].id)
         parts.append(part)
@@ -95,7 +93,7 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
 
 
 def read_run(folder: Path, run: Run) -> dict[str, np.ndarray] | None:
-    """Return the stored arrays of a run (rows, labels, probabilities, curve), None if the file is gone or changed."""
+    """Return the stored arrays of a run (ids, labels, probabilities, curve), None if the file is gone or changed."""
     try:
         data = (folder / run.file).read_bytes()
     except OSError:

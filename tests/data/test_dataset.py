@@ -189,3 +189,10 @@ def test_equal_files_share_a_group_whatever_their_names_and_classes(tmp_path, pa
     if pattern is None:
         assert together == joined
         assert group.nunique() == len(dataset) - 1
+
+
+def test_class_folders_that_are_all_empty_are_told(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "hole" / name).mkdir(parents=True)
+    with pytest.raises(UserError, match="holds no images"):
+        read_class_folders(tmp_path / "hole")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from search.data.images import decode, read_image, typical_side
 from search.digests import file_sha256
+from search.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (20, 40, 210), (255, 255, 255)
 ORIENTATION = 0x0112
@@ -289,3 +290,28 @@ def test_sixteen_bit_grey_keeps_its_greys(tmp_path):
         path = tmp_path / f"{value}.png"
         Image.fromarray(np.full((8, 8), value, np.uint16)).save(path)
         assert set(read_image(path, 8).ravel().tolist()) == {shown}
+
+
+def test_an_image_that_is_gone_or_changed_is_an_error_and_not_remembered(tmp_path):
+    path, cache = tmp_path / "late.png", tmp_path / "cache"
+    Image.new("RGB", (8, 8), "red").save(path)
+    content = file_sha256(path)
+    path.unlink()
+    with pytest.raises(UserError, match="is gone"):
+        decode([path], [content], 8, cache)
+    Image.new("RGB", (8, 8), "blue").save(path)
+    with pytest.raises(UserError, match="changed while the search ran"):
+        decode([path], [content], 8, cache)
+    Image.new("RGB", (8, 8), "red").save(path)
+    assert decode([path], [content], 8, cache).pixels[0, 0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["pixels.npy", "unreadable.json"])
+def test_a_damaged_cache_entry_is_made_anew(tmp_path, name):
+    path, cache = tmp_path / "a.png", tmp_path / "cache"
+    Image.new("RGB", (8, 8), "red").save(path)
+    decode([path], [file_sha256(path)], 8, cache)
+    (entry,) = cache.rglob(name)
+    entry.write_bytes(entry.read_bytes()[:10] if name.endswith("npy") else b"")
+    decoded = decode([path], [file_sha256(path)], 8, cache)
+    assert decoded.pixels[0, 0, 0].tolist() == [255, 0, 0]
