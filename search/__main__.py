@@ -1,6 +1,15 @@
 """``python -m search``."""
 
-from search.cli import main
+import os
+import sys
+
+from search.cli import INTERRUPTED, main
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)  # at once: all that counts is on disk, and workers end with us

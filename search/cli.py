@@ -64,15 +64,15 @@ def resume(name: str, results: str, cache: str | None, trials: int | None, slots
     """Go on with the search NAME from its own recorded space."""
     from search import folder
 
-    record = folder.read_record(Path(results) / name)
+    record = folder.read_record(_folder(name, results))
     if record.about["space_file"] is None:
         raise UserError(f"{name} was begun from a function in a notebook: go on from there, with the same KFoldTuner.")
     last = record.history.sessions[-1] if record.history.sessions else {}
     study = record.about["identity"]["study"]
     _search(
         record.folder / folder.SPACE,
-        name=name,
-        results=results,
+        name=record.name,
+        results=str(record.folder.parent),
         cache=cache,
         slots=slots,
         data=record.about["data"],
@@ -89,7 +89,12 @@ def resume(name: str, results: str, cache: str | None, trials: int | None, slots
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
 def report(name: str, results: str) -> None:
     """Print the best trials of the search NAME and write its report."""
-    _report(Path(results) / name)
+    _report(_folder(name, results))
+
+
+def _folder(name: str, results: str) -> Path:
+    """Return the folder of a search; its path does as well as its name."""
+    return Path(name) if Path(name).name != name else Path(results) / name
 
 
 def _search(space: Path, **options: Any) -> None:
@@ -97,6 +102,7 @@ def _search(space: Path, **options: Any) -> None:
 
     if options.get("executor") != "inline":
         start_server()  # it loads TensorFlow while we do
+    click.echo("Loading TensorFlow and Keras Tuner")
     from search.tuner import KFoldTuner
 
     tuner = KFoldTuner(space, **options)

@@ -176,7 +176,7 @@ def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | No
     recorded = None if options.fresh else folders.read_about(folder)
     dataset, size = _read_data(root, study, options, say, progress)
     folds = plan_folds(dataset, study)
-    say(_folds_in_words(study, folds))
+    say(_folds_in_words(study, folds, dataset))
     pool = _read_pool(root, study, dataset, size, options, say)
     threads = recorded["threads"] if recorded else max(1, (os.cpu_count() or 1) // options.slots)
     hand = Hand(synthetic=pool is not None)
@@ -290,13 +290,15 @@ def _read_pool(
     return pool if len(pool) else None
 
 
-def _folds_in_words(study: Study, folds: list[Fold]) -> str:
+def _folds_in_words(study: Study, folds: list[Fold], dataset: Dataset) -> str:
     repeats = f"{study.repeats} × " if study.repeats > 1 else ""
     sizes = ", ".join(
         f"{np.mean([len(fold.train) for fold in folds if fold.fraction == fraction]):.0f}"
         for fraction in study.train_fractions
     )
-    return f"Folds: {repeats}{study.folds}, stratified; training sizes {sizes}; {len(folds)} runs a trial"
+    groups = dataset.table["group"].nunique()
+    grouped = f", {groups} groups kept whole" if groups < len(dataset) else ""
+    return f"Folds: {repeats}{study.folds}, stratified{grouped}; training sizes {sizes}; {len(folds)} runs a trial"
 
 
 def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:

@@ -113,7 +113,9 @@ def load_space_file(path: Path) -> SpaceFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError(f"There is no space file {path}. The default one is spaces/finetune.py.") from None
+        raise UserError(
+            f"There is no space file {path} (in {Path.cwd()}). The default one is the project's spaces/finetune.py."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The space file {path} cannot be read: {error}.") from None
     names = _run(path)

@@ -54,12 +54,9 @@ class KFoldTuner(BaseTuner):
         self.view = view or screen(wide_console())
         with self.view:
             self.prepared = prepare(_space_file(space, study), _options(options), self.view.say, self.view.progress)
-        self._temporary = tempfile.TemporaryDirectory(prefix="kfold-tuner-")  # Keras Tuner wants a folder
-        super().__init__(
-            oracle=ORACLES[self.prepared.study.oracle](self.prepared.hyperparameters, self.prepared.study.seed),
-            directory=self._temporary.name,
-            project_name="search",
-        )
+        oracle = ORACLES[self.prepared.study.oracle](self.prepared.hyperparameters, self.prepared.study.seed)
+        with tempfile.TemporaryDirectory() as folder:  # Keras Tuner looks for files of its own; there are none
+            super().__init__(oracle=oracle, directory=folder, project_name="search")
 
     def search(self, *_args: Any, **_kwargs: Any) -> None:
         """Run the search, or go on with it: every trial across all folds, as far as it is worth it.

@@ -68,9 +68,15 @@ def jobs_by_name(folder):
     return jobs
 
 
+def heed_interrupts():
+    """A shell that runs the tests in the background has them ignore Ctrl-C, and their children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder, *options):
     command = [sys.executable, "-m", "search", "run", "space.py", "--offline", "--name", "broken", *options]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "preexec_fn": heed_interrupts}
+    return subprocess.Popen(command, cwd=folder, **options)
 
 
 def lines_of(folder):

@@ -290,6 +290,8 @@ def test_ledger_counts_everything_once(filled):
         "trials_open": 1,
         "runs_planned": 6 * 6,
         "runs_trained": 3 * 6 + 2,
+        "synthetic_asked": 16,
+        "synthetic_drawn": 12,
         "failures": 1,
         "training_seconds": 30.0,
         "sessions": 1,

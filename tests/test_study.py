@@ -108,7 +108,8 @@ def test_the_space_files_that_come_along_load(path):
 
 def test_a_missing_file_is_named_with_the_default(tmp_path):
     assert refusal(tmp_path / "no.py") == (
-        f"There is no space file {tmp_path / 'no.py'}. The default one is spaces/finetune.py."
+        f"There is no space file {tmp_path / 'no.py'} (in {Path.cwd()}). "
+        "The default one is the project's spaces/finetune.py."
     )
 
 

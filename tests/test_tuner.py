@@ -332,7 +332,7 @@ def test_another_driver_that_began_meanwhile_is_noticed_under_the_lock(place):
 def test_a_journal_without_its_study_is_refused(place):
     tuner(trials=1).search()
     (place / "results" / "space-shapes" / "study.json").unlink()
-    with pytest.raises(UserError, match="study.json is gone"):
+    with pytest.raises(UserError, match=r"study\.json is gone"):
         tuner(trials=2).search()
 
 

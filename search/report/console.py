@@ -36,6 +36,7 @@ SHOWN = 10
 EVENTS_SHOWN = 5
 WIDTH_OF_FILES = 140
 ROOM_FOR_SIZES = 64
+MANY_ENOUGH_TO_SHARE = 3
 STYLES = {"completed": "", "stopped": "dim", "failed": "red", "duplicate": "dim", "open": "cyan"}
 
 
@@ -258,7 +259,8 @@ def leaderboard(history: History, rules: Rules, shown: int, width: int) -> Table
     for name, at_least in widths.items():
         table.add_column(name, justify="right", no_wrap=True, min_width=at_least)
     table.add_column(f"folds {low:.2f}–{high:.2f}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
-    table.add_column("recipe", overflow="ellipsis", no_wrap=True, ratio=1)
+    recipes, shared = _told_apart(history.trials.values())
+    table.add_column(f"recipe ({shared})" if shared else "recipe", overflow="ellipsis", no_wrap=True, ratio=1)
     ordered = in_order(history.trials.values())
     # Trials under way are always worth a row.
     under_way = [trial for trial in ordered if status(trial) == "open"]
@@ -270,10 +272,20 @@ def leaderboard(history: History, rules: Rules, shown: int, width: int) -> Table
             trial.id,
             *_score_cells(trial, rules, sizes),
             marks(trial, rules, low, high),
-            escape(trial.recipe.summary()),
+            escape(recipes[trial.id]),
             style=STYLES[status(trial)],
         )
     return table
+
+
+def _told_apart(trials: Iterable[Trial]) -> tuple[dict[str, str], str]:
+    """Return what sets each recipe apart, and what all of them share."""
+    parts = {trial.id: trial.recipe.summary().split(", ") for trial in trials}
+    shared = [part for part in next(iter(parts.values()), []) if all(part in those for those in parts.values())]
+    if len(parts) < MANY_ENOUGH_TO_SHARE:
+        shared = []
+    apart = {name: ", ".join(part for part in those if part not in shared) for name, those in parts.items()}
+    return apart, ", ".join(shared)
 
 
 def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
@@ -298,11 +310,18 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
         style="dim",
         highlight=False,
     )
-    console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.", highlight=False)
+    ended = f" Ended: {record.history.ended}." if record.history.ended else ""
+    console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.{ended}", highlight=False)
     if not best:
         console.print("No trial was completed, so there is no winner.", style="bold red")
         return
-    console.print(f"Winner: trial {best[0].id}", style="bold")
+    if not record.history.ended:
+        console.print(
+            f"This search is not finished: {len(best)} trials are complete. The same command goes on with it.",
+            style="bold yellow",
+            highlight=False,
+        )
+    console.print(f"{'Winner' if record.history.ended else 'Best so far'}: trial {best[0].id}", style="bold")
     for name, value in best[0].recipe.to_dict().items():
         console.print(f"  {name} = {_plain(value)}", highlight=False, markup=False)
 

@@ -11,6 +11,7 @@ from search.journal import Trial
 from search.racing import Rules, cells
 from search.stats import Interval, corrected_interval
 
+TIE = 9  # decimals: the last bits of a sum are no merit
 MARKS = "▁▂▃▄▅▆▇█"
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
@@ -23,7 +24,7 @@ def status(trial: Trial) -> str:
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
     """Return the complete trials, best first; of equal ones the cheaper first."""
     complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
-    return sorted(complete, key=lambda trial: (-score(trial), trial.seconds, trial.id))
+    return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.seconds, trial.id))
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
@@ -55,9 +56,9 @@ def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:
 
 
 def marks(trial: Trial, rules: Rules, low: float, high: float) -> str:
-    """Return one mark for each fold, smallest size first: its height is the objective from ``low`` to ``high``."""
+    """Return one mark for each fold, largest size first: its height is the objective from ``low`` to ``high``."""
     drawn = []
-    for row in cells(trial, rules):
+    for row in cells(trial, rules)[::-1]:
         levels = np.clip((row - low) / max(high - low, 1e-9), 0, 1) * (len(MARKS) - 1)
         drawn.append("".join("·" if np.isnan(level) else MARKS[int(level + 0.5)] for level in levels))
     return " ".join(drawn)
@@ -135,6 +136,8 @@ def ledger(record: Record) -> dict[str, float]:
         **counts,
         "runs_planned": (len(trials) - counts["trials_duplicate"]) * len(record.rules.folds),
         "runs_trained": sum(len(trial.runs) for trial in trials),
+        "synthetic_asked": sum(run.synthetic.get("asked", 0) for trial in trials for run in trial.runs.values()),
+        "synthetic_drawn": sum(run.synthetic.get("drawn", 0) for trial in trials for run in trial.runs.values()),
         "failures": sum(len(trial.failures) for trial in trials),
         "training_seconds": round(sum(trial.seconds for trial in trials), 1),
         "sessions": len(record.history.sessions),

@@ -125,9 +125,11 @@ def _answer(record: Record) -> str:
         for q in reversed(rules.fractions)
     )
     recipe = "\n".join(f"    {name} = {value}" for name, value in winner.recipe.to_dict().items())
+    unfinished = "" if record.history.ended else "**This search is not finished.** "
+    trials = "complete trials" if len(best) > 1 else "complete trial"
     return (
-        f"The best of {len(best)} complete trials is **{winner.id}** ({winner.recipe.summary()}). Its score, the mean "
-        f"{rules.objective} over training sizes, is {limits.mean:.3f} (95 % interval {limits.low:.3f} to "
+        f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({winner.recipe.summary()}). Its score, the "
+        f"mean {rules.objective} over training sizes, is {limits.mean:.3f} (95 % interval {limits.low:.3f} to "
         f"{limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
     )
 
@@ -162,7 +164,13 @@ def _ledger(record: Record) -> str:
     classes = ", ".join(f"`{name}` {count}" for name, count in record.about["classes"].items())
     left_out = "".join(f"\n- left out: `{id_}` ({reason})" for id_, reason in record.about["unreadable"])
     listed = "\n".join(f"- {name.replace('_', ' ')}: {value:g}" for name, value in counts.items())
-    return f"{images} images ({classes}).{left_out}\n\n{listed}\n- search ended: {record.history.ended or 'not yet'}"
+    study = ", ".join(f"{name} {value}" for name, value in record.about["identity"]["study"].items())
+    backbones = ", ".join(record.about["weights"])
+    return (
+        f"{images} images of `{record.about['data']}` ({classes}).{left_out}\n\n"
+        f"Study: {study}. Backbones at hand: {backbones}. Synthetic images: {record.about['synthetic'] or 'none'}.\n\n"
+        f"{listed}\n- search ended: {record.history.ended or 'not yet'}"
+    )
 
 
 def _limits(record: Record) -> str:
