@@ -22,7 +22,7 @@ SECONDS_A_STEP_OF_A_HEAD = 0.0003
 SECONDS_A_RUN = 0.03
 SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
-RACED = 0.4  # of the runs of deep trials, at best
+RACED = 0.3  # of the runs of deep trials, at best
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,191 @@
+"""Searches made for the report: the real plan, journal and verdicts, without the training."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search import folder as folders
+from search import stats
+from search.data.dataset import Dataset
+from search.data.folds import plan_folds, plan_table
+from search.files import npz_bytes
+from search.journal import Journal
+from search.racing import next_step
+from search.recipe import Augment, Recipe
+from search.study import Study
+
+ODD = ("<script>", "a|b", "größer, 'ß'", "日本", "[bold]x", "NA", "[/]", "`", '"', "7")
+
+
+class Search:
+    """A search folder, written as the driver writes it; runs are made up, their scores are not."""
+
+    def __init__(self, folder, classes=("across", "down"), each=12, fractions=(1.0, 0.25)):
+        rows = [(f"{name}/{number}.png", label) for label, name in enumerate(classes) for number in range(each)]
+        table = pd.DataFrame(
+            [(id_, label, id_, "") for id_, label in rows], columns=["id", "label", "group", "content"]
+        )
+        self.dataset = Dataset(folder / "data", table, tuple(classes))
+        self.folds = plan_folds(self.dataset, Study("data", folds=3, train_fractions=fractions))
+        about = {
+            "identity": {"study": {"objective": "balanced_accuracy"}},
+            "weights": {"SmallCNN": ""},
+            "data": "images",
+            "synthetic": None,
+            "threads": 2,
+            "images": len(rows),
+            "classes": self.dataset.counts,
+            "unreadable": [["across/torn.png", "truncated | file"]],
+            "folds": [{"id": fold.id, "split": list(fold.split), "fraction": fold.fraction} for fold in self.folds],
+        }
+        self.folder = folder / "made"
+        folders.make(self.folder)
+        folders.begin(self.folder, about, "", plan_table(self.folds, self.dataset.ids).to_csv(index=False))
+        self.journal = Journal(self.folder)
+        self.journal.append("session", max_trials=20, racing=True)
+        self.rules = folders.rules_of(about, self.history)
+
+    @property
+    def history(self):
+        return self.journal.history
+
+    @property
+    def record(self):
+        return folders.read_record(self.folder)
+
+    def begin(self, recipe=None):
+        number = len(self.history.trials)
+        recipe = recipe or Recipe("MobileNetV2", 1, image_size=96, learning_rate=1e-3 + 1e-6 * number)
+        self.journal.append("trial", trial=f"{number:04d}", values={"n": number}, recipe=recipe.to_dict())
+        return self.history.trials[f"{number:04d}"]
+
+    def train(self, trial, skill, folds=None, synthetic=None):
+        """Run folds, one job each, right with a chance of ``skill``."""
+        rng = np.random.default_rng([int(trial.id), 7])
+        for fold in self.folds if folds is None else folds:
+            arrays = self.predict(fold, skill, rng)
+            data = npz_bytes({f"{fold.id}/{name}": array for name, array in arrays.items()})
+            file = f"runs/{trial.id}-{trial.jobs + 1}.npz"
+            (self.folder / file).write_bytes(data)
+            run = {
+                "fold": fold.id,
+                "scores": stats.scores(arrays["labels"], arrays["probabilities"]),
+                "seconds": 1.5,
+                "synthetic": synthetic or {},
+            }
+            sha256 = hashlib.sha256(data).hexdigest()
+            self.journal.append("job", trial=trial.id, job=trial.jobs + 1, file=file, sha256=sha256, runs=[run])
+
+    def predict(self, fold, skill, rng):
+        labels = self.dataset.labels[fold.validation]
+        guessed = np.where(
+            rng.random(len(labels)) < skill, labels, rng.integers(len(self.dataset.classes), size=len(labels))
+        )
+        probabilities = rng.dirichlet(np.ones(len(self.dataset.classes)), len(labels)).astype(np.float32)
+        probabilities[np.arange(len(labels)), guessed] += 1
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        return {
+            "ids": np.array([self.dataset.ids[row] for row in fold.validation]),
+            "labels": labels,
+            "probabilities": probabilities,
+            "curve": np.ones(3),
+        }
+
+    def judge(self, trial):
+        """Give the verdict that the rules give."""
+        verdict = next_step(self.history, trial, self.rules)
+        self.conclude(trial, verdict.status, verdict.score, verdict.reason)
+        return trial
+
+    def conclude(self, trial, status, score, reason):
+        self.journal.append("verdict", trial=trial.id, status=status, score=score, reason=reason)
+
+    def complete(self, skill, recipe=None):
+        trial = self.begin(recipe)
+        self.train(trial, skill)
+        return self.judge(trial)
+
+    def stop(self, predicted):
+        trial = self.begin()
+        self.train(trial, 0.0, self.folds[:2], {"asked": 8, "drawn": 6})
+        self.conclude(trial, "stopped", predicted, "9.9 points behind 0000 after 2 of 6 runs")
+        return trial
+
+    def fail(self):
+        trial = self.begin()
+        self.journal.append("failure", trial=trial.id, job=1, error="ValueError: a|b", final=True)
+        return self.judge(trial)
+
+    def duplicate(self, of):
+        return self.judge(self.begin(of.recipe))
+
+
+def fill(made):
+    """Trials of every kind: a stopped one is predicted above all others."""
+    first = made.complete(0.5)
+    made.complete(0.95, Recipe("SmallCNN", None, image_size=32, augment=Augment("color", 0.3), class_weight="balanced"))
+    made.stop(0.999)
+    made.fail()
+    made.duplicate(first)
+    made.complete(0.7)
+    made.begin()
+    made.journal.append("end", reason="all 6 trials are done")
+
+
+def nothing(made):
+    pass
+
+
+def one_complete(made):
+    made.complete(0.9)
+
+
+def all_failed(made):
+    for _ in range(3):
+        made.fail()
+
+
+def all_stopped(made):
+    for _ in range(3):
+        made.stop(0.9)
+
+
+def under_way(made):
+    made.train(made.begin(), 0.9, made.folds[:1])
+
+
+def duplicates(made):
+    first = made.complete(0.9)
+    for _ in range(3):
+        made.duplicate(first)
+
+
+def hundreds(made):
+    for number in range(300):
+        trial = made.begin()
+        runs = [
+            {
+                "fold": fold.id,
+                "scores": dict.fromkeys(
+                    ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"), number / 300 + index / 1e4
+                ),
+                "seconds": 1.0,
+                "synthetic": {},
+            }
+            for index, fold in enumerate(made.folds)
+        ]
+        made.journal.append("job", trial=trial.id, job=1, file=f"runs/{trial.id}-1.npz", sha256="", runs=runs)
+        made.judge(trial)
+
+
+KINDS = (nothing, one_complete, all_failed, all_stopped, under_way, duplicates, fill, hundreds)
+
+
+def strict_json(text):
+    def refuse(name):
+        pytest.fail(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
