@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import write_shapes
+from shapes import write_shapes
 
 from search.cli import main
 

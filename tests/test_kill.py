@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_shapes
+from shapes import write_shapes
 
 from search.folder import read_record
 from search.journal import read_events

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import write_shapes
+from shapes import write_shapes
 
 from search import KFoldTuner, Study, UserError
 from search.folder import read_record

@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import write_shapes
 from PIL import Image
+from shapes import write_shapes
 
 from search.data.dataset import read_class_folders
 from search.data.images import decode

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from shapes import write_shapes
 
 from search.data.dataset import Dataset, read_class_folders
 from search.data.digits import handwritten_digits
