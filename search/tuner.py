@@ -114,6 +114,7 @@ class _Session:
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
             view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
+            prepared.options = dataclasses.replace(prepared.options, fresh=False)  # the same again resumes
         folders.make(prepared.folder)
         self.journal = Journal(prepared.folder)
         self.history = self.journal.history
@@ -130,6 +131,8 @@ class _Session:
         about = folders.read_about(prepared.folder)
         if about is not None:  # another driver may have begun it while this one was reading the images
             folders.check_same(prepared.folder, about, prepared.identity, prepared.file.text)
+            if (about["weights"], about["threads"]) != (prepared.hand.weights, prepared.threads):
+                raise UserError(f"{prepared.folder} was begun by another driver just now: run the same command again.")
             (prepared.folder / folders.RUNS).mkdir(exist_ok=True)
         elif self.history.trials:
             raise UserError(f"{prepared.folder / folders.STUDY} is gone, but the journal is not. {folders.WAYS_OUT}")
@@ -187,7 +190,7 @@ class _Session:
         self.journal.append("end", reason=self._reason())
 
     def _say_cost(self) -> None:
-        if len(self.history.trials) < self.max_trials and not self.history.trials:
+        if not self.history.trials:
             cost = self.prepared.estimate()
             self.view.say(
                 f"Estimated cost: {duration(cost.low)} to {duration(cost.high)} for {self.max_trials} trials of "

@@ -376,3 +376,12 @@ def test_a_script_without_a_guard_is_told_so(place):
     assert done.returncode != 0
     assert "__main__" in done.stderr
     assert not read_record(place / "results" / "space-shapes").history.with_status("failed")
+
+
+def test_fresh_is_fresh_once(place):
+    tuner(trials=1).search()
+    searched = tuner(trials=2, fresh=True)
+    searched.search()
+    searched.search()  # resumes what it began
+    assert len(list((place / "results").glob("*.old-*"))) == 1
+    assert len(searched.record.history.sessions) == 2
