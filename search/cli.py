@@ -94,7 +94,7 @@ def report(name: str, results: str) -> None:
 
 def _folder(name: str, results: str) -> Path:
     """Return the folder of a search; its path does as well as its name."""
-    return Path(name) if Path(name).name != name else Path(results) / name
+    return Path(name).resolve() if Path(name).name != name else Path(results) / name
 
 
 def _search(space: Path, **options: Any) -> None:
@@ -117,8 +117,8 @@ def _report(folder: Path) -> None:
 
     console = wide_console()
     record = read_record(folder)
+    paths = write_report(record)  # first: what is printed may be cut off
     summary(record, console)
-    paths = write_report(record)
     console.print(f"Report: {paths[0]}", highlight=False, soft_wrap=True)
     names = ", ".join(path.name for path in paths[1:])
     console.print(f"        and {names} beside it", highlight=False, soft_wrap=True)

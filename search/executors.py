@@ -87,7 +87,10 @@ def execute(trainer: "Trainer", job: Job) -> Outcome:
     except UserError as error:
         return Outcome(job, error=str(error), fatal=True)
     except OSError as error:  # a full or failing disk is no fault of the recipe
-        return Outcome(job, error=f"{error.filename or 'A file'}: {error.strerror or error}.", fatal=True)
+        where = error.filename or "A file"
+        return Outcome(
+            job, error=f"{where}: {error.strerror or error}. Mend that; the same command resumes.", fatal=True
+        )
     except Exception as error:
         traceback.print_exc()
         first_line = (str(error).splitlines() or [""])[0]
@@ -235,13 +238,14 @@ class _Slot:
     def _died(self, job: Job) -> Outcome | None:
         started = self._pid is not None and self._pid.done() and not self._pid.exception()
         self._failed_starts = 0 if started else self._failed_starts + 1
+        if self._failed_starts > 1:
+            self.kill()
+            return Outcome(job, error=CANNOT_START, fatal=True)
         self._replace()
         if started:
             return Outcome(job, error="the worker process died (out of memory, or killed)")
-        if self._failed_starts == 1:
-            self.submit(job)
-            return None
-        return Outcome(job, error=CANNOT_START, fatal=True)
+        self.submit(job)
+        return None
 
     def _replace(self) -> None:
         self.kill()

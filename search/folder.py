@@ -77,7 +77,13 @@ def read_record(folder: Path) -> Record:
         )
     journal = folder / FILE
     history = replay(read_events(journal)) if journal.exists() else History()
-    return Record(folder, about, history, rules_of(about, history))
+    rules = rules_of(about, history)
+    for trial in history.trials.values():
+        if any(rules.objective not in run.scores for run in trial.runs.values()):
+            raise UserError(
+                f"The journal {journal} holds a run of trial {trial.id} without {rules.objective}. {WAYS_OUT}"
+            )
+    return Record(folder, about, history, rules)
 
 
 def rules_of(about: About, history: History) -> Rules:

@@ -6,6 +6,7 @@ Everything that happened is one line of JSON in ``journal.jsonl``; the state of 
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -104,11 +105,13 @@ class History:
         """Take in one event. Unknown kinds are passed over, so that old code can read newer journals."""
         kind = event.get("event")
         if kind == "session":
-            self.sessions.append(event)
+            self.sessions.append(
+                {**event, "racing": bool(event["racing"]), "versions": dict(event.get("versions", {}))}
+            )
             self.ended = ""
         elif kind == "trial" and event["trial"] not in self.trials:
             recipe = Recipe.from_dict(event["recipe"])
-            self.trials[event["trial"]] = Trial(event["trial"], event["values"], recipe)
+            self.trials[event["trial"]] = Trial(event["trial"], dict(event["values"]), recipe)
             self.order.append(("trial", event["trial"]))
         elif kind == "end":
             self.ended = event["reason"]
@@ -118,21 +121,28 @@ class History:
     def _apply_to(self, trial: Trial, event: Event) -> None:
         kind = event["event"]
         if kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
-            trial.jobs = event["job"]
+            trial.jobs, file, sha256 = event["job"], event["file"], event["sha256"]
             for run in event["runs"]:
                 trial.runs[run["fold"]] = Run(
                     run["fold"],
-                    run["scores"],
-                    run["seconds"],
+                    {name: _number(score) for name, score in run["scores"].items()},
+                    _number(run["seconds"]),
                     run["synthetic"],
-                    event["file"],
-                    event["sha256"],
+                    file,
+                    sha256,
                 )
         elif kind == "failure":
             trial.failures.append(Failure(event["job"], event["error"], event["final"]))
         elif kind == "verdict" and trial.verdict is None:
-            trial.verdict = Verdict(event["status"], event["score"], event["reason"])
+            score = None if event["score"] is None else _number(event["score"])
+            trial.verdict = Verdict(event["status"], score, event["reason"])
             self.order.append(("verdict", trial.id))
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return value
 
 
 def replay(events: Iterable[Event]) -> History:
@@ -141,7 +151,7 @@ def replay(events: Iterable[Event]) -> History:
     for number, event in enumerate(events, start=1):
         try:
             history.apply(event)
-        except (KeyError, TypeError, UserError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
             raise UserError(f"Event {number} of the journal cannot be understood ({error!r}). {WAYS_OUT}") from None
     return history
 
@@ -154,7 +164,7 @@ def read_events(path: Path) -> Iterator[Event]:
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
             raise UserError(f"{path}, line {number} is damaged. {WAYS_OUT}")

@@ -262,7 +262,7 @@ def _check_cache(cache: Path, needed: int) -> None:
         raise UserError(f"The cache folder {cache} cannot be written to. Give another with --cache.")
     if free < needed:
         raise UserError(
-            f"The decoded images need {needed / 1e9:.1f} GB, but {cache} has {free / 1e9:.1f} GB left. "
+            f"The decoded images need {needed / 1e6:,.1f} MB, but {cache} has {free / 1e6:,.1f} MB left. "
             "Free some space, or give another folder with --cache."
         )
 

@@ -44,7 +44,7 @@ class Interval:
     high: float
 
 
-def corrected_interval(fold_scores: Sequence[float], folds: int) -> Interval:
+def corrected_interval(fold_scores: Sequence[float] | np.ndarray, folds: int) -> Interval:
     """Return the mean of J = repeats × folds scores with its corrected resampled t interval.
 
     ``mean ± t(J−1) · s · sqrt(1/J + 1/(folds−1))`` (Nadeau & Bengio 2003): one score a fold,

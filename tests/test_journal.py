@@ -160,3 +160,32 @@ def test_half_a_line_is_cut_off_so_that_the_next_is_whole(filled, monkeypatch):
     journal.append("attempt", trial="0000", job=2, folds=[])
     journal.close()
     assert [event["event"] for event in read_events(filled / FILE)][-2:] == ["end", "attempt"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "session"},
+        {"event": "trial", "trial": "0001", "values": 3, "recipe": RECIPE},
+        {"event": "trial", "trial": "0001", "values": {}, "recipe": {"backbone": "NoSuchNet"}},
+        {"event": "job", "trial": "0000", "job": 2, "file": "", "sha256": "", "runs": [{"fold": "f1", "scores": 7}]},
+        {"event": "job", "trial": "0000", "job": 2, "runs": []},
+        {"event": "failure", "trial": "0000"},
+    ],
+)
+def test_an_event_that_is_not_ours_is_told_by_its_number(filled, event):
+    with (filled / FILE).open("a") as file:
+        file.write(json.dumps(event) + "\n")
+    with pytest.raises(UserError, match=r"Event 9 of the journal cannot be understood.*--fresh"):
+        Journal(filled)
+
+
+@pytest.mark.parametrize("score", ["hi", float("nan"), [1]])
+def test_a_score_that_is_no_number_is_told(tmp_path, score):
+    journal = Journal(tmp_path)
+    fill(journal)
+    journal.close()
+    text = (tmp_path / FILE).read_text().replace('"score": 0.875', f'"score": {json.dumps(score)}')
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(UserError, match="Event 7"):
+        Journal(tmp_path)

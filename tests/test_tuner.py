@@ -362,7 +362,7 @@ def test_a_full_disk_stops_the_search_and_fails_no_trial(place, monkeypatch):
     recipe = prepared.recipe({"backbone": "SmallCNN", "dropout": 0.0, "learning_rate": 1e-3})
     outcome = execute(train.Trainer(prepared.materials), Job("0000", 1, recipe, ("f0",)))
     assert outcome.fatal
-    assert outcome.error == "cache/x: No space left on device."
+    assert outcome.error == "cache/x: No space left on device. Mend that; the same command resumes."
 
 
 def test_a_script_without_a_guard_is_told_so(place):

@@ -99,8 +99,11 @@ def _fill(folder: Path, paths: Sequence[Path], contents: Sequence[str], size: in
 def _claim_space(path: Path) -> None:
     """Raise OSError now if the disk cannot hold the file: writing to a map of it would kill the process."""
     if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        try:
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _try_read(path: Path, content: str, size: int) -> np.ndarray | str:

@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from search.folder import Record
@@ -165,7 +165,11 @@ class LiveView:
         self._console = console
         self._clock = Clock()
         self._trials = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            *([BarColumn()] if console.width >= ROOM_FOR_SIZES else []),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=5)),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            expand=True,
         )
         self._decoding = self._trials.add_task("Decoding images", total=1, visible=False, note="")
         self._search = self._trials.add_task("Trials", total=1, visible=False, note="")
@@ -258,7 +262,8 @@ def leaderboard(history: History, rules: Rules, shown: int, width: int) -> Table
     widths = {"#": 3, "trial": 5, "score": 9, "±": 5} | {"acc" if q == 1 else f"@{q:g}": 5 for q in sizes}
     for name, at_least in widths.items():
         table.add_column(name, justify="right", no_wrap=True, min_width=at_least)
-    table.add_column(f"folds {low:.2f}–{high:.2f}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
+    scale = f" {low:.2f}–{high:.2f}" if width >= ROOM_FOR_SIZES else ""
+    table.add_column(f"folds{scale}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
     recipes, shared = _told_apart(history.trials.values())
     table.add_column(f"recipe ({shared})" if shared else "recipe", overflow="ellipsis", no_wrap=True, ratio=1)
     ordered = in_order(history.trials.values())
