@@ -182,6 +182,7 @@ class Trainer:
         """Hold on to what all jobs share; nothing is read before the first job."""
         self.materials = materials
         self._engines: OrderedDict[Shape, Engine] = OrderedDict()
+        self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
 
     def run(self, job: Job) -> JobResult:
         """Return the results of a job. Raises DivergedError where a loss is no number."""
@@ -274,11 +275,14 @@ class Trainer:
         )
 
     def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
+        known = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
+        if known is not None:
+            return known
         decoded = decode(paths, contents, size, self.materials.cache)
         if decoded.unreadable:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
-        return Images(decoded.pixels, contents, decoded.key)
+        return self._decoded.setdefault((contents, size), Images(decoded.pixels, contents, decoded.key))
 
 
 def _chunks(batches: list[np.ndarray], inputs: Rows) -> Iterator[tuple[list[np.ndarray], slice]]:

@@ -226,8 +226,7 @@ class _Session:
 
     def _propose(self) -> bool:
         """Add a trial; return False where the budget is spent or the space exhausted."""
-        counted = len(self.history.trials) - len(self.history.with_status("duplicate"))
-        if counted >= self.max_trials or self.asked_in_vain:
+        if self._spent() >= self.max_trials or self.asked_in_vain:
             return False
         trial_id = f"{len(self.history.trials):04d}"
         values = ask(self.oracle, trial_id)
@@ -270,10 +269,13 @@ class _Session:
         self.journal.append("job", trial=job.trial, job=job.number, file=file, sha256=sha256, runs=runs)
 
     def _reason(self) -> str:
-        counted = len(self.history.trials) - len(self.history.with_status("duplicate"))
-        if counted >= self.max_trials:
+        if self._spent() >= self.max_trials:
             return f"all {self.max_trials} trials are done"
-        return f"the space is exhausted: its {counted} points have all been tried"
+        return f"the space is exhausted: its {self._spent()} points have all been tried"
+
+    def _spent(self) -> int:
+        """Return how many trials count for the budget: all but duplicates."""
+        return len(self.history.trials) - len(self.history.with_status("duplicate"))
 
 
 def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
