@@ -27,7 +27,10 @@ from search.recipe import Recipe
 from search.study import SpaceFile, Study, build_recipe
 from search.train import TRAINING_VERSION, Materials
 
-IDENTITY_FIELDS = ("objective", "folds", "repeats", "train_fractions", "groups", "oracle", "seed")
+IDENTITY_FIELDS = (
+    *("objective", "folds", "repeats", "splits", "val", "holdout", "train_fractions", "groups"),
+    *("trust_unsourced", "oracle", "seed"),
+)
 POINTS_COSTED = 64
 POINTS_COMPARED = 256
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
@@ -225,7 +228,7 @@ def versions() -> dict[str, str]:
 
 
 def _read_data(root: Path, study: Study, options: Options, say: Say, progress: Progress | None) -> tuple[Dataset, int]:
-    found = read_class_folders(root, study.groups)
+    found = read_class_folders(root, study.group_pattern)
     size = study.image_size or typical_side(found.paths)
     cache = cache_folder(options.cache, root)
     for place, option in ((cache, "--cache"), (Path(options.results), "--results")):

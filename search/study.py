@@ -14,30 +14,46 @@ from search.errors import UserError
 from search.recipe import Recipe, one_of, real, whole
 
 Space = Callable[[Any], Recipe]
+AUTO = "auto"
+SPLITS = ("kfold", "shuffle")
 
 
 @dataclass(frozen=True)
 class Study:
     r"""What stays the same over all trials of a search.
 
-    ``data`` is a folder of class folders, or a function that makes one and returns its path.
+    ``data`` is a folder of class folders (also below ``train/``, ``val/``, ``test/``), a CSV
+    manifest, a ``.npz`` or pickled arrays; or a function that makes one and returns its path.
     ``synthetic`` is a folder of generated images with a ``manifest.csv``; None looks for
-    ``<data>-synthetic`` beside the data. ``groups`` is None, or a pattern on the file name whose
-    first group names images that must share a fold, such as ``r"(\d+)_"``. ``train_fractions``
-    are the training sizes, as parts of each fold's training part in (0, 1]; their mean score
-    ranks the trials. ``image_size`` is the side in px of recipes that name none (None: the
-    typical longest side of the images, from 32 to 160). The ``objective`` is always maximised.
+    ``<data>-synthetic`` beside the data. ``trust_unsourced`` admits synthetic images that name no
+    source, which may leak.
+
+    ``groups`` says which images must share a fold: "auto" the near-duplicates, and the ``group``
+    column of a manifest; None equal files only; or a column of the manifest; or a pattern on the
+    file name whose one bracket names the group, such as ``r"(\d+)_"``.
+
+    ``splits`` is "kfold", or "shuffle": ``folds`` random splits with a part ``val`` in (0, 1) for
+    validation. ``holdout`` is kept from all trials and scored once, for the winner: a part in
+    (0, 1), a number of images of each class, or the name of a given split such as "test".
+    ``train_fractions`` are the training sizes, as parts of each fold's training part in (0, 1];
+    their mean score ranks the trials. ``image_size`` is the side in px of recipes that name none
+    (None: the typical longest side of the images, from 32 to 160). The ``objective`` is always
+    maximised.
 
     Raises UserError for a value out of range, naming the field.
     """
 
     data: str | Path | Callable[[], Path]
     synthetic: str | Path | None = None
+    trust_unsourced: bool = False
+    groups: str | None = "auto"
     objective: str = "balanced_accuracy"
     folds: int = 5
     repeats: int = 1
+    splits: str = "kfold"
+    val: float = 0.2
+    holdout: float | str | None = None
     train_fractions: tuple[float, ...] = (1.0, 0.25)
-    groups: str | None = None
     oracle: str = "tpe"
     max_trials: int = 20
     image_size: int | None = None
@@ -47,7 +63,9 @@ class Study:
         """Validate every field."""
         one_of("objective", self.objective, OBJECTIVES)
         one_of("oracle", self.oracle, ORACLES)
-        for name, low in (("folds", 2), ("repeats", 1), ("max_trials", 1), ("seed", 0)):
+        one_of("splits", self.splits, SPLITS)
+        fewest = 2 if self.splits == "kfold" else 1
+        for name, low in (("folds", fewest), ("repeats", 1), ("max_trials", 1), ("seed", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", whole("image_size", self.image_size, 32, 1024))
@@ -55,6 +73,8 @@ class Study:
             raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
         if self.synthetic is not None and not isinstance(self.synthetic, str | Path):
             raise UserError(f"Study(synthetic={self.synthetic!r}) must be a folder, or None.")
+        object.__setattr__(self, "val", real("val", self.val, 0, 0.9, open_low=True))
+        object.__setattr__(self, "holdout", self._holdout())
         object.__setattr__(self, "train_fractions", self._fractions())
         self._check_groups()
 
@@ -70,15 +90,44 @@ class Study:
             )
         return tuple(sorted(checked, reverse=True))
 
+    def _holdout(self) -> float | str | None:
+        holdout: Any = self.holdout
+        if holdout is None or (isinstance(holdout, str) and holdout):
+            return holdout
+        if isinstance(holdout, float) and 0 < holdout < 1:
+            return holdout
+        if isinstance(holdout, int) and not isinstance(holdout, bool) and holdout >= 1:
+            return holdout
+        raise UserError(
+            f"holdout={holdout!r} must be None, a part of the images in (0, 1) such as 0.15, a whole number of images "
+            'of each class such as 50, or the name of a given split such as "test".'
+        )
+
     def _check_groups(self) -> None:
-        if self.groups is None:
+        if self.groups is None or self.groups == AUTO:
             return
-        try:
-            pattern = re.compile(self.groups)
-        except (re.error, TypeError) as error:
-            raise UserError(f"groups={self.groups!r} is not a regular expression: {error}.") from None
-        if pattern.groups != 1:
-            raise UserError(f"groups={self.groups!r} must hold one (group) in brackets: the part that names the group.")
+        if not isinstance(self.groups, str) or not self.groups:
+            raise UserError(f"groups={self.groups!r} must be {AUTO!r}, None, a column of the manifest, or a pattern.")
+        if self.group_column is None:
+            try:
+                pattern = re.compile(self.groups)
+            except re.error as error:
+                raise UserError(f"groups={self.groups!r} is not a regular expression: {error}.") from None
+            if pattern.groups != 1:
+                raise UserError(
+                    f"groups={self.groups!r} must hold one (group) in brackets: the part that names the group."
+                )
+
+    @property
+    def group_column(self) -> str | None:
+        """The column of the manifest that names the groups, None where something else does."""
+        named = self.groups not in {None, AUTO} and not set("()[]\\") & set(self.groups or "")
+        return self.groups if named else None
+
+    @property
+    def group_pattern(self) -> str | None:
+        """The pattern on file names that names the groups, None where something else does."""
+        return None if self.groups in {None, AUTO} or self.group_column else self.groups
 
     def data_folder(self) -> Path:
         """Return the data folder, made first if ``data`` is a function."""

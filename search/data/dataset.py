@@ -21,8 +21,9 @@ class Dataset:
     """Labelled images as a table, sorted by id.
 
     ``table`` has the columns ``id`` (path within ``root``, with slashes), ``label`` (class
-    number), ``group`` (images that must share a fold carry the same text; equal files always do)
-    and ``content`` (SHA-256 of the file). ``classes`` are the names, in the order of the labels. ``unreadable``
+    number), ``group`` (images that must share a fold carry the same text; equal files always do),
+    ``split`` (train, validation, test, or what someone called it; "" where none was given) and
+    ``content`` (SHA-256 of the file). ``classes`` are the names, in the order of the labels. ``unreadable``
     lists the (id, reason) of files that were left out; ``ignored`` the files that are no images.
     """
 
@@ -99,10 +100,10 @@ def read_class_folders(root: Path, groups: str | None = None) -> Dataset:
         for path in sorted(_files(folder)):
             id_ = _id(path, root)
             if path.suffix.lower() in SUFFIXES:
-                rows.append((id_, label, _group(id_, groups), file_sha256(path)))
+                rows.append((id_, label, _group(id_, groups), "", file_sha256(path)))
             else:
                 ignored.append(id_)
-    table = pd.DataFrame(rows, columns=["id", "label", "group", "content"])
+    table = pd.DataFrame(rows, columns=["id", "label", "group", "split", "content"])
     table = table.astype({"label": np.int64})  # also where there are no rows
     table["group"] = _joined(table["group"], table["content"])
     dataset = Dataset(root, table, tuple(folder.name for folder in folders), ignored=tuple(ignored))

@@ -23,7 +23,7 @@ NAMES = ("ant", "bee", "cat", "dog")
 def dataset(labels, groups=None):
     ids = [f"{NAMES[label]}/{row:03d}.png" for row, label in enumerate(labels)]
     groups = ids if groups is None else [f"g{group}" for group in groups]
-    table = pd.DataFrame({"id": ids, "label": labels, "group": groups, "content": ids})
+    table = pd.DataFrame({"id": ids, "label": labels, "group": groups, "split": "", "content": ids})
     return Dataset(Path("data"), table, NAMES[: max(labels) + 1])
 
 
