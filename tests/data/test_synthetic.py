@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapes import write_shapes
 
-from search.data.dataset import Dataset, read_class_folders
+from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
+from search.data.folders import read_class_folders
 from search.data.folds import plan_folds
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, read_pool
