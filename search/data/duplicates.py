@@ -16,6 +16,7 @@ from itertools import product
 
 import cv2
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -35,6 +36,7 @@ DISAGREEMENT = 0.13
 RICH = 150.0
 FLAT = 2.0
 OVERLAP = 0.5
+HOPELESS = 0.5
 SCALES = (0.65, 1.5)
 STRETCH = 1.35
 
@@ -114,18 +116,20 @@ def _starts() -> list[np.ndarray]:
     return starts
 
 
-def _warp(image: np.ndarray, by: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+def _warp(image: np.ndarray, by: np.ndarray, side: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, by, image.shape[::-1], flags=flags, borderMode=border)
+    return cv2.warpAffine(image, by, (side, side), flags=flags, borderMode=border)
 
 
-def _descriptors(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Return unit vectors (n, DESCRIPTOR²): the images small, without the coarsest shades, fading to the border."""
-    small = [
-        cv2.resize(cv2.GaussianBlur(image, (0, 0), 1.5), (DESCRIPTOR, DESCRIPTOR), interpolation=cv2.INTER_AREA)
-        for image in images
-    ]
-    vectors = np.stack([_above(image, 2) * _window(DESCRIPTOR) for image in small]).reshape(len(images), -1)
+def _descriptors(images: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
+    """Return unit vectors (n, DESCRIPTOR²): the images moved, small, without coarse shades, fading to the border."""
+    step = COARSE / DESCRIPTOR
+    sampled = by.copy()
+    sampled[:, 2] += by[:, :2].sum(axis=1) * (step - 1) / 2
+    sampled[:, :2] *= step
+    small = np.stack([_warp(image, sampled, DESCRIPTOR) for image in images])
+    vectors = (small - gaussian_filter(small, (0, 2, 2))) * _window(DESCRIPTOR)
+    vectors = vectors.reshape(len(images), -1)
     vectors -= vectors.mean(axis=1, keepdims=True)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
@@ -134,12 +138,12 @@ def _candidates(pictures: Sequence[_Picture]) -> Iterator[tuple[int, int, np.nda
     """Yield (first, second, start): ``start`` moves the pixels of ``second`` about to where ``first`` has them."""
     if len(pictures) < 2:
         return
-    coarse, starts = [picture.coarse for picture in pictures], _starts()
-    base = _descriptors(coarse)
+    coarse, starts = [cv2.GaussianBlur(picture.coarse, (0, 0), 2) for picture in pictures], _starts()
+    base = _descriptors(coarse, np.eye(2, 3, dtype=np.float32))
     best: dict[tuple[int, int], tuple[float, int, int, int]] = {}
     for begin in range(0, len(coarse), BLOCK):
         block = coarse[begin : begin + BLOCK]
-        moved = np.stack([_descriptors([_warp(image, start) for image in block]) for start in starts])
+        moved = np.stack([_descriptors(block, start) for start in starts])
         likeness = np.full((len(block), len(base)), -1, np.float32)
         for vectors in moved:
             np.maximum(likeness, vectors @ base.T, out=likeness)
@@ -159,23 +163,30 @@ def _register(one: _Picture, other: _Picture, start: np.ndarray) -> tuple[float,
     """Return (likeness, how) of near-duplicates, None for different pictures."""
     try:
         by = _refine(one.coarse, other.coarse, start, 40, 5)
+        if _agreement(one.coarse, other.coarse, by)[0] < HOPELESS:
+            return None
         factor = SIDE / COARSE
         by[:, 2] = factor * by[:, 2] + (factor - 1) / 2 * (1 - by[:, :2].sum(axis=1))
         by = _refine(one.fine, other.fine, by, 15, 3)
     except cv2.error:  # it does not converge on pictures that have nothing in common
         return None
+    likeness, shared = _agreement(one.fine, other.fine, by)
+    if likeness < 1 - DISAGREEMENT * min(1, one.richness / RICH, other.richness / RICH):
+        return None
+    return min(likeness, 1.0), _how(by, shared)
+
+
+def _agreement(one: np.ndarray, other: np.ndarray, by: np.ndarray) -> tuple[float, float]:
+    """Return (correlation of the detail, shared part of ``one``); (0, 0) where no copy would be moved like that."""
     large, little = np.linalg.svd(by[:, :2].astype(float))[1]
-    if not SCALES[0] < little <= large < SCALES[1] or large / little > STRETCH:
-        return None
-    shared = cv2.erode(_warp(np.ones_like(other.fine), by, cv2.BORDER_CONSTANT), np.ones((5, 5)))
-    if shared.mean() < OVERLAP:
-        return None
-    weights = shared * _window(SIDE)
-    likeness = _correlation(_detail(one.fine), _detail(_warp(other.fine, by)), weights)
-    richness = min(one.richness, other.richness)
-    if likeness < 1 - DISAGREEMENT * min(1, richness / RICH):
-        return None
-    return min(likeness, 1.0), _how(by, float(shared.mean()))
+    if not SCALES[0] < little <= large < min(SCALES[1], STRETCH * little):
+        return 0, 0
+    side = len(one)
+    inside = cv2.erode(_warp(np.ones_like(other), by, side, cv2.BORDER_CONSTANT), np.ones((5, 5)))
+    shared = float(inside.mean())
+    if shared < OVERLAP:
+        return 0, 0
+    return _correlation(_detail(one), _detail(_warp(other, by, side)), inside * _window(side)), shared
 
 
 def _refine(one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int) -> np.ndarray:
