@@ -15,18 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
     *("errors", "digests", "files", "catalog", "recipe", "study", "hand", "stats"),
-    *(
-        "data.images",
-        "data.pickles",
-        "data.npz",
-        "data.pixels",
-        "data.packs",
-        "data.arrays",
-        "data.dataset",
-        "data.folds",
-        "data.synthetic",
-        "data.digits",
-    ),
+    *("data.images", "data.pickles", "data.npz", "data.pixels", "data.packs", "data.arrays", "data.names"),
+    *("data.dataset", "data.folds", "data.synthetic", "data.digits"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare"),

@@ -17,7 +17,7 @@ _LARGE = 2**30
 _MOST_SHRUNK = 1000  # deflate reaches 1032 on zeros, no photograph 10
 _KINDS = "biufUS"
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True)
