@@ -153,6 +153,14 @@ def ignored(inspected: Inspected) -> Iterator[Finding]:
         yield Finding(NOTE, "ignored", f"{_count(len(files), 'file')} that are no images were passed over", "", files)
 
 
+def repeated(inspected: Inspected) -> Iterator[Finding]:
+    """Find images that a manifest lists twice."""
+    ids = inspected.dataset.repeated
+    if ids:
+        text = f"{_count(len(ids), 'line')} of the manifest repeat an earlier one, and were left out"
+        yield Finding(NOTE, "repeated", text, "Remove them.", ids)
+
+
 def equal_files(inspected: Inspected) -> Iterator[Finding]:
     """Find byte-identical files."""
     dataset = inspected.dataset
@@ -215,8 +223,8 @@ def across_splits(inspected: Inspected) -> Iterator[Finding]:
         yield Finding(
             WARNING,
             "leaking split",
-            f"{_count(len(astride), 'group')} of duplicates lie on both sides of the given split ({parts}), so scores on "
-            "it are flattered",
+            f"{_count(len(astride), 'group')} of duplicates lie on both sides of the given split ({parts}), so scores "
+            "on it are flattered",
             "Trust the folds, which keep them together. As a hold-out the split is used without the training images "
             "that its images have copies of.",
             inspected.ids(astride),
@@ -318,7 +326,7 @@ def _by_class(dataset: Dataset, name: str) -> str:
     parts = []
     for label, class_name in enumerate(dataset.classes[:6]):
         rows = np.flatnonzero(dataset.labels == label)
-        usual, count = Counter(value(row) for row in rows).most_common(1)[0]
+        usual, count = Counter(value(int(row)) for row in rows).most_common(1)[0]
         parts.append(f"{class_name}: {usual} in {count / len(rows):.0%}")
     return "; ".join(parts)
 
@@ -335,8 +343,8 @@ def telling_names(inspected: Inspected) -> Iterator[Finding]:
         WARNING,
         "telling names",
         f"file names tell copies: {proposal.explained:.0%} of the near-duplicates share the part that "
-        f"{proposal.pattern!r} finds ({proposal.chance:.1%} of other pairs do), which makes {proposal.keys} groups where "
-        f"there are {dataset.table['group'].nunique()} now",
+        f"{proposal.pattern!r} finds ({proposal.chance:.1%} of other pairs do), which makes {proposal.keys} groups "
+        f"where there are {dataset.table['group'].nunique()} now",
         f'If that part names the original, use Study(groups=r"{proposal.pattern}").',
     )
 
@@ -357,6 +365,7 @@ CHECKS: tuple[Callable[[Inspected], Iterator[Finding]], ...] = (
     large_groups,
     blank,
     equal_files,
+    repeated,
     imbalance,
     ignored,
 )

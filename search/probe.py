@@ -32,7 +32,8 @@ class Flattery:
     def __str__(self) -> str:
         """Say it in a sentence."""
         points = 100 * (self.random - self.grouped)
-        how = f"logistic regression on {self.features}: {self.random:.3f} over random folds, {self.grouped:.3f} over these"
+        scores = f"{self.random:.3f} over random folds, {self.grouped:.3f} over these"
+        how = f"logistic regression on {self.features}: {scores}"
         if points < 1:
             return f"Random folds would hardly flatter here ({how})"
         return f"Random folds would flatter by about {points:.0f} points of accuracy ({how})"

@@ -25,7 +25,8 @@ class Dataset:
     ``content`` (SHA-256 of the file); beside them ``given_group`` and the like from a manifest.
     ``classes`` are the names, in the order of the labels. ``source`` is what the user named: the
     folder or file that the images were read from. ``unreadable`` lists the (id, reason) of files
-    that were left out; ``ignored`` the files that are no images. ``facts`` are what the files say
+    that were left out; ``ignored`` the files that are no images; ``repeated`` the ids that a
+    manifest lists once more. ``facts`` are what the files say
     of themselves, in the order of the rows, once they have been decoded.
     """
 
@@ -34,6 +35,7 @@ class Dataset:
     classes: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     source: Path = Path()
     facts: tuple[Facts, ...] = ()
 
@@ -121,7 +123,7 @@ def as_dataset(
     table["group"] = table.groupby("content")["id"].transform("first") if rows else ""
     ours = ["id", "label", "group", "split", "content"]
     table = table[[*ours, *(name for name in table.columns if name not in ours)]]
-    dataset = Dataset(root, table, tuple(classes), tuple(unreadable), tuple(ignored), source)
+    dataset = Dataset(root, table, tuple(classes), tuple(unreadable), tuple(ignored), source=source)
     _check_classes(dataset)
     return dataset
 

@@ -34,6 +34,7 @@ MAX_PIXELS = 100_000_000
 THUMBNAIL = 96
 DRAFT = 512  # JPEG decoders scale down for free; one scale for all smaller sizes, so that sizes agree
 CHUNK = 256
+SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 Progress = Callable[[int, int], None]
 
@@ -44,9 +45,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says of its image: format and mode as Pillow names them, size in px as stored, length in bytes.
+    """What a file says of its image: format and mode as Pillow names them, size in px when upright, length in bytes.
 
-    ``turned`` is whether EXIF asks to turn it upright; of several ``frames`` the first is read.
+    ``turned`` is whether EXIF asks to turn or mirror it; of several ``frames`` the first is read.
     """
 
     format: str
@@ -229,9 +230,10 @@ def _try_read(path: Path, content: str, sizes: Sequence[int]) -> tuple[Facts, li
 
 def _facts(data: bytes) -> Facts:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        width, height = image.size if orientation not in SIDEWAYS else image.size[::-1]
         frames = getattr(image, "n_frames", 1)
-        return Facts(image.format or "", image.mode, image.width, image.height, len(data), turned, frames)
+        return Facts(image.format or "", image.mode, width, height, len(data), orientation != 1, frames)
 
 
 def typical_side(paths: Sequence[Path], low: int = 32, high: int = 160, sample: int = 200) -> int:

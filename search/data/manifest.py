@@ -1,5 +1,6 @@
 """A CSV manifest -> Dataset: a line an image, with its label, and perhaps its group and split."""
 
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -19,26 +20,32 @@ def read_manifest(path: Path, source: Path | None = None) -> Dataset:
     Paths are relative to the folder beside the file that bears its name (``pets/`` for
     ``pets.csv``) or to the file's own folder, wherever the images are. A column ``split`` gives
     each image's split; ``group`` and all other columns can name groups. An image that is not
-    there is listed as unreadable. Raises UserError for what is no such table, paths that lead
-    elsewhere, and an image listed twice.
+    there is listed as unreadable, one listed twice alike as ``repeated``. Raises UserError for what
+    is no such table, paths that lead elsewhere, and an image listed twice with other values.
     """
     table = read_table(path, COLUMNS)
-    rows: list[dict[str, str]] = []
+    rows: dict[str, dict[str, str]] = {}
     lines: dict[str, int] = {}
+    repeated: list[str] = []
     extra = [name for name in table.columns if name not in {*COLUMNS, "split"}]
     for number, row in zip(table.index + 2, table.to_dict("records"), strict=True):
         where = f"{path}, line {number}"
         id_, label = inside(row["image"].strip(), where), row["label"].strip()
         if not label:
             raise UserError(f"{where}: {id_} has no label. Give it one, or remove the line.")
-        if id_ in lines:
-            raise UserError(f"{where}: {id_} is listed already in line {lines[id_]}. Keep one line for each image.")
-        lines[id_] = number
         given = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
-        rows.append({"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **given})
-    root = _root(path, list(lines))
-    found, unreadable = contents_of(root, rows)
-    return as_dataset(source or path, root, found, sorted({row["label"] for row in rows}), unreadable)
+        told = {"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **given}
+        if rows.setdefault(id_, told) != told:
+            raise UserError(
+                f"{where}: {id_} is listed in line {lines[id_]} with other values. Keep one of these lines."
+            )
+        if lines.setdefault(id_, number) != number:
+            repeated.append(id_)
+    root = _root(path, list(rows))
+    found, unreadable = contents_of(root, list(rows.values()))
+    classes = sorted({row["label"] for row in rows.values()})
+    dataset = as_dataset(source or path, root, found, classes, unreadable)
+    return dataclasses.replace(dataset, repeated=tuple(repeated))
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

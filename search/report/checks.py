@@ -69,10 +69,20 @@ def _group(group: DuplicateGroup, dataset: Dataset, thumbnails: np.ndarray) -> d
         "conflict": len(set(labels.tolist())) > 1,
         "splits": sorted({split for split in dataset.table["split"].iloc[list(group.rows)] if split}),
         "hidden": len(group.rows) - len(shown),
-        "images": [
-            {"id": dataset.ids[row], "label": dataset.classes[dataset.labels[row]], "data": _jpeg(thumbnails[row])}
-            for row in shown
-        ],
+        "images": [_image(row, dataset, thumbnails[row]) for row in shown],
+    }
+
+
+def _image(row: int, dataset: Dataset, thumbnail: np.ndarray) -> dict[str, Any]:
+    """Return an image in its own proportions again: thumbnails are squares."""
+    fact, side = dataset.facts[row], len(thumbnail)
+    scale = side / max(fact.width, fact.height)
+    return {
+        "id": dataset.ids[row],
+        "label": dataset.classes[dataset.labels[row]],
+        "width": round(fact.width * scale),
+        "height": round(fact.height * scale),
+        "data": _jpeg(thumbnail),
     }
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from shapes import write_shapes
 
 from search.data.arrays import _folder_name, pack, unpack
-from search.data.dataset import read_class_folders
+from search.data.folders import read_class_folders
 from search.data.images import read_image
 from search.data.packs import MARK
 from search.errors import UserError

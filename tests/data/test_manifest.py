@@ -96,7 +96,7 @@ def test_paths_that_lead_elsewhere_are_refused_with_their_line(pets, path):
         ("", "cannot be read as CSV"),
         ("\0\1\2", "lacks the column"),
         (table([*GOOD, "cat/cat_000.png,"]), "line 6: cat/cat_000.png has no label"),
-        (table([*GOOD, "", "./cat/cat_000.png,cat"]), "line 7: cat/cat_000.png is listed already in line 2"),
+        (table([*GOOD, "", "./cat/cat_000.png,dog"]), "line 7: cat/cat_000.png is listed in line 2 with other values"),
         (table([*GOOD, ",cat"]), "line 6: the path '' must be relative"),
         (table([GOOD[0], GOOD[1]]), "one class only (cat)"),
         ('image,label\n"x,y\n', "cannot be read as CSV"),
@@ -104,6 +104,12 @@ def test_paths_that_lead_elsewhere_are_refused_with_their_line(pets, path):
 )
 def test_what_is_wrong_is_named(pets, text, words):
     assert words in refusal(write(pets, text))
+
+
+def test_a_line_that_is_repeated_alike_counts_once_and_is_said(pets):
+    dataset = read_manifest(write(pets, table([*GOOD, "", "./cat/cat_000.png,cat"])))
+    assert dataset.ids == IMAGES
+    assert dataset.repeated == ("cat/cat_000.png",)
 
 
 def test_a_file_of_another_encoding_is_told(pets):
@@ -114,6 +120,7 @@ def test_the_shared_tables_of_photographs_are_read(photographs):
     dataset = read_manifest(photographs / "hymenoptera.csv")
     assert dataset.counts == {"ants": 194, "bees": 204}
     assert set(dataset.splits) == {"train", "validation"}
+    assert len(read_manifest(photographs / "brain_mri.csv")) == 252
     leaky = read_manifest(photographs / "brain_mri_augmented_leaky.csv")
     assert len(leaky) == 2065
     assert leaky.table["given_group"].nunique() == 252
