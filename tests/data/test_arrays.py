@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapes import write_shapes
 
+from search.data import packs
 from search.data.arrays import _folder_name, pack, unpack
 from search.data.dataset import read_class_folders
 from search.data.images import read_image
@@ -207,8 +208,8 @@ def test_booleans_are_black_and_white(saved):
 def test_one_range_holds_for_all_splits(saved):
     """Else a dark test set would be lit up."""
     train, dark = GREY.astype(np.float32), np.full((6, 5, 7), 1, np.float32)
-    found = saved(x_train=train, y_train=Y, x_test=dark, y_test=Y)
-    assert same(found, [*GREY, *dark])
+    assert same(saved(x_train=train, y_train=Y, x_test=dark, y_test=Y), [*GREY, *dark])
+    assert same(saved(x_train=dark, y_train=Y, x_test=train, y_test=Y), [*dark, *GREY])
 
 
 @pytest.mark.parametrize(
@@ -467,6 +468,22 @@ def test_images_pass_one_at_a_time(tmp_path):
     assert peak < big.nbytes / 2
 
 
+def test_an_image_that_changes_meanwhile_is_noticed(packed, tmp_path, monkeypatch):
+    data, _, _ = packed
+    entry = packs._entry
+
+    def late(archive, name):
+        if name == "bytes":
+            data.paths[2].write_bytes(b"other")
+        return entry(archive, name)
+
+    monkeypatch.setattr(packs, "_entry", late)
+    some = ["a"] * 5
+    with pytest.raises(UserError, match="changed while"):
+        pack(data.ids, data.paths, some, some, some, tmp_path / "b.npz")
+    assert not (tmp_path / "b.npz").exists()
+
+
 def test_nothing_is_overwritten_and_a_failed_pack_leaves_nothing(packed, tmp_path):
     data, file, _ = packed
     before = file.read_bytes()
@@ -667,6 +684,12 @@ def test_the_class_that_was_asked_for_is_named(saved):
         saved(dict(harmful())["os.system"])
 
 
+@pytest.mark.parametrize("name", ["codec", "codec of objects"])
+def test_other_codecs_are_refused(saved, name):
+    with pytest.raises(UserError, match="text in the encoding"):
+        saved(dict(harmful())[name])
+
+
 def test_the_state_of_what_a_pickle_names_cannot_be_changed(saved):
     """Else one file could change how the next one is read."""
     for state in (b"}S'_make'\nI1\ns", b"N}S'_make'\nI1\ns\x86"):
@@ -676,18 +699,17 @@ def test_the_state_of_what_a_pickle_names_cannot_be_changed(saved):
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "message"),
     [
-        b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"abc.",
-        b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"abc.",
-        b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",
-        b"\x80\x02Nr" + struct.pack("<I", 2**32 - 1) + b".",
-        b"Np4294967295\n.",
+        (b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"abc.", "only 4 remain"),
+        (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"abc.", "only 4 remain"),
+        (b"\x80\x02Nr" + struct.pack("<I", 2**24) + b".", "a memo longer"),
+        (b"Np16777216\n.", "a memo longer"),
     ],
-    ids=["bytes", "bytearray", "frame", "memo", "text memo"],
+    ids=["bytes", "bytearray", "memo", "text memo"],
 )
-def test_a_size_that_the_file_does_not_hold_is_refused_before_it_is_claimed(saved, data):
-    with pytest.raises(UserError):
+def test_a_size_that_the_file_does_not_hold_is_refused_before_it_is_claimed(saved, data, message):
+    with pytest.raises(UserError, match=message):
         saved(data)
 
 
