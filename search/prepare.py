@@ -15,7 +15,6 @@ from search import folder as folders
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed
 from search.data.dataset import Dataset
-from search.data.folders import read_class_folders
 from search.data.folds import Fold, plan_digest, plan_folds
 from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Progress, decode, decode_sizes, typical_side
@@ -25,6 +24,7 @@ from search.errors import UserError
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.models.backbones import check_weights
 from search.oracle import at_values, random_points, register
+from search.readers.folders import read_class_folders
 from search.recipe import Recipe
 from search.study import SpaceFile, Study, build_recipe
 from search.train import TRAINING_VERSION, Materials

@@ -1,10 +1,14 @@
 """What tests share: small real data sets made on the spot, and the real photographs where they are."""
 
+import itertools
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from shapes import write_shapes
+from unpacking import unpacked
 
 # A busy machine is slow, and no test here is about time.
 settings.register_profile("unhurried", deadline=None)
@@ -34,3 +38,20 @@ def imagenet(monkeypatch):
 def shapes(tmp_path):
     """Two classes of twelve 32 px images."""
     return write_shapes(tmp_path / "shapes", {"across": 12, "down": 12})
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save arrays as .npz or an object as .pkl, and unpack it: (rows of the manifest, its folder)."""
+    number = itertools.count()
+
+    def save(value=None, protocol=None, **arrays):
+        name = next(number)
+        file = tmp_path / (f"{name}.npz" if arrays else f"{name}.pkl")
+        if arrays:
+            np.savez_compressed(file, **arrays)
+        else:
+            file.write_bytes(value if isinstance(value, bytes) else pickle.dumps(value, protocol))
+        return unpacked(file, tmp_path / f"folder{name}")
+
+    return save

@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
     *("errors", "digests", "files", "catalog", "recipe", "study", "hand", "stats"),
-    *("data.images", "data.dataset", "data.paths", "data.folders", "data.manifest", "data.pickles", "data.npz"),
-    *("data.pixels", "data.packs", "data.arrays", "data.readers", "data.names", "data.duplicates", "data.groups"),
-    *("data.folds", "data.synthetic", "data.digits", "audit"),
+    *("data.images", "data.dataset"),
+    *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
+    *("readers.packs", "readers.arrays", "readers.dispatch"),
+    *("data.names", "data.duplicates", "data.groups", "data.folds", "data.synthetic", "data.digits", "audit"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare", "probe"),
@@ -105,7 +106,14 @@ def test_library_is_imported_in_one_place(library):
 
 
 def test_light_modules_do_not_load_tensorflow():
-    modules = ["search", "search.data", "search.models", "search.report", *(f"search.{name}" for name in LIGHT)]
+    modules = [
+        "search",
+        "search.data",
+        "search.readers",
+        "search.models",
+        "search.report",
+        *(f"search.{name}" for name in LIGHT),
+    ]
     code = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(answer.stdout))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from search.catalog import BACKBONES
-from search.data.folders import read_class_folders
 from search.data.folds import plan_folds
 from search.data.images import decode
 from search.data.synthetic import read_pool
 from search.hand import weights_folder, weights_sha256
 from search.racing import Job
+from search.readers.folders import read_class_folders
 from search.recipe import Augment, Recipe
 from search.stats import scores
 from search.study import Study

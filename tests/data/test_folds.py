@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from search.data.dataset import Dataset
-from search.data.folders import read_class_folders
 from search.data.folds import fold_id, plan_digest, plan_folds, plan_table
 from search.data.groups import regrouped
 from search.errors import UserError
+from search.readers.folders import read_class_folders
 from search.study import Study
 
 NAMES = ("ant", "bee", "cat", "dog")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from shapes import write_shapes
 
-from search.data.folders import read_class_folders
 from search.data.groups import joined, regrouped
-from search.data.manifest import read_manifest
 from search.errors import UserError
+from search.readers.folders import read_class_folders
+from search.readers.manifest import read_manifest
 from search.study import Study
 
 

@@ -15,11 +15,11 @@ from shapes import write_shapes
 
 from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
-from search.data.folders import read_class_folders
 from search.data.folds import plan_folds
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, read_pool
 from search.errors import UserError
+from search.readers.folders import read_class_folders
 from search.study import Study
 
 CLASSES = ("cat", "dog")

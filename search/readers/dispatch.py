@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from search.data.arrays import NPZ, PICKLES, parts, unpack
 from search.data.dataset import Dataset
-from search.data.folders import read_class_folders
-from search.data.manifest import read_manifest
 from search.digests import digest, file_sha256
 from search.errors import UserError
 from search.files import stored
+from search.readers.arrays import NPZ, PICKLES, parts, unpack
+from search.readers.folders import read_class_folders
+from search.readers.manifest import read_manifest
 
 UNPACKING_VERSION = 1
 MANIFEST = "manifest.csv"

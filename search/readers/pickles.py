@@ -5,6 +5,7 @@ note what they are given; arrays are made of the notes afterwards, once their si
 """
 
 import math
+import mmap
 import pickle
 import pickletools
 import re
@@ -35,8 +36,8 @@ def read_pickle(file: Path) -> Any:
     """
     try:
         with file.open("rb") as handle:
-            _check_operations(handle, file)
-            handle.seek(0)
+            with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                _check_operations(content, file)
             value = _Reader(handle, file).load()
         return _finished(value, {})
     except _DAMAGE as error:
@@ -47,13 +48,14 @@ def read_pickle(file: Path) -> Any:
         ) from None
 
 
-def _check_operations(handle: BinaryIO, file: Path) -> None:
+def _check_operations(handle: Any, file: Path) -> None:
     """Refuse what would allocate far more than the file holds, or come from outside it.
 
     Each reader raises ValueError where a declared length is not there; the C unpickler would
-    allocate it first, and a memo as long as the largest place that a pickle names.
+    allocate it first (as a plain file would, a map does not), and a memo as long as the largest
+    place that a pickle names.
     """
-    size = file.stat().st_size
+    size = len(handle)
     while code := handle.read(1):
         operation = _OPERATIONS[code.decode("latin-1")]
         if operation.name in _FOREIGN:

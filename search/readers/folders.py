@@ -6,8 +6,8 @@ from pathlib import Path
 
 from search.data.dataset import Dataset, as_dataset
 from search.data.images import SUFFIXES, is_image
-from search.data.paths import check_name, contents_of
 from search.errors import UserError
+from search.readers.paths import check_name, contents_of
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),

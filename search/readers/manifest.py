@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset
-from search.data.folders import canonical_split
-from search.data.paths import contents_of, inside
 from search.errors import UserError
+from search.readers.folders import canonical_split
+from search.readers.paths import contents_of, inside
 
 COLUMNS = ("image", "label")
 SAMPLE = 200

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from search.data.npz import Member, open_npz
-from search.data.packs import MANIFEST, MARK, check_texts, pack, unpack_pack, write_manifest, write_new
-from search.data.pickles import read_pickle
-from search.data.pixels import Stack, images
 from search.errors import UserError
+from search.readers.npz import Member, open_npz
+from search.readers.packs import MANIFEST, MARK, check_texts, pack, unpack_pack, write_manifest, write_new
+from search.readers.pickles import read_pickle
+from search.readers.pixels import Stack, images
 
 __all__ = ["NPZ", "PICKLES", "pack", "parts", "unpack"]
 

@@ -11,8 +11,8 @@ from typing import IO
 
 import numpy as np
 
-from search.data.npz import Member
 from search.errors import UserError
+from search.readers.npz import Member
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("image", "label", "group", "split")

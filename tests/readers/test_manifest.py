@@ -3,8 +3,8 @@
 import pytest
 from shapes import write_shapes
 
-from search.data.manifest import read_manifest
 from search.errors import UserError
+from search.readers.manifest import read_manifest
 
 
 @pytest.fixture
