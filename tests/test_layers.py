@@ -14,12 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
-    *("errors", "digests", "files", "catalog", "recipe", "study", "hand", "stats"),
+    *("errors", "digests", "files", "catalog", "amounts", "recipe", "study", "hand", "stats"),
     *("data.images", "data.dataset", "data.folds", "data.synthetic", "data.digits"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare"),
-    *("report.leaderboard", "report.console", "report.pages", "tuner", "cli", "__main__"),
+    *("report.synthetic", "report.leaderboard", "report.console", "report.pages", "tuner", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
