@@ -104,14 +104,14 @@ def classes_named(amounts: Amounts) -> Sequence[str]:
 
 
 def in_words(amounts: Amounts) -> str:
-    """Return a settled amount as "8 synthetic", "0.5× synthetic", or "synthetic cat 8; dog 0.5×"; "" for none."""
+    """Return a settled amount as "8 synthetic", "0.5× synthetic", or "synthetic cat: 8; dog: 0.5×"; "" for none."""
     if not amounts:
         return ""
     if not isinstance(amounts, tuple | Mapping):
         return f"{_word(amounts)} synthetic"
     pairs = list(dict(amounts).items())
     more = f"; {len(pairs) - NAMED} more classes" if len(pairs) > NAMED else ""
-    return "synthetic " + "; ".join(f"{name} {_word(number)}" for name, number in pairs[:NAMED]) + more
+    return "synthetic " + "; ".join(f"{name}: {_word(number)}" for name, number in pairs[:NAMED]) + more
 
 
 def _word(number: Number) -> str:

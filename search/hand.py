@@ -83,15 +83,27 @@ def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
 
     That is 0 among numbers and ratios. Names that a space gives to amounts (also as the keys of
     a dict) begin with the name for none, by convention; a recipe that asks for images all the
-    same is refused before the first trial. Raises UserError where there are no amounts.
+    same is refused before the first trial. Raises UserError where there are no amounts, and for
+    whole numbers beside ratios, which no hp.Choice can hold; among ratios 0 becomes 0.0.
     """
-    given = list(amounts)
+    given = _of_one_type(list(amounts))
     if not given:
         raise UserError("amounts_at_hand([]) has no amounts. Give some, 0 first, as in amounts_at_hand([0, 8, 32]).")
     hand = _asked_in_time("amounts_at_hand")
     if hand is not None and hand.synthetic:
         return given
     return given[:1] if isinstance(given[0], str) else [0]
+
+
+def _of_one_type(amounts: list[Any]) -> list[Any]:
+    some = {type(amount) for amount in amounts if amount}
+    if some == {int, float}:
+        raise UserError(
+            f"amounts_at_hand({amounts}) has numbers of images beside ratios, and hp.Choice can hold only one type. "
+            'Give them names: AMOUNTS = {"none": 0, "few": 8, "half": 0.5}, and '
+            'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))].'
+        )
+    return [float(amount) if amount == 0 else amount for amount in amounts] if some == {float} else amounts
 
 
 def _asked_in_time(function: str) -> Hand | None:

@@ -163,6 +163,14 @@ def test_names_of_amounts_keep_the_first_where_there_is_no_pool():
             assert amounts_at_hand([{"cat": 3}, 0]) == [0]
 
 
+def test_ratios_become_one_type_which_a_choice_can_hold():
+    with holding(Hand(synthetic=True)):
+        assert [repr(amount) for amount in amounts_at_hand([0, 0.5, 1.0])] == ["0.0", "0.5", "1.0"]
+        assert [repr(amount) for amount in amounts_at_hand([0, 8])] == ["0", "8"]
+        with pytest.raises(UserError, match="has numbers of images beside ratios.*Give them names"):
+            amounts_at_hand([0, 8, 0.5])
+
+
 def test_no_amounts_are_refused():
     with pytest.raises(UserError, match="has no amounts"):
         amounts_at_hand([])

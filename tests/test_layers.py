@@ -19,7 +19,7 @@ ORDER = (
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare"),
-    *("report.synthetic", "report.leaderboard", "report.console", "report.pages", "tuner", "cli", "__main__"),
+    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "tuner", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],

@@ -206,11 +206,11 @@ def test_any_change_gives_another_digest(change):
         ),
         (
             Recipe("SmallCNN", None, synthetic_per_class={"rare": 0.5, "a": 480, "none": 0}),
-            "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a 480; rare 0.5×, lr 0.001",
+            "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a: 480; rare: 0.5×, lr 0.001",
         ),
         (
             Recipe("SmallCNN", None, synthetic_per_class=dict.fromkeys("abcde", 1)),
-            "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a 1; b 1; c 1; 2 more classes, lr 0.001",
+            "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a: 1; b: 1; c: 1; 2 more classes, lr 0.001",
         ),
         (
             Recipe("MobileNet", 2, augment=Augment("flip_crop")),

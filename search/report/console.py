@@ -21,6 +21,7 @@ from rich.text import Text
 from search.folder import Record
 from search.journal import History, Trial
 from search.racing import Job, Rules
+from search.report.caveats import warnings
 from search.report.leaderboard import (
     at_size,
     in_order,
@@ -31,7 +32,6 @@ from search.report.leaderboard import (
     score,
     status,
 )
-from search.report.synthetic import warnings
 
 SHOWN = 10
 EVENTS_SHOWN = 5

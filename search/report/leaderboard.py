@@ -9,7 +9,7 @@ import pandas as pd
 from search.folder import Record
 from search.journal import Trial
 from search.racing import Rules, cells
-from search.report.synthetic import columns, total
+from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
 
 TIE = 9  # decimals: the last bits of a sum are no merit

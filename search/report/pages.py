@@ -13,8 +13,8 @@ import pandas as pd
 from search.files import write_text
 from search.folder import Record
 from search.journal import Run
+from search.report.caveats import warnings
 from search.report.leaderboard import at_size, interval, ledger, ranked, runs_table, trials_table
-from search.report.synthetic import warnings
 
 SCHEMA = 1
 TOP = 20
@@ -133,9 +133,9 @@ def _answer(record: Record) -> str:
     unfinished = "" if record.history.ended else "**This search is not finished.** "
     trials = "complete trials" if len(best) > 1 else "complete trial"
     return (
-        f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({_inert(winner.recipe.summary())}). Its "
-        f"score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} (95 % interval {limits.low:.3f} to "
-        f"{limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
+        f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({_inert(winner.recipe.summary())}). "
+        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} "
+        f"(95 % interval {limits.low:.3f} to {limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
     )
 
 

@@ -23,8 +23,8 @@ def shortfalls(run: Run) -> dict[str, tuple[int, int]]:
 
 
 def columns(run: Run) -> dict[str, int | str | None]:
-    """Return what a table says of a run; ``synthetic_short`` as in "cat 3 of 8; dog 0 of 8"."""
-    short = "; ".join(f"{name} {drawn} of {asked}" for name, (drawn, asked) in shortfalls(run).items())
+    """Return what a table says of a run; ``synthetic_short`` as in "cat: 3 of 8; dog: 0 of 8"."""
+    short = "; ".join(f"{name}: {drawn} of {asked}" for name, (drawn, asked) in shortfalls(run).items())
     return {
         **{f"synthetic_{what}": total(run, what) for what in ("asked", "admissible", "drawn")},
         "synthetic_short": short,
@@ -63,7 +63,7 @@ def _worst(short: list[tuple[Trial, Run]]) -> str:
     worst: dict[str, tuple[float, str]] = {}
     for trial, run in short:
         for name, (drawn, asked) in shortfalls(run).items():
-            case = (drawn / asked, f"{name} {drawn} of {asked} (trial {trial.id}, {run.fold})")
+            case = (drawn / asked, f"{name}: {drawn} of {asked} (trial {trial.id}, {run.fold})")
             worst[name] = min(worst.get(name, case), case)
     cases = [words for _, words in sorted(worst.values())]
     more = f" and {len(cases) - NAMED} more classes" if len(cases) > NAMED else ""
