@@ -303,7 +303,7 @@ def _read_pool(
     lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
     say(f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train")
     if unsourced := sum(pool.unsourced):
-        say(f"Warning: {unsourced} of them are of unknown origin and admitted on trust: scores may be flattered")
+        say(f"Warning: synthetic images of unknown origin, used on trust: {unsourced}. Scores may be flattered")
     if pool.left_out and options.strict:
         raise UserError(
             f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out."

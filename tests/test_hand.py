@@ -167,7 +167,7 @@ def test_ratios_become_one_type_which_a_choice_can_hold():
     with holding(Hand(synthetic=True)):
         assert [repr(amount) for amount in amounts_at_hand([0, 0.5, 1.0])] == ["0.0", "0.5", "1.0"]
         assert [repr(amount) for amount in amounts_at_hand([0, 8])] == ["0", "8"]
-        with pytest.raises(UserError, match="has numbers of images beside ratios.*Give them names"):
+        with pytest.raises(UserError, match=r"has numbers of images beside ratios.*Give them names"):
             amounts_at_hand([0, 8, 0.5])
 
 
