@@ -6,7 +6,7 @@ left is taken from the trials that have run.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,23 +44,36 @@ def machine_speed(side: int = 512, seconds: float = 0.05) -> float:
     return products * side**3 / elapsed
 
 
+def _none_drawn(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
+    return 0
+
+
 def estimate(
-    sample: Sequence[Recipe], trials: int, folds: Sequence[Fold], images: int, racing: bool, speed: float
+    sample: Sequence[Recipe],
+    trials: int,
+    folds: Sequence[Fold],
+    images: tuple[int, int],
+    racing: bool,
+    speed: float,
+    drawn: Callable[[Recipe, Fold], int] = _none_drawn,
 ) -> Estimate:
     """Return the cost of ``trials`` trials like those of ``sample``, drawn from the space.
 
-    ``images`` counts real and synthetic ones; ``speed`` is ``machine_speed()``.
+    ``images`` counts real and synthetic ones; ``speed`` is ``machine_speed()``; ``drawn`` says how
+    many synthetic images of a recipe train in a fold.
     """
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
     shared = {
-        (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views): _stored(r, images, speed) for r in sample
+        (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
+        for r in sample
+        for pool in ((0, 1) if r.synthetic_per_class else (0,))
     }
     shapes = {(r.backbone, r.unfrozen_blocks, r.image_size) for r in sample}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
-    heads = scale * sum(_trained(r, folds, speed) for r in sample if r.head_only)
-    deep = scale * sum(_trained(r, folds, speed) for r in sample if not r.head_only)
+    heads = scale * sum(_trained(r, folds, speed, drawn) for r in sample if r.head_only)
+    deep = scale * sum(_trained(r, folds, speed, drawn) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 
 
@@ -81,10 +94,10 @@ def _stored(recipe: Recipe, images: int, speed: float) -> float:
     return images * recipe.views * (drawing + frozen / speed)
 
 
-def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float) -> float:
+def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float, drawn: Callable[[Recipe, Fold], int]) -> float:
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
     _, trained = _macs(recipe)
-    shown = sum(len(fold.train) for fold in folds) * recipe.epochs
+    shown = sum(len(fold.train) + drawn(recipe, fold) for fold in folds) * recipe.epochs
     scored = sum(len(fold.validation) for fold in folds)
     step = SECONDS_A_STEP_OF_A_HEAD if recipe.head_only else SECONDS_A_STEP
     steps = shown / recipe.batch_size

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from search.catalog import BACKBONES, Backbone
 from search.digests import file_sha256
@@ -78,10 +78,32 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
     return kept
 
 
-def amounts_at_hand(amounts: Iterable[int]) -> list[int]:
-    """Return ``amounts`` of synthetic images per class, or [0] where the study has no pool of them."""
+def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
+    """Return ``amounts`` of synthetic images, or the one that is none where the study has no pool of them.
+
+    That is 0 among numbers and ratios. Names that a space gives to amounts (also as the keys of
+    a dict) begin with the name for none, by convention; a recipe that asks for images all the
+    same is refused before the first trial. Raises UserError where there are no amounts, and for
+    whole numbers beside ratios, which no hp.Choice can hold; among ratios 0 becomes 0.0.
+    """
+    given = _of_one_type(list(amounts))
+    if not given:
+        raise UserError("amounts_at_hand([]) has no amounts. Give some, 0 first, as in amounts_at_hand([0, 8, 32]).")
     hand = _asked_in_time("amounts_at_hand")
-    return list(amounts) if hand is not None and hand.synthetic else [0]
+    if hand is not None and hand.synthetic:
+        return given
+    return given[:1] if isinstance(given[0], str) else [0]
+
+
+def _of_one_type(amounts: list[Any]) -> list[Any]:
+    some = {type(amount) for amount in amounts if amount}
+    if some == {int, float}:
+        raise UserError(
+            f"amounts_at_hand({amounts}) has numbers of images beside ratios, and hp.Choice can hold only one type. "
+            'Give them names: AMOUNTS = {"none": 0, "few": 8, "half": 0.5}, and '
+            'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))].'
+        )
+    return [float(amount) if amount == 0 else amount for amount in amounts] if some == {float} else amounts
 
 
 def _asked_in_time(function: str) -> Hand | None:

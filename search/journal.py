@@ -23,12 +23,16 @@ WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which move
 
 @dataclass(frozen=True)
 class Run:
-    """One trial on one fold: its scores, seconds of training, the drawn synthetic images, and its file."""
+    """One trial on one fold: its scores, seconds of training, the tally of synthetic images, and its file.
+
+    ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
+    holds the totals of "asked" and "drawn".
+    """
 
     fold: str
     scores: dict[str, float]
     seconds: float
-    synthetic: dict[str, int]
+    synthetic: dict[str, Any]
     file: str
     sha256: str
 

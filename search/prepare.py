@@ -18,7 +18,7 @@ from search.data.dataset import Dataset
 from search.data.folds import Fold, plan_digest, plan_folds
 from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Progress, decode, decode_sizes, typical_side
-from search.data.synthetic import SyntheticPool, read_pool
+from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
 from search.digests import digest
 from search.errors import UserError
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
@@ -84,6 +84,7 @@ class Prepared:
         """Return the recipe of ``space(hp)``, given what is at hand."""
         with holding(self.hand):
             recipe = build_recipe(self.file.space, hp, self.image_size, self.file.path)
+        check_amounts(recipe.synthetic_per_class, self.dataset.classes, self.pool, self.file.path)
         if self.hand.weights is None:
             self.hand.ask(recipe.backbone)  # it may be written out, not taken from at_hand
         elif recipe.backbone not in self.hand.weights:
@@ -156,6 +157,7 @@ class Prepared:
             "ignored": list(data.ignored),
             "synthetic_images": len(self.pool) if self.pool else 0,
             "synthetic_left_out": self.pool.left_out if self.pool else 0,
+            "synthetic_unsourced": sum(self.pool.unsourced) if self.pool else 0,
             "threads": self.threads,
             "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in self.folds],
         }
@@ -163,9 +165,23 @@ class Prepared:
     def estimate(self) -> Estimate:
         """Return what the whole search may cost, from a sample of its space."""
         points = random_points(self.hyperparameters, POINTS_COSTED, seed=0)
-        images = len(self.dataset) + (len(self.pool) if self.pool else 0)
         sample = [self.build(point) for point in points]
-        return estimate(sample, self.study.max_trials, self.folds, images, self.options.racing, machine_speed())
+        images = len(self.dataset), len(self.pool) if self.pool else 0
+        trials, racing = self.study.max_trials, self.options.racing
+        return estimate(sample, trials, self.folds, images, racing, machine_speed(), self._drawn())
+
+    def _drawn(self) -> Callable[[Recipe, Fold], int]:
+        """Return what tells how many synthetic images of a recipe train in a fold."""
+        pool, labels = self.pool, self.dataset.labels
+        admissible = {fold.id: pool.counts(fold) for fold in self.folds} if pool else {}
+
+        def drawn(recipe: Recipe, fold: Fold) -> int:
+            if pool is None or not recipe.synthetic_per_class:
+                return 0
+            asked = pool.asked(recipe.synthetic_per_class, fold, labels)
+            return sum(tally(asked, admissible[fold.id])["drawn"].values())
+
+        return drawn
 
 
 def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | None = None) -> Prepared:
@@ -284,11 +300,13 @@ def _read_pool(
             raise UserError(f"There is no folder of synthetic images {folder}. Make it, or leave synthetic out.")
         say("Synthetic images: none")
         return None
-    pool = read_pool(folder, dataset)
+    pool = read_pool(folder, dataset, trust_unsourced=study.trust_unsourced)
     if len(pool):
         pool = pool.readable(decode(pool.paths, pool.contents, size, cache_folder(options.cache, root)))
     lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
     say(f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train")
+    if unsourced := sum(pool.unsourced):
+        say(f"Warning: synthetic images of unknown origin, used on trust: {unsourced}. Scores may be flattered")
     if pool.left_out and options.strict:
         raise UserError(
             f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out."

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.amounts import Amounts, in_words, plain, settled
 from search.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS, DEFAULT_STRENGTH
 from search.digests import digest
 from search.errors import UserError
@@ -74,7 +75,9 @@ class Recipe:
     image, and ``views`` is how many fixed versions an augmentation policy makes.
     ``learning_rate`` is the peak of a cosine decay after a short warm-up; ``weight_decay`` is
     AdamW's (Loshchilov & Hutter 2019). ``synthetic_per_class`` is how many synthetic images of
-    each class join the training part, where that many are admissible.
+    each class join the training part, where that many are admissible: an int; a float for a ratio
+    of the class's real images there (0.5: one for two real ones, rounded down); or a dict of these
+    by class, in which classes not named get none (kept as sorted pairs).
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -84,7 +87,7 @@ class Recipe:
     dropout: float = 0.2
     augment: Augment = field(default_factory=Augment)
     class_weight: str = "none"
-    synthetic_per_class: int = 0
+    synthetic_per_class: Amounts = 0
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     batch_size: int = 32
@@ -101,7 +104,7 @@ class Recipe:
         set_ = object.__setattr__
         set_(self, "unfrozen_blocks", self._depth())
         set_(self, "dropout", real("dropout", self.dropout, 0, 0.95))
-        set_(self, "synthetic_per_class", whole("synthetic_per_class", self.synthetic_per_class, 0))
+        set_(self, "synthetic_per_class", settled("synthetic_per_class", self.synthetic_per_class))
         set_(self, "learning_rate", real("learning_rate", self.learning_rate, 0, 10, open_low=True))
         set_(self, "weight_decay", real("weight_decay", self.weight_decay, 0, 10))
         set_(self, "batch_size", whole("batch_size", self.batch_size, 1))
@@ -136,7 +139,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "synthetic_per_class": plain(self.synthetic_per_class)}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
@@ -160,7 +163,7 @@ class Recipe:
             f"dropout {self.dropout:.2g}",
             f"{self.augment.policy}{strength}" if self.augment.policy != "none" else "no augmentation",
             "balanced weights" if self.class_weight == "balanced" else "",
-            f"+{self.synthetic_per_class} synthetic" if self.synthetic_per_class else "",
+            f"+{in_words(self.synthetic_per_class)}" if self.synthetic_per_class else "",
             f"lr {self.learning_rate:.2g}",
         ]
         return ", ".join(part for part in parts if part)

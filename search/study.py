@@ -73,6 +73,8 @@ class Study:
             raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
         if self.synthetic is not None and not isinstance(self.synthetic, str | Path):
             raise UserError(f"Study(synthetic={self.synthetic!r}) must be a folder, or None.")
+        if not isinstance(self.trust_unsourced, bool):
+            raise UserError(f"trust_unsourced={self.trust_unsourced!r} must be True or False.")
         object.__setattr__(self, "val", real("val", self.val, 0, 0.9, open_low=True))
         object.__setattr__(self, "holdout", self._holdout())
         object.__setattr__(self, "train_fractions", self._fractions())

@@ -19,7 +19,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from search.catalog import BACKBONES
 from search.data.folds import Fold
 from search.data.images import decode
-from search.data.synthetic import SyntheticPool
+from search.data.synthetic import SyntheticPool, tally
 from search.digests import seed_from
 from search.errors import UserError
 from search.models.build import Network, Shape, build, shape_of
@@ -65,7 +65,8 @@ class RunResult:
     """One run as it comes back: predictions with their rows and labels, curve, seconds, synthetic images used.
 
     ``probabilities`` has the shape (n validation images, classes), ``curve`` (epochs, 2) holds
-    training loss and accuracy. ``synthetic`` counts the images asked for and drawn, per class.
+    training loss and accuracy. ``synthetic`` counts, by class, the images
+    "asked" for, "admissible" and "drawn"; it is empty where the recipe asks for none.
     """
 
     fold: str
@@ -74,7 +75,7 @@ class RunResult:
     probabilities: np.ndarray
     curve: np.ndarray
     seconds: float
-    synthetic: dict[str, int]
+    synthetic: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -247,14 +248,15 @@ class Trainer:
                 )
         return curve
 
-    def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, int]]:
-        """Return the rows that train, real and synthetic, and how many synthetic ones were asked for and drawn."""
-        pool, asked = self.materials.pool, recipe.synthetic_per_class
-        if pool is None or not asked:
+    def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+        """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
+        pool = self.materials.pool
+        if pool is None or not recipe.synthetic_per_class:
             return fold.train, {}
-        drawn = pool.draw(fold, asked, self.materials.classes, self.materials.seed)
-        counts = {"asked": asked * self.materials.classes, "drawn": len(drawn)}
-        return np.concatenate([fold.train, len(self.materials.labels) + drawn]), counts
+        asked = pool.asked(recipe.synthetic_per_class, fold, self.materials.labels)
+        drawn = pool.draw(fold, asked, self.materials.seed)
+        rows = np.concatenate([fold.train, len(self.materials.labels) + drawn])
+        return rows, tally(asked, pool.counts(fold))
 
     @cached_property
     def _labels(self) -> np.ndarray:

@@ -20,8 +20,8 @@ def folds(count=5, images=200):
     return [Fold(0, index, 1.0, np.setdiff1d(rows, part), part, f"f{index}") for index, part in enumerate(parts)]
 
 
-def cost(recipe=DEEP, trials=20, plan=None, images=200, racing=True):
-    return estimate([recipe], trials, plan or folds(), images, racing, SPEED)
+def cost(recipe=DEEP, trials=20, plan=None, images=200, pool=0, racing=True, drawn=0):
+    return estimate([recipe], trials, plan or folds(), (images, pool), racing, SPEED, lambda *_: drawn)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def cost(recipe=DEEP, trials=20, plan=None, images=200, racing=True):
         {"trials": 40},
         {"images": 400},
         {"plan": folds(10)},
+        {"drawn": 100},
         {"recipe": dataclasses.replace(DEEP, epochs=20)},
         {"recipe": dataclasses.replace(DEEP, unfrozen_blocks=3)},
         {"recipe": dataclasses.replace(DEEP, image_size=160)},

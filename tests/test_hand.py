@@ -149,6 +149,31 @@ def test_amounts_are_at_hand_where_there_is_a_pool():
         assert amounts_at_hand((0, 8, 32)) == [0, 8, 32]
     with holding(Hand(synthetic=False)):
         assert amounts_at_hand((0, 8, 32)) == [0]
+        assert amounts_at_hand([0.0, 0.5]) == [0]
+
+
+def test_names_of_amounts_keep_the_first_where_there_is_no_pool():
+    amounts = {"none": 0, "half": 0.5, "rare": {"cat": 480}}
+    with holding(Hand(synthetic=True)):
+        assert amounts_at_hand(amounts) == ["none", "half", "rare"]
+        assert amounts_at_hand([0, {"cat": 3}]) == [0, {"cat": 3}]
+    for held in (Hand(synthetic=False), None):
+        with holding(held):
+            assert amounts_at_hand(amounts) == ["none"]
+            assert amounts_at_hand([{"cat": 3}, 0]) == [0]
+
+
+def test_ratios_become_one_type_which_a_choice_can_hold():
+    with holding(Hand(synthetic=True)):
+        assert [repr(amount) for amount in amounts_at_hand([0, 0.5, 1.0])] == ["0.0", "0.5", "1.0"]
+        assert [repr(amount) for amount in amounts_at_hand([0, 8])] == ["0", "8"]
+        with pytest.raises(UserError, match=r"has numbers of images beside ratios.*Give them names"):
+            amounts_at_hand([0, 8, 0.5])
+
+
+def test_no_amounts_are_refused():
+    with pytest.raises(UserError, match="has no amounts"):
+        amounts_at_hand([])
 
 
 @pytest.mark.parametrize("held", [None, Hand(weights={"SmallCNN": ""})], ids=["no driver", "driver"])

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
-    *("errors", "digests", "files", "catalog", "recipe", "study", "hand", "stats"),
+    *("errors", "digests", "files", "catalog", "amounts", "recipe", "study", "hand", "stats"),
     *("data.images", "data.dataset"),
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),
@@ -22,7 +22,8 @@ ORDER = (
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare", "probe"),
-    *("report.leaderboard", "report.console", "report.pages", "report.checks", "tuner", "cli", "__main__"),
+    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
+    *("tuner", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],

@@ -15,6 +15,9 @@ from search.recipe import Augment, Recipe
 NAN, INFINITY = float("nan"), float("inf")
 
 
+AMOUNTS = st.integers(0, 5) | st.floats(0, 100) | st.sampled_from([0.0, 1.0, 2.0])  # 1 and 1.0 are not the same
+
+
 @st.composite
 def recipes(draw):
     backbone = BACKBONES[draw(st.sampled_from(sorted(BACKBONES)))]
@@ -26,7 +29,7 @@ def recipes(draw):
         dropout=draw(st.floats(0, 0.95)),
         augment=Augment(policy, draw(strength)),
         class_weight=draw(st.sampled_from(CLASS_WEIGHTS)),
-        synthetic_per_class=draw(st.integers(0, 100)),
+        synthetic_per_class=draw(AMOUNTS | st.dictionaries(st.sampled_from("abc"), AMOUNTS)),
         learning_rate=draw(st.floats(1e-9, 10)),
         weight_decay=draw(st.floats(0, 10)),
         batch_size=draw(st.integers(1, 512)),
@@ -55,8 +58,12 @@ def recipes(draw):
         ("dropout", NAN, "a number, 0 or more and at most 0.95"),
         ("dropout", "0.2", "a number, 0 or more and at most 0.95"),
         ("dropout", False, "a number, 0 or more and at most 0.95"),
-        ("synthetic_per_class", -1, "a whole number, 0 or more"),
-        ("synthetic_per_class", 8.0, "a whole number, 0 or more"),
+        *(
+            ("synthetic_per_class", wrong, "must be a whole number of images of each class, 0 or more; a ratio of")
+            for wrong in (-1, -0.5, NAN, True, "8", None, [8], {1: 8}, (1, 2))
+        ),
+        ("synthetic_per_class", 100.5, "is a ratio, as it has a decimal point: at most 100"),
+        ("synthetic_per_class", INFINITY, "Write a whole number, such as 480"),
         ("learning_rate", 0.0, "a number, above 0 and at most 10"),
         ("learning_rate", 10.1, "a number, above 0 and at most 10"),
         ("learning_rate", INFINITY, "a number, above 0 and at most 10"),
@@ -169,6 +176,8 @@ def test_digests_are_equal_just_where_recipes_are(one, other):
         {"augment": Augment("randaugment", 0.5)},
         {"class_weight": "balanced"},
         {"synthetic_per_class": 1},
+        {"synthetic_per_class": 1.0},
+        {"synthetic_per_class": {"cat": 1}},
         {"learning_rate": 1.0000001e-3},
         {"weight_decay": 0.0},
         {"batch_size": 33},
@@ -190,6 +199,18 @@ def test_any_change_gives_another_digest(change):
         (
             Recipe("MobileNet", 0, 0.4, Augment("color", 0.3), "balanced", 8, 3e-4),
             "MobileNet, head only, dropout 0.4, color 0.3, balanced weights, +8 synthetic, lr 0.0003",
+        ),
+        (
+            Recipe("SmallCNN", None, synthetic_per_class=1.5),
+            "SmallCNN, all blocks, dropout 0.2, no augmentation, +1.5× synthetic, lr 0.001",
+        ),
+        (
+            Recipe("SmallCNN", None, synthetic_per_class={"rare": 0.5, "a": 480, "none": 0}),
+            "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a: 480; rare: 0.5×, lr 0.001",
+        ),
+        (
+            Recipe("SmallCNN", None, synthetic_per_class=dict.fromkeys("abcde", 1)),
+            "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a: 1; b: 1; c: 1; 2 more classes, lr 0.001",
         ),
         (
             Recipe("MobileNet", 2, augment=Augment("flip_crop")),

@@ -44,6 +44,7 @@ def refusal(path):
     [
         ("objective", "balanced_acuracy", "Did you mean 'balanced_accuracy'?"),
         ("oracle", "hyperband", "Choose one of: tpe, random, bayesian, grid."),
+        ("trust_unsourced", "no", "must be True or False"),
         ("folds", 1, "a whole number, 2 or more"),
         ("folds", 5.0, "a whole number, 2 or more"),
         ("repeats", 0, "a whole number, 1 or more"),

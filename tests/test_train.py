@@ -235,7 +235,13 @@ def test_synthetic_images_are_exactly_the_admissible_ones_and_never_validate(sha
             assert len(result.rows) == len(fold.validation)
             if amount == 1000:
                 assert extra == admissible
-                assert result.synthetic == {"asked": 2000, "drawn": len(admissible)}
+                there = np.bincount(pool.labels[pool.admissible(fold)], minlength=2).tolist()
+                assert result.synthetic == {
+                    "asked": dict.fromkeys(pool.classes, 1000),
+                    "admissible": dict(zip(pool.classes, there, strict=True)),
+                    "drawn": dict(zip(pool.classes, there, strict=True)),
+                }
+                assert sum(there) == len(admissible)
             if amount == 2:
                 added = labels[[image.tobytes() in extra for image in images]]
                 assert np.bincount(added).tolist() == [2, 2]
@@ -243,6 +249,21 @@ def test_synthetic_images_are_exactly_the_admissible_ones_and_never_validate(sha
         for row in pool.admissible(fold):
             assert set(pool.sources[row]) <= set(fold.train)
             assert not set(pool.sources[row]) & set(fold.validation)
+
+
+def test_ratios_and_amounts_by_class_train_as_many_as_they_say(shapes, tmp_path, monkeypatch):
+    trainer = Trainer(materials(shapes, tmp_path / "cache", pool=write_pool(tmp_path / "pool", shapes), folds=3))
+    shown = recorded(trainer, monkeypatch)
+    fold, first = trainer.materials.folds["f0@0.25"], trainer.materials.pool.classes[0]
+    real = np.bincount(trainer.materials.labels[fold.train])
+    for amount, more in ((0.5, real // 2), ({first: 1}, [1, 0]), ({first: 0.5}, [real[0] // 2, 0])):
+        shown.clear()
+        (result,) = run(trainer, small(synthetic_per_class=amount, epochs=1), fold.id)
+        assert np.bincount(shown[0][1]).tolist() == (real + more).tolist()
+        assert result.synthetic["drawn"] == {
+            name: int(n) for name, n in zip(("across", "down"), more, strict=True) if n
+        }
+        assert result.synthetic["asked"] == result.synthetic["drawn"]
 
 
 def test_learning_rates_warm_up_and_fall_to_zero():

@@ -12,8 +12,10 @@ from search import KFoldTuner, Study, UserError
 from search.folder import read_record
 from search.journal import read_events
 from search.oracle import BaseTuner
+from search.prepare import Options, prepare
 from search.report.console import Lines, wide_console
 from search.report.leaderboard import ranked
+from search.study import load_space_file
 
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
@@ -385,3 +387,53 @@ def test_fresh_is_fresh_once(place):
     searched.search()  # resumes what it began
     assert len(list((place / "results").glob("*.old-*"))) == 1
     assert len(searched.record.history.sessions) == 2
+
+
+def prepared(place, amounts, study="trust_unsourced=True", make_pool=True):
+    """Prepare a search for these amounts by name, with a pool of one image of unknown origin and a known one."""
+    pool = place / "shapes-synthetic"
+    if make_pool and not pool.is_dir():
+        write_shapes(pool, {"across": 2, "down": 1}, seed=9)
+        lines = ["across/across_000.png,across,", "down/down_000.png,down,down/down_001.png"]
+        (pool / "manifest.csv").write_text("image,label,sources\n" + "\n".join(lines) + "\n")
+    text = SPACE.replace("folds=3", f"folds=3, {study}").replace("def space", f"AMOUNTS = {amounts}\n\ndef space")
+    chosen = 'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))]'
+    (place / "space.py").write_text(text.replace("        epochs=2", f"        synthetic_per_class={chosen}, epochs=2"))
+    said = []
+    return prepare(load_space_file(place / "space.py"), Options(offline=True), said.append), said
+
+
+def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(place):
+    ready, said = prepared(place, {"none": 0, "some": {"across": 1, "down": 0.5}})
+    assert "Warning: synthetic images of unknown origin, used on trust: 1. Scores may be flattered" in said
+    assert (ready.about["synthetic_images"], ready.about["synthetic_unsourced"]) == (2, 1)
+    assert ready.recipe({**ready.hyperparameters.values, "synthetic": "some"}).synthetic_per_class == (
+        ("across", 1),
+        ("down", 0.5),
+    )
+    with pytest.raises(UserError, match=r"line 2: no sources are named\..*Study\(trust_unsourced=True\)"):
+        prepared(place, {"none": 0}, study="repeats=1")
+
+
+def test_the_estimate_counts_the_synthetic_images_that_are_drawn(place):
+    ready, _ = prepared(place, {"none": 0, "some": 5})
+    drawn = ready._drawn()
+    recipe = ready.recipe({**ready.hyperparameters.values, "synthetic": "some"})
+    for fold in ready.folds:
+        assert drawn(recipe, fold) == len(ready.pool.admissible(fold))
+        assert drawn(ready.recipe({**ready.hyperparameters.values, "synthetic": "none"}), fold) == 0
+    assert ready.estimate().high > 0
+
+
+def test_an_amount_of_an_unknown_class_is_refused_before_anything_is_written(place):
+    with pytest.raises(UserError, match=r"'acros' is not known\. Did you mean 'across'\? Choose one of: across, down"):
+        prepared(place, {"none": 0, "some": {"acros": 1}})
+    assert not (place / "results").exists()
+
+
+def test_without_a_pool_the_first_name_must_mean_none(place):
+    ready, said = prepared(place, {"none": 0, "some": 5}, make_pool=False)
+    assert "Synthetic images: none" in said
+    assert ready.hyperparameters.values["synthetic"] == "none"
+    with pytest.raises(UserError, match="asks for synthetic images where the study has none"):
+        prepared(place, {"some": 5, "none": 0}, make_pool=False)

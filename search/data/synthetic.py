@@ -1,30 +1,39 @@
 """Which synthetic images may train which fold, and the draw of a given amount."""
 
+import contextlib
 import dataclasses
+import os
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from search.amounts import Amounts, classes_named, wanted
 from search.data.dataset import Dataset
 from search.data.folds import Fold
 from search.data.images import Decoded
 from search.digests import digest, file_sha256, seed_from
 from search.errors import UserError
+from search.recipe import one_of
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("image", "label", "sources")
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True)
 class SyntheticPool:
     """Generated images, each with the real images that it came from.
 
-    ``labels`` are class numbers, shape (m,); ``sources`` the rows of the data set behind each
-    image (never empty), ``paths`` and ``contents`` where each lies and its SHA-256.
-    ``left_out`` counts the images of the manifest that cannot be used: a source, or the image
-    itself, is unreadable.
+    ``labels`` are class numbers, shape (m,), and ``classes`` their names; ``sources`` the rows of
+    the data set behind each image, ``paths`` and ``contents`` where each lies and its SHA-256.
+    ``unsourced`` says of each image whether it came, wholly or in part, from who knows where: its
+    ``sources`` may then be empty, and scores flattered. ``left_out`` counts the images of the
+    manifest that cannot be used: a source, or the image itself, is unreadable.
     """
 
     root: Path
@@ -32,6 +41,8 @@ class SyntheticPool:
     contents: tuple[str, ...]
     labels: np.ndarray
     sources: tuple[tuple[int, ...], ...]
+    classes: tuple[str, ...]
+    unsourced: tuple[bool, ...]
     left_out: int = 0
 
     def __len__(self) -> int:
@@ -52,75 +63,177 @@ class SyntheticPool:
             contents=tuple(self.contents[row] for row in rows),
             labels=self.labels[rows],
             sources=tuple(self.sources[row] for row in rows),
+            unsourced=tuple(self.unsourced[row] for row in rows),
             left_out=self.left_out + len(decoded.unreadable),
         )
 
+    def linked(self, pairs: Iterable[tuple[int, int]]) -> "SyntheticPool":
+        """Return the pool with more sources: pairs of (row of the pool, row of the data set).
+
+        An image stays ``unsourced``: that it resembles a real one does not tell all that it came from.
+        """
+        sources = [set(rows) for rows in self.sources]
+        for row, source in pairs:
+            sources[row].add(int(source))
+        return dataclasses.replace(self, sources=tuple(tuple(sorted(rows)) for rows in sources))
+
+    @cached_property
+    def _links(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the pool and of the data set: one pair for each source of each image."""
+        owners = np.repeat(np.arange(len(self)), [len(rows) for rows in self.sources])
+        return owners, np.array([source for rows in self.sources for source in rows], dtype=np.int64)
+
     def admissible(self, fold: Fold) -> np.ndarray:
         """Return the images all of whose sources are in the fold's training part."""
-        train = set(fold.train.tolist())
-        return np.array([row for row, sources in enumerate(self.sources) if train.issuperset(sources)], dtype=np.int64)
+        owners, sources = self._links
+        return np.setdiff1d(np.arange(len(self)), owners[~np.isin(sources, fold.train)])
 
-    def draw(self, fold: Fold, per_class: int, classes: int, seed: int) -> np.ndarray:
-        """Return up to ``per_class`` admissible images of each class; a larger amount holds every smaller one."""
+    def counts(self, fold: Fold) -> dict[str, int]:
+        """Return how many images of each class are admissible."""
+        return self._by_class(self.labels[self.admissible(fold)])
+
+    def asked(self, amounts: Amounts, fold: Fold, labels: np.ndarray) -> dict[str, int]:
+        """Return how many images of each class a recipe's amount asks for; ``labels`` are the real images' (n,)."""
+        return wanted(amounts, self._by_class(labels[fold.train]))
+
+    def _by_class(self, labels: np.ndarray) -> dict[str, int]:
+        counted = np.bincount(labels, minlength=len(self.classes))
+        return dict(zip(self.classes, counted.tolist(), strict=True))
+
+    def draw(self, fold: Fold, asked: Mapping[str, int], seed: int) -> np.ndarray:
+        """Return up to so many admissible images of each class; a larger amount holds every smaller one."""
         admissible = self.admissible(fold)
-        drawn = []
-        for label in range(classes):
+        drawn = [np.empty(0, np.int64)]
+        for label, name in enumerate(self.classes):
             members = admissible[self.labels[admissible] == label]
             order = np.random.default_rng(seed_from(seed, "synthetic", fold.id, label)).permutation(len(members))
-            drawn.append(members[order[:per_class]])
+            drawn.append(members[order[: asked.get(name, 0)]])
         return np.sort(np.concatenate(drawn))
 
 
-def read_pool(folder: Path, dataset: Dataset) -> SyntheticPool:
+def tally(asked: Mapping[str, int], admissible: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return what was asked for, what was admissible and what is drawn, by class, of the classes asked for."""
+    return {
+        "asked": dict(asked),
+        "admissible": {name: admissible[name] for name in asked},
+        "drawn": {name: min(number, admissible[name]) for name, number in asked.items()},
+    }
+
+
+def check_amounts(amounts: Amounts, classes: tuple[str, ...], pool: SyntheticPool | None, source: Path) -> None:
+    """Raise UserError where a recipe asks for synthetic images of an unknown class, or where there are none."""
+    for name in classes_named(amounts):
+        one_of(f"{source}: a class in synthetic_per_class", name, classes)
+    if amounts and pool is None:
+        raise UserError(
+            f"{source} asks for synthetic images where the study has none. Take the amounts from "
+            "amounts_at_hand([0, …]), whose first one is none, or give the images with Study(synthetic=…)."
+        )
+
+
+class _Finder:
+    """Finds the real images that a manifest means."""
+
+    def __init__(self, dataset: Dataset, folder: Path) -> None:
+        self.given, self.root = dataset.root, dataset.root.resolve()
+        self.bases = (self.root, self.root.parent, folder.resolve())
+        self.rows = {id_: (row,) for row, id_ in enumerate(dataset.ids)}
+        self.originals: dict[str, tuple[int, ...]] = {}
+        for row, content in enumerate(dataset.contents):
+            self.originals[content] = (*self.originals.get(content, ()), row)
+        self.lost = {id_ for id_, _ in dataset.unreadable}
+        for id_ in list(self.lost):
+            with contextlib.suppress(OSError, ValueError):
+                self.lost.add(file_sha256(dataset.root / id_))
+
+    def find(self, name: str) -> tuple[int, ...] | None:
+        """Return the rows that a source means, () for an unreadable image, None where it means none."""
+        is_content = SHA256.fullmatch(name) and name not in self.rows
+        known = self.originals if is_content else self.rows
+        for means in [name.lower()] if is_content else [name, *self._ids(name)]:
+            if means in known:
+                return known[means]
+            if means in self.lost:
+                return ()
+        return None
+
+    def _ids(self, path: str) -> list[str]:
+        """Return the ids that a path would have, from the data, from the folder above it, or from the manifest."""
+        whole = [Path(os.path.normpath(base / path)) for base in self.bases]
+        return [one.relative_to(self.root).as_posix() for one in whole if one.is_relative_to(self.root)]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of a manifest: a class number, the rows of its sources, and what is wrong with them."""
+
+    label: int
+    sources: tuple[int, ...]
+    unknown: str  # why its origin is not (wholly) known, "" if it is
+    lost: bool
+
+
+def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) -> SyntheticPool:
     """Return the pool that ``folder/manifest.csv`` describes.
 
     The manifest has the columns ``image`` (path within the folder), ``label`` (class name) and
-    ``sources`` (ids of real images, separated by ``;``). Raises UserError for a missing file,
-    an unknown class, and an image whose sources are unknown or not named.
+    ``sources``, separated by ``;``: real images by id, by path from the folder that holds the data
+    or from the manifest's, or by SHA-256 of their content, which stands for all images of that
+    content. Raises UserError for a missing file, an unknown class, and, unless
+    ``trust_unsourced``, an image whose sources are unknown or not named.
     """
-    table = _read_manifest(folder)
-    rows_of = {id_: row for row, id_ in enumerate(dataset.ids)}
-    lost = {id_ for id_, _ in dataset.unreadable}
-    entries: dict[Path, tuple[int, tuple[int, ...]]] = {}
-    left_out = 0
-    for row, image, label, named in table[list(COLUMNS)].itertuples():
+    finder = _Finder(dataset, folder)
+    entries: dict[Path, _Entry] = {}
+    for row, image, label, named in _read_manifest(folder)[list(COLUMNS)].itertuples():
         where = f"{folder / MANIFEST}, line {row + 2}"
-        ids = [name.strip() for name in named.split(";") if name.strip()]
         path = _inside(folder, image, where)
         if label not in dataset.classes:
             raise UserError(f"{where}: label {label!r} is no class of {dataset.root} ({', '.join(dataset.classes)}).")
-        unknown = [name for name in ids if name not in rows_of and name not in lost]
-        if unknown or not ids:
-            problem = f"source {unknown[0]!r} is no image of {dataset.root}" if unknown else "no sources are named"
-            raise UserError(f"{where}: {problem}. An image of unknown origin could leak validation images: remove it.")
+        entry = _entry(finder, dataset.classes.index(label), named)
+        if entry.unknown and not trust_unsourced:
+            raise UserError(f"{where}: {entry.unknown} {_ways_out(dataset)}")
         if path in entries:
             raise UserError(
                 f"{where}: {image!r} is listed twice. Give it one line with all its sources, separated by ;."
             )
-        if lost.intersection(ids):
-            left_out += 1
-        else:
-            entries[path] = dataset.classes.index(label), tuple(sorted(rows_of[name] for name in ids))
+        entries[path] = entry
+    return _pool(folder, entries, finder, dataset)
+
+
+def _ways_out(dataset: Dataset) -> str:
+    return (
+        "An image of unknown origin could leak validation images: name all that it came from (ids, or the SHA-256 of "
+        f"images, of {dataset.root}, separated by ;), remove the line, or admit it with Study(trust_unsourced=True), "
+        "which counts it and warns in the report."
+    )
+
+
+def _entry(finder: _Finder, label: int, named: str) -> _Entry:
+    names = [name.strip() for name in named.split(";") if name.strip()]
+    found = {name: finder.find(name) for name in names}
+    unknown = [name for name in names if found[name] is None]
+    problem = "" if names else "no sources are named."
+    if unknown:
+        problem = f"source {unknown[0]!r} is no image of {finder.given}."
+    rows = {row for rows in found.values() for row in rows or ()}
+    return _Entry(label, tuple(sorted(rows)), problem, () in found.values())
+
+
+def _pool(folder: Path, listed: dict[Path, _Entry], finder: _Finder, dataset: Dataset) -> SyntheticPool:
+    """Return the pool of these entries; a plain copy of real images has them as sources, said or not."""
+    entries = {path: entry for path, entry in listed.items() if not entry.lost}
     contents = tuple(file_sha256(path) for path in entries)
+    copied = [finder.originals.get(content, ()) for content in contents]
+    both = list(zip(entries.values(), copied, strict=True))
     return SyntheticPool(
         root=folder,
         paths=tuple(entries),
         contents=contents,
-        labels=np.array([label for label, _ in entries.values()], dtype=np.int64),
-        sources=_with_originals(contents, [sources for _, sources in entries.values()], dataset),
-        left_out=left_out,
-    )
-
-
-def _with_originals(
-    contents: tuple[str, ...], sources: list[tuple[int, ...]], dataset: Dataset
-) -> tuple[tuple[int, ...], ...]:
-    """Return the sources, with the real images that a "synthetic" one is a plain copy of, said or not."""
-    originals: dict[str, list[int]] = {}
-    for row, content in enumerate(dataset.contents):
-        originals.setdefault(content, []).append(row)
-    return tuple(
-        tuple(sorted({*named, *originals.get(content, [])})) for content, named in zip(contents, sources, strict=True)
+        labels=np.array([entry.label for entry, _ in both], dtype=np.int64),
+        sources=tuple(tuple(sorted({*entry.sources, *copies})) for entry, copies in both),
+        classes=dataset.classes,
+        unsourced=tuple(bool(entry.unknown) and not copies for entry, copies in both),
+        left_out=len(listed) - len(entries),
     )
 
 

@@ -21,6 +21,7 @@ from rich.text import Text
 from search.folder import Record
 from search.journal import History, Trial
 from search.racing import Job, Rules
+from search.report.caveats import warnings
 from search.report.leaderboard import (
     at_size,
     in_order,
@@ -317,6 +318,8 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
     )
     ended = f" Ended: {record.history.ended}." if record.history.ended else ""
     console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.{ended}", highlight=False)
+    for warning in warnings(record):
+        console.print(warning, style="bold yellow", highlight=False, markup=False)
     if not best:
         console.print("No trial was completed, so there is no winner.", style="bold red")
         return
@@ -328,7 +331,8 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
         )
     console.print(f"{'Winner' if record.history.ended else 'Best so far'}: trial {best[0].id}", style="bold")
     for name, value in best[0].recipe.to_dict().items():
-        console.print(f"  {name} = {_plain(value)}", highlight=False, markup=False)
+        words = str(value) if name == "synthetic_per_class" else _plain(value)  # here a ratio is told by its point
+        console.print(f"  {name} = {words}", highlight=False, markup=False)
 
 
 def _plain(value: object) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from search.folder import Record
 from search.journal import Trial
 from search.racing import Rules, cells
+from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
 
 TIE = 9  # decimals: the last bits of a sum are no merit
@@ -79,7 +80,12 @@ def trials_table(record: Record) -> pd.DataFrame:
     rules = record.rules
     rank = {trial.id: place for place, trial in enumerate(ranked(record.history.trials.values()), start=1)}
     rows = [_trial_row(trial, rules, rank.get(trial.id)) for trial in in_order(record.history.trials.values())]
-    return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame()
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows).astype({"rank": "Int64"})
+    # Beside a ratio pandas would make floats of whole numbers, which mean something else.
+    table["synthetic_per_class"] = pd.Series([row["synthetic_per_class"] for row in rows], dtype=object)
+    return table
 
 
 def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
@@ -117,27 +123,28 @@ def runs_table(record: Record) -> pd.DataFrame:
             "fraction": fraction[fold.id],
             **run.scores,
             "seconds": round(run.seconds, 3),
-            "synthetic_asked": run.synthetic.get("asked", 0),
-            "synthetic_drawn": run.synthetic.get("drawn", 0),
+            **columns(run),
         }
         for trial in record.history.trials.values()
         for fold in record.rules.folds
         if (run := trial.runs.get(fold.id)) is not None
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.astype({"synthetic_admissible": "Int64"}) if rows else table
 
 
 def ledger(record: Record) -> dict[str, float]:
     """Return what happened, counted: trials by verdict, runs planned and trained, failures, seconds."""
     trials = list(record.history.trials.values())
+    runs = [run for trial in trials for run in trial.runs.values()]
     counts = {f"trials_{name}": sum(status(trial) == name for trial in trials) for name in STATUS_ORDER}
     return {
         "trials": len(trials),
         **counts,
         "runs_planned": (len(trials) - counts["trials_duplicate"]) * len(record.rules.folds),
-        "runs_trained": sum(len(trial.runs) for trial in trials),
-        "synthetic_asked": sum(run.synthetic.get("asked", 0) for trial in trials for run in trial.runs.values()),
-        "synthetic_drawn": sum(run.synthetic.get("drawn", 0) for trial in trials for run in trial.runs.values()),
+        "runs_trained": len(runs),
+        "synthetic_asked": sum(total(run, "asked") or 0 for run in runs),
+        "synthetic_drawn": sum(total(run, "drawn") or 0 for run in runs),
         "failures": sum(len(trial.failures) for trial in trials),
         "training_seconds": round(sum(trial.seconds for trial in trials), 1),
         "sessions": len(record.history.sessions),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 from search.files import write_text
 from search.folder import Record
 from search.journal import Run
+from search.report.caveats import warnings
 from search.report.leaderboard import at_size, interval, ledger, ranked, runs_table, trials_table
 
 SCHEMA = 1
@@ -45,6 +47,7 @@ def as_json(record: Record, trials: pd.DataFrame) -> dict[str, Any]:
         "objective": record.rules.objective,
         "ended": record.history.ended,
         "ledger": ledger(record),
+        "warnings": warnings(record),
         "winner": {"trial": best[0].id, "recipe": best[0].recipe.to_dict()} if best else None,
         "trials": [_finite(row) for row in trials.to_dict("records")],
         "runs": [_finite(row) for row in runs_table(record).to_dict("records")],
@@ -107,7 +110,9 @@ def read_run(folder: Path, run: Run) -> dict[str, np.ndarray] | None:
 
 def markdown(record: Record, trials: pd.DataFrame, lost: list[str]) -> str:
     """Return the report as Markdown."""
-    parts = [f"# {record.name}", _answer(record), "## Best trials", _best_table(record, trials)]
+    parts = [f"# {record.name}", _answer(record)]
+    parts += [f"**Warning:** {_inert(warning)}" for warning in warnings(record)]
+    parts += ["## Best trials", _best_table(record, trials)]
     parts += ["## What happened", _ledger(record), "## What may be concluded", _limits(record)]
     if lost:
         parts.append(f"Missing or changed, so left out of predictions.csv: {', '.join(lost)}.")
@@ -128,10 +133,15 @@ def _answer(record: Record) -> str:
     unfinished = "" if record.history.ended else "**This search is not finished.** "
     trials = "complete trials" if len(best) > 1 else "complete trial"
     return (
-        f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({winner.recipe.summary()}). Its score, the "
-        f"mean {rules.objective} over training sizes, is {limits.mean:.3f} (95 % interval {limits.low:.3f} to "
-        f"{limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
+        f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({_inert(winner.recipe.summary())}). "
+        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} "
+        f"(95 % interval {limits.low:.3f} to {limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
     )
+
+
+def _inert(text: str) -> str:
+    """Return text that may hold names of classes, which must not act as Markdown or HTML."""
+    return re.sub(r"([\\`|<>\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _best_table(record: Record, trials: pd.DataFrame) -> str:
@@ -151,7 +161,7 @@ def _best_table(record: Record, trials: pd.DataFrame) -> str:
             *("" if math.isnan(row[size]) else f"{row[size]:.3f}" for size in sizes),
             str(row["runs"]),
             f"{row['seconds']:.1f}",
-            record.history.trials[row["trial"]].recipe.summary(),
+            _inert(record.history.trials[row["trial"]].recipe.summary()),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     more = len(trials) - TOP

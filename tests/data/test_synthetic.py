@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapes import write_shapes
 
+from search.amounts import settled
 from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
-from search.data.folds import plan_folds
+from search.data.folds import Fold, plan_folds
 from search.data.images import decode
-from search.data.synthetic import SyntheticPool, read_pool
+from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
 from search.errors import UserError
 from search.readers.folders import read_class_folders
 from search.study import Study
@@ -35,9 +36,7 @@ def pools(draw):
     groups = [f"pair {row // 2}" if row < 2 * paired else str(row) for row in range(count)]
     ids = [f"{CLASSES[label]}/{row}.png" for row, label in enumerate(labels)]
     table = pd.DataFrame({"id": ids, "label": labels, "group": groups, "content": ids})
-    images = draw(
-        st.lists(st.tuples(st.integers(0, 1), st.sets(st.integers(0, count - 1), min_size=1, max_size=2)), max_size=40)
-    )
+    images = draw(st.lists(st.tuples(st.integers(0, 1), st.sets(st.integers(0, count - 1), max_size=2)), max_size=40))
     names = tuple(f"{number}.png" for number in range(len(images)))
     pool = SyntheticPool(
         Path("pool"),
@@ -45,8 +44,22 @@ def pools(draw):
         names,
         np.array([label for label, _ in images], dtype=np.int64),
         tuple(tuple(sorted(sources)) for _, sources in images),
+        CLASSES,
+        tuple(not sources for _, sources in images),
     )
     return Dataset(Path("data"), table, CLASSES), pool
+
+
+@st.composite
+def splits(draw):
+    """Give any fold of 12 images: parts that train, validate, are held out, or none of these."""
+    parts = np.array(draw(st.lists(st.sampled_from(["train", "validation", "holdout", ""]), min_size=12, max_size=12)))
+    rows = {name: np.flatnonzero(parts == name) for name in ("train", "validation", "holdout")}
+    return Fold(0, 0, 1.0, rows["train"], rows["validation"], "f0"), set(rows["holdout"].tolist())
+
+
+def of_each(amount, classes=CLASSES):
+    return dict.fromkeys(classes, amount)
 
 
 def plan(data, **fields):
@@ -61,7 +74,7 @@ def test_no_drawn_image_comes_from_outside_the_training_part(data_and_pool, amou
         train, validation = set(fold.train), set(fold.validation)
         admissible = [row for row in range(len(pool)) if set(pool.sources[row]) <= train]
         assert pool.admissible(fold).tolist() == admissible
-        drawn = pool.draw(fold, amount, len(CLASSES), seed).tolist()
+        drawn = pool.draw(fold, of_each(amount), seed).tolist()
         assert all(not set(pool.sources[row]) & validation for row in drawn)
         assert set(drawn) <= set(admissible)
         assert len(set(drawn)) == len(drawn)
@@ -75,7 +88,7 @@ def test_no_drawn_image_comes_from_outside_the_training_part(data_and_pool, amou
 def test_a_larger_amount_holds_every_smaller_one_of_any_pool(data_and_pool, amounts, seed):
     data, pool = data_and_pool
     for fold in plan(data):
-        draws = [set(pool.draw(fold, amount, len(CLASSES), seed)) for amount in sorted(amounts)]
+        draws = [set(pool.draw(fold, of_each(amount), seed)) for amount in sorted(amounts)]
         assert all(small <= large for small, large in itertools.pairwise(draws))
 
 
@@ -90,7 +103,7 @@ def test_the_digits_synthetic_images_never_show_a_fold_what_it_validates(digits)
     with (pool.root / "manifest.csv").open() as file:
         origin = {pool.root / line["image"]: set(line["sources"].split(";")) for line in csv.DictReader(file)}
     for fold in plan(data, folds=5, train_fractions=(1.0, 0.25)):
-        drawn = pool.draw(fold, 4, 10, seed=1)
+        drawn = pool.draw(fold, of_each(4, pool.classes), seed=1)
         assert np.bincount(pool.labels[drawn]).tolist() == [4] * 10
         sources = set().union(*(origin[pool.paths[row]] for row in drawn))
         assert sources <= {data.ids[row] for row in fold.train}
@@ -101,7 +114,7 @@ def test_a_larger_amount_holds_every_smaller_one(digits):
     data = read_class_folders(digits)
     pool = read_pool(digits.with_name("digits-synthetic"), data)
     for fold in plan(data):
-        draws = [set(pool.draw(fold, amount, 10, seed=1)) for amount in (0, 1, 3, 9)]
+        draws = [set(pool.draw(fold, of_each(amount, pool.classes), seed=1)) for amount in (0, 1, 3, 9)]
         assert [len(draw) for draw in draws] == [0, 10, 30, 90]
         assert all(small < large for small, large in itertools.pairwise(draws))
 
@@ -110,9 +123,10 @@ def test_draws_depend_on_the_seed_and_the_fold_alone(digits):
     data = read_class_folders(digits)
     pool = read_pool(digits.with_name("digits-synthetic"), data)
     small, _, large, other = plan(data)
-    assert pool.draw(large, 5, 10, seed=1).tolist() == pool.draw(large, 5, 10, seed=1).tolist()
-    draws = [pool.draw(large, 5, 10, seed=1), pool.draw(large, 5, 10, seed=2), pool.draw(other, 5, 10, seed=1)]
-    draws += [pool.draw(small, 5, 10, seed=1), pool.draw(dataclasses.replace(large, id="f9"), 5, 10, seed=1)]
+    five = of_each(5, pool.classes)
+    assert pool.draw(large, five, seed=1).tolist() == pool.draw(large, five, seed=1).tolist()
+    draws = [pool.draw(large, five, seed=1), pool.draw(large, five, seed=2), pool.draw(other, five, seed=1)]
+    draws += [pool.draw(small, five, seed=1), pool.draw(dataclasses.replace(large, id="f9"), five, seed=1)]
     assert len({tuple(draw) for draw in draws}) == 5
 
 
@@ -133,10 +147,10 @@ def pool(tmp_path, data):
     for shade, name in enumerate(("a.png", "deep/b.png")):
         Image.new("L", (4, 4), 100 + shade).save(folder / name)
 
-    def read(manifest, data=data):
+    def read(manifest, data=data, **options):
         if manifest is not None:
             (folder / "manifest.csv").write_bytes(manifest.encode() if isinstance(manifest, str) else manifest)
-        return read_pool(folder, data)
+        return read_pool(folder, data, **options)
 
     read.manifest = folder / "manifest.csv"
     return read
@@ -190,8 +204,10 @@ def test_a_wrong_line_is_named_with_its_problem(pool, data, line, problem):
 
 @pytest.mark.parametrize("sources", ["cat/9.png", ""])
 def test_an_image_of_unknown_origin_is_told_to_be_a_danger(pool, sources):
-    with pytest.raises(UserError, match="An image of unknown origin could leak validation images: remove it"):
+    with pytest.raises(UserError) as error:
         pool(f"{HEADER}a.png,cat,{sources}\n")
+    assert "An image of unknown origin could leak validation images: name all that it came from" in str(error.value)
+    assert "remove the line, or admit it with Study(trust_unsourced=True)" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -258,3 +274,120 @@ def test_a_copy_of_a_real_image_has_it_as_a_source_said_or_not(tmp_path):
     (folder / "manifest.csv").write_text(f"image,label,sources\nx.png,a,{dataset.ids[0]}\n")
     pool = read_pool(folder, dataset)
     assert pool.sources == ((0, 2),)
+
+
+@settings(deadline=None, max_examples=200)
+@given(splits(), st.lists(st.sets(st.integers(0, 11), max_size=3), max_size=12), st.integers(0, 20), st.data())
+def test_what_came_from_the_hold_out_or_the_validation_part_never_trains(split, sources, amount, choose):
+    fold, holdout = split
+    made = SyntheticPool(
+        Path("pool"),
+        tuple(map(Path, map(str, range(len(sources))))),
+        tuple(map(str, range(len(sources)))),
+        np.zeros(len(sources), np.int64),
+        tuple(tuple(sorted(rows)) for rows in sources),
+        CLASSES,
+        (False,) * len(sources),
+    )
+    last = len(sources) - 1
+    pairs = choose.draw(st.lists(st.tuples(st.integers(0, last), st.integers(0, 11)), max_size=6)) if sources else []
+    near = [known | {real for row, real in pairs if row == number} for number, known in enumerate(sources)]
+    for drawn, known in ((made, sources), (made.linked(pairs), near)):
+        forbidden = holdout | set(fold.validation.tolist())
+        shown = drawn.draw(fold, {"cat": amount}, seed=1).tolist()
+        assert not any(known[row] & forbidden for row in shown)
+        assert len(shown) == min(amount, sum(known_of <= set(fold.train.tolist()) for known_of in known))
+        assert drawn.counts(fold) == {"cat": len(drawn.admissible(fold)), "dog": 0}
+
+
+def test_near_duplicates_are_further_sources(pool):
+    found = pool(f"{HEADER}a.png,dog,dog/1.png\ndeep/b.png,cat,cat/2.png\n")
+    linked = found.linked([(1, 0), (1, 2), (1, 5), (1, 0)])
+    assert linked.sources == (found.sources[0], (0, 2, 5))
+    assert found.linked([]).digest == found.digest != linked.digest
+
+
+@pytest.mark.parametrize(
+    "source", ["cat/1.png", "data/cat/1.png", "../data/cat/1.png", "./cat/../cat/1.png", "{data}/cat/1.png"]
+)
+def test_a_source_may_be_a_path_from_the_folder_above_or_the_manifest(pool, data, source):
+    found = pool(f"{HEADER}a.png,cat,{source.format(data=data.root.resolve())}\n")
+    assert found.sources == ((1,),)
+    assert found.unsourced == (False,)
+
+
+@pytest.mark.parametrize("source", ["CAT/1.png", "1.png", "../data/cat", "../data-synthetic/a.png", "../cat/1.png"])
+def test_a_path_to_anything_else_is_no_source(pool, source):
+    with pytest.raises(UserError, match="is no image of"):
+        pool(f"{HEADER}a.png,cat,{source}\n")
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_source_may_be_content_which_stands_for_all_its_copies(pool, data, case):
+    (data.root / "cat" / "copy.png").write_bytes(data.paths[4].read_bytes())
+    copied = read_class_folders(data.root)
+    both = tuple(row for row, id_ in enumerate(copied.ids) if id_ in ("cat/copy.png", "dog/1.png"))
+    found = pool(f"{HEADER}a.png,dog,{case(copied.contents[both[0]])}\n", copied)
+    assert len(both) == 2
+    assert found.sources == (both,)
+    with pytest.raises(UserError, match="line 2: source '0000"):
+        pool(f"{HEADER}a.png,dog,{64 * '0'}\n", copied)
+
+
+def test_the_content_of_an_unreadable_image_is_known_to_be_lost(pool, data, tmp_path):
+    data.paths[0].write_bytes(b"garbage")
+    damaged = read_class_folders(data.root)
+    content = damaged.contents[0]
+    damaged = damaged.readable(decode(damaged.paths, damaged.contents, 4, tmp_path / "cache"))
+    found = pool(f"{HEADER}a.png,cat,{content}\ndeep/b.png,cat,cat/1.png\n", damaged)
+    assert (len(found), found.left_out) == (1, 1)
+
+
+def test_on_trust_images_of_unknown_origin_obey_what_is_known_and_are_counted(pool, data, tmp_path):
+    lines = ["a.png,cat,", "deep/b.png,dog,who.png;dog/1.png", "c.png,dog,dog/2.png", "copy.png,cat,"]
+    folder = pool.manifest.parent
+    Image.new("L", (4, 4), 200).save(folder / "c.png")
+    (folder / "copy.png").write_bytes(data.paths[2].read_bytes())
+    found = pool(HEADER + "\n".join(lines) + "\n", trust_unsourced=True)
+    assert found.sources == ((), (4,), (5,), (2,))
+    assert found.unsourced == (True, True, False, False)  # a plain copy is known for what it is
+    without, within = (Fold(0, 0, 1.0, np.array(train), np.array([2]), "f0") for train in ([0, 5], [4]))
+    assert found.admissible(without).tolist() == [0, 2]
+    assert found.admissible(within).tolist() == [0, 1]
+    (folder / "a.png").write_bytes(b"garbage")
+    left = pool(None, trust_unsourced=True)
+    left = left.readable(decode(left.paths, left.contents, 4, tmp_path / "cache"))
+    assert left.unsourced == (True, False, False)
+
+
+def test_what_is_asked_follows_the_real_training_images_of_each_class(pool, data):
+    found = pool(f"{HEADER}a.png,dog,dog/1.png\n")
+    fold = Fold(0, 0, 1.0, np.array([0, 1, 2, 3]), np.array([5]), "f0")
+
+    def asked(amount):
+        return found.asked(settled("amount", amount), fold, data.labels)
+
+    assert asked(7) == {"cat": 7, "dog": 7}
+    assert asked(0.5) == {"cat": 1, "dog": 0}
+    assert asked(2.0) == {"cat": 6, "dog": 2}
+    assert asked({"dog": 480, "cat": 0.5}) == {"cat": 1, "dog": 480}
+    assert asked({"dog": 1.0}) == {"dog": 1}
+
+
+def test_a_tally_tells_what_was_asked_and_admissible_and_drawn():
+    assert tally({"cat": 5, "dog": 0}, {"cat": 3, "dog": 9, "owl": 1}) == {
+        "asked": {"cat": 5, "dog": 0},
+        "admissible": {"cat": 3, "dog": 9},
+        "drawn": {"cat": 3, "dog": 0},
+    }
+
+
+def test_amounts_of_unknown_classes_or_of_no_pool_are_refused(pool):
+    found, space = pool(f"{HEADER}a.png,dog,dog/1.png\n"), Path("space.py")
+    check_amounts(settled("amount", {"dog": 3}), CLASSES, found, space)
+    check_amounts(0, CLASSES, None, space)
+    with pytest.raises(UserError) as error:
+        check_amounts(settled("amount", {"Dog": 3}), CLASSES, found, space)
+    assert "'Dog' is not known. Did you mean 'dog'? Choose one of: cat, dog." in str(error.value)
+    with pytest.raises(UserError, match=r"^space\.py asks for synthetic images where the study has none\."):
+        check_amounts(8, CLASSES, None, space)
