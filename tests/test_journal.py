@@ -115,7 +115,7 @@ def test_a_verdict_is_final(filled):
 def test_unknown_events_are_passed_over(filled):
     journal = Journal(filled)
     before = dict(journal.history.trials)
-    journal.append("holdout", trial="0000", score=0.8)
+    journal.append("weather", trial="0000", score=0.8)
     assert journal.history.trials == before
     journal.close()
 
