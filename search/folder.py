@@ -93,7 +93,7 @@ def rules_of(about: About, history: History) -> Rules:
     study = about["identity"]["study"]
     val = study["val"] if study.get("splits") == "shuffle" else None
     # Searches that were begun before there were hold-outs say nothing of them.
-    images: int = about.get("in_folds", about["images"])
+    images = about["in_folds"] if "in_folds" in about else about["images"]
     return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")))
 
 

@@ -198,6 +198,13 @@ def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | No
     return prepared
 
 
+def read_and_plan(study: Study, options: Options, say: Say, progress: Progress | None = None) -> tuple[Dataset, Plan]:
+    """Return the images of a study and its plan, for whoever trains nothing."""
+    study = overridden(study, options)
+    dataset, _ = _read_data(study.data_folder(), study, options, say, progress)
+    return dataset, planned(dataset, study, say)
+
+
 def planned(dataset: Dataset, study: Study, say: Say) -> Plan:
     """Return the plan, saying what it is."""
     plan = make_plan(dataset, study)

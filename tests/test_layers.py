@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
     *("errors", "digests", "files", "catalog", "recipe", "study", "hand", "stats"),
-    *("data.images", "data.dataset", "data.draws", "data.holdout", "data.folds", "data.synthetic", "data.digits"),
+    *("data.images", "data.dataset", "data.draws", "data.holdout", "data.folds"),
+    *("data.materialise", "data.synthetic", "data.digits"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare"),

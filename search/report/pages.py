@@ -202,10 +202,10 @@ def _ledger(record: Record) -> str:
 
 def _limits(record: Record) -> str:
     rules = record.rules
+    part = f"{1 - 1 / rules.parts:.0%}"
     outside = " outside the hold-out" if rules.holdout else ""
     said = [
-        f"Scores describe models trained on {1 - 1 / rules.parts:.0%} of the images{outside} or less, not a model "
-        + "refitted on all.",
+        f"Scores describe models trained on {part} of the images{outside} or less, not a model refitted on all.",
         _of_intervals(rules),
     ]
     if rules.holdout:

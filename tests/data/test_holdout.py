@@ -10,7 +10,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from search.data.dataset import Dataset
-from search.data.folds import HOLDOUT, make_plan, plan_digest, plan_table
+from search.data.folds import make_plan, plan_digest, plan_table
+from search.data.holdout import HOLDOUT
 from search.errors import UserError
 from search.study import Study
 
