@@ -108,18 +108,19 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     """
     from search.data.materialise import check_place, materialise
     from search.hand import Hand, holding
-    from search.prepare import Options, read_and_plan
+    from search.prepare import Options, overridden, read_and_plan
     from search.report.console import screen, wide_console
     from search.study import load_space_file
 
-    check_place(to)  # before the images are read
     with holding(Hand(ready=False)):
         study = load_space_file(space).study
+    given = Options(**options, results=str(to))  # the one place that is written to
+    study = overridden(study, given)
     if fractions is not None:
         study = study.replace(train_fractions=_numbers(fractions))
+    check_place(to, study.data_folder())  # before the images are read
     with screen(wide_console()) as view:
-        dataset, plan = read_and_plan(study, Options(**options), view.say, view.progress)
-    check_place(to, dataset.root)
+        dataset, plan = read_and_plan(study, given, view.say, view.progress)
     with click.progressbar(length=1, label="Writing the folds", file=sys.stderr) as bar:
 
         def progress(done: int, of: int) -> None:

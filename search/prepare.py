@@ -156,6 +156,7 @@ class Prepared:
             "images": len(data),
             "in_folds": self.plan.in_folds,
             "holdout": len(self.plan.holdout.validation) if self.plan.holdout else 0,
+            "beside_holdout": len(self.plan.left_out),
             "classes": data.counts,
             "unreadable": [list(pair) for pair in data.unreadable],
             "ignored": list(data.ignored),
@@ -200,7 +201,6 @@ def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | No
 
 def read_and_plan(study: Study, options: Options, say: Say, progress: Progress | None = None) -> tuple[Dataset, Plan]:
     """Return the images of a study and its plan, for whoever trains nothing."""
-    study = overridden(study, options)
     dataset, _ = _read_data(study.data_folder(), study, options, say, progress)
     return dataset, planned(dataset, study, say)
 

@@ -111,6 +111,28 @@ def test_a_real_network_is_scored_on_images_that_no_trial_saw(place):
     assert set(record.history.trials["0000"].runs) == {"f0", "f1"}
 
 
+def test_a_real_search_looks_once_is_resumed_without_a_look_and_looks_again_when_another_trial_wins(place, capsys):
+    def go_on(trials):
+        tuner = KFoldTuner("space.py", view=Lines(wide_console()), trials=trials, offline=True)
+        tuner.search()
+        capsys.readouterr()
+        tuner.results_summary()
+        return tuner.record, " ".join(capsys.readouterr().out.split())  # the terminal breaks lines
+
+    (place / "space.py").write_text(SPACE.replace("epochs=1", "epochs=12, batch_size=4"))
+    first, printed = go_on(1)
+    (look,) = first.history.holdouts
+    assert f"Hold-out: balanced_accuracy {look.run.scores['balanced_accuracy']:.3f}" in printed
+    assert "no longer blind" not in printed
+    assert go_on(1)[0].history.holdouts == [look]
+    extended, printed = go_on(4)
+    best = ranked(extended.history.trials.values())[0].id
+    assert best != look.trial  # or this shows nothing
+    assert [look.trial for look in extended.history.holdouts] == ["0000", best]
+    assert extended.history.holdouts[0] == look
+    assert "(looked at 2 times; a search extended after a look is no longer blind)" in printed
+
+
 def test_the_winner_alone_is_scored_when_all_else_is_done(place, jobs):
     record = search(trials=3)
     best = ranked(record.history.trials.values())[0]

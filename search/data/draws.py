@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+PASSES = 4  # the first draws; the others move what brings the counts nearer, where groups hold several classes
 Split = tuple[np.ndarray, np.ndarray]
 
 
@@ -33,26 +34,31 @@ def drawn(labels: np.ndarray, groups: np.ndarray, wanted: np.ndarray, seed: int)
     it is drawn at least where that can be.
     """
     counts = table_of(labels, groups, len(wanted))
-    order = np.random.default_rng(seed).permutation(len(counts))
-    order = order[counts[order].any(axis=1)]
-    short, left = wanted.astype(float), (counts > 0).sum(axis=0)
+    order = np.random.default_rng(seed).permutation(np.unique(groups))
+    short, held, left = wanted.astype(float), np.zeros(len(wanted), int), (counts > 0).sum(axis=0)
     taken = np.zeros(len(counts), bool)
 
-    def take(group: int) -> None:
-        nonlocal short, left
-        taken[group], short, left = True, short - counts[group], left - (counts[group] > 0)
+    def after(group: int) -> np.ndarray:
+        return short + counts[group] if taken[group] else short - counts[group]
 
-    def spare(group: int) -> bool:
-        return not taken[group] and bool((left[counts[group] > 0] > 1).all())
+    def movable(group: int) -> bool:
+        side = held if taken[group] else left
+        return bool((side[counts[group] > 0] > 1).all())
 
-    for group in order:
-        if spare(group) and np.abs(short - counts[group]).sum() < np.abs(short).sum():
-            take(group)
-    for label in np.flatnonzero(wanted > 0):
-        if not counts[taken, label].any():  # each group of it is more than twice what is wanted
-            able = [group for group in order if counts[group, label] and spare(group)]
-            if able:
-                take(min(able, key=lambda group: float(np.abs(short - counts[group]).sum())))
+    def move(group: int) -> None:
+        nonlocal short, held, left
+        short, step = after(group), (counts[group] > 0) * (-1 if taken[group] else 1)
+        held, left, taken[group] = held + step, left - step, not taken[group]
+
+    for group in np.tile(order, PASSES):
+        if not short.any():
+            break
+        if (after(group) ** 2).sum() < (short**2).sum() and movable(group):
+            move(group)
+    for label in np.flatnonzero((wanted > 0) & (held == 0)):  # each group of it is more than twice what is wanted
+        able = [group for group in order if counts[group, label] and movable(group)]
+        if able and not held[label]:
+            move(min(able, key=lambda group: float((after(group) ** 2).sum())))
     return taken[groups]
 
 

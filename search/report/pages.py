@@ -194,10 +194,18 @@ def _ledger(record: Record) -> str:
     study = ", ".join(f"{name} {value}" for name, value in record.about["identity"]["study"].items())
     backbones = ", ".join(record.about["weights"])
     return (
-        f"{images} images of `{record.about['data']}` ({classes}).{left_out}\n\n"
+        f"{images} images of `{record.about['data']}` ({classes}).{_held(record)}{left_out}\n\n"
         f"Study: {study}. Backbones at hand: {backbones}. Synthetic images: {record.about['synthetic'] or 'none'}.\n\n"
         f"{listed}\n- search ended: {record.history.ended or 'not yet'}"
     )
+
+
+def _held(record: Record) -> str:
+    if not record.rules.holdout:
+        return ""
+    beside = record.about.get("beside_holdout", 0)
+    left = f", and {beside} are in neither, as they share a group with one of those" if beside else ""
+    return f" The folds use {record.rules.images}; {record.about['holdout']} are held out{left}."
 
 
 def _limits(record: Record) -> str:

@@ -42,6 +42,14 @@ def test_a_draw_is_within_one_group_of_what_is_wanted(some, part, seed):
     assert not set(groups[taken]) & set(groups[~taken])
 
 
+def test_groups_of_several_classes_come_near_to_what_is_wanted():
+    rng = np.random.default_rng(0)
+    labels, groups = rng.integers(0, 5, 5000), rng.integers(0, 400, 5000)
+    for seed in range(1, 6):
+        taken = drawn(labels, groups, np.full(5, 150), seed)
+        assert np.abs(np.bincount(labels[taken]) - 150).max() <= 10  # groups hold 12 or 13
+
+
 @given(st.lists(st.integers(0, 2), min_size=3, max_size=40), st.floats(0, 0.99), seeds)
 def test_a_draw_of_single_images_is_exact(some, part, seed):
     labels = np.array([0, 0, 1, 1, 2, 2, *some])

@@ -39,6 +39,7 @@ def test_the_score_on_the_holdout_is_shown_everywhere(held):
     assert told == {"images": 8, "looks": [{"trial": "0000", "scores": scores}], "blind": True, "note": None}
     assert "no longer blind" not in "".join(texts.values())
     assert "of the images outside the hold-out or less" in texts["report.md"]
+    assert "The folds use 16; 8 are held out." in texts["report.md"]
     predictions = pd.read_csv(io.StringIO(texts["predictions.csv"]))
     on_holdout = predictions[predictions["fold"] == "holdout"]
     assert sorted(on_holdout["id"]) == sorted(held.dataset.ids[row] for row in held.plan.holdout.validation)
