@@ -92,6 +92,54 @@ def report(name: str, results: str) -> None:
     _report(_folder(name, results))
 
 
+@cli.command()
+@click.argument("space", type=click.Path(path_type=Path))
+@click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--fractions", metavar="LIST", help="Training sizes such as 0.8,0.5, instead of the study's.")
+@click.option("--copy", is_flag=True, help="Copy the images instead of linking to them.")
+@click.option("--data", metavar="FOLDER", help="Class folders of images, instead of the study's.")
+@click.option("--cache", metavar="FOLDER", help="Where decoded images are kept.")
+@click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
+def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: Any) -> None:
+    """Write the planned folds of SPACE as folders of images, for other tools.
+
+    \b
+    FOLDER/f0/train/<class>/…  FOLDER/f0/validation/<class>/…  FOLDER/holdout/<class>/…  FOLDER/plan.csv
+    """
+    from search.data.materialise import check_place, materialise
+    from search.hand import Hand, holding
+    from search.prepare import Options, overridden, read_and_plan
+    from search.report.console import screen, wide_console
+    from search.study import load_space_file
+
+    with holding(Hand(ready=False)):
+        study = load_space_file(space).study
+    given = Options(**options, results=str(to))  # the one place that is written to
+    study = overridden(study, given)
+    if fractions is not None:
+        study = study.replace(train_fractions=_numbers(fractions))
+    check_place(to, study.data_folder())  # before the images are read
+    with screen(wide_console()) as view:
+        dataset, plan = read_and_plan(study, given, view.say, view.progress)
+    with click.progressbar(length=1, label="Writing the folds", file=sys.stderr) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        written = materialise(dataset, plan, to, copy=copy, progress=progress)
+    click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
+
+
+def _numbers(listed: str) -> tuple[float, ...]:
+    """Return the training sizes of a list, the whole training part always among them."""
+    try:
+        numbers = tuple(float(number) for number in listed.split(","))
+    except ValueError:
+        raise UserError(f"--fractions {listed!r} must be numbers in (0, 1] with commas, such as 0.8,0.5.") from None
+    return numbers if 1.0 in numbers else (1.0, *numbers)
+
+
 def _folder(name: str, results: str) -> Path:
     """Return the folder of a search; its path does as well as its name."""
     return Path(name).resolve() if Path(name).name != name else Path(results) / name

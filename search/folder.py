@@ -90,7 +90,11 @@ def rules_of(about: About, history: History) -> Rules:
     """Return the rules that a search was last run with."""
     folds = tuple(PlannedFold(f["id"], tuple(f["split"]), f["fraction"]) for f in about["folds"])
     racing = bool(history.sessions and history.sessions[-1]["racing"])
-    return Rules(folds, about["identity"]["study"]["objective"], about["images"], racing)
+    study = about["identity"]["study"]
+    val = study["val"] if study.get("splits") == "shuffle" else None
+    # Searches that were begun before there were hold-outs say nothing of them.
+    images = about["in_folds"] if "in_folds" in about else about["images"]
+    return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")))
 
 
 def begin(folder: Path, about: About, space_text: str, plan_csv: str) -> None:

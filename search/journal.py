@@ -18,6 +18,7 @@ from search.recipe import Recipe
 
 Event = dict[str, Any]
 FILE = "journal.jsonl"
+LOOK = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
 WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which moves the old folder aside)."
 
 
@@ -58,6 +59,15 @@ class Failure:
     final: bool
 
 
+@dataclass(frozen=True)
+class Look:
+    """The hold-out's score of one trial; ``trials`` is how many trials had begun when it was looked at."""
+
+    trial: str
+    run: Run
+    trials: int
+
+
 @dataclass
 class Trial:
     """One set of hyperparameter values and all that happened to it."""
@@ -81,12 +91,20 @@ class History:
     """What the journal says: trials in the order they were proposed, events in the order they ended.
 
     ``order`` holds ("trial" or "verdict", trial id) as they happened, for the oracle to be retold.
+    ``holdouts`` are the looks at the hold-out, one a trial; ``failed_looks`` those of the last
+    session that came to nothing, as (trial id, failure).
     """
 
     trials: dict[str, Trial] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
     sessions: list[Event] = field(default_factory=list)
     ended: str = ""  # why the search ended, if it did
+    holdouts: list[Look] = field(default_factory=list)
+    failed_looks: list[tuple[str, Failure]] = field(default_factory=list)
+
+    def look_at(self, trial_id: str) -> Look | None:
+        """Return the look at the hold-out with this trial, if there was one."""
+        return next((look for look in self.holdouts if look.trial == trial_id), None)
 
     def open_trials(self) -> list[Trial]:
         """Return the trials without a verdict."""
@@ -112,7 +130,7 @@ class History:
             self.sessions.append(
                 {**event, "racing": bool(event["racing"]), "versions": dict(event.get("versions", {}))}
             )
-            self.ended = ""
+            self.ended, self.failed_looks = "", []
         elif kind == "trial" and event["trial"] not in self.trials:
             recipe = Recipe.from_dict(event["recipe"])
             self.trials[event["trial"]] = Trial(event["trial"], dict(event["values"]), recipe)
@@ -127,20 +145,24 @@ class History:
         if kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
             trial.jobs, file, sha256 = event["job"], event["file"], event["sha256"]
             for run in event["runs"]:
-                trial.runs[run["fold"]] = Run(
-                    run["fold"],
-                    {name: _number(score) for name, score in run["scores"].items()},
-                    _number(run["seconds"]),
-                    run["synthetic"],
-                    file,
-                    sha256,
-                )
+                trial.runs[run["fold"]] = _run(run, file, sha256)
+        elif kind == "holdout" and not self.look_at(trial.id):
+            self.holdouts.append(Look(trial.id, _run(event["run"], event["file"], event["sha256"]), len(self.trials)))
         elif kind == "failure":
-            trial.failures.append(Failure(event["job"], event["error"], event["final"]))
+            failure = Failure(event["job"], event["error"], event["final"])
+            if failure.job == LOOK:
+                self.failed_looks.append((trial.id, failure))
+            else:
+                trial.failures.append(failure)
         elif kind == "verdict" and trial.verdict is None:
             score = None if event["score"] is None else _number(event["score"])
             trial.verdict = Verdict(event["status"], score, event["reason"])
             self.order.append(("verdict", trial.id))
+
+
+def _run(told: Event, file: str, sha256: str) -> Run:
+    scores = {name: _number(score) for name, score in told["scores"].items()}
+    return Run(told["fold"], scores, _number(told["seconds"]), told["synthetic"], file, sha256)
 
 
 def _number(value: Any) -> float:

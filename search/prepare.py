@@ -15,7 +15,7 @@ from search import folder as folders
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed
 from search.data.dataset import Dataset
-from search.data.folds import Fold, plan_digest, plan_folds
+from search.data.folds import Fold, Plan, make_plan, plan_digest
 from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Progress, decode, decode_sizes, typical_side
 from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
@@ -70,7 +70,7 @@ class Prepared:
     folder: Path
     dataset: Dataset
     pool: SyntheticPool | None
-    folds: list[Fold]
+    plan: Plan
     hand: Hand
     image_size: int
     threads: int
@@ -95,6 +95,11 @@ class Prepared:
         return recipe
 
     @property
+    def folds(self) -> list[Fold]:
+        """The folds that every trial trains on."""
+        return self.plan.folds
+
+    @property
     def cache(self) -> Path:
         """Where decoded images and activations are kept."""
         return cache_folder(self.options.cache, self.dataset.root)
@@ -111,7 +116,7 @@ class Prepared:
             contents=tuple(data.contents),
             labels=data.labels,
             pool=self.pool,
-            folds={fold.id: fold for fold in self.folds},
+            folds={fold.id: fold for fold in self.plan.every},
             weights=dict(self.hand.weights or {}),
             keras_home=weights_folder().parent.resolve(),
             threads=self.threads,
@@ -137,7 +142,7 @@ class Prepared:
             "space": self.meaning,
             "data": self.dataset.digest,
             "synthetic": self.pool.digest if self.pool else None,
-            "plan": plan_digest(self.folds),
+            "plan": plan_digest(self.plan.every),
             "training": TRAINING_VERSION,
         }
 
@@ -152,6 +157,9 @@ class Prepared:
             "synthetic": str(self.pool.root.resolve()) if self.pool else None,
             "space_file": str(self.file.path) if self.file.path.is_file() else None,
             "images": len(data),
+            "in_folds": self.plan.in_folds,
+            "holdout": len(self.plan.holdout.validation) if self.plan.holdout else 0,
+            "beside_holdout": len(self.plan.left_out),
             "classes": data.counts,
             "unreadable": [list(pair) for pair in data.unreadable],
             "ignored": list(data.ignored),
@@ -196,18 +204,31 @@ def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress | No
     folders.check_writable(folder)
     recorded = None if options.fresh else folders.read_about(folder)
     dataset, size = _read_data(root, study, options, say, progress)
-    folds = plan_folds(dataset, study)
-    say(_folds_in_words(study, folds, dataset))
+    plan = planned(dataset, study, say)
     pool = _read_pool(root, study, dataset, size, options, say)
     threads = recorded["threads"] if recorded else max(1, (os.cpu_count() or 1) // options.slots)
     hand = Hand(synthetic=pool is not None)
-    prepared = Prepared(file, study, options, folder, dataset, pool, folds, hand, size, threads)
+    prepared = Prepared(file, study, options, folder, dataset, pool, plan, hand, size, threads)
     register(prepared.build)
     hand.weights = _pinned(recorded["weights"], say) if recorded else _resolve(hand.asked, options, say)
     prepared.hyperparameters = register(prepared.build)
     if recorded:
         folders.check_same(folder, recorded, prepared.identity, file.text)
     return prepared
+
+
+def read_and_plan(study: Study, options: Options, say: Say, progress: Progress | None = None) -> tuple[Dataset, Plan]:
+    """Return the images of a study and its plan, for whoever trains nothing."""
+    dataset, _ = _read_data(study.data_folder(), study, options, say, progress)
+    return dataset, planned(dataset, study, say)
+
+
+def planned(dataset: Dataset, study: Study, say: Say) -> Plan:
+    """Return the plan, saying what it is."""
+    plan = make_plan(dataset, study)
+    for note in (_folds_in_words(study, plan, dataset), *plan.notes):
+        say(note)
+    return plan
 
 
 def overridden(study: Study, options: Options) -> Study:
@@ -314,15 +335,17 @@ def _read_pool(
     return pool if len(pool) else None
 
 
-def _folds_in_words(study: Study, folds: list[Fold], dataset: Dataset) -> str:
+def _folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
     repeats = f"{study.repeats} × " if study.repeats > 1 else ""
     sizes = ", ".join(
-        f"{np.mean([len(fold.train) for fold in folds if fold.fraction == fraction]):.0f}"
+        f"{np.mean([len(fold.train) for fold in plan.folds if fold.fraction == fraction]):.0f}"
         for fraction in study.train_fractions
     )
+    random = f" random splits with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
     groups = dataset.table["group"].nunique()
     grouped = f", {groups} groups kept whole" if groups < len(dataset) else ""
-    return f"Folds: {repeats}{study.folds}, stratified{grouped}; training sizes {sizes}; {len(folds)} runs a trial"
+    many = f"{len(plan.folds)} runs a trial" if len(plan.folds) > 1 else "1 run a trial"
+    return f"Folds: {repeats}{study.folds}{random}, stratified{grouped}; training sizes {sizes}; {many}"
 
 
 def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:

@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 from scipy import stats as scipy_stats
 
-from search.journal import History, Run, Trial, Verdict
+from search.data.holdout import HOLDOUT
+from search.journal import LOOK, History, Run, Trial, Verdict
 from search.recipe import Recipe
 
 FAILURES_ALLOWED = 2
@@ -34,12 +35,18 @@ class PlannedFold:
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides over trials: the folds in the order they are run, the objective, N images, racing or not."""
+    """What decides over trials: the folds in the order they are run, the objective, N images, racing or not.
+
+    ``images`` counts those in the folds, without the hold-out. ``val`` is the part that validates
+    in random splits, None for k-fold. ``holdout`` says whether there is one to score at the end.
+    """
 
     folds: tuple[PlannedFold, ...]
     objective: str
     images: int
     racing: bool = True
+    val: float | None = None
+    holdout: bool = False
 
     @cached_property
     def fractions(self) -> list[float]:
@@ -52,9 +59,14 @@ class Rules:
         return sorted({fold.split for fold in self.folds})
 
     @property
+    def parts(self) -> float:
+        """How many times the images hold a validation part: k, or 1 / val."""
+        return 1 / self.val if self.val else len({index for _, index in self.splits})
+
+    @property
     def validation_images(self) -> float:
         """The typical number of images that score one run."""
-        return self.images / len({index for _, index in self.splits})
+        return self.images / self.parts
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,16 @@ def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict | N
         return behind
     folds = todo if trial.recipe.head_only else todo[:1]
     return Job(trial.id, trial.jobs + 1, trial.recipe, tuple(fold.id for fold in folds))
+
+
+def next_look(history: History, winner: Trial, rules: Rules) -> Job | None:
+    """Return the job that scores the winner on the hold-out; None where that is done, given up or not wanted."""
+    if not rules.holdout or history.look_at(winner.id):
+        return None
+    failures = [failure for at, failure in history.failed_looks if at == winner.id]
+    if len(failures) >= FAILURES_ALLOWED or any(failure.final for failure in failures):
+        return None
+    return Job(winner.id, LOOK, winner.recipe, (HOLDOUT,))
 
 
 def _given_up(trial: Trial) -> str:

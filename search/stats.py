@@ -37,18 +37,28 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the limits of its 95 % interval, on the scale of the scores (not clipped)."""
+    """A mean and the limits of its 95 % interval, on the scale of the scores (not clipped).
+
+    The limits are infinite where there is no interval: one score says nothing of its spread.
+    """
 
     mean: float
     low: float
     high: float
 
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
-def corrected_interval(fold_scores: Sequence[float] | np.ndarray, folds: int) -> Interval:
+
+def corrected_interval(fold_scores: Sequence[float] | np.ndarray, folds: float) -> Interval:
     """Return the mean of J = repeats × folds scores with its corrected resampled t interval.
 
     ``mean ± t(J−1) · s · sqrt(1/J + 1/(folds−1))`` (Nadeau & Bengio 2003): one score a fold,
-    training sizes averaged first. With a single score the limits are infinite.
+    training sizes averaged first. ``folds`` is how many times the images hold a validation part:
+    k, or 1/val for random splits, so that 1/(folds−1) is validation over training images. With a
+    single score the limits are infinite.
     """
     values = np.asarray(fold_scores, dtype=float)
     mean = float(values.mean())

@@ -25,14 +25,14 @@ from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
 from search.hand import Hand, holding
-from search.journal import Journal, Trial, Verdict, check_unused
+from search.journal import LOOK, Journal, Trial, Verdict, check_unused
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Options, Prepared, prepare, versions
-from search.racing import Job, next_step
+from search.racing import Job, next_look, next_step
 from search.report.console import Screen, duration, screen, summary, wide_console
 from search.report.leaderboard import ranked
 from search.study import Space, SpaceFile, Study, load_space_file
-from search.train import JobResult
+from search.train import JobResult, RunResult
 
 TICK = 0.5
 
@@ -137,7 +137,7 @@ class _Session:
         elif self.history.trials:
             raise UserError(f"{prepared.folder / folders.STUDY} is gone, but the journal is not. {folders.WAYS_OUT}")
         else:
-            plan = plan_table(prepared.folds, prepared.dataset.ids).to_csv(index=False)
+            plan = plan_table(prepared.plan.every, prepared.dataset.ids).to_csv(index=False)
             folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
         for trial in self.history.trials.values():
             if prepared.recipe(trial.values) != trial.recipe:
@@ -222,7 +222,12 @@ class _Session:
                 if step is not None:
                     self._conclude(trial, step)
             if not self._propose():
-                return None
+                return self._look()
+
+    def _look(self) -> Job | None:
+        """Return the job that scores the winner on the hold-out, when all else is done."""
+        best = ranked(self.history.trials.values())
+        return next_look(self.history, best[0], self.rules) if best and not self.running else None
 
     def _propose(self) -> bool:
         """Add a trial; return False where the budget is spent or the space exhausted."""
@@ -252,21 +257,18 @@ class _Session:
         del self.running[job.trial]
         if outcome.result is None:
             self.journal.append("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
+            if job.number == LOOK:
+                self.view.say(f"The hold-out could not be scored with {job.trial}: {outcome.error}")
             return
-        file = f"{folders.RUNS}/{job.trial}-{job.number}.npz"
+        file = f"{folders.RUNS}/{job.trial}-{'holdout' if job.number == LOOK else job.number}.npz"
         data = npz_bytes(_arrays(outcome.result, self.prepared.dataset.ids))
         write_bytes(self.prepared.folder / file, data)
-        runs = [
-            {
-                "fold": run.fold,
-                "scores": stats.scores(run.labels, run.probabilities),
-                "seconds": round(run.seconds, 4),
-                "synthetic": run.synthetic,
-            }
-            for run in outcome.result.runs
-        ]
-        sha256 = hashlib.sha256(data).hexdigest()
-        self.journal.append("job", trial=job.trial, job=job.number, file=file, sha256=sha256, runs=runs)
+        stored = {"trial": job.trial, "file": file, "sha256": hashlib.sha256(data).hexdigest()}
+        runs = [_told(run) for run in outcome.result.runs]
+        if job.number == LOOK:
+            self.journal.append("holdout", **stored, run=runs[0])
+        else:
+            self.journal.append("job", **stored, job=job.number, runs=runs)
 
     def _reason(self) -> str:
         if self._spent() >= self.max_trials:
@@ -276,6 +278,16 @@ class _Session:
     def _spent(self) -> int:
         """Return how many trials count for the budget: all but duplicates."""
         return len(self.history.trials) - len(self.history.with_status("duplicate"))
+
+
+def _told(run: RunResult) -> dict[str, Any]:
+    """Return what the journal says of a run."""
+    return {
+        "fold": run.fold,
+        "scores": stats.scores(run.labels, run.probabilities),
+        "seconds": round(run.seconds, 4),
+        "synthetic": run.synthetic,
+    }
 
 
 def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:

@@ -322,3 +322,53 @@ def test_unknown_search_is_refused_with_the_known_ones(searched, search, monkeyp
     monkeypatch.chdir(searched[0])
     error = error_of(search(verb, "unknown"))
     assert "There is no search in results/unknown. There are: space-shapes." in error
+
+
+# --- folds
+
+
+@pytest.fixture
+def few(tmp_path, space):
+    write_shapes(tmp_path / "shapes", {"across": 8, "down": 8})
+    return space(text=SPACE.replace("folds=3", "folds=2, holdout=2"))
+
+
+def test_folds_are_written_as_folders(search, few, tmp_path):
+    code, out, _ = search("folds", few, "--to", "out", "--fractions", "0.8,0.4")
+    assert code == 0
+    assert "Hold-out: 4 images (across 2, down 2) that no trial sees" in out
+    assert "Folds: out, 64 links and plan.csv" in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["f0", "f0@0.4", "f0@0.8", "f1", "f1@0.4", "f1@0.8", "holdout", "plan.csv"]
+    )
+    plan = pd.read_csv(tmp_path / "out" / "plan.csv")
+    assert (plan["fold"] == "f0@0.4").sum() == 2 + 6
+    assert all((tmp_path / "out" / file).is_file() for file in plan["file"])
+    assert not (tmp_path / "results").exists()
+
+
+def test_folders_of_folds_are_those_of_the_search(search, few, tmp_path):
+    assert search("folds", few, "--to", "out", "--copy")[0] == 0
+    assert search("run", few, "--executor", "inline", "--name", "found")[0] == 0
+    columns = ["fold", "id", "part"]
+    searched = pd.read_csv(tmp_path / "results" / "found" / "folds.csv")[columns]
+    searched = searched[(searched["fold"] != "holdout") | (searched["part"] == "holdout")]
+    written = pd.read_csv(tmp_path / "out" / "plan.csv")[columns]
+    pd.testing.assert_frame_equal(written, searched.reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--to", "shapes/inside"), "lies within the images"),
+        (("--to", "."), "is not empty. Name a new folder"),
+        (("--to", "space.py"), "is a file"),
+        (("--to", "out", "--fractions", "0.5,half"), "--fractions '0.5,half' must be numbers in (0, 1]"),
+        (("--to", "out", "--fractions", "1.5"), "train_fractions=1.5 must be a number"),
+        (("--to", "out", "--data", "nowhere"), "There is no data folder nowhere"),
+    ],
+)
+def test_folds_that_cannot_be_written_are_refused(search, few, tmp_path, arguments, says):
+    assert says in error_of(search("folds", few, *arguments))
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "shapes" / "inside").exists()

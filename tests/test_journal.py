@@ -115,8 +115,39 @@ def test_a_verdict_is_final(filled):
 def test_unknown_events_are_passed_over(filled):
     journal = Journal(filled)
     before = dict(journal.history.trials)
-    journal.append("holdout", trial="0000", score=0.8)
+    journal.append("weather", trial="0000", score=0.8)
     assert journal.history.trials == before
+    journal.close()
+
+
+LOOK = {"fold": "holdout", "scores": {"accuracy": 0.75}, "seconds": 2.5, "synthetic": {}}
+
+
+def test_a_look_at_the_holdout_is_remembered_once_and_with_the_trials_before_it(filled):
+    journal = Journal(filled)
+    for score in (0.75, 0.99):
+        run = {**LOOK, "scores": {"accuracy": score}}
+        journal.append("holdout", trial="0000", file="runs/0000-holdout.npz", sha256="cd", run=run)
+    journal.append("trial", trial="0001", values={}, recipe=RECIPE)
+    journal.append("holdout", trial="0001", file="runs/0001-holdout.npz", sha256="ef", run=LOOK)
+    journal.close()
+    history = replay(read_events(filled / FILE))
+    assert [(look.trial, look.run.scores["accuracy"], look.trials) for look in history.holdouts] == [
+        ("0000", 0.75, 1),
+        ("0001", 0.75, 2),
+    ]
+    assert history.look_at("0000").run.file == "runs/0000-holdout.npz"
+    assert history.look_at("0002") is None
+    assert set(history.trials["0000"].runs) == {"f0"}
+
+
+def test_a_failed_look_is_no_failure_of_the_trial(filled):
+    journal = Journal(filled)
+    journal.append("failure", trial="0000", job=0, error="no memory", final=False)
+    assert [(trial, failure.error) for trial, failure in journal.history.failed_looks] == [("0000", "no memory")]
+    assert len(journal.history.trials["0000"].failures) == 1
+    journal.append("session", max_trials=2, racing=True)
+    assert journal.history.failed_looks == []
     journal.close()
 
 
@@ -171,6 +202,7 @@ def test_half_a_line_is_cut_off_so_that_the_next_is_whole(filled, monkeypatch):
         {"event": "job", "trial": "0000", "job": 2, "file": "", "sha256": "", "runs": [{"fold": "f1", "scores": 7}]},
         {"event": "job", "trial": "0000", "job": 2, "runs": []},
         {"event": "failure", "trial": "0000"},
+        {"event": "holdout", "trial": "0000", "file": "", "sha256": "", "run": {"fold": "holdout", "scores": 3}},
     ],
 )
 def test_an_event_that_is_not_ours_is_told_by_its_number(filled, event):

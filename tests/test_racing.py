@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.journal import replay
-from search.racing import Job, PlannedFold, Rules, cells, next_step, predict
+from search.racing import Job, PlannedFold, Rules, cells, next_look, next_step, predict
 from search.recipe import Recipe
 
 FRACTIONS = (0.25, 1.0)
@@ -214,3 +214,55 @@ def test_cells_are_nan_where_nothing_has_run():
 def test_a_duplicate_waits_for_the_trial_that_it_repeats():
     events = [*trial(0, [0.8] * 3), {"event": "trial", "trial": "0001", "values": {}, "recipe": recipe(0)}]
     assert step(events, 1) is None
+
+
+def test_random_splits_validate_on_their_own_part_of_the_images():
+    assert RULES.validation_images == 400 / 5
+    assert Rules(FOLDS, "accuracy", 400, val=0.25).validation_images == 100
+    assert Rules(FOLDS[:1], "accuracy", 400, val=0.5).parts == 2
+
+
+HELD = Rules(FOLDS, "accuracy", images=400, holdout=True)
+
+
+def look(events, rules=HELD, number=0):
+    history = replay(events)
+    return next_look(history, history.trials[f"{number:04d}"], rules)
+
+
+def looked(number, score=0.7):
+    run = {"fold": "holdout", "scores": {"accuracy": score}, "seconds": 1.0, "synthetic": {}}
+    return {"event": "holdout", "trial": f"{number:04d}", "file": "x", "sha256": "x", "run": run}
+
+
+def failed_look(final=False):
+    return {"event": "failure", "trial": "0000", "job": 0, "error": "no memory", "final": final}
+
+
+def test_the_winner_is_scored_on_the_holdout_once():
+    events = four_complete(np.random.default_rng(1))
+    job = look(events)
+    assert (job.trial, job.number, job.folds) == ("0000", 0, ("holdout",))
+    assert look(events, RULES) is None
+    assert look([*events, looked(0)]) is None
+    assert look([*events, looked(0)], number=1).trial == "0001"
+
+
+def test_two_failures_end_the_looks_of_a_session_and_another_session_tries_again():
+    events = [{"event": "session", "racing": True}, *four_complete(np.random.default_rng(1))]
+    assert look([*events, failed_look()])
+    assert look([*events, failed_look(), failed_look()]) is None
+    assert look([*events, failed_look(final=True)]) is None
+    assert look([*events, failed_look(), failed_look()], number=1)
+    assert look([*events, failed_look(), failed_look(), {"event": "session", "racing": True}])
+
+
+def test_no_decision_ever_sees_the_holdout():
+    events = four_complete(np.random.default_rng(1))
+    more = [*events, *trial(4, [0.85] * 3)]
+    seen = [*events, looked(0, 0.01), failed_look(), *trial(4, [0.85] * 3)]
+    assert step(more, 4) == step(seen, 4)
+    for number in range(4):
+        old, new = (replay(some).trials[f"{number:04d}"] for some in (more, seen))
+        assert (old.runs, old.verdict, old.failures, old.seconds) == (new.runs, new.verdict, new.failures, new.seconds)
+    assert replay(more).order == replay(seen).order

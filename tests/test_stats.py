@@ -60,8 +60,17 @@ def test_repeats_add_scores_but_not_folds(rng):
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
+def test_random_splits_count_by_the_part_that_validates(rng):
+    values = rng.random(8)
+    found = corrected_interval(values, folds=1 / 0.2)
+    low, high = stats.t.interval(0.95, 7, values.mean(), values.std(ddof=1) * math.sqrt(1 / 8 + 0.2 / 0.8))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.known
+
+
 def test_one_score_says_nothing_of_its_spread():
     assert corrected_interval([0.7], folds=5) == Interval(0.7, -math.inf, math.inf)
+    assert not corrected_interval([0.7], folds=5).known
 
 
 def test_equal_scores_have_no_spread():

@@ -1,20 +1,23 @@
-"""Plan the folds: stratified, grouped, repeated; regular, and shrunken ones nested inside them.
+"""Plan the folds: stratified, grouped, repeated; regular, and shrunken ones nested inside them; and the hold-out.
 
 A plan is made once from (labels, groups, seed), stored as ``folds.csv`` and never drawn again.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from search.data.dataset import Dataset
+from search.data.draws import Split, dealt, drawn, floored, prefix, random_order
+from search.data.holdout import HOLDOUT, Ordered, hold_out, ordered
 from search.digests import digest, seed_from
 from search.errors import UserError
 from search.study import Study
+
+ATTEMPTS = 40
 
 
 @dataclass(frozen=True)
@@ -38,104 +41,206 @@ class Fold:
         return (self.repeat, self.index)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What trains and what scores in a search; rows are those of the data set.
+
+    ``folds`` come smallest training size first. ``holdout`` (id "holdout") trains on all rows that
+    the folds may use and validates on the rows that no fold holds; None where nothing is held
+    out. ``left_out`` are the rows of neither: they share a group with a given hold-out. ``notes``
+    say what a person might not expect.
+    """
+
+    folds: list[Fold]
+    holdout: Fold | None
+    left_out: np.ndarray
+    notes: tuple[str, ...]
+
+    @property
+    def every(self) -> list[Fold]:
+        """All folds, the hold-out last."""
+        return [*self.folds, *([self.holdout] if self.holdout else [])]
+
+    @property
+    def in_folds(self) -> int:
+        """How many images the folds use."""
+        first = next(fold for fold in self.folds if fold.fraction == 1)
+        return len(first.train) + len(first.validation)
+
+
 def fold_id(repeat: int, index: int, fraction: float, repeats: int) -> str:
     """Return the name of a fold: ``f2``, ``r1f2`` where there are repeats, ``f2@0.25`` if shrunken."""
-    prefix = f"r{repeat}" if repeats > 1 else ""
-    return f"{prefix}f{index}" + ("" if fraction == 1 else f"@{fraction:g}")
+    prefix_ = f"r{repeat}" if repeats > 1 else ""
+    return f"{prefix_}f{index}" + ("" if fraction == 1 else f"@{fraction:g}")
 
 
 def plan_folds(dataset: Dataset, study: Study) -> list[Fold]:
-    """Return the folds of a study, smallest training size first.
+    """Return the folds of a study, smallest training size first."""
+    return make_plan(dataset, study).folds
+
+
+def make_plan(dataset: Dataset, study: Study) -> Plan:
+    """Return the plan of a study. It depends on ids, labels, who shares a group, and the seed; on nothing else.
+
+    Parts of classes are rounded down: of n images of a class, ``floor((1 - val) n)`` train under
+    random splits, and a shrunken fold keeps ``floor(fraction n)`` of the n that train, at least
+    one. With groups the counts come as near to that as whole groups can.
 
     Raises UserError for a plan that cannot be had, naming the class, its count and the way out.
     """
-    groups = dataset.table["group"].to_numpy()
-    _check_counts(dataset, study.folds)
-    plan = []
+    data = ordered(dataset)
+    given = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
+    held, used = hold_out(data, study, given)
+    kept = data.only(used)
+    _check_counts(kept, study)
+    folds, notes = _folds(kept, study)
+    if study.holdout is None:
+        return Plan(folds, None, held, notes)
+    holdout = Fold(0, 0, 1.0, data.back(used), data.back(held), HOLDOUT)
+    left_out = np.setdiff1d(np.arange(len(dataset)), np.concatenate([holdout.train, holdout.validation]))
+    return Plan(folds, holdout, left_out, (*_on_holdout(dataset, holdout, left_out), *notes))
+
+
+def _folds(data: Ordered, study: Study) -> tuple[list[Fold], tuple[str, ...]]:
+    folds: list[Fold] = []
+    notes: list[str] = []
     for repeat in range(study.repeats):
-        for index, (train, validation) in enumerate(_splits(dataset.labels, groups, study, repeat)):
-            _check_split(dataset, study, train, validation, fold_id(repeat, index, 1, study.repeats))
-            order = _shrinking_order(groups[train], seed_from(study.seed, "shrink", repeat, index))
+        for index, (train, validation) in enumerate(_splits(data, study, repeat)):
+            order = random_order(data.groups[train], seed_from(study.seed, "shrink", repeat, index))
             for fraction in study.train_fractions:
                 name = fold_id(repeat, index, fraction, study.repeats)
-                kept = _shrink(dataset, train, order, fraction, name)
-                plan.append(Fold(repeat, index, fraction, kept, validation, name))
-    return sorted(plan, key=lambda fold: (fold.fraction, fold.repeat, fold.index))
+                kept = train if fraction == 1 else train[_shrunken(data.labels[train], order, fraction)]
+                folds.append(Fold(repeat, index, fraction, data.back(kept), data.back(validation), name))
+                if (repeat, index) == (0, 0):
+                    notes += _raised(data, train, fraction, name)
+    return sorted(folds, key=lambda fold: (fold.fraction, fold.repeat, fold.index)), tuple(notes)
 
 
-def _splits(labels: np.ndarray, groups: np.ndarray, study: Study, repeat: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    # A seed for scikit-learn, whose draws are the same on any machine.
-    seed = seed_from(study.seed, "folds", repeat)
-    if len(np.unique(groups)) == len(groups):
-        splitter = StratifiedKFold(study.folds, shuffle=True, random_state=seed)
-        return list(splitter.split(np.zeros(len(labels)), labels))
-    grouped = StratifiedGroupKFold(study.folds, shuffle=True, random_state=seed)
-    return list(grouped.split(np.zeros(len(labels)), labels, groups))
+def _splits(data: Ordered, study: Study, repeat: int) -> list[Split]:
+    """Return the (train, validation) of each fold of one repeat."""
+    if study.splits == "kfold":
+        splits, lacking = _first_whole(data, study, repeat, None)
+    else:
+        each = [_first_whole(data, study, repeat, index) for index in range(study.folds)]
+        splits, lacking = [split for some, _ in each for split in some], next((text for _, text in each if text), "")
+    if lacking:
+        raise UserError(f"{lacking} Ways out: {_what_would_work(data, study, repeat)}.")
+    return splits
 
 
-def _shrinking_order(groups: np.ndarray, seed: int) -> np.ndarray:
-    """Return the rank of each row's group in one random order: smaller parts are prefixes of larger ones."""
-    names, inverse = np.unique(groups, return_inverse=True)
-    order: np.ndarray = np.random.default_rng(seed).permutation(len(names))[inverse]
-    return order
+def _first_whole(data: Ordered, study: Study, repeat: int, index: int | None) -> tuple[list[Split], str]:
+    """Return the first draw that has every class in both parts of each fold, and what the last one lacked, or ""."""
+    missing = [""]
+    for attempt in range(ATTEMPTS):
+        more = [attempt] if attempt else []
+        if index is None:
+            seed = seed_from(study.seed, "folds", repeat, *more)
+            splits = list(dealt(data.labels, data.groups, study.folds, seed, attempt))
+        else:
+            splits = [_random_split(data, study, seed_from(study.seed, "shuffle", repeat, index, *more))]
+        names = [fold_id(repeat, at, 1, study.repeats) for at in range(index or 0, (index or 0) + len(splits))]
+        missing = [text for split, name in zip(splits, names, strict=True) if (text := _lacking(data, split, name))]
+        if not missing:
+            return splits, ""
+    return splits, missing[0]
 
 
-def _shrink(dataset: Dataset, train: np.ndarray, order: np.ndarray, fraction: float, name: str) -> np.ndarray:
-    """Return the rows of ``train`` kept at ``fraction``: whole groups, class by class."""
-    if fraction == 1:
-        return train
+def _random_split(data: Ordered, study: Study, seed: int) -> Split:
+    sizes = np.bincount(data.labels, minlength=len(data.classes))
+    train = 1 - Fraction(str(study.val))
+    wanted = np.array([size - int(train * int(size)) for size in sizes])
+    chosen = drawn(data.labels, data.groups, wanted, seed)
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _lacking(data: Ordered, split: Split, name: str) -> str:
+    """Return in words what a fold lacks, "" if both parts hold every class."""
+    assert not set(data.groups[split[0]]) & set(data.groups[split[1]]), "a group straddles a fold"
+    for part, rows in zip(("training", "validation"), split, strict=True):
+        counts = np.bincount(data.labels[rows], minlength=len(data.classes))
+        if not counts.all():
+            label = int(counts.argmin())
+            own = data.labels == label
+            groups = len(np.unique(data.groups[own]))
+            return (
+                f"Fold {name} would have no {part} images of class {data.classes[label]!r}, whose {own.sum()} images "
+                f"form {groups} groups that stay whole."
+            )
+    return ""
+
+
+def _what_would_work(data: Ordered, study: Study, repeat: int) -> str:
+    if study.splits == "kfold":
+        for folds in range(study.folds - 1, 1, -1):
+            _, lacking = _first_whole(data, study.replace(folds=folds), repeat, None)
+            if not lacking:
+                return f"folds={folds} works; or split the groups"
+    return "split the groups, or leave the class out"
+
+
+def _shrunken(labels: np.ndarray, order: np.ndarray, fraction: float) -> np.ndarray:
+    """Return which of the training rows are kept at ``fraction``: whole groups, class by class."""
     kept = []
-    labels = dataset.labels[train]
-    for label, class_name in enumerate(dataset.classes):
+    for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        wanted = math.floor(fraction * len(members) + 0.5)
-        if wanted < 1:
+        kept.append(members[prefix(order[members], max(1, floored(fraction, len(members))))])
+    return np.sort(np.concatenate(kept))
+
+
+def _raised(data: Ordered, train: np.ndarray, fraction: float, name: str) -> list[str]:
+    """Say it where a fraction of a class is less than one image."""
+    counts = np.bincount(data.labels[train], minlength=len(data.classes))
+    few = [(data.classes[label], int(n)) for label, n in enumerate(counts) if not floored(fraction, int(n))]
+    return [
+        f"Training size {fraction:g}: less than one image of class {class_name!r}, which has {n} in fold {name}; "
+        "one is kept"
+        for class_name, n in few[:1]
+    ]
+
+
+def _on_holdout(dataset: Dataset, holdout: Fold, left_out: np.ndarray) -> list[str]:
+    counts = np.bincount(dataset.labels[holdout.validation], minlength=len(dataset.classes))
+    listed = ", ".join(f"{name} {count}" for name, count in list(zip(dataset.classes, counts, strict=True))[:12])
+    more = ", …" if len(counts) > 12 else ""
+    held = f"{len(holdout.validation)} images ({listed}{more})"
+    notes = [f"Hold-out: {held} that no trial sees; scored once, at the end, for the winner"]
+    if len(left_out):
+        notes.append(
+            f"Left out of the folds: {len(left_out)} images that share a group with an image of the hold-out, "
+            f"such as {dataset.ids[left_out[0]]}"
+        )
+    return notes
+
+
+def _check_counts(data: Ordered, study: Study) -> None:
+    fewest = study.folds if study.splits == "kfold" else 2
+    for label, name in enumerate(data.classes):
+        own = data.labels == label
+        count, images = len(np.unique(data.groups[own])), int(own.sum())
+        if count < fewest:
+            things = "images" if count == images else "groups of images"
+            beside = "" if study.holdout is None else " beside the hold-out"
+            needed = f"the {fewest} folds" if study.splits == "kfold" else "the 2 that a split needs"
+            ways = ["hold out less"] if study.holdout is not None else []
+            ways.append(f"use folds={count}" if study.splits == "kfold" and count > 1 else "leave the class out")
             raise UserError(
-                f"train_fractions: {fraction:g} of the {len(members)} training images of class {class_name!r} in fold "
-                f"{name} leaves none. Use a fraction of at least {math.ceil(50 / len(members)) / 100:g}, or add images "
-                "of the class."
-            )
-        ranked = members[np.argsort(order[members], kind="stable")]
-        last = order[ranked[wanted - 1]]
-        kept.append(ranked[order[ranked] <= last])
-    return train[np.sort(np.concatenate(kept))]
-
-
-def _check_counts(dataset: Dataset, folds: int) -> None:
-    units = dataset.table.groupby("label")["group"].nunique()
-    for label, name in enumerate(dataset.classes):
-        count = int(units.get(label, 0))
-        if count < folds:
-            things = "images" if count == dataset.counts[name] else "groups of images"
-            way_out = f"use folds={count}" if count > 1 else "leave the class out"
-            raise UserError(
-                f"Class {name!r} has {count} readable {things}, fewer than the {folds} folds. "
-                f"Add some to {dataset.root / name}, or {way_out}."
-            )
-
-
-def _check_split(dataset: Dataset, study: Study, train: np.ndarray, validation: np.ndarray, name: str) -> None:
-    """Refuse a split that grouping made unusable; rule 2 is checked on every plan that is made."""
-    groups = dataset.table["group"].to_numpy()
-    assert not set(groups[train]) & set(groups[validation]), "a group straddles a fold"
-    for part, rows in (("training", train), ("validation", validation)):
-        lacking = sorted(set(range(len(dataset.classes))) - set(dataset.labels[rows].tolist()))
-        if lacking and (part == "training" or not len(rows)):
-            class_name = dataset.classes[lacking[0]]
-            count = len(set(groups[dataset.labels == lacking[0]]))
-            fewer = "use fewer folds, " if study.folds > 2 else ""
-            raise UserError(
-                f"Fold {name} would have no {part} images of class {class_name!r}, whose {dataset.counts[class_name]} "
-                f"images form {count} groups that stay whole. Ways out: {fewer}try another seed, or split the groups."
+                f"Class {name!r} has {count} readable {things}{beside}, fewer than {needed}. "
+                f"Add some to {data.root / name}, or {', or '.join(ways)}."
             )
 
 
 def plan_table(folds: Sequence[Fold], ids: Sequence[str]) -> pd.DataFrame:
-    """Return the plan as a table: one row for each (fold, image), ``part`` is train or validation."""
+    """Return the plan as a table: one row for each (fold, image).
+
+    ``part`` is train or validation; holdout for the images that no trial sees.
+    """
     parts = [
         pd.DataFrame({"fold": fold.id, "id": [ids[row] for row in rows], "part": part})
         for fold in folds
-        for part, rows in (("train", fold.train), ("validation", fold.validation))
+        for part, rows in (
+            ("train", fold.train),
+            (HOLDOUT if fold.id == HOLDOUT else "validation", fold.validation),
+        )
     ]
     return pd.concat(parts, ignore_index=True)
 

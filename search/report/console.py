@@ -27,6 +27,7 @@ from search.report.leaderboard import (
     in_order,
     interval,
     marks,
+    on_holdout,
     range_of_marks,
     ranked,
     score,
@@ -300,7 +301,7 @@ def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
     if status(trial) != "completed":
         return [status(trial) if status(trial) != "open" else "running", "", *at_sizes]
     limits = interval(trial, rules)
-    return [f"{score(trial):.3f}", f"{limits.high - limits.mean:.3f}", *at_sizes]
+    return [f"{score(trial):.3f}", f"{limits.high - limits.mean:.3f}" if limits.known else "none", *at_sizes]
 
 
 def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
@@ -311,8 +312,7 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
     console.print()
     console.print(leaderboard(record.history, record.rules, shown, console.width))
     console.print(
-        f"\n{record.rules.objective}, mean over training sizes of the mean over folds; ± is half the corrected 95 % "
-        "interval (Nadeau & Bengio) of one trial, not yet corrected for having picked the best.",
+        f"\n{record.rules.objective}, mean over training sizes of the mean over folds; {_of_intervals(record.rules)}",
         style="dim",
         highlight=False,
     )
@@ -330,9 +330,20 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
             highlight=False,
         )
     console.print(f"{'Winner' if record.history.ended else 'Best so far'}: trial {best[0].id}", style="bold")
+    if said := on_holdout(record):
+        console.print(f"Hold-out: {said}", highlight=False, markup=False)
     for name, value in best[0].recipe.to_dict().items():
         words = str(value) if name == "synthetic_per_class" else _plain(value)  # here a ratio is told by its point
         console.print(f"  {name} = {words}", highlight=False, markup=False)
+
+
+def _of_intervals(rules: Rules) -> str:
+    if len(rules.splits) < 2:
+        return "there is no interval, as one split says nothing of how much splits differ: use more folds."
+    return (
+        "± is half the corrected 95 % interval (Nadeau & Bengio) of one trial, not yet corrected for having picked the "
+        "best."
+    )
 
 
 def _plain(value: object) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from search.folder import Record
-from search.journal import Trial
+from search.journal import History, Trial
 from search.racing import Rules, cells
 from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
@@ -44,8 +44,7 @@ def score(trial: Trial) -> float:
 
 def interval(trial: Trial, rules: Rules) -> Interval:
     """Return the corrected 95 % interval of a complete trial's score: sizes averaged within each fold first."""
-    folds = len({index for _, index in rules.splits})
-    return corrected_interval(cells(trial, rules).mean(axis=0), folds)
+    return corrected_interval(cells(trial, rules).mean(axis=0), rules.parts)
 
 
 def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:
@@ -99,8 +98,8 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
         "trial": trial.id,
         "status": status(trial),
         "score": limits.mean,
-        "score_low": limits.low,
-        "score_high": limits.high,
+        "score_low": limits.low if limits.known else np.nan,
+        "score_high": limits.high if limits.known else np.nan,
         "predicted": trial.verdict.score if stopped and trial.verdict else None,
         **{f"accuracy@{q:g}": at_size(trial, rules, q, "accuracy") for q in reversed(rules.fractions)},
         **{f"{rules.objective}@{q:g}": at_size(trial, rules, q, rules.objective) for q in reversed(rules.fractions)},
@@ -111,6 +110,36 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
         "augment_strength": augment["strength"],
         "reason": trial.verdict.reason if trial.verdict else "",
     }
+
+
+def seen_before(history: History) -> str:
+    """Return in words how often the hold-out was looked at, "" where its score is blind.
+
+    Whoever extends a search after a look may have known the score.
+    """
+    looks = history.holdouts
+    if not looks or len(history.trials) == looks[0].trials:
+        return ""
+    times = "once" if len(looks) == 1 else f"{len(looks)} times"
+    return f"looked at {times}; a search extended after a look is no longer blind"
+
+
+def on_holdout(record: Record) -> str:
+    """Return in words what the hold-out says of the winner, "" where nothing is held out."""
+    if not record.rules.holdout:
+        return ""
+    history, images = record.history, f"{record.about['holdout']} images that no trial saw"
+    seen = f" ({text})" if (text := seen_before(history)) else ""
+    best = ranked(history.trials.values())
+    look = history.look_at(best[0].id) if best else None
+    if look is not None:
+        scores, objective = look.run.scores, record.rules.objective
+        also = "" if objective == "accuracy" else f", accuracy {scores['accuracy']:.3f}"
+        return f"{objective} {scores[objective]:.3f}{also} on {images}{seen}"
+    failed = [failure.error for trial, failure in history.failed_looks if best and trial == best[0].id]
+    if failed:
+        return f"could not be scored: {failed[-1]} (the same command tries again){seen}"
+    return f"{images}, scored once, at the end, for the winner{seen}"
 
 
 def runs_table(record: Record) -> pd.DataFrame:
@@ -146,6 +175,7 @@ def ledger(record: Record) -> dict[str, float]:
         "synthetic_asked": sum(total(run, "asked") or 0 for run in runs),
         "synthetic_drawn": sum(total(run, "drawn") or 0 for run in runs),
         "failures": sum(len(trial.failures) for trial in trials),
+        "holdout_looks": len(record.history.holdouts),
         "training_seconds": round(sum(trial.seconds for trial in trials), 1),
         "sessions": len(record.history.sessions),
     }

@@ -13,8 +13,18 @@ import pandas as pd
 from search.files import write_text
 from search.folder import Record
 from search.journal import Run
+from search.racing import Rules
 from search.report.caveats import warnings
-from search.report.leaderboard import at_size, interval, ledger, ranked, runs_table, trials_table
+from search.report.leaderboard import (
+    at_size,
+    interval,
+    ledger,
+    on_holdout,
+    ranked,
+    runs_table,
+    seen_before,
+    trials_table,
+)
 
 SCHEMA = 1
 TOP = 20
@@ -49,11 +59,21 @@ def as_json(record: Record, trials: pd.DataFrame) -> dict[str, Any]:
         "ledger": ledger(record),
         "warnings": warnings(record),
         "winner": {"trial": best[0].id, "recipe": best[0].recipe.to_dict()} if best else None,
+        "holdout": _looks(record),
         "trials": [_finite(row) for row in trials.to_dict("records")],
         "runs": [_finite(row) for row in runs_table(record).to_dict("records")],
         "study": record.about,
         "sessions": record.history.sessions,
     }
+
+
+def _looks(record: Record) -> dict[str, Any] | None:
+    """Return every look at the hold-out, None where nothing is held out."""
+    if not record.rules.holdout:
+        return None
+    looks = [{"trial": look.trial, "scores": look.run.scores} for look in record.history.holdouts]
+    seen = seen_before(record.history)
+    return {"images": record.about["holdout"], "looks": looks, "blind": not seen, "note": seen or None}
 
 
 def _finite(row: dict[Any, Any]) -> dict[str, Any]:
@@ -70,16 +90,16 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
     """Return the winner's out-of-fold predictions, and the files that are missing or damaged.
 
     One row for each (fold, image): its id, its class, the predicted class, the probability of
-    each class.
+    each class. Those on the hold-out, if it was scored, come last, as fold "holdout".
     """
     best = ranked(record.history.trials.values())
     classes = list(record.about["classes"])
     empty = pd.DataFrame(columns=["trial", "fold", "id", "label", "predicted", *(f"p({name})" for name in classes)])
     if not best:
         return empty, []
+    look = record.history.look_at(best[0].id)
     parts, lost = [], []
-    for fold in record.rules.folds:
-        run = best[0].runs[fold.id]
+    for run in [*(best[0].runs[fold.id] for fold in record.rules.folds), *([look.run] if look else [])]:
         arrays = read_run(record.folder, run)
         if arrays is None:
             lost.append(run.file)
@@ -89,7 +109,7 @@ def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
         part.insert(0, "predicted", [classes[label] for label in probabilities.argmax(axis=1)])
         part.insert(0, "label", [classes[label] for label in labels])
         part.insert(0, "id", arrays["ids"])
-        part.insert(0, "fold", fold.id)
+        part.insert(0, "fold", run.fold)
         part.insert(0, "trial", best[0].id)
         parts.append(part)
     return (pd.concat(parts, ignore_index=True) if parts else empty), sorted(set(lost))
@@ -132,10 +152,13 @@ def _answer(record: Record) -> str:
     recipe = "\n".join(f"    {name} = {value}" for name, value in winner.recipe.to_dict().items())
     unfinished = "" if record.history.ended else "**This search is not finished.** "
     trials = "complete trials" if len(best) > 1 else "complete trial"
+    between = f"95 % interval {limits.low:.3f} to {limits.high:.3f}" if limits.known else "no interval"
+    said = on_holdout(record)
+    held = f"\n\nHold-out: {said}." if said else ""
     return (
         f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({_inert(winner.recipe.summary())}). "
-        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} "
-        f"(95 % interval {limits.low:.3f} to {limits.high:.3f}); its accuracy is {sizes}.\n\n{recipe}"
+        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} ({between}); its accuracy is {sizes}."
+        f"{held}\n\n{recipe}"
     )
 
 
@@ -157,7 +180,7 @@ def _best_table(record: Record, trials: pd.DataFrame) -> str:
             row["trial"],
             row["status"],
             f"{row['score']:.3f}" if complete else "",
-            f"{row['score_low']:.3f} to {row['score_high']:.3f}" if complete else "",
+            _between(row) if complete else "",
             *("" if math.isnan(row[size]) else f"{row[size]:.3f}" for size in sizes),
             str(row["runs"]),
             f"{row['seconds']:.1f}",
@@ -166,6 +189,10 @@ def _best_table(record: Record, trials: pd.DataFrame) -> str:
         lines.append("| " + " | ".join(cells) + " |")
     more = len(trials) - TOP
     return "\n".join(lines) + (f"\n\n{more} more are in trials.csv." if more > 0 else "")
+
+
+def _between(row: dict[Any, Any]) -> str:
+    return "no interval" if math.isnan(row["score_low"]) else f"{row['score_low']:.3f} to {row['score_high']:.3f}"
 
 
 def _ledger(record: Record) -> str:
@@ -177,18 +204,46 @@ def _ledger(record: Record) -> str:
     study = ", ".join(f"{name} {value}" for name, value in record.about["identity"]["study"].items())
     backbones = ", ".join(record.about["weights"])
     return (
-        f"{images} images of `{record.about['data']}` ({classes}).{left_out}\n\n"
+        f"{images} images of `{record.about['data']}` ({classes}).{_held(record)}{left_out}\n\n"
         f"Study: {study}. Backbones at hand: {backbones}. Synthetic images: {record.about['synthetic'] or 'none'}.\n\n"
         f"{listed}\n- search ended: {record.history.ended or 'not yet'}"
     )
 
 
+def _held(record: Record) -> str:
+    if not record.rules.holdout:
+        return ""
+    beside = record.about.get("beside_holdout", 0)
+    left = f", and {beside} are in neither, as they share a group with one of those" if beside else ""
+    return f" The folds use {record.rules.images}; {record.about['holdout']} are held out{left}."
+
+
 def _limits(record: Record) -> str:
-    folds = len({index for _, index in record.rules.splits})
-    return (
-        f"- Scores describe models trained on {1 - 1 / folds:.0%} of the images or less, not a model refitted on all.\n"
-        "- The interval of each trial allows for folds that share training images (Nadeau & Bengio 2003). The best "
-        "trial's score is also flattered by having been picked, which it does not allow for.\n"
-        "- Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate trials "
+    rules = record.rules
+    part = f"{1 - 1 / rules.parts:.0%}"
+    outside = " outside the hold-out" if rules.holdout else ""
+    said = [
+        f"Scores describe models trained on {part} of the images{outside} or less, not a model refitted on all.",
+        _of_intervals(rules),
+    ]
+    if rules.holdout:
+        seen = seen_before(record.history)
+        said.append(
+            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds; "
+            f"that score is not flattered by the choice{f', but it was {seen}' if seen else ''}."
+        )
+    said.append(
+        "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate trials "
         "are counted and never ranked."
+    )
+    return "\n".join(f"- {text}" for text in said)
+
+
+def _of_intervals(rules: Rules) -> str:
+    flattery = "The best trial's score is also flattered by having been picked"
+    if len(rules.splits) < 2:
+        return f"There are no intervals: one split says nothing of how much splits differ; use more folds. {flattery}."
+    return (
+        "The interval of each trial allows for folds that share training images (Nadeau & Bengio 2003). "
+        f"{flattery}, which it does not allow for."
     )

@@ -10,7 +10,7 @@ import pytest
 from search import folder as folders
 from search import stats
 from search.data.dataset import Dataset
-from search.data.folds import plan_folds, plan_table
+from search.data.folds import make_plan, plan_table
 from search.files import npz_bytes
 from search.journal import Journal
 from search.racing import next_step
@@ -23,27 +23,31 @@ ODD = ("<script>", "a|b", "größer, 'ß'", "日本", "[bold]x", "NA", "[/]", "`
 class Search:
     """A search folder, written as the driver writes it; runs are made up, their scores are not."""
 
-    def __init__(self, folder, classes=("across", "down"), each=12, fractions=(1.0, 0.25)):
+    def __init__(self, folder, classes=("across", "down"), each=12, fractions=(1.0, 0.25), **study):
         rows = [(f"{name}/{number}.png", label) for label, name in enumerate(classes) for number in range(each)]
         table = pd.DataFrame(
-            [(id_, label, id_, "") for id_, label in rows], columns=["id", "label", "group", "content"]
+            [(id_, label, id_, "", "") for id_, label in rows], columns=["id", "label", "group", "split", "content"]
         )
         self.dataset = Dataset(folder / "data", table, tuple(classes))
-        self.folds = plan_folds(self.dataset, Study("data", folds=3, train_fractions=fractions))
+        how = Study("data", **{"folds": 3, "train_fractions": fractions, **study})
+        self.plan = make_plan(self.dataset, how)
+        self.folds = self.plan.folds
         about = {
-            "identity": {"study": {"objective": "balanced_accuracy"}},
+            "identity": {"study": {"objective": "balanced_accuracy", "splits": how.splits, "val": how.val}},
             "weights": {"SmallCNN": ""},
             "data": "images",
             "synthetic": None,
             "threads": 2,
             "images": len(rows),
+            "in_folds": self.plan.in_folds,
+            "holdout": len(self.plan.holdout.validation) if self.plan.holdout else 0,
             "classes": self.dataset.counts,
             "unreadable": [["across/torn.png", "truncated | file"]],
             "folds": [{"id": fold.id, "split": list(fold.split), "fraction": fold.fraction} for fold in self.folds],
         }
         self.folder = folder / "made"
         folders.make(self.folder)
-        folders.begin(self.folder, about, "", plan_table(self.folds, self.dataset.ids).to_csv(index=False))
+        folders.begin(self.folder, about, "", plan_table(self.plan.every, self.dataset.ids).to_csv(index=False))
         self.journal = Journal(self.folder)
         self.journal.append("session", max_trials=20, racing=True)
         self.rules = folders.rules_of(about, self.history)
@@ -66,18 +70,22 @@ class Search:
         """Run folds, one job each, right with a chance of ``skill``."""
         rng = np.random.default_rng([int(trial.id), 7])
         for fold in self.folds if folds is None else folds:
-            arrays = self.predict(fold, skill, rng)
-            data = npz_bytes({f"{fold.id}/{name}": array for name, array in arrays.items()})
-            file = f"runs/{trial.id}-{trial.jobs + 1}.npz"
-            (self.folder / file).write_bytes(data)
-            run = {
-                "fold": fold.id,
-                "scores": stats.scores(arrays["labels"], arrays["probabilities"]),
-                "seconds": 1.5,
-                "synthetic": synthetic or {},
-            }
-            sha256 = hashlib.sha256(data).hexdigest()
-            self.journal.append("job", trial=trial.id, job=trial.jobs + 1, file=file, sha256=sha256, runs=[run])
+            stored, run = self.store(fold, skill, rng, f"runs/{trial.id}-{trial.jobs + 1}.npz", synthetic)
+            self.journal.append("job", trial=trial.id, job=trial.jobs + 1, **stored, runs=[run])
+
+    def look(self, trial, skill):
+        """Score a trial on the hold-out."""
+        rng = np.random.default_rng([int(trial.id), 8])
+        stored, run = self.store(self.plan.holdout, skill, rng, f"runs/{trial.id}-holdout.npz")
+        self.journal.append("holdout", trial=trial.id, **stored, run=run)
+
+    def store(self, fold, skill, rng, file, synthetic=None):
+        arrays = self.predict(fold, skill, rng)
+        data = npz_bytes({f"{fold.id}/{name}": array for name, array in arrays.items()})
+        (self.folder / file).write_bytes(data)
+        scores = stats.scores(arrays["labels"], arrays["probabilities"])
+        run = {"fold": fold.id, "scores": scores, "seconds": 1.5, "synthetic": synthetic or {}}
+        return {"file": file, "sha256": hashlib.sha256(data).hexdigest()}, run
 
     def predict(self, fold, skill, rng):
         labels = self.dataset.labels[fold.validation]
@@ -133,6 +141,14 @@ def fill(made):
     made.complete(0.7)
     made.begin()
     made.journal.append("end", reason="all 6 trials are done")
+
+
+def held_out(made):
+    """A search that was scored, extended, and scored again with another winner."""
+    made.look(made.complete(0.6), 0.6)
+    made.journal.append("end", reason="all 1 trials are done")
+    made.look(made.complete(0.97), 0.9)
+    made.journal.append("end", reason="all 2 trials are done")
 
 
 def nothing(made):

@@ -71,6 +71,7 @@ def test_ledger_counts_everything_once(filled):
         "synthetic_asked": 16,
         "synthetic_drawn": 12,
         "failures": 1,
+        "holdout_looks": 0,
         "training_seconds": 30.0,
         "sessions": 1,
     }

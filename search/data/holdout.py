@@ -1,0 +1,123 @@
+"""Which images no trial sees: drawn by the seed, or those of a split that came with the data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from search.data.dataset import Dataset
+from search.data.draws import drawn, floored
+from search.digests import seed_from
+from search.errors import UserError
+from search.study import Study
+
+HOLDOUT = "holdout"
+ATTEMPTS = 40
+SPELLINGS = {
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Some rows of a data set in the order of their ids, groups numbered as they appear.
+
+    Nothing else may decide a draw: neither the order of files nor the names of groups.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    rows: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+
+    def only(self, members: np.ndarray) -> "Ordered":
+        """Return these members alone."""
+        groups, _ = pd.factorize(self.groups[members])
+        return Ordered(self.root, self.classes, self.rows[members], self.labels[members], groups)
+
+    def back(self, members: np.ndarray) -> np.ndarray:
+        """Return the members as rows of the data set, ascending."""
+        return np.sort(self.rows[members])
+
+
+def ordered(dataset: Dataset) -> Ordered:
+    """Return all rows of a data set."""
+    rows = np.argsort(np.array(dataset.ids, dtype=object), kind="stable")
+    groups, _ = pd.factorize(dataset.table["group"].to_numpy()[rows])
+    return Ordered(dataset.root, dataset.classes, rows, dataset.labels[rows], groups)
+
+
+def hold_out(data: Ordered, study: Study, given: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the members that are held out, and those that folds may use; no group is in both.
+
+    ``given`` is the split of each member, needed where the study names one. A part of the images,
+    or a number of each class, is drawn in whole groups, rounded down class by class. Of a given
+    split all are held out, and members that share a group with them are in neither. Raises
+    UserError where a class would be missing from the hold-out or used up by it, or where there is
+    no such split.
+    """
+    everything = np.arange(len(data.labels))
+    if study.holdout is None:
+        return everything[:0], everything
+    if isinstance(study.holdout, str):
+        assert given is not None
+        held = _given(data, study.holdout, given)
+    else:
+        held = _drawn(data, study.holdout, study.seed)
+    beside = ~np.isin(data.groups, data.groups[held])
+    return everything[held], everything[beside]
+
+
+def _given(data: Ordered, name: str, given: np.ndarray) -> np.ndarray:
+    there = sorted({split for split in given.tolist() if split})
+    wanted = name if name in there else SPELLINGS.get(name.lower(), name)
+    if wanted not in there:
+        known = f"has the splits {', '.join(there)}" if there else "has no given splits"
+        raise UserError(
+            f"holdout={name!r}: {data.root} {known}. Name one that there is, or draw a hold-out with a part of the "
+            "images such as holdout=0.15, or a number of each class such as holdout=50."
+        )
+    held = given == wanted
+    for label, class_name in enumerate(data.classes):
+        if not (held & (data.labels == label)).any():
+            raise UserError(
+                f"holdout={name!r}: that split holds no images of class {class_name!r}. Add some, leave the class "
+                "out, or draw a hold-out with a part of the images such as holdout=0.15."
+            )
+    return held
+
+
+def _drawn(data: Ordered, amount: float, seed: int) -> np.ndarray:
+    wanted = np.array([_wanted(data, label, amount) for label in range(len(data.classes))])
+    for attempt in range(ATTEMPTS):
+        held = drawn(data.labels, data.groups, wanted, seed_from(seed, "holdout", attempt))
+        counts = np.bincount(data.labels[held], minlength=len(wanted))
+        rest = np.bincount(data.labels[~held], minlength=len(wanted))
+        if counts.all() and rest.all():
+            return held
+    label = int(np.minimum(counts, rest).argmin())
+    raise UserError(
+        f"holdout={amount:g} cannot be drawn: images that share a group stay together, and class "
+        f"{data.classes[label]!r} would be missing on one side. Split the groups, leave the class out, or use "
+        "holdout=None."
+    )
+
+
+def _wanted(data: Ordered, label: int, amount: float) -> int:
+    count, name = int((data.labels == label).sum()), data.classes[label]
+    wanted = amount if isinstance(amount, int) else floored(amount, count)
+    if wanted < 1:
+        raise UserError(
+            f"holdout={amount:g} of the {count} images of class {name!r} is less than one. Hold out more, or a number "
+            "of each class such as holdout=1, or add images of the class."
+        )
+    if wanted >= count:
+        raise UserError(
+            f"holdout={amount:g} takes all {count} images of class {name!r}. Hold out fewer, or add some to "
+            f"{data.root / name}."
+        )
+    return wanted
