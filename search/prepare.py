@@ -14,9 +14,11 @@ import numpy as np
 from search import folder as folders
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed
-from search.data.dataset import Dataset, read_class_folders
+from search.data.dataset import Dataset
+from search.data.folders import read_class_folders
 from search.data.folds import Fold, plan_digest, plan_folds
-from search.data.images import Progress, decode, typical_side
+from search.data.groups import regrouped
+from search.data.images import THUMBNAIL, Progress, decode, decode_sizes, typical_side
 from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
 from search.digests import digest
 from search.errors import UserError
@@ -244,15 +246,16 @@ def versions() -> dict[str, str]:
 
 
 def _read_data(root: Path, study: Study, options: Options, say: Say, progress: Progress | None) -> tuple[Dataset, int]:
-    found = read_class_folders(root, study.group_pattern)
+    found = read_class_folders(root)
     size = study.image_size or typical_side(found.paths)
     cache = cache_folder(options.cache, root)
     for place, option in ((cache, "--cache"), (Path(options.results), "--results")):
         if place.resolve().is_relative_to(root.resolve()):
             raise UserError(f"{place} lies within the images of {root}. Give another folder with {option}.")
     _check_cache(cache, len(found) * size * size * 3)
-    decoded = decode(found.paths, found.contents, size, cache, progress)
-    dataset = found.readable(decoded)
+    decoded = decode_sizes(found.paths, found.contents, [size, THUMBNAIL], cache, progress)
+    dataset = found.readable(decoded[size])
+    dataset = regrouped(dataset, study, np.arange(len(dataset)))
     counts = ", ".join(f"{name} {count}" for name, count in list(dataset.counts.items())[:12])
     more = f", … ({len(dataset.classes)} classes)" if len(dataset.classes) > 12 else ""
     say(f"Data: {root}, {len(dataset)} images at {size} px: {counts}{more}")

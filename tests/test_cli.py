@@ -263,10 +263,10 @@ def a_corrupt_class(root):
         (missing, ["no data folder mine"]),
         (empty, ["mine is empty"]),
         (loose, ["3 images but no class folders"]),
-        (an_empty_class, ["mine/hollow holds no images"]),
+        (an_empty_class, ["Class 'hollow' of mine holds no images"]),
         (a_class_of_two, ["'few' has 2 readable images", "fewer than the 3 folds", "mine/few"]),
         (one_class, ["one class only (across)"]),
-        (a_corrupt_class, ["'down' has 0 readable images", "fewer than the 3 folds"]),
+        (a_corrupt_class, ["No image of class 'down' of mine can be read"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

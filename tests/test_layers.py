@@ -15,11 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
     *("errors", "digests", "files", "catalog", "amounts", "recipe", "study", "hand", "stats"),
-    *("data.images", "data.dataset", "data.folds", "data.synthetic", "data.digits"),
+    *("data.images", "data.dataset", "data.paths", "data.folders", "data.manifest", "data.pickles", "data.npz"),
+    *("data.pixels", "data.packs", "data.arrays", "data.readers", "data.names", "data.duplicates", "data.groups"),
+    *("data.folds", "data.synthetic", "data.digits", "audit"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
-    *("train", "executors", "oracle", "cost", "prepare"),
-    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "tuner", "cli", "__main__"),
+    *("train", "executors", "oracle", "cost", "prepare", "probe"),
+    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
+    *("tuner", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.catalog import BACKBONES
-from search.data.dataset import read_class_folders
+from search.data.folders import read_class_folders
 from search.data.folds import plan_folds
 from search.data.images import decode
 from search.data.synthetic import read_pool

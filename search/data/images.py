@@ -1,26 +1,62 @@
-"""Decode every image once, into a memory-mapped uint8 array named by its content."""
+"""Decode every image once, into memory-mapped uint8 arrays named by their content."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from search.digests import digest
 from search.errors import UserError
-from search.files import stored
+from search.files import new_folder, stored
 
-DECODING_VERSION = 2
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"})
+DECODING_VERSION = 3
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "PPM",
+)  # no other decoder of Pillow is ever run; MPO comes with JPEG
+MAX_PIXELS = 100_000_000
+THUMBNAIL = 96
+DRAFT = 512  # JPEG decoders scale down for free; one scale for all smaller sizes, so that sizes agree
+CHUNK = 256
+SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 Progress = Callable[[int, int], None]
+
+Image.init()  # or Pillow does not know all of these formats yet
+# Pillow warns of large images, in words for programmers; MAX_PIXELS refuses them in words for people.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says of its image: format and mode as Pillow names them, size in px when upright, length in bytes.
+
+    ``turned`` is whether EXIF asks to turn or mirror it; of several ``frames`` the first is read.
+    """
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    bytes: int
+    turned: bool = False
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -28,31 +64,68 @@ class Decoded:
     """Images as numbers: ``pixels`` (n, size, size, 3) uint8 RGB, one row for each readable image.
 
     ``readable`` are the positions of those rows in the list that was asked for, ``unreadable``
-    maps the other positions to the reason. ``key`` names the content.
+    maps the other positions to the reason. ``facts`` are in the order of ``readable``; ``key`` names the content.
     """
 
     pixels: np.ndarray
     readable: tuple[int, ...]
     unreadable: dict[int, str]
+    facts: tuple[Facts, ...]
     key: str
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file begins like an image that can be read, whatever its name."""
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Exception:
+        return False
 
 
 def read_image(file: Path | BinaryIO, size: int) -> np.ndarray:
     """Return one image as (size, size, 3) uint8 RGB, upright, stretched to a square.
 
     Transparency is laid on white. An animated image gives its first frame. Raises whatever
-    Pillow raises on a file that it cannot decode to the end.
+    Pillow raises on a file that it cannot decode to the end, and ValueError for one of more than
+    100 megapixels or of floating-point values outside 0 to 255.
     """
-    with Image.open(file) as image:
-        image.draft("RGB", (size, size))
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
-            upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
-        if upright.has_transparency_data:
-            rgba = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-        rgb = upright.convert("RGB")
-        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return next(_squares(file, [size]))
+
+
+def _squares(file: Path | BinaryIO, sizes: Sequence[int]) -> Iterator[np.ndarray]:
+    with Image.open(file, formats=FORMATS) as image:
+        _check_pixels(image)
+        image.draft("RGB", (DRAFT, DRAFT) if max(sizes) <= DRAFT else (2 * DRAFT, 2 * DRAFT))
+        rgb = _as_rgb(ImageOps.exif_transpose(image))
+        for size in sizes:
+            yield np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def _check_pixels(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(
+            f"{image.width} × {image.height} px is more than {MAX_PIXELS / 1e6:.0f} megapixels, as in a decompression "
+            "bomb; scale it down"
+        )
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        image = _from_floats(np.asarray(image))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")
+
+
+def _from_floats(values: np.ndarray) -> Image.Image:
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 255):  # also where they are no numbers
+        raise ValueError(f"its floating-point values go from {low:g} to {high:g}, not from 0 to 1 or 255")
+    return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
 
 
 def decode(
@@ -67,33 +140,61 @@ def decode(
     key = digest(["decoded", DECODING_VERSION, size, list(contents)])
 
     def load(folder: Path) -> Decoded:
-        reasons = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
-        unreadable = {int(row): why for row, why in reasons.items()}
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        unreadable = {int(row): why for row, why in about["unreadable"].items()}
         readable = tuple(row for row in range(len(paths)) if row not in unreadable)
         pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-        return Decoded(pixels[: len(readable)], readable, unreadable, key)
+        return Decoded(pixels[: len(readable)], readable, unreadable, tuple(Facts(*row) for row in about["facts"]), key)
 
-    return stored(cache / "decoded" / key, lambda folder: _fill(folder, paths, contents, size, progress), load)
+    return stored(cache / "decoded" / key, lambda folder: _fill({size: folder}, paths, contents, progress), load)
 
 
-def _fill(folder: Path, paths: Sequence[Path], contents: Sequence[str], size: int, progress: Progress | None) -> None:
-    """Write the pixels of the readable images in order, and the reasons of the others."""
-    shape = (max(len(paths), 1), size, size, 3)
-    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-    _claim_space(folder / "pixels.npy")
+def decode_sizes(
+    paths: Sequence[Path], contents: Sequence[str], sizes: Iterable[int], cache: Path, progress: Progress | None = None
+) -> dict[int, Decoded]:
+    """Return the images at several sizes; those that are not in ``cache`` are all made in one pass over the files."""
+    wanted = sorted(set(sizes))
+    for group in ([size for size in wanted if size <= DRAFT], [size for size in wanted if size > DRAFT]):
+        entries = {
+            size: cache / "decoded" / digest(["decoded", DECODING_VERSION, size, list(contents)]) for size in group
+        }
+        with contextlib.ExitStack() as stack:
+            new = {size: stack.enter_context(new_folder(to)) for size, to in entries.items() if not to.is_dir()}
+            if new:
+                _fill(new, paths, contents, progress)
+    return {size: decode(paths, contents, size, cache) for size in wanted}
+
+
+def _fill(folders: dict[int, Path], paths: Sequence[Path], contents: Sequence[str], progress: Progress | None) -> None:
+    """Write the pixels of the readable images in order at each size, and what is known of all of them."""
+    sizes = list(folders)
+    arrays = [_new_array(folders[size] / "pixels.npy", len(paths), size) for size in sizes]
     unreadable: dict[int, str] = {}
-    filled = 0
+    facts: list[Facts] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row, image in enumerate(pool.map(lambda path, content: _try_read(path, content, size), paths, contents)):
-            if isinstance(image, str):
-                unreadable[row] = image
-            else:
-                pixels[filled] = image
-                filled += 1
-            if progress:
-                progress(row + 1, len(paths))
-    pixels.flush()
-    (folder / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
+        for at in range(0, len(paths), CHUNK):  # a whole data set of decoded images may not fit into memory
+            part = slice(at, at + CHUNK)
+            read = pool.map(lambda path, content: _try_read(path, content, sizes), paths[part], contents[part])
+            for row, image in enumerate(read, start=at):
+                if isinstance(image, str):
+                    unreadable[row] = image
+                else:
+                    for array, square in zip(arrays, image[1], strict=True):
+                        array[len(facts)] = square
+                    facts.append(image[0])
+                if progress:
+                    progress(row + 1, len(paths))
+    about = {"unreadable": unreadable, "facts": [list(asdict(fact).values()) for fact in facts]}
+    for array, folder in zip(arrays, folders.values(), strict=True):
+        array.flush()
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _new_array(path: Path, rows: int, size: int) -> np.memmap:
+    shape = (max(rows, 1), size, size, 3)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    _claim_space(path)
+    return array
 
 
 def _claim_space(path: Path) -> None:
@@ -106,21 +207,33 @@ def _claim_space(path: Path) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _try_read(path: Path, content: str, size: int) -> np.ndarray | str:
+def _try_read(path: Path, content: str, sizes: Sequence[int]) -> tuple[Facts, list[np.ndarray]] | str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"The image {path} is gone. Put it back; the same command then resumes.") from None
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
     if hashlib.sha256(data).hexdigest() != content:
         raise UserError(f"The image {path} changed while the search ran. Put the old one back, or begin anew.")
     try:
-        return read_image(io.BytesIO(data), size)
+        return _facts(data), list(_squares(io.BytesIO(data), sizes))
     except UnidentifiedImageError:
-        return "not an image that Pillow can identify"
+        return "not an image that Pillow can identify" if data else "an empty file"
+    except Image.DecompressionBombError:
+        return f"more than {MAX_PIXELS / 1e6:.0f} megapixels, as in a decompression bomb; scale it down"
     except MemoryError:  # no fault of the image, so not to be remembered
         raise
     except Exception as error:  # a damaged file can raise nearly anything inside a decoder
         return str(error) or type(error).__name__
+
+
+def _facts(data: bytes) -> Facts:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        width, height = image.size if orientation not in SIDEWAYS else image.size[::-1]
+        frames = getattr(image, "n_frames", 1)
+        return Facts(image.format or "", image.mode, width, height, len(data), orientation != 1, frames)
 
 
 def typical_side(paths: Sequence[Path], low: int = 32, high: int = 160, sample: int = 200) -> int:
@@ -128,7 +241,7 @@ def typical_side(paths: Sequence[Path], low: int = 32, high: int = 160, sample: 
     sides = []
     for path in paths[:: max(1, len(paths) // sample)]:
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 sides.append(max(image.size))
         except Exception:  # unreadable files are reported by decode
             continue

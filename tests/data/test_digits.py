@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from search.data.dataset import read_class_folders
 from search.data.digits import handwritten_digits
+from search.data.folders import read_class_folders
 from search.data.synthetic import read_pool
 from search.digests import file_sha256
 

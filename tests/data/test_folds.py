@@ -12,8 +12,10 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from search.data.dataset import Dataset, read_class_folders
+from search.data.dataset import Dataset
+from search.data.folders import read_class_folders
 from search.data.folds import fold_id, plan_digest, plan_folds, plan_table
+from search.data.groups import regrouped
 from search.errors import UserError
 from search.study import Study
 
@@ -173,7 +175,8 @@ def test_the_plan_does_not_depend_on_the_order_in_which_files_were_made(tmp_path
             path = tmp_path / str(attempt) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (4, 4), tuple(zlib.crc32(name.encode()).to_bytes(4, "big")[:3])).save(path)
-        data = read_class_folders(tmp_path / str(attempt), groups)
+        data = read_class_folders(tmp_path / str(attempt))
+        data = regrouped(data, study(groups=groups), np.arange(len(data)))
         table = plan_table(plan_folds(data, study(folds=3)), data.ids)
         digests.add(table.to_csv(index=False))
     assert len(digests) == 1

@@ -177,7 +177,7 @@ def test_unreadable_files_are_named_by_position_and_the_others_keep_their_order(
     (tmp_path / "empty.jpg").write_bytes(b"")
     paths = [tmp_path / "garbage.png", files[2], tmp_path / "empty.jpg", files[0]]
     decoded = decode_all(paths, cache)
-    assert decoded.unreadable == dict.fromkeys([0, 2], "not an image that Pillow can identify")
+    assert decoded.unreadable == {0: "not an image that Pillow can identify", 2: "an empty file"}
     assert decoded.readable == (1, 3)
     assert decoded.pixels[:, 0, 0].tolist() == [list(BLUE), list(RED)]
 
@@ -306,7 +306,7 @@ def test_an_image_that_is_gone_or_changed_is_an_error_and_not_remembered(tmp_pat
     assert decode([path], [content], 8, cache).pixels[0, 0, 0].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("name", ["pixels.npy", "unreadable.json"])
+@pytest.mark.parametrize("name", ["pixels.npy", "about.json"])
 def test_a_damaged_cache_entry_is_made_anew(tmp_path, name):
     path, cache = tmp_path / "a.png", tmp_path / "cache"
     Image.new("RGB", (8, 8), "red").save(path)

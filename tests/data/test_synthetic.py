@@ -14,8 +14,9 @@ from PIL import Image
 from shapes import write_shapes
 
 from search.amounts import settled
-from search.data.dataset import Dataset, read_class_folders
+from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
+from search.data.folders import read_class_folders
 from search.data.folds import Fold, plan_folds
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally

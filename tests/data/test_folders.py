@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from shapes import write_shapes
 
-from search.data.dataset import read_class_folders
+from search.data.folders import read_class_folders
 from search.data.images import decode
 from search.digests import file_sha256
 from search.errors import UserError
@@ -26,9 +26,9 @@ def pets(tmp_path):
     return tmp_path / "pets"
 
 
-def refusal(*args):
+def refusal(root):
     with pytest.raises(UserError) as error:
-        read_class_folders(*args)
+        read_class_folders(root)
     return str(error.value)
 
 
@@ -53,13 +53,13 @@ def test_suffixes_of_images_are_known_in_any_case(pets, suffix):
     assert f"cat/more.{suffix}" in read_class_folders(pets).ids
 
 
-def test_hidden_files_and_folders_are_passed_over(pets):
+def test_hidden_files_and_folders_are_passed_over_and_listed(pets):
     before = read_class_folders(pets)
     for name in (".git/x.png", "cat/.x.png", "cat/.thumbs/x.png", "cat/deep/.x/y/x.png"):
         write(pets / name)
     after = read_class_folders(pets)
     assert after.digest == before.digest
-    assert after.ignored == ()
+    assert after.ignored == (".git", "cat/.thumbs/", "cat/.x.png", "cat/deep/.x/")
 
 
 def test_what_is_no_image_is_listed(pets):
@@ -70,21 +70,9 @@ def test_what_is_no_image_is_listed(pets):
     assert len(dataset) == 5
 
 
-def test_without_a_pattern_each_image_is_its_own_group(pets):
+def test_an_image_without_copies_is_its_own_group(pets):
     dataset = read_class_folders(pets)
     assert dataset.table["group"].tolist() == dataset.ids
-
-
-def test_a_pattern_on_the_file_name_groups_across_folders(pets):
-    assert read_class_folders(pets, r"^(\d+)_").table["group"].tolist() == ["7", "3", "4", "7", "7"]
-
-
-@pytest.mark.parametrize("pattern", [r"(\d\d)_", r"3|_(\w)\.", "deep/(er)"])
-def test_a_pattern_that_does_not_fit_names_the_image_and_the_way_out(pets, pattern):
-    message = refusal(pets, pattern)
-    assert message.startswith(f"groups={pattern!r} does not fit the file name of ")
-    assert any(id_ in message for id_ in read_class_folders(pets).ids)
-    assert message.endswith("Mend the pattern, or give groups=None.")
 
 
 def test_a_missing_folder_is_named(tmp_path):
@@ -99,7 +87,7 @@ def test_a_folder_without_class_folders_is_told(tmp_path):
     write(tmp_path / "b.JPG")
     assert refusal(tmp_path) == (
         f"{tmp_path} holds 2 images but no class folders. Sort them into one folder for each class, "
-        f"such as {tmp_path}/cat and {tmp_path}/dog."
+        f"such as {tmp_path}/cat and {tmp_path}/dog; or name them in a CSV file (image,label) and give that."
     )
 
 
@@ -107,14 +95,14 @@ def test_a_class_without_images_is_named_with_the_way_out(pets):
     (pets / "bird").mkdir()
     (pets / "bird" / "notes.txt").write_text("x")
     message = refusal(pets)
-    assert message.startswith(f"{pets / 'bird'} holds no images (.bmp, .gif, .jpeg, .jpg, .png, .webp).")
-    assert message.endswith("add images, or move the folder away.")
+    assert message.startswith(f"Class 'bird' of {pets} holds no images that can be read.")
+    assert message.endswith("add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or move the folder away.")
 
 
 def test_one_class_is_too_few(pets):
     shutil.rmtree(pets / "ant")
     shutil.rmtree(pets / "dog")
-    assert refusal(pets) == f"{pets} holds one class only (cat). A classifier needs two or more class folders."
+    assert refusal(pets) == f"{pets} holds one class only (cat), which holds the folders deep. Did you mean {pets}/cat?"
 
 
 def test_the_digest_stays_when_the_folder_moves(pets, tmp_path):
@@ -137,10 +125,6 @@ def test_the_digest_changes_with_the_data(pets, change):
     before = read_class_folders(pets).digest
     change(pets)
     assert read_class_folders(pets).digest != before
-
-
-def test_the_digest_changes_with_the_groups(pets):
-    assert len({read_class_folders(pets, groups).digest for groups in (None, r"(\d+)_", r"_(\w)")}) == 3
 
 
 def test_unreadable_images_leave_the_table_and_are_listed(pets, tmp_path):
@@ -172,27 +156,80 @@ def test_a_name_that_is_not_utf8_is_refused_and_not_a_crash(tmp_path):
         read_class_folders(root)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "joined"), [(None, {"a/0_x.png", "b/3_x.png"}), (r"^(\d)", {"a/0_x.png", "a/0_y.png", "b/3_x.png"})]
-)
-def test_equal_files_share_a_group_whatever_their_names_and_classes(tmp_path, pattern, joined):
-    root = write_shapes(tmp_path / "copies", {"a": 4, "b": 3})
-    for number, path in enumerate(sorted(root.rglob("*.png"))):
-        path.rename(path.with_name(f"{number % 4}_x.png"))
-    (root / "b" / "3_x.png").write_bytes((root / "a" / "0_x.png").read_bytes())
-    (root / "a" / "0_y.png").write_bytes((root / "a" / "1_x.png").read_bytes() + b"\0")
-    dataset = read_class_folders(root, pattern)
-    group = dataset.table.set_index("id")["group"]
-    together = set(group.index[group == group["a/0_x.png"]])
-    assert joined <= together
-    assert dataset.copies == 1
-    if pattern is None:
-        assert together == joined
-        assert group.nunique() == len(dataset) - 1
-
-
 def test_class_folders_that_are_all_empty_are_told(tmp_path):
     for name in ("a", "b"):
         (tmp_path / "hole" / name).mkdir(parents=True)
     with pytest.raises(UserError, match="holds no images"):
         read_class_folders(tmp_path / "hole")
+
+
+def test_a_given_split_is_merged_and_kept(tmp_path):
+    for number, name in enumerate(["training/a", "training/b", "Val/a", "Val/b", "test/b"]):
+        write_shapes(tmp_path / name, {"deep": 2}, seed=number)
+    (tmp_path / "README.txt").write_text("x")
+    (tmp_path / "test" / ".DS_Store").write_text("x")
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("a", "b")
+    assert dataset.splits == {"test": 2, "train": 4, "validation": 4}
+    assert dataset.ids[0] == "Val/a/deep/deep_000.png"
+    assert dataset.ignored == ("README.txt", "test/.DS_Store")
+    assert dataset.counts == {"a": 4, "b": 6}
+
+
+@pytest.mark.parametrize(
+    ("folders", "problem"),
+    [
+        (["train/a", "train/b", "test/a", "other/a"], "other lies beside them"),
+        (["train/a", "train/b", "val/a", "validation/a"], "two of them mean the same"),
+    ],
+)
+def test_what_may_be_splits_or_classes_is_not_guessed(tmp_path, folders, problem):
+    for name in folders:
+        write_shapes(tmp_path / name, {"x": 1})
+    message = refusal(tmp_path)
+    assert "looks like a data set that is already split" in message
+    assert problem in message
+
+
+def test_a_flat_test_folder_of_an_unlabelled_competition_is_not_a_class(tmp_path):
+    write_shapes(tmp_path / "train", {"a": 2, "b": 2})
+    write(tmp_path / "test" / "1.png")
+    assert "test holds no class folders" in refusal(tmp_path)
+
+
+def test_images_are_known_by_their_bytes_where_the_name_tells_nothing(pets):
+    (pets / "cat" / "x.jfif").write_bytes((pets / "cat" / "3_x.png").read_bytes())
+    (pets / "cat" / "noname").write_bytes((pets / "cat" / "3_x.png").read_bytes())
+    (pets / "cat" / "drawing.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    dataset = read_class_folders(pets)
+    assert {"cat/x.jfif", "cat/noname"} <= set(dataset.ids)
+    assert dataset.ignored == ("cat/drawing.eps",)
+
+
+def test_links_cannot_make_a_loop(pets, tmp_path):
+    (pets / "cat" / "again").symlink_to(pets)
+    (pets / "all").symlink_to(pets)
+    (pets / "cat" / "self.png").symlink_to("self.png")
+    (pets / "cat" / "gone.png").symlink_to("nothing.png")
+    shutil.move(pets / "dog", tmp_path / "elsewhere")
+    (pets / "dog").symlink_to(tmp_path / "elsewhere")
+    dataset = read_class_folders(pets)
+    assert dataset.counts == {"ant": 1, "cat": 2, "dog": 2}
+    assert dataset.ignored == ("all", "cat/again/", "cat/gone.png", "cat/self.png")
+
+
+def test_what_is_neither_file_nor_folder_is_passed_over(pets):
+    os.mkfifo(pets / "cat" / "pipe.png")
+    assert read_class_folders(pets).ignored == ("cat/pipe.png",)
+
+
+def test_a_file_that_cannot_be_opened_is_listed_with_the_reason(pets, monkeypatch):
+    def refuse(path):
+        if path.name == "3_x.png":
+            raise PermissionError(13, "Permission denied")
+        return file_sha256(path)
+
+    monkeypatch.setattr("search.data.paths.file_sha256", refuse)
+    dataset = read_class_folders(pets)
+    assert dataset.unreadable == (("cat/3_x.png", "cannot be opened: Permission denied"),)
+    assert dataset.counts["cat"] == 1

@@ -1,0 +1,239 @@
+"""Find near-duplicates: the same picture again, re-encoded, mirrored, turned, cropped or brightened.
+
+Candidates are the nearest neighbours of small descriptors, over mirrored, turned and moved
+versions. Each is then registered by an affine transformation that maximises the enhanced
+correlation coefficient (Evangelidis & Psarakis 2008), and judged by how well the fine detail of
+the two pictures agrees where they overlap: similar pictures agree in the large only.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Progress = Callable[[int, int], None]
+
+SIDE = 96
+COARSE = 48
+DESCRIPTOR = 12
+NEIGHBOURS = 12
+BLOCK = 256
+ANGLES = (-10, 0, 10)
+SHIFTS = ((0, 0), (4, 0), (-4, 0), (0, 4), (0, -4))
+
+# Measured on photographs, brain scans and hands: registered copies agree by .89 or more, different pictures by .84
+# or less. Pictures of little detail, such as scanned digits of 8 px, agree by .93 though they differ.
+DISAGREEMENT = 0.13
+RICH = 150.0
+FLAT = 2.0
+OVERLAP = 0.5
+HOPELESS = 0.5
+SCALES = (0.65, 1.5)
+STRETCH = 1.35
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two near-duplicates, by row, ``first`` before ``second``.
+
+    ``likeness`` is how well their detail agrees, 1 for equal pixels. ``how`` tells people in what they differ.
+    """
+
+    first: int
+    second: int
+    likeness: float
+    how: str
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What registering needs of one image: grey at two sizes, and how many independent details it has."""
+
+    fine: np.ndarray
+    coarse: np.ndarray
+    richness: float
+
+
+def near_duplicates(thumbnails: np.ndarray, progress: Progress | None = None) -> list[Pair]:
+    """Return the pairs of near-duplicates among uint8 (n, SIDE, SIDE, 3) RGB thumbnails, stretched to squares.
+
+    Not every pair of a large group is listed, but enough to connect it. The order of the images does not matter.
+    """
+    rows: dict[bytes, list[int]] = {}
+    for row, thumbnail in enumerate(thumbnails):
+        rows.setdefault(hashlib.sha256(thumbnail.tobytes()).digest(), []).append(row)
+    distinct = [rows[name] for name in sorted(rows)]
+    pairs = [Pair(same[0], row, 1.0, "the same picture") for same in distinct for row in same[1:]]
+    greys = [cv2.cvtColor(thumbnails[same[0]], cv2.COLOR_RGB2GRAY).astype(np.float32) for same in distinct]
+    textured = [number for number, grey in enumerate(greys) if grey.std() > FLAT]
+    pictures = [_picture(greys[number]) for number in textured]
+    candidates = list(_candidates(pictures))
+
+    def judge(candidate: tuple[int, int, np.ndarray]) -> tuple[float, str] | None:
+        first, second, start = candidate
+        return _register(pictures[first], pictures[second], start)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, found in enumerate(pool.map(judge, candidates), 1):
+            if found:
+                ends = sorted(distinct[textured[number]][0] for number in candidates[done - 1][:2])
+                pairs.append(Pair(ends[0], ends[1], *found))
+            if progress:
+                progress(done, len(candidates))
+    return sorted(pairs, key=lambda pair: (pair.first, pair.second))
+
+
+def grouped(n: int, pairs: Sequence[Pair]) -> np.ndarray:
+    """Return the number of the group of each of ``n`` images, shape (n,): those that pairs connect."""
+    ends = np.array([(pair.first, pair.second) for pair in pairs], dtype=int).reshape(-1, 2)
+    groups: np.ndarray = connected_components(coo_array((np.ones(len(ends)), ends.T), shape=(n, n)), directed=False)[1]
+    return groups
+
+
+def _picture(grey: np.ndarray) -> _Picture:
+    coarse = cv2.resize(grey, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
+    return _Picture(grey, coarse, _richness(_detail(grey)))
+
+
+def _starts() -> list[np.ndarray]:
+    """Return the transformations to start from: mirrored or not, turned, moved."""
+    middle, starts = (COARSE - 1) / 2, []
+    for mirror, turn, angle, shift in product((1, -1), (0, 90, 180, 270), ANGLES, SHIFTS):
+        radians = math.radians(turn + angle)
+        cos, sin = math.cos(radians), math.sin(radians)
+        linear = np.array([[mirror * cos, -sin], [mirror * sin, cos]])
+        moved = middle - linear @ (middle, middle) + shift
+        starts.append(np.column_stack([linear, moved]).astype(np.float32))
+    return starts
+
+
+def _warp(image: np.ndarray, by: np.ndarray, side: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, by, (side, side), flags=flags, borderMode=border)
+
+
+def _descriptors(images: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
+    """Return unit vectors (n, DESCRIPTOR²): the images moved, small, without coarse shades, fading to the border."""
+    step = COARSE / DESCRIPTOR
+    sampled = by.copy()
+    sampled[:, 2] += by[:, :2].sum(axis=1) * (step - 1) / 2
+    sampled[:, :2] *= step
+    small = np.stack([_warp(image, sampled, DESCRIPTOR) for image in images])
+    vectors = (small - gaussian_filter(small, (0, 2, 2))) * _window(DESCRIPTOR)
+    vectors = vectors.reshape(len(images), -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+
+
+def _candidates(pictures: Sequence[_Picture]) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yield (first, second, start): ``start`` moves the pixels of ``second`` about to where ``first`` has them."""
+    if len(pictures) < 2:
+        return
+    coarse, starts = [cv2.GaussianBlur(picture.coarse, (0, 0), 2) for picture in pictures], _starts()
+    base = _descriptors(coarse, np.eye(2, 3, dtype=np.float32))
+    best: dict[tuple[int, int], tuple[float, int, int, int]] = {}
+    for begin in range(0, len(coarse), BLOCK):
+        block = coarse[begin : begin + BLOCK]
+        moved = np.stack([_descriptors(block, start) for start in starts])
+        likeness = np.full((len(block), len(base)), -1, np.float32)
+        for vectors in moved:
+            np.maximum(likeness, vectors @ base.T, out=likeness)
+        likeness[np.arange(len(block)), begin + np.arange(len(block))] = -2
+        nearest = np.argsort(-likeness, axis=1, kind="stable")[:, : min(NEIGHBOURS, len(base) - 1)]
+        for row, others in enumerate(nearest):
+            alike = moved[:, row] @ base[others].T
+            for other, number in zip(others.tolist(), alike.argmax(axis=0).tolist(), strict=True):
+                found = (float(likeness[row, other]), other, begin + row, number)
+                key = (min(found[1:3]), max(found[1:3]))
+                best[key] = max(best.get(key, found), found)
+    for _, (_, first, second, number) in sorted(best.items()):
+        yield first, second, starts[number]
+
+
+def _register(one: _Picture, other: _Picture, start: np.ndarray) -> tuple[float, str] | None:
+    """Return (likeness, how) of near-duplicates, None for different pictures."""
+    try:
+        by = _refine(one.coarse, other.coarse, start, 40, 5)
+        if _agreement(one.coarse, other.coarse, by)[0] < HOPELESS:
+            return None
+        factor = SIDE / COARSE
+        by[:, 2] = factor * by[:, 2] + (factor - 1) / 2 * (1 - by[:, :2].sum(axis=1))
+        by = _refine(one.fine, other.fine, by, 15, 3)
+    except cv2.error:  # it does not converge on pictures that have nothing in common
+        return None
+    likeness, shared = _agreement(one.fine, other.fine, by)
+    if likeness < 1 - DISAGREEMENT * min(1, one.richness / RICH, other.richness / RICH):
+        return None
+    return min(likeness, 1.0), _how(by, shared)
+
+
+def _agreement(one: np.ndarray, other: np.ndarray, by: np.ndarray) -> tuple[float, float]:
+    """Return (correlation of the detail, shared part of ``one``); (0, 0) where no copy would be moved like that."""
+    large, little = np.linalg.svd(by[:, :2].astype(float))[1]
+    if not SCALES[0] < little <= large < min(SCALES[1], STRETCH * little):
+        return 0, 0
+    side = len(one)
+    inside = cv2.erode(_warp(np.ones_like(other), by, side, cv2.BORDER_CONSTANT), np.ones((5, 5)))
+    shared = float(inside.mean())
+    if shared < OVERLAP:
+        return 0, 0
+    return _correlation(_detail(one), _detail(_warp(other, by, side)), inside * _window(side)), shared
+
+
+def _refine(one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int) -> np.ndarray:
+    everywhere = np.ones(other.shape, np.uint8)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, rounds, 1e-4)
+    return cv2.findTransformECC(one, other, start.copy(), cv2.MOTION_AFFINE, criteria, everywhere, blur)[1]
+
+
+def _above(image: np.ndarray, sigma: float) -> np.ndarray:
+    return image - cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def _window(side: int) -> np.ndarray:
+    edge = np.sqrt(np.hanning(side + 2)[1:-1])
+    return np.outer(edge, edge).astype(np.float32)
+
+
+def _detail(image: np.ndarray) -> np.ndarray:
+    """Return the fine detail, evened out: strong edges, which much has in common, count no more than faint texture."""
+    fine = _above(cv2.GaussianBlur(image, (0, 0), 0.8), 2)
+    return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 4)) + 3)
+
+
+def _richness(detail: np.ndarray) -> float:
+    """Return about how many independent numbers the detail holds: the participation ratio of its spectrum."""
+    power = np.abs(np.fft.fft2(detail * _window(SIDE) ** 2)) ** 2
+    power[0, 0] = 0
+    return float(power.sum() ** 2 / max((power**2).sum(), 1e-12))
+
+
+def _correlation(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
+    weights = weights / weights.sum()
+    one, other = one - (weights * one).sum(), other - (weights * other).sum()
+    scale = (weights * one * one).sum() * (weights * other * other).sum()
+    return float((weights * one * other).sum() / math.sqrt(max(scale, 1e-12)))
+
+
+def _how(by: np.ndarray, shared: float) -> str:
+    """Return words for a transformation."""
+    linear = by[:, :2].astype(float)
+    mirrored = np.linalg.det(linear) < 0
+    if mirrored:
+        linear = linear @ np.diag([-1.0, 1.0])
+    angle = abs(round(math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))))
+    words = ["mirrored"] if mirrored else []
+    if angle >= 2:
+        words.append(f"turned by {angle} degrees")
+    if shared < 0.93 or abs(math.sqrt(abs(np.linalg.det(linear))) - 1) > 0.03:
+        words.append("cropped or moved")
+    return ", ".join(words) or "the same picture"

@@ -1,0 +1,80 @@
+"""Which images must stay together: near-duplicates, equal files, and what the user knows."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from search.data.dataset import MANIFEST_COLUMN, Dataset
+from search.errors import UserError
+from search.study import AUTO, Study
+
+
+def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) -> Dataset:
+    """Return the data set with the groups that the study asks for; equal files always share one.
+
+    ``near`` is the number of each image's group of near-duplicates, shape (n,); it counts under
+    ``groups="auto"`` only, together with the column ``group`` of a manifest. Raises UserError
+    for a column that is not there and for a pattern that does not fit a name.
+    """
+    bonds: list[Sequence[object] | np.ndarray] = [dataset.contents]
+    if study.groups == AUTO:
+        bonds.append(near)
+        names = _column(dataset, "group") if f"{MANIFEST_COLUMN}group" in dataset.table else dataset.ids
+    elif study.group_column is not None:
+        names = _column(dataset, study.group_column)
+    elif study.group_pattern is not None:
+        names = [_matched(id_, study.group_pattern) for id_ in dataset.ids]
+    else:
+        names = dataset.ids
+    return dataclasses.replace(dataset, table=dataset.table.assign(group=joined(names, bonds)))
+
+
+def _column(dataset: Dataset, column: str) -> list[str]:
+    """Return a column of the manifest; where it is empty, the image stands for itself."""
+    known = [name.removeprefix(MANIFEST_COLUMN) for name in dataset.table if name.startswith(MANIFEST_COLUMN)]
+    if column not in known:
+        has = (
+            f"has the columns {', '.join(known)} besides image and label"
+            if known
+            else "is no manifest with more columns"
+        )
+        raise UserError(
+            f'groups={column!r} names a column, but {dataset.source} {has}. Give groups="auto", one of its columns, or '
+            r'a pattern on file names with one (group) in brackets, such as r"(\d+)_".'
+        )
+    values = dataset.table[MANIFEST_COLUMN + column]
+    return values.where(values != "", dataset.table["id"]).tolist()
+
+
+def _matched(id_: str, pattern: str) -> str:
+    match = re.search(pattern, PurePosixPath(id_).name)
+    if match is None or match[1] is None:
+        raise UserError(
+            f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or give groups=None."
+        )
+    return match[1]
+
+
+def joined(names: Iterable[str], bonds: Iterable[Sequence[object] | np.ndarray]) -> list[str]:
+    """Return the group of each image: ``names``, merged where images share a value in one of ``bonds``.
+
+    A merged group bears the name of its first image's.
+    """
+    names = list(names)
+    links = [pd.factorize(np.asarray(values, dtype=object))[0] for values in (names, *bonds)]
+    n = len(names)
+    nodes, offset = [], n
+    for link in links:
+        nodes.append(offset + link)
+        offset += n
+    rows = np.tile(np.arange(n), len(links))
+    graph = coo_array((np.ones(n * len(links)), (rows, np.concatenate(nodes))), shape=(offset, offset))
+    _, component = connected_components(graph, directed=False)
+    first: dict[int, str] = {}
+    return [first.setdefault(component[row], name) for row, name in enumerate(names)]

@@ -1,0 +1,83 @@
+"""A CSV manifest -> Dataset: a line an image, with its label, and perhaps its group and split."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset
+from search.data.folders import canonical_split
+from search.data.paths import contents_of, inside
+from search.errors import UserError
+
+COLUMNS = ("image", "label")
+SAMPLE = 200
+
+
+def read_manifest(path: Path, source: Path | None = None) -> Dataset:
+    """Return the images that a CSV file lists in its columns ``image`` and ``label``.
+
+    Paths are relative to the folder beside the file that bears its name (``pets/`` for
+    ``pets.csv``) or to the file's own folder, wherever the images are. A column ``split`` gives
+    each image's split; ``group`` and all other columns can name groups. An image that is not
+    there is listed as unreadable, one listed twice alike as ``repeated``. Raises UserError for what
+    is no such table, paths that lead elsewhere, and an image listed twice with other values.
+    """
+    table = read_table(path, COLUMNS)
+    rows: dict[str, dict[str, str]] = {}
+    lines: dict[str, int] = {}
+    repeated: list[str] = []
+    extra = [name for name in table.columns if name not in {*COLUMNS, "split"}]
+    for number, row in zip(table.index + 2, table.to_dict("records"), strict=True):
+        where = f"{path}, line {number}"
+        id_, label = inside(row["image"].strip(), where), row["label"].strip()
+        if not label:
+            raise UserError(f"{where}: {id_} has no label. Give it one, or remove the line.")
+        given = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
+        told = {"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **given}
+        if rows.setdefault(id_, told) != told:
+            raise UserError(
+                f"{where}: {id_} is listed in line {lines[id_]} with other values. Keep one of these lines."
+            )
+        if lines.setdefault(id_, number) != number:
+            repeated.append(id_)
+    root = _root(path, list(rows))
+    found, unreadable = contents_of(root, list(rows.values()))
+    classes = sorted({row["label"] for row in rows.values()})
+    dataset = as_dataset(source or path, root, found, classes, unreadable)
+    return dataclasses.replace(dataset, repeated=tuple(repeated))
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return a CSV file as text columns; its index still counts the blank lines that are left out.
+
+    Raises UserError for what is no CSV file or lacks one of ``columns``.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.") from None
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
+        raise UserError(f"{path} cannot be read as CSV: {error}") from None
+    table.columns = [str(name).strip() for name in table.columns]
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise UserError(
+            f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}, and has {', '.join(table.columns)}."
+        )
+    table = table.fillna("")  # lines that end early
+    return table[table.ne("").any(axis=1)]
+
+
+def _root(path: Path, ids: list[str]) -> Path:
+    """Return the folder to which most of (a sample of) the paths lead."""
+    sample = ids[:: max(1, len(ids) // SAMPLE)]
+    folders = [path.with_suffix(""), path.parent]
+    found = [sum((folder / id_).is_file() for id_ in sample) for folder in folders]
+    if not any(found):
+        first = f", such as {ids[0]!r}," if ids else ""
+        raise UserError(
+            f"None of the images that {path} lists{first} is in {folders[0]} or {folders[1]}. Paths are relative "
+            "to one of these: move the file, or mend the paths."
+        )
+    return folders[found.index(max(found))]

@@ -1,0 +1,49 @@
+"""What every reader asks of files: names that a table can hold, paths that stay inside, contents."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from search.digests import file_sha256
+from search.errors import UserError
+
+
+def check_name(id_: str) -> str:
+    """Return an id if a table can hold it. Raises UserError for a name that is no UTF-8 or has control characters."""
+    if any("\udc80" <= letter <= "\udcff" or letter < " " for letter in id_):
+        raise UserError(
+            f"The name {id_!r} is not valid UTF-8 or holds a control character: no table could hold it. Rename it."
+        )
+    return id_
+
+
+def inside(name: str, where: str) -> str:
+    """Return a path as a manifest writes it as an id: relative, with slashes, and leading nowhere else.
+
+    Raises UserError, beginning with ``where``, for an absolute path and for one with ``..``.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))  # as Windows writes them
+    windows_drive = len(name) > 1 and name[1] == ":"
+    if path.is_absolute() or windows_drive or ".." in path.parts or not path.parts:
+        raise UserError(
+            f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..')."
+        )
+    return check_name(path.as_posix())
+
+
+def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
+    """Return the rows with the ``content`` of their files, and the (id, reason) of those that cannot be opened."""
+
+    def content(row: dict[str, str]) -> tuple[str, str]:
+        try:
+            return file_sha256(root / row["id"]), ""
+        except FileNotFoundError:
+            return "", "there is no such file"
+        except OSError as error:
+            return "", f"cannot be opened: {error.strerror}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = list(pool.map(content, rows))
+    good = [{**row, "content": sha256} for row, (sha256, problem) in zip(rows, read, strict=True) if not problem]
+    return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]

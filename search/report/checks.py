@@ -1,0 +1,92 @@
+"""An audit as people see it: lines in a terminal, and a page with the pictures."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+from search.audit import WARNING, Audit, DuplicateGroup
+from search.data.dataset import Dataset
+from search.files import write_text
+
+FILES_NAMED = 4
+GROUPS_SHOWN = 200
+IMAGES_SHOWN = 24
+JPEG_QUALITY = 80
+
+
+def show(audit: Audit, console: Console) -> None:
+    """Print the findings, gravest first, each with its files and the way out."""
+    for finding in audit.findings:
+        warns = finding.level == WARNING
+        style = "bold yellow" if warns else "bold"
+        text = Text.assemble(("Warning" if warns else "Note", style), f" {finding.topic}: {finding.text}.")
+        console.print(text, soft_wrap=True)
+        if finding.files:
+            more = len(finding.files) - FILES_NAMED
+            rest = f" and {more} more" if more > 0 else ""
+            console.print(Text(f"    {', '.join(finding.files[:FILES_NAMED])}{rest}", style="dim"), soft_wrap=True)
+        if finding.way_out:
+            console.print(Text(f"    {finding.way_out}"), soft_wrap=True)
+    if not audit.findings:
+        console.print("Nothing odd was found.")
+
+
+def write_page(path: Path, audit: Audit, dataset: Dataset, thumbnails: np.ndarray, lines: Sequence[str]) -> None:
+    """Write the audit as one HTML file that needs no other, with thumbnails of the duplicates.
+
+    ``thumbnails`` (n, side, side, 3) uint8 are in the order of the data set; ``lines`` are
+    further sentences.
+    """
+    templates = Environment(
+        loader=PackageLoader("search.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    groups = [_group(group, dataset, thumbnails) for group in audit.duplicates]
+    groups.sort(key=lambda group: (not group["conflict"], len(group["splits"]) < 2))
+    page = templates.get_template("check.html").render(
+        facts=audit.facts,
+        findings=audit.findings,
+        lines=lines,
+        groups=groups[:GROUPS_SHOWN],
+        more=max(0, len(groups) - GROUPS_SHOWN),
+        largest_class=max(audit.facts["classes"].values()),
+    )
+    write_text(path, page)
+
+
+def _group(group: DuplicateGroup, dataset: Dataset, thumbnails: np.ndarray) -> dict[str, Any]:
+    labels = dataset.labels[list(group.rows)]
+    shown = group.rows[:IMAGES_SHOWN]
+    return {
+        "how": "equal files" if group.equal else ", ".join(group.how),
+        "conflict": len(set(labels.tolist())) > 1,
+        "splits": sorted({split for split in dataset.table["split"].iloc[list(group.rows)] if split}),
+        "hidden": len(group.rows) - len(shown),
+        "images": [_image(row, dataset, thumbnails[row]) for row in shown],
+    }
+
+
+def _image(row: int, dataset: Dataset, thumbnail: np.ndarray) -> dict[str, Any]:
+    """Return an image in its own proportions again: thumbnails are squares."""
+    fact, side = dataset.facts[row], len(thumbnail)
+    scale = side / max(fact.width, fact.height)
+    return {
+        "id": dataset.ids[row],
+        "label": dataset.classes[dataset.labels[row]],
+        "width": round(fact.width * scale),
+        "height": round(fact.height * scale),
+        "data": _jpeg(thumbnail),
+    }
+
+
+def _jpeg(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(pixels)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return base64.b64encode(buffer.getvalue()).decode()

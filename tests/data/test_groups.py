@@ -1,0 +1,111 @@
+"""Equal files share a group whatever the study says; near-duplicates, columns and patterns on request."""
+
+import numpy as np
+import pytest
+from shapes import write_shapes
+
+from search.data.folders import read_class_folders
+from search.data.groups import joined, regrouped
+from search.data.manifest import read_manifest
+from search.errors import UserError
+from search.study import Study
+
+
+def study(groups):
+    return Study("data", groups=groups)
+
+
+def alone(dataset):
+    return np.arange(len(dataset))
+
+
+def sets(dataset):
+    return {frozenset(rows) for rows in dataset.table.groupby("group")["id"].agg(list)}
+
+
+@pytest.fixture
+def copies(tmp_path):
+    """Names 0_x to 3_x in both classes; b/3_x equals a/0_x."""
+    root = write_shapes(tmp_path / "copies", {"a": 4, "b": 4})
+    for number, path in enumerate(sorted(root.rglob("*.png"))):
+        path.rename(path.with_name(f"{number % 4}_x.png"))
+    (root / "b" / "3_x.png").write_bytes((root / "a" / "0_x.png").read_bytes())
+    return read_class_folders(root)
+
+
+@pytest.mark.parametrize("groups", [None, "auto"])
+def test_equal_files_share_a_group_across_names_and_classes(copies, groups):
+    found = sets(regrouped(copies, study(groups), alone(copies)))
+    assert {"a/0_x.png", "b/3_x.png"} in found
+    assert len(found) == len(copies) - 1
+    assert copies.copies == 1
+
+
+def test_a_pattern_groups_across_folders_and_equal_files_join_its_groups(copies):
+    found = sets(regrouped(copies, study(r"^(\d)"), alone(copies)))
+    assert found == {
+        frozenset({"a/0_x.png", "b/0_x.png", "a/3_x.png", "b/3_x.png"}),
+        frozenset({"a/1_x.png", "b/1_x.png"}),
+        frozenset({"a/2_x.png", "b/2_x.png"}),
+    }
+
+
+@pytest.mark.parametrize("pattern", [r"(\d\d)_", r"3|_(\w)\.", "a/(0)"])
+def test_a_pattern_that_does_not_fit_names_the_image_and_the_way_out(copies, pattern):
+    with pytest.raises(UserError) as error:
+        regrouped(copies, study(pattern), alone(copies))
+    message = str(error.value)
+    assert message.startswith(f"groups={pattern!r} does not fit the file name of ")
+    assert any(id_ in message for id_ in copies.ids)
+    assert message.endswith("Mend the pattern, or give groups=None.")
+
+
+def test_near_duplicates_join_under_auto_only(copies):
+    near = np.array([0, 1, 1, 1, 2, 3, 4, 0])
+    assert {"a/1_x.png", "a/2_x.png", "a/3_x.png"} in sets(regrouped(copies, study("auto"), near))
+    for other in (None, r"_(x)", r"^(\d)"):
+        assert regrouped(copies, study(other), near).digest == regrouped(copies, study(other), alone(copies)).digest
+
+
+def test_groups_change_the_digest(copies):
+    assert len({regrouped(copies, study(groups), alone(copies)).digest for groups in (None, r"(\d)_", r"_(x)")}) == 3
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Two classes of four images; patients p and q, and two images of nobody."""
+    root = write_shapes(tmp_path / "listed", {"a": 4, "b": 4})
+    patients = dict(
+        zip(sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png")), "ppq  qpp", strict=True)
+    )
+    lines = [f"{id_},{id_[0]},{who.strip()},{number // 2}" for number, (id_, who) in enumerate(patients.items())]
+    (tmp_path / "listed.csv").write_text("\n".join(["image,label,group,room", *lines]))
+    return read_manifest(tmp_path / "listed.csv")
+
+
+def test_the_column_group_counts_under_auto_together_with_near_duplicates(listed):
+    near = alone(listed)
+    near[3] = near[2]  # an image of nobody looks like one of q
+    sizes = sorted(map(len, sets(regrouped(listed, study("auto"), near))))
+    assert sizes == [1, 3, 4]
+
+
+def test_another_column_groups_by_itself(listed):
+    found = sets(regrouped(listed, study("room"), np.zeros(8, int)))
+    assert sorted(map(len, found)) == [2, 2, 2, 2]
+
+
+def test_an_empty_value_of_a_column_leaves_the_image_alone(listed):
+    assert sorted(map(len, sets(regrouped(listed, study("group"), alone(listed))))) == [1, 1, 2, 4]
+
+
+def test_an_unknown_column_is_told_with_those_there_are(listed, copies):
+    with pytest.raises(UserError, match="has the columns group, room besides"):
+        regrouped(listed, study("patient"), alone(listed))
+    with pytest.raises(UserError, match="is no manifest"):
+        regrouped(copies, study("patient"), alone(copies))
+
+
+def test_bonds_chain():
+    assert joined("abcde", [[0, 0, 1, 2, 3], [5, 6, 6, 7, 8]]) == ["a", "a", "a", "d", "e"]
+    assert joined([], [[]]) == []
