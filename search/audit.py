@@ -20,7 +20,8 @@ from search.data.duplicates import Pair
 from search.data.names import proposed_pattern
 from search.study import AUTO, Study
 
-WARNING, NOTE = "warning", "note"
+ERROR, WARNING, NOTE = "error", "warning", "note"
+LEVELS = (ERROR, WARNING, NOTE)  # gravest first
 BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 IMBALANCE = 3.0
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
@@ -31,7 +32,7 @@ CLEARLY_MORE = 1.2  # times as many images that share a group
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a person should know: how grave (warning or note), about what, in words.
+    """Something that a person should know: how grave (error, warning or note), about what, in words.
 
     ``files`` are the ids that it is about, all of them; ``way_out`` says what to do.
     """
@@ -94,9 +95,9 @@ class Audit:
     duplicates: tuple[DuplicateGroup, ...]
 
     @property
-    def warnings(self) -> list[Finding]:
-        """The findings that deserve an answer."""
-        return [finding for finding in self.findings if finding.level == WARNING]
+    def errors(self) -> list[Finding]:
+        """What keeps the search from running."""
+        return [finding for finding in self.findings if finding.level == ERROR]
 
     def to_dict(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the audit as JSON types; ``ids`` are those of the data set."""
@@ -109,7 +110,7 @@ class Audit:
 def audit(inspected: Inspected, more: Sequence[Finding] = ()) -> Audit:
     """Return what all checks find, with ``more`` found elsewhere."""
     findings = [*more, *(finding for check in CHECKS for finding in check(inspected))]
-    findings.sort(key=lambda finding: finding.level != WARNING)
+    findings.sort(key=lambda finding: LEVELS.index(finding.level))
     return Audit(facts(inspected.dataset), tuple(findings), tuple(inspected.duplicates()))
 
 

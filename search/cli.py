@@ -1,14 +1,20 @@
 """The command line: one short function a verb; imports what it needs when it needs it."""
 
 import io
+import json
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from search.catalog import ORACLES
 from search.errors import UserError
+
+if TYPE_CHECKING:
+    from search.options import Options
+    from search.study import SpaceFile
 
 INTERRUPTED = 130
 
@@ -21,20 +27,44 @@ def cli() -> None:
     \b
     python -m search run spaces/finetune.py                    search; the same line again resumes
     python -m search run spaces/finetune.py --data my-images   on your own class folders
+    python -m search check spaces/finetune.py --data my-images what is odd about them, and what it would cost
     python -m search report NAME                               write the report again
     """
 
 
+SPACE = click.argument("space", type=click.Path(path_type=Path))
+DATA = click.option(
+    "--data", metavar="PATH", help="Class folders, a CSV manifest or arrays (.npz), instead of the study's."
+)
+GROUPS = click.option(
+    "--groups",
+    metavar="HOW",
+    help="What shares a fold, instead of the study's: auto, none, a column, or a pattern on file names.",
+)
+HOLDOUT = click.option(
+    "--holdout", metavar="PART", help="What no trial sees, instead of the study's: 0.15, 50 of each class, or test."
+)
+SYNTHETIC = click.option(
+    "--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic."
+)
+CACHE = click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
+SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
+TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
+
+
 @cli.command()
-@click.argument("space", type=click.Path(path_type=Path))
-@click.option("--data", metavar="FOLDER", help="Class folders of images, instead of the study's.")
-@click.option("--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic.")
+@SPACE
+@DATA
+@GROUPS
+@HOLDOUT
+@SYNTHETIC
 @click.option("--name", help="Name of the search; default <space>-<data folder>.")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
-@click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
-@click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+@CACHE
+@TRIALS
 @click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
-@click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
+@SEED
 @click.option(
     "--executor",
     type=click.Choice(["processes", "inline"]),
@@ -43,7 +73,7 @@ def cli() -> None:
     help="Where trials train; inline is for debugging.",
 )
 @click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
-@click.option("--offline", is_flag=True, help="Download nothing.")
+@OFFLINE
 @click.option(
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
 )
@@ -57,12 +87,12 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @cli.command()
 @click.argument("name")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
-@click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
+@CACHE
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 def resume(name: str, results: str, cache: str | None, trials: int | None, slots: int) -> None:
     """Go on with the search NAME from its own recorded space."""
-    from search import folder
+    from search import folder, options
 
     record = folder.read_record(_folder(name, results))
     if record.about["space_file"] is None:
@@ -76,6 +106,7 @@ def resume(name: str, results: str, cache: str | None, trials: int | None, slots
         cache=cache,
         slots=slots,
         data=record.about["data"],
+        groups=options.NO_GROUPS if study.get("groups") is None else study["groups"],
         synthetic=record.about["synthetic"],
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
@@ -93,13 +124,64 @@ def report(name: str, results: str) -> None:
 
 
 @cli.command()
-@click.argument("space", type=click.Path(path_type=Path))
+@SPACE
+@DATA
+@GROUPS
+@HOLDOUT
+@SYNTHETIC
+@CACHE
+@TRIALS
+@SEED
+@OFFLINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone; what is said goes to standard error.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with the duplicates.")
+def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
+    """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
+    from search.check import check as checked_
+    from search.report.checks import show, write_page
+    from search.report.console import screen, wide_console
+
+    with screen(wide_console(stderr=as_json)) as view:
+        checked = checked_(_space_file(space), _given(options), view.say, view.progress)
+    if as_json:
+        click.echo(json.dumps(checked.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        show(checked, wide_console())
+    if html is not None:
+        write_page(html, checked)
+        click.echo(f"Page: {html}", err=as_json)
+    if checked.audit.errors:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--to", metavar="FILE", type=click.Path(path_type=Path), required=True, help="A new .npz file.")
+@CACHE
+def pack(data: Path, to: Path, cache: str | None) -> None:
+    """Put the data set DATA into one .npz file, which is read like DATA itself."""
+    from search.options import cache_folder
+    from search.readers.arrays import pack as write
+    from search.readers.dispatch import read_dataset
+
+    dataset = read_dataset(data, cache_folder(cache, data))
+    write(*dataset.columns(), to)
+    left_out = len(dataset.ignored) + len(dataset.unreadable)
+    click.echo(
+        f"Packed: {to}, {len(dataset)} images of {len(dataset.classes)} classes, {left_out} other files left out"
+    )
+
+
+@cli.command()
+@SPACE
 @click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
 @click.option("--fractions", metavar="LIST", help="Training sizes such as 0.8,0.5, instead of the study's.")
 @click.option("--copy", is_flag=True, help="Copy the images instead of linking to them.")
-@click.option("--data", metavar="FOLDER", help="Class folders of images, instead of the study's.")
-@click.option("--cache", metavar="FOLDER", help="Where decoded images are kept.")
-@click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
+@DATA
+@GROUPS
+@HOLDOUT
+@CACHE
+@SEED
 def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: Any) -> None:
     """Write the planned folds of SPACE as folders of images, for other tools.
 
@@ -107,28 +189,36 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     FOLDER/f0/train/<class>/…  FOLDER/f0/validation/<class>/…  FOLDER/holdout/<class>/…  FOLDER/plan.csv
     """
     from search.data.materialise import check_place, materialise
-    from search.hand import Hand, holding
-    from search.prepare import Options, overridden, read_and_plan
+    from search.inputs import folds_in_words, read_inputs
+    from search.options import overridden
     from search.report.console import screen, wide_console
-    from search.study import load_space_file
 
-    with holding(Hand(ready=False)):
-        study = load_space_file(space).study
-    given = Options(**options, results=str(to))  # the one place that is written to
-    study = overridden(study, given)
+    given = _given({**options, "results": str(to)})  # the one place that is written to
+    study = overridden(_space_file(space).study, given)
     if fractions is not None:
         study = study.replace(train_fractions=_numbers(fractions))
     check_place(to, study.data_folder())  # before the images are read
     with screen(wide_console()) as view:
-        dataset, plan = read_and_plan(study, given, view.say, view.progress)
-    with click.progressbar(length=1, label="Writing the folds", file=sys.stderr) as bar:
-
-        def progress(done: int, of: int) -> None:
-            bar.length = of
-            bar.update(done - bar.pos)
-
-        written = materialise(dataset, plan, to, copy=copy, progress=progress)
+        inputs = read_inputs(study, given, view.say, view.progress)
+        for line in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
+            view.say(line)
+        progress = partial(view.progress, "Writing the folds")
+        written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
     click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
+
+
+def _space_file(space: Path) -> "SpaceFile":
+    from search.hand import Hand, holding
+    from search.study import load_space_file
+
+    with holding(Hand(ready=False)):
+        return load_space_file(space)
+
+
+def _given(options: dict[str, Any]) -> "Options":
+    from search.options import Options
+
+    return Options(**options)
 
 
 def _numbers(listed: str) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from search.catalog import BACKBONES
 from search.data.folds import Fold
-from search.recipe import Recipe
+from search.recipe import Augment, Recipe
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
@@ -75,6 +75,15 @@ def estimate(
     heads = scale * sum(_trained(r, folds, speed, drawn) for r in sample if r.head_only)
     deep = scale * sum(_trained(r, folds, speed, drawn) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
+
+
+def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dict[Augment, float]:
+    """Return what the views of each augmentation in a sample cost: the seconds of a typical backbone and depth."""
+    seconds: dict[Augment, list[float]] = {}
+    for recipe in sample:
+        if recipe.augment.policy != "none":
+            seconds.setdefault(recipe.augment, []).append(_stored(recipe, images, speed * CONVOLUTION_EFFICIENCY))
+    return {augment: float(np.median(each)) for augment, each in seconds.items()}
 
 
 def _macs(recipe: Recipe) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The folder of a search: what was fixed when it began, and whether it may go on.
 
-``study.json`` and ``space.py`` and ``folds.csv`` are written once; ``journal.jsonl`` and
+``study.json``, ``space.py``, ``images.csv`` and ``folds.csv`` are written once; ``journal.jsonl`` and
 ``runs/`` grow; ``report/`` can be deleted and written again.
 """
 
@@ -12,13 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from search.errors import UserError
 from search.files import write_text
 from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
 
 FORMAT = 1
-STUDY, SPACE, FOLDS, RUNS = "study.json", "space.py", "folds.csv", "runs"
+STUDY, SPACE, FOLDS, IMAGES, RUNS = "study.json", "space.py", "folds.csv", "images.csv", "runs"
 
 NEEDED = ("identity", "weights", "data", "synthetic", "images", "classes", "unreadable", "threads", "folds")
 
@@ -97,9 +99,18 @@ def rules_of(about: About, history: History) -> Rules:
     return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")))
 
 
-def begin(folder: Path, about: About, space_text: str, plan_csv: str) -> None:
+def read_images(folder: Path) -> pd.DataFrame | None:
+    """Return images.csv, the table of images with their groups; None where an older search has none."""
+    try:
+        return pd.read_csv(folder / IMAGES, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return None
+
+
+def begin(folder: Path, about: About, space_text: str, images_csv: str, plan_csv: str) -> None:
     """Write what is fixed, study.json last: where it exists, the others do."""
     write_text(folder / SPACE, space_text)
+    write_text(folder / IMAGES, images_csv)
     write_text(folder / FOLDS, plan_csv)
     (folder / RUNS).mkdir(exist_ok=True)
     write_text(folder / STUDY, json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n")
@@ -107,7 +118,7 @@ def begin(folder: Path, about: About, space_text: str, plan_csv: str) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove the half-written files that a killed driver left; only for whoever holds the journal."""
-    for name in (f"{RUNS}/.*.npz.*", f".{STUDY}.*", f".{SPACE}.*", f".{FOLDS}.*"):
+    for name in (f"{RUNS}/.*.npz.*", f".{STUDY}.*", f".{SPACE}.*", f".{IMAGES}.*", f".{FOLDS}.*"):
         for left_over in folder.glob(name):
             left_over.unlink()
 

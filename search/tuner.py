@@ -26,8 +26,9 @@ from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
 from search.hand import Hand, holding
 from search.journal import LOOK, Journal, Trial, Verdict, check_unused
+from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
-from search.prepare import Options, Prepared, prepare, versions
+from search.prepare import Prepared, prepare, versions
 from search.racing import Job, next_look, next_step
 from search.report.console import Screen, duration, screen, summary, wide_console
 from search.report.leaderboard import ranked
@@ -41,7 +42,7 @@ class KFoldTuner(BaseTuner):
     """A Keras Tuner tuner that trains every trial across the folds of a study.
 
     ``space`` is the path of a space file, or a function ``space(hp)`` given together with a
-    ``study``. ``options`` are those of ``search.prepare.Options`` (data, name, results, cache,
+    ``study``. ``options`` are those of ``search.options.Options`` (data, groups, holdout, name, results, cache,
     trials, oracle, seed, executor, slots, offline, strict, racing, fresh). Making a tuner reads
     the data and plans the folds; ``search`` writes and trains. Raises UserError for anything that
     a person must mend.
@@ -138,7 +139,8 @@ class _Session:
             raise UserError(f"{prepared.folder / folders.STUDY} is gone, but the journal is not. {folders.WAYS_OUT}")
         else:
             plan = plan_table(prepared.plan.every, prepared.dataset.ids).to_csv(index=False)
-            folders.begin(prepared.folder, prepared.about, prepared.file.text, plan)
+            images = prepared.dataset.table.assign(label=[prepared.dataset.classes[x] for x in prepared.dataset.labels])
+            folders.begin(prepared.folder, prepared.about, prepared.file.text, images.to_csv(index=False), plan)
         for trial in self.history.trials.values():
             if prepared.recipe(trial.values) != trial.recipe:
                 raise UserError(

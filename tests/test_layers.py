@@ -19,10 +19,10 @@ ORDER = (
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),
     *("data.names", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
-    *("data.materialise", "data.synthetic", "data.digits", "audit"),
+    *("data.materialise", "data.synthetic", "data.digits", "audit", "options", "inputs"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
-    *("train", "executors", "oracle", "cost", "prepare", "probe"),
+    *("train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
     *("tuner", "cli", "__main__"),
 )

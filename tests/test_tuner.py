@@ -12,7 +12,8 @@ from search import KFoldTuner, Study, UserError
 from search.folder import read_record
 from search.journal import read_events
 from search.oracle import BaseTuner
-from search.prepare import Options, prepare
+from search.options import Options
+from search.prepare import prepare
 from search.report.console import Lines, wide_console
 from search.report.leaderboard import ranked
 from search.study import load_space_file

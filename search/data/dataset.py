@@ -80,6 +80,13 @@ class Dataset:
         numbers = np.bincount(self.labels, minlength=len(self.classes))
         return dict(zip(self.classes, numbers.tolist(), strict=True))
 
+    def columns(self) -> tuple[list[str], list[Path], list[str], list[str], list[str]]:
+        """Return ids, paths, class names, given groups ("" where there are none) and given splits."""
+        names = [self.classes[label] for label in self.labels]
+        given = MANIFEST_COLUMN + "group"
+        groups = self.table[given].tolist() if given in self.table else [""] * len(self)
+        return self.ids, self.paths, names, groups, self.table["split"].tolist()
+
     @property
     def copies(self) -> int:
         """How many images are byte-identical copies of another one."""

@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 Progress = Callable[[int, int], None]
 
+DUPLICATES_VERSION = 1
 SIDE = 96
 COARSE = 48
 DESCRIPTOR = 12

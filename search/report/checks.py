@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,55 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
-from search.audit import WARNING, Audit, DuplicateGroup
+from search.audit import ERROR, NOTE, WARNING, DuplicateGroup
+from search.check import Checked
 from search.data.dataset import Dataset
 from search.files import write_text
+from search.report.console import duration
 
 FILES_NAMED = 4
 GROUPS_SHOWN = 200
 IMAGES_SHOWN = 24
 JPEG_QUALITY = 80
+STYLES = {ERROR: "bold red", WARNING: "bold yellow", NOTE: "bold"}
 
 
-def show(audit: Audit, console: Console) -> None:
-    """Print the findings, gravest first, each with its files and the way out."""
-    for finding in audit.findings:
-        warns = finding.level == WARNING
-        style = "bold yellow" if warns else "bold"
-        text = Text.assemble(("Warning" if warns else "Note", style), f" {finding.topic}: {finding.text}.")
-        console.print(text, soft_wrap=True)
+def show(checked: Checked, console: Console) -> None:
+    """Print the findings, gravest first, each with its files and the way out; then flattery and cost."""
+    for finding in checked.audit.findings:
+        head = (f"{finding.level.capitalize()}, {finding.topic}:", STYLES[finding.level])
+        console.print(Text.assemble(head, f" {finding.text}."), soft_wrap=True)
         if finding.files:
             more = len(finding.files) - FILES_NAMED
             rest = f" and {more} more" if more > 0 else ""
             console.print(Text(f"    {', '.join(finding.files[:FILES_NAMED])}{rest}", style="dim"), soft_wrap=True)
         if finding.way_out:
             console.print(Text(f"    {finding.way_out}"), soft_wrap=True)
-    if not audit.findings:
+    if not checked.audit.findings:
         console.print("Nothing odd was found.")
+    for line in lines(checked):
+        console.print(Text(line), soft_wrap=True)
 
 
-def write_page(path: Path, audit: Audit, dataset: Dataset, thumbnails: np.ndarray, lines: Sequence[str]) -> None:
-    """Write the audit as one HTML file that needs no other, with thumbnails of the duplicates.
+def lines(checked: Checked) -> list[str]:
+    """Return how much random folds would flatter, and what the search would cost, in sentences."""
+    said = [f"{checked.flattery}."] if checked.flattery else []
+    if checked.cost:
+        said.append(
+            f"Estimated cost: {duration(checked.cost.low)} to {duration(checked.cost.high)} for "
+            f"{checked.inputs.study.max_trials} trials of {len(checked.inputs.plan.folds)} runs (rough)."
+        )
+    if checked.views:
+        said.append(
+            "Each pair of augmentation policy and strength needs views of its own, once for each backbone and depth: "
+            f"{len(checked.views)} pairs, {duration(max(checked.views.values()))} or less each."
+        )
+    return said
 
-    ``thumbnails`` (n, side, side, 3) uint8 are in the order of the data set; ``lines`` are
-    further sentences.
-    """
+
+def write_page(path: Path, checked: Checked) -> None:
+    """Write a check as one HTML file that needs no other, with thumbnails of the duplicates."""
+    audit, dataset, thumbnails = checked.audit, checked.inputs.dataset, checked.inputs.thumbnails.pixels
     templates = Environment(
         loader=PackageLoader("search.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -53,7 +68,7 @@ def write_page(path: Path, audit: Audit, dataset: Dataset, thumbnails: np.ndarra
     page = templates.get_template("check.html").render(
         facts=audit.facts,
         findings=audit.findings,
-        lines=lines,
+        lines=lines(checked),
         groups=groups[:GROUPS_SHOWN],
         more=max(0, len(groups) - GROUPS_SHOWN),
         largest_class=max(audit.facts["classes"].values()),

@@ -59,8 +59,8 @@ class Screen(Protocol):
         """Show a lasting line."""
         ...
 
-    def progress(self, done: int, of: int) -> None:
-        """Show how many images are decoded."""
+    def progress(self, what: str, done: int, of: int) -> None:
+        """Show how far something is."""
         ...
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
@@ -114,19 +114,19 @@ class Lines:
         self._clock = Clock()
         self._begun: set[str] = set()
         self._ended: set[str] = set()
-        self._tenth = -1
+        self._tenth = ("", -1)
         self._old: bool = True
 
     def say(self, text: str) -> None:
         """Print the text."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, done: int, of: int) -> None:
-        """Print every tenth of a long decoding."""
-        tenth = 10 * done // of
-        if of >= 1000 and tenth != self._tenth:
+    def progress(self, what: str, done: int, of: int) -> None:
+        """Print every tenth of what is long."""
+        tenth = (what, 10 * done // of)
+        if of >= 1000 and done * 10 >= of and tenth != self._tenth:
             self._tenth = tenth
-            self.say(f"Decoding images: {done} of {of}")
+            self.say(f"{what}: {done} of {of}")
 
     def begin(self, max_trials: int) -> None:
         """Remember how many trials there will be."""
@@ -173,7 +173,8 @@ class LiveView:
             TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             expand=True,
         )
-        self._decoding = self._trials.add_task("Decoding images", total=1, visible=False, note="")
+        self._preparation = self._trials.add_task("", total=1, visible=False, note="")
+        self._preparing, self._began = "", 0.0
         self._search = self._trials.add_task("Trials", total=1, visible=False, note="")
         self._runs = self._trials.add_task("Runs of these trials", total=1, visible=False, note="")
         self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
@@ -184,9 +185,13 @@ class LiveView:
         """Print the text above the live part."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, done: int, of: int) -> None:
-        """Move the bar of the decoding; it goes when all is done."""
-        self._trials.update(self._decoding, completed=done, total=of, visible=done < of)
+    def progress(self, what: str, done: int, of: int) -> None:
+        """Move the bar of what is being done; it goes when all is done."""
+        if what != self._preparing:
+            self._preparing, self._began = what, time.monotonic()
+        left = (time.monotonic() - self._began) / done * (of - done)
+        note = f"about {duration(left)} left" if done * 10 > of else ""
+        self._trials.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
 
     def begin(self, max_trials: int) -> None:
         """Show the bars of the search."""
@@ -234,10 +239,10 @@ class LiveView:
         self._live.stop()
 
 
-def wide_console() -> Console:
-    """Return the console of standard output, wide where nobody's terminal limits it."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
+def wide_console(*, stderr: bool = False) -> Console:
+    """Return the console of standard output (or error), wide where nobody's terminal limits it."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH_OF_FILES)
 
 
 def screen(console: Console) -> Screen:

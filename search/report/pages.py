@@ -157,8 +157,8 @@ def _answer(record: Record) -> str:
     held = f"\n\nHold-out: {said}." if said else ""
     return (
         f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({_inert(winner.recipe.summary())}). "
-        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} ({between}); its accuracy is {sizes}."
-        f"{held}\n\n{recipe}"
+        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} ({between}); its accuracy "
+        f"is {sizes}.{held}\n\n{recipe}"
     )
 
 

@@ -1,0 +1,80 @@
+"""What would be searched, what it would cost, and what is odd about the data; writes nothing but the cache."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.audit import ERROR, Audit, Finding
+from search.catalog import BACKBONES
+from search.cost import Estimate
+from search.errors import UserError
+from search.inputs import Inputs, Say, Tell, read_inputs, untold
+from search.options import Options, overridden
+from search.prepare import Prepared, complete, search_folder
+from search.probe import Flattery, backbone_features, flattery, thumbnail_features
+from search.recipe import Augment
+from search.study import SpaceFile
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found: the inputs, the audit, the cost and how much random folds would flatter, where known."""
+
+    inputs: Inputs
+    audit: Audit
+    cost: Estimate | None
+    views: dict[Augment, float]
+    flattery: Flattery | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON types."""
+        flattery = self.flattery and {
+            "random_folds": round(self.flattery.random, 4),
+            "grouped_folds": round(self.flattery.grouped, 4),
+            "features": self.flattery.features,
+        }
+        cost = self.cost and {"low_seconds": round(self.cost.low), "high_seconds": round(self.cost.high)}
+        return {**self.audit.to_dict(self.inputs.dataset.ids), "flattery": flattery, "cost": cost}
+
+
+def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> Checked:
+    """Return what is to be known of a search before it begins.
+
+    Raises UserError where the data cannot be read at all; what would keep the search from
+    running is a finding of level "error".
+    """
+    study = overridden(file.study, options)
+    inputs = read_inputs(study, options, say, tell)
+    prepared, errors = _prepared(file, inputs, options, say, tell)
+    return Checked(
+        inputs,
+        inputs.audit(errors),
+        prepared.estimate() if prepared else None,
+        prepared.views() if prepared else {},
+        _flattery(inputs, prepared),
+    )
+
+
+def _prepared(
+    file: SpaceFile, inputs: Inputs, options: Options, say: Say, tell: Tell
+) -> tuple[Prepared | None, Sequence[Finding]]:
+    try:
+        folder = search_folder(file, inputs.study, options)
+        return complete(file, inputs, folder, options, [], None, say, tell), []
+    except UserError as error:
+        return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
+
+
+def _flattery(inputs: Inputs, prepared: Prepared | None) -> Flattery | None:
+    """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
+    dataset, study = inputs.dataset, inputs.study
+    fewest = dataset.table.groupby("label")["group"].nunique().min()
+    folds = min(max(study.folds, 2), int(fewest))
+    if dataset.table["group"].nunique() == len(dataset) or folds < 2:
+        return None
+    weights = prepared.hand.weights if prepared else None
+    pretrained = [name for name in weights or {} if BACKBONES[name].pretrained]
+    if prepared and pretrained:
+        features, name = backbone_features(prepared.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
+    else:
+        features, name = thumbnail_features(inputs.thumbnails.pixels), "thumbnails"
+    return flattery(features, name, dataset.labels, dataset.groups, folds, study.seed)

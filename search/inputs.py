@@ -1,0 +1,206 @@
+"""The inputs of a study: its images read, decoded and grouped; its folds planned; its synthetic images."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from search.audit import Audit, Finding, Inspected, audit
+from search.data.dataset import Dataset
+from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
+from search.data.folds import Plan, make_plan
+from search.data.groups import regrouped
+from search.data.images import THUMBNAIL, Decoded, Progress, decode_sizes, typical_side
+from search.data.synthetic import SyntheticPool, read_pool
+from search.digests import digest
+from search.errors import UserError
+from search.files import stored
+from search.options import Options, cache_folder, check_places, check_space, name_of
+from search.readers.dispatch import read_dataset
+from search.study import Study
+
+CLASSES_NAMED = 12
+FILES_NAMED = 20
+
+Say = Callable[[str], None]
+Tell = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+
+def untold(_what: str, _done: int, _of: int) -> None:
+    """Show nobody how far a thing is."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was read: images decoded at the study's size and as thumbnails, groups, near-duplicates.
+
+    ``near`` (n,) numbers the groups of near-duplicates, whatever the study makes of them; both it
+    and ``pairs`` are empty where the groups were taken from a search that has begun.
+    """
+
+    study: Study
+    dataset: Dataset
+    images: Decoded
+    thumbnails: Decoded
+    pairs: tuple[Pair, ...]
+    near: np.ndarray
+    cache: Path
+
+    @property
+    def image_size(self) -> int:
+        """The side of the images in px, where a recipe names none."""
+        return int(self.images.pixels.shape[1])
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The folds. Raises UserError for a plan that cannot be had."""
+        return make_plan(self.dataset, self.study)
+
+    def audit(self, more: Sequence[Finding] = ()) -> Audit:
+        """Return what is odd about the data, with ``more`` found elsewhere."""
+        pixels = self.thumbnails.pixels
+        return audit(Inspected(self.dataset, pixels, self.near, self.pairs, self.study), more)
+
+
+def read_inputs(
+    study: Study, options: Options, say: Say, tell: Tell = untold, known: pd.DataFrame | None = None
+) -> Inputs:
+    """Return the inputs of a study, saying what they are.
+
+    ``known`` are the images and groups of a search that has begun (folder.read_images): where they
+    are the same images, their groups stay what they were.
+    """
+    source = study.data_folder()
+    check_places(options, source)
+    cache = cache_folder(options.cache, source)
+    found = read_dataset(source, cache)
+    size = study.image_size or typical_side(found.paths)
+    check_space(cache, len(found) * (size**2 + THUMBNAIL**2) * 3)
+    progress = partial(tell, "Decoding images")
+    decoded = decode_sizes(found.paths, found.contents, [size, THUMBNAIL], cache, progress)
+    dataset = found.readable(decoded[size])
+    if options.strict and dataset.unreadable:
+        raise UserError(f"{_unreadable(dataset)}\nMend or remove them; without --strict they are left out.")
+    if (groups := _known_groups(dataset, known)) is not None:
+        dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
+        pairs, near = [], np.arange(len(dataset))
+    else:
+        pairs = find_near_duplicates(decoded[THUMBNAIL], dataset.contents, cache, partial(tell, "Comparing pairs of images"))
+        near = grouped(len(dataset), pairs)
+        dataset = regrouped(dataset, study, near)
+    say(_in_words(dataset, size))
+    if dataset.unreadable:
+        say(f"Left out: {_unreadable(dataset)}")
+    return Inputs(study, dataset, decoded[size], decoded[THUMBNAIL], tuple(pairs), near, cache)
+
+
+def _known_groups(dataset: Dataset, known: pd.DataFrame | None) -> list[str] | None:
+    if known is None or known["id"].tolist() != dataset.ids or known["content"].tolist() != dataset.contents:
+        return None
+    groups: list[str] = known["group"].tolist()
+    return groups
+
+
+def find_near_duplicates(
+    thumbnails: Decoded, contents: Sequence[str], cache: Path, progress: Progress | None = None
+) -> list[Pair]:
+    """Return the near-duplicates among readable images, found now or in ``cache``."""
+    key = digest(["near-duplicates", DUPLICATES_VERSION, thumbnails.key, list(contents)])
+
+    def fill(folder: Path) -> None:
+        pairs = near_duplicates(thumbnails.pixels, progress)
+        listed = json.dumps([dataclasses.astuple(pair) for pair in pairs])
+        (folder / "pairs.json").write_text(listed, encoding="utf-8")
+
+    def load(folder: Path) -> list[Pair]:
+        return [Pair(*fields) for fields in json.loads((folder / "pairs.json").read_text(encoding="utf-8"))]
+
+    return stored(cache / "duplicates" / key, fill, load)
+
+
+def _in_words(dataset: Dataset, size: int) -> str:
+    counts = ", ".join(f"{name} {count}" for name, count in list(dataset.counts.items())[:CLASSES_NAMED])
+    more = f", … ({len(dataset.classes)} classes)" if len(dataset.classes) > CLASSES_NAMED else ""
+    splits = ", ".join(f"{name} {count}" for name, count in dataset.splits.items())
+    given = f"; given split {splits}" if len(dataset.splits) > 1 else ""
+    return f"Data: {dataset.source}, {len(dataset)} images at {size} px: {counts}{more}{given}"
+
+
+def _unreadable(dataset: Dataset) -> str:
+    lost = "\n".join(f"  {id_}: {reason}" for id_, reason in dataset.unreadable[:FILES_NAMED])
+    more = len(dataset.unreadable) - FILES_NAMED
+    rest = f"\n  and {more} more" if more > 0 else ""
+    return f"{len(dataset.unreadable)} images cannot be read:\n{lost}{rest}"
+
+
+def folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
+    """Return the plan in a line."""
+    repeats = f"{study.repeats} × " if study.repeats > 1 else ""
+    sizes = ", ".join(
+        f"{np.mean([len(fold.train) for fold in plan.folds if fold.fraction == fraction]):.0f}"
+        for fraction in study.train_fractions
+    )
+    random = f" random splits with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
+    groups = dataset.table["group"].nunique()
+    grouped_ = f", {groups} groups kept whole" if groups < len(dataset) else ""
+    many = f"{len(plan.folds)} runs a trial" if len(plan.folds) > 1 else "1 run a trial"
+    return f"Folds: {repeats}{study.folds}{random}, stratified{grouped_}; training sizes {sizes}; {many}"
+
+
+def read_synthetic(inputs: Inputs, options: Options, say: Say, tell: Tell = untold) -> SyntheticPool | None:
+    """Return the synthetic images of a study, None where there are none to be used, saying what they are."""
+    study, dataset = inputs.study, inputs.dataset
+    folder = Path(study.synthetic) if study.synthetic is not None else _beside(dataset.source)
+    if not folder.is_dir():
+        if study.synthetic is not None:
+            raise UserError(f"There is no folder of synthetic images {folder}. Make it, or leave synthetic out.")
+        say("Synthetic images: none")
+        return None
+    pool = read_pool(folder, dataset, trust_unsourced=study.trust_unsourced)
+    linked = 0
+    if len(pool):
+        sizes = [inputs.image_size, THUMBNAIL]
+        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(tell, "Decoding images"))
+        pool = pool.readable(decoded[inputs.image_size])
+        pool, linked = _with_lookalikes(pool, decoded[THUMBNAIL], inputs, tell)
+    lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
+    say(f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train")
+    if unsourced := sum(pool.unsourced):
+        seen = f" {linked} of them look like real images, and follow their folds." if linked else ""
+        say(f"Warning: synthetic images of unknown origin, used on trust: {unsourced}.{seen} Scores may be flattered")
+    if pool.left_out and options.strict:
+        raise UserError(
+            f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out."
+        )
+    return pool if len(pool) else None
+
+
+def _beside(source: Path) -> Path:
+    name = f"{name_of(source)}-synthetic"
+    return source.parent / name if source.name else source.resolve().parent / name
+
+
+def _with_lookalikes(pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, tell: Tell) -> tuple[SyntheticPool, int]:
+    """Return the pool with near-duplicate real images as sources of images of unknown origin, and of how many."""
+    if not any(pool.unsourced):
+        return pool, 0
+    real = len(inputs.dataset)
+    both = Decoded(
+        np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels]),
+        (),
+        {},
+        (),
+        inputs.thumbnails.key + thumbnails.key,
+    )
+    contents = [*inputs.dataset.contents, *pool.contents]
+    near = grouped(len(contents), find_near_duplicates(both, contents, inputs.cache, partial(tell, "Comparing pairs of images")))
+    rows_of = {number: np.flatnonzero(near[:real] == number) for number in set(near[real:].tolist())}
+    pairs = [
+        (row, int(source)) for row in range(len(pool)) if pool.unsourced[row] for source in rows_of[near[real + row]]
+    ]
+    return pool.linked(pairs), len({row for row, _ in pairs})

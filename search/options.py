@@ -1,0 +1,110 @@
+"""What the command line, or a notebook, may set beside the study; and where things are kept."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.errors import UserError
+from search.study import Study
+
+NO_GROUPS = "none"
+LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be set beside the study; None leaves it to the study or the default.
+
+    ``groups`` is as in Study, or "none"; ``holdout`` likewise, as text.
+    """
+
+    data: str | None = None
+    synthetic: str | None = None
+    groups: str | None = None
+    holdout: str | None = None
+    name: str | None = None
+    results: str = "results"
+    cache: str | None = None
+    trials: int | None = None
+    oracle: str | None = None
+    seed: int | None = None
+    executor: str = "processes"
+    slots: int = 1
+    offline: bool = False
+    strict: bool = False
+    racing: bool = True
+    fresh: bool = False
+
+
+def overridden(study: Study, options: Options) -> Study:
+    """Return the study with what the options set; other data does not keep the study's synthetic images."""
+    changes: dict[str, Any] = {}
+    if options.data is not None:
+        changes |= {"data": options.data, "synthetic": None}
+    fields = {"synthetic": "synthetic", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
+    changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
+    if options.groups is not None:
+        changes["groups"] = None if options.groups == NO_GROUPS else options.groups
+    if options.holdout is not None:
+        changes["holdout"] = _number_or_text(options.holdout)
+    return study.replace(**changes)
+
+
+def _number_or_text(text: str) -> float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def check_name(name: str) -> str:
+    """Return the name of a search if it can be that of a folder."""
+    if not name or name != Path(name).name or name.startswith(".") or "\0" in name or len(name.encode()) > LONGEST_NAME:
+        raise UserError(f"--name {name!r} cannot be the name of a folder: use letters, digits, dashes and dots.")
+    return name
+
+
+def name_of(data: Path) -> str:
+    """Return what a data set is called: its folder's name, or its file's without the suffix."""
+    return data.stem if data.is_file() else data.resolve().name
+
+
+def cache_folder(given: str | None, data: Path) -> Path:
+    """Return where to cache: as given, else ``data/.cache`` here, else the user's cache; never among the images."""
+    if given is not None:
+        return Path(given)
+    here = Path("data")
+    if here.is_dir() and os.access(here, os.W_OK) and here.resolve() != data.resolve():
+        return here / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "finetune-search"
+
+
+def check_places(options: Options, root: Path) -> None:
+    """Raise UserError for a cache or results among the images, and for a cache that cannot be written."""
+    cache = cache_folder(options.cache, root)
+    for place, option in ((cache, "--cache"), (Path(options.results), "--results")):
+        if root.is_dir() and place.resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{place} lies within the images of {root}. Give another folder with {option}.")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The cache folder {cache} cannot be made: {error.strerror}. Give another with --cache."
+        ) from None
+    if not os.access(cache, os.W_OK):
+        raise UserError(f"The cache folder {cache} cannot be written to. Give another with --cache.")
+
+
+def check_space(cache: Path, needed: int) -> None:
+    """Raise UserError unless the cache has room for so many bytes."""
+    free = shutil.disk_usage(cache).free
+    if free < needed:
+        raise UserError(
+            f"The decoded images need {needed / 1e6:,.1f} MB, but {cache} has {free / 1e6:,.1f} MB left. "
+            "Free some space, or give another folder with --cache."
+        )
