@@ -320,7 +320,8 @@ def _folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
         f"{np.mean([len(fold.train) for fold in plan.folds if fold.fraction == fraction]):.0f}"
         for fraction in study.train_fractions
     )
-    random = f" random splits with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
+    plural = "s" if study.folds > 1 else ""
+    random = f" random split{plural} with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
     groups = dataset.table["group"].nunique()
     grouped = f", {groups} groups kept whole" if groups < len(dataset) else ""
     many = f"{len(plan.folds)} runs a trial" if len(plan.folds) > 1 else "1 run a trial"
