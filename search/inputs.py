@@ -90,7 +90,9 @@ def read_inputs(
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
         pairs, near = [], np.arange(len(dataset))
     else:
-        pairs = find_near_duplicates(decoded[THUMBNAIL], dataset.contents, cache, partial(tell, "Comparing pairs of images"))
+        pairs = find_near_duplicates(
+            decoded[THUMBNAIL], dataset.contents, cache, partial(tell, "Comparing pairs of images")
+        )
         near = grouped(len(dataset), pairs)
         dataset = regrouped(dataset, study, near)
     say(_in_words(dataset, size))
@@ -145,7 +147,8 @@ def folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
         f"{np.mean([len(fold.train) for fold in plan.folds if fold.fraction == fraction]):.0f}"
         for fraction in study.train_fractions
     )
-    random = f" random splits with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
+    plural = "s" if study.folds > 1 else ""
+    random = f" random split{plural} with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
     groups = dataset.table["group"].nunique()
     grouped_ = f", {groups} groups kept whole" if groups < len(dataset) else ""
     many = f"{len(plan.folds)} runs a trial" if len(plan.folds) > 1 else "1 run a trial"
@@ -198,7 +201,9 @@ def _with_lookalikes(pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, t
         inputs.thumbnails.key + thumbnails.key,
     )
     contents = [*inputs.dataset.contents, *pool.contents]
-    near = grouped(len(contents), find_near_duplicates(both, contents, inputs.cache, partial(tell, "Comparing pairs of images")))
+    near = grouped(
+        len(contents), find_near_duplicates(both, contents, inputs.cache, partial(tell, "Comparing pairs of images"))
+    )
     rows_of = {number: np.flatnonzero(near[:real] == number) for number in set(near[real:].tolist())}
     pairs = [
         (row, int(source)) for row in range(len(pool)) if pool.unsourced[row] for source in rows_of[near[real + row]]

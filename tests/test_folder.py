@@ -8,7 +8,7 @@ import pytest
 from search import folder as folders
 from search.errors import UserError
 from search.folder import FORMAT, SPACE, STUDY
-from search.journal import Journal
+from search.journal import History, Journal
 
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
 IDENTITY = {
@@ -63,7 +63,7 @@ OTHER_STUDY = {
 def begun(tmp_path):
     folder = tmp_path / "begun"
     folders.make(folder)
-    folders.begin(folder, ABOUT, SPACE_TEXT, "fold,id,part\n")
+    folders.begin(folder, ABOUT, SPACE_TEXT, "id,label,group\n", "fold,id,part\n")
     return folder
 
 
@@ -78,6 +78,21 @@ def refusal(folder, identity, text=SPACE_TEXT):
 
 def differences(message):
     return [line for line in message.splitlines() if line.startswith("  - ")]
+
+
+def test_rules_of_a_search_begun_before_there_were_holdouts_and_random_splits():
+    old = copy.deepcopy(ABOUT)
+    for name in ("splits", "val", "holdout", "trust_unsourced"):
+        del old["identity"]["study"][name]
+    rules = folders.rules_of(old, History())
+    assert (rules.images, rules.val, rules.holdout, rules.parts) == (40, None, False, 1)
+
+
+def test_rules_know_the_images_of_the_folds_and_the_part_that_validates():
+    about = {**copy.deepcopy(ABOUT), "in_folds": 30, "holdout": 10}
+    about["identity"]["study"] |= {"splits": "shuffle", "val": 0.25}
+    rules = folders.rules_of(about, History())
+    assert (rules.images, rules.holdout, rules.parts, rules.validation_images) == (30, True, 4, 7.5)
 
 
 def test_what_was_written_at_the_beginning_is_read_again(begun):
@@ -182,6 +197,6 @@ def test_record_takes_racing_from_the_last_session(begun):
 def test_study_is_written_last(tmp_path):
     (tmp_path / folders.RUNS).write_text("a file where a folder should be")
     with pytest.raises(FileExistsError):
-        folders.begin(tmp_path, ABOUT, SPACE_TEXT, "")
+        folders.begin(tmp_path, ABOUT, SPACE_TEXT, "", "")
     assert (tmp_path / SPACE).exists()
     assert not (tmp_path / STUDY).exists()

@@ -106,15 +106,15 @@ def test_lines_print_markup_as_it_is():
 def test_lines_of_a_long_decoding_are_ten_or_so():
     lines, file = plain()
     for done in range(1, 2001):
-        lines.progress(done, 2000)
+        lines.progress("Decoding images", done, 2000)
     assert len(file.getvalue().splitlines()) == 11
 
 
 def interrupted(made, console):
     with terminal.screen(console) as view:
         view.say("[bold]said[/]")
-        view.progress(1, 2)
-        view.progress(2, 2)
+        view.progress("Decoding images", 1, 2)
+        view.progress("Decoding images", 2, 2)
         view.begin(9)
         view.show(made.history, made.rules, [])
         fill(made)
