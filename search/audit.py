@@ -137,11 +137,12 @@ def unreadable(inspected: Inspected) -> Iterator[Finding]:
     """Find files that were left out because they cannot be read."""
     lost = inspected.dataset.unreadable
     if lost:
-        reasons = Counter(reason for _, reason in lost).most_common(3)
+        reasons = ", ".join(why for why, _ in Counter(reason for _, reason in lost).most_common(3))
+        were = "was" if len(lost) == 1 else "were"
         yield Finding(
             WARNING,
             "unreadable",
-            f"{_count(len(lost), 'image')} cannot be read and were left out ({', '.join(why for why, _ in reasons)})",
+            f"{_count(len(lost), 'image')} cannot be read and {were} left out ({reasons})",
             "Mend or remove them.",
             tuple(id_ for id_, _ in lost),
         )
