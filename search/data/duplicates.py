@@ -68,7 +68,8 @@ class _Picture:
 def near_duplicates(thumbnails: np.ndarray, progress: Progress | None = None) -> list[Pair]:
     """Return the pairs of near-duplicates among uint8 (n, SIDE, SIDE, 3) RGB thumbnails, stretched to squares.
 
-    Not every pair of a large group is listed, but enough to connect it. The order of the images does not matter.
+    Each image is compared with its nearest neighbours only, so not every pair of a large group is listed. Which pairs
+    are found does not depend on the order of the images.
     """
     rows: dict[bytes, list[int]] = {}
     for row, thumbnail in enumerate(thumbnails):
@@ -151,9 +152,8 @@ def _candidates(pictures: Sequence[_Picture]) -> Iterator[tuple[int, int, np.nda
         for vectors in moved:
             np.maximum(likeness, vectors @ base.T, out=likeness)
         likeness[np.arange(len(block)), begin + np.arange(len(block))] = -2
-        nearest = np.argpartition(-likeness, min(NEIGHBOURS, len(base)) - 1, axis=1)[
-            :, : min(NEIGHBOURS, len(base) - 1)
-        ]
+        count = min(NEIGHBOURS, len(base) - 1)
+        nearest = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
         for row, others in enumerate(nearest):
             alike = moved[:, row] @ base[others].T
             for other, number in zip(others.tolist(), alike.argmax(axis=0).tolist(), strict=True):
