@@ -166,20 +166,29 @@ def _candidates(pictures: Sequence[_Picture]) -> Iterator[tuple[int, int, np.nda
 
 def _register(one: _Picture, other: _Picture, start: np.ndarray) -> tuple[float, str] | None:
     """Return (likeness, how) of near-duplicates, None for different pictures."""
-    fine_one, fine_other = one.fine.astype(np.float32), other.fine.astype(np.float32)
-    try:
-        by = _refine(one.coarse, other.coarse, start, 40, 5)
-        if _agreement(one.coarse, other.coarse, by)[0] < HOPELESS:
-            return None
-        factor = SIDE / COARSE
-        by[:, 2] = factor * by[:, 2] + (factor - 1) / 2 * (1 - by[:, :2].sum(axis=1))
-        by = _refine(fine_one, fine_other, by, 15, 3)
-    except cv2.error:  # it does not converge on pictures that have nothing in common
+    likeness, _, by = _refine(one.coarse, other.coarse, start, 40, 5)
+    if likeness < HOPELESS:
         return None
-    likeness, shared = _agreement(fine_one, fine_other, by)
+    factor = SIDE / COARSE
+    by[:, 2] = factor * by[:, 2] + (factor - 1) / 2 * (1 - by[:, :2].sum(axis=1))
+    likeness, shared, by = _refine(one.fine.astype(np.float32), other.fine.astype(np.float32), by, 15, 3)
     if likeness < 1 - DISAGREEMENT * min(1, one.richness / RICH, other.richness / RICH):
         return None
     return min(likeness, 1.0), _how(by, shared)
+
+
+def _refine(
+    one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int
+) -> tuple[float, float, np.ndarray]:
+    """Return the better of ``start`` and what it leads to, after its `_agreement`: bright backgrounds lead astray."""
+    everywhere = np.ones(other.shape, np.uint8)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, rounds, 1e-4)
+    as_it_was = (*_agreement(one, other, start), start.copy())
+    try:
+        by = cv2.findTransformECC(one, other, start.copy(), cv2.MOTION_AFFINE, criteria, everywhere, blur)[1]
+    except cv2.error:  # it does not converge on pictures that have nothing in common
+        return as_it_was
+    return max((*_agreement(one, other, by), by), as_it_was, key=lambda found: found[0])
 
 
 def _agreement(one: np.ndarray, other: np.ndarray, by: np.ndarray) -> tuple[float, float]:
@@ -195,12 +204,6 @@ def _agreement(one: np.ndarray, other: np.ndarray, by: np.ndarray) -> tuple[floa
     if shared < OVERLAP:
         return 0, 0
     return _correlation(_detail(one), _detail(_warp(other, by, side)), inside * _window(side)), shared
-
-
-def _refine(one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int) -> np.ndarray:
-    everywhere = np.ones(other.shape, np.uint8)
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, rounds, 1e-4)
-    return cv2.findTransformECC(one, other, start.copy(), cv2.MOTION_AFFINE, criteria, everywhere, blur)[1]
 
 
 def _above(image: np.ndarray, sigma: float) -> np.ndarray:
