@@ -339,16 +339,17 @@ def telling_names(inspected: Inspected) -> Iterator[Finding]:
     proposal = proposed_pattern(dataset.ids, [(pair.first, pair.second) for pair in inspected.pairs])
     if proposal is None or study.group_pattern == proposal.pattern:
         return
-    if proposal.keys * CLEARLY_MORE > dataset.table["group"].nunique():
-        return
-    yield Finding(
-        WARNING,
-        "telling names",
-        f"file names tell copies: {proposal.explained:.0%} of the near-duplicates share the part that "
-        f"{proposal.pattern!r} finds ({proposal.chance:.1%} of other pairs do), which makes {proposal.keys} groups "
-        f"where there are {dataset.table['group'].nunique()} now",
-        f'If that part names the original, use Study(groups=r"{proposal.pattern}").',
+    now = dataset.table["group"].nunique()
+    text = (
+        f"file names tell copies: {proposal.explained:.0%} of the images that have one share with it the part that "
+        f"{proposal.pattern!r} finds ({proposal.chance:.1%} of any two images do), which makes {proposal.keys} groups"
     )
+    use = f'Study(groups=r"{proposal.pattern}")'
+    if now > CLEARLY_MORE * proposal.keys:
+        way_out = f"If that part names the original, use {use}."
+        yield Finding(WARNING, "telling names", f"{text} where there are {now} now", way_out)
+    else:
+        yield Finding(NOTE, "telling names", f"{text}; there are {now} now", f"{use} would go by the names alone.")
 
 
 def _count(number: int, thing: str) -> str:
