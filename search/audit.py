@@ -27,6 +27,7 @@ IMBALANCE = 3.0
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
 SHORTCUT = 0.2  # balanced accuracy above chance
 LARGE_GROUP = 0.2  # of all images
+FILES_NAMED = 3
 CLEARLY_MORE = 1.2  # times as many images that share a group
 
 
@@ -42,6 +43,13 @@ class Finding:
     text: str
     way_out: str = ""
     files: tuple[str, ...] = ()
+
+
+def in_a_line(finding: dict[str, Any]) -> str:
+    """Return a finding, as its dict, in a line with the first of its files."""
+    files = finding["files"]
+    named = f" ({', '.join(files[:FILES_NAMED])}{' …' if len(files) > FILES_NAMED else ''})" if files else ""
+    return f"{finding['topic']}: {finding['text']}{named}"
 
 
 @dataclass(frozen=True)

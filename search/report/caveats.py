@@ -1,9 +1,8 @@
 """What a reader of the scores must know: oddities of the data, and what synthetic images trained, of what origin."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from search.audit import WARNING
+from search.audit import WARNING, in_a_line
 from search.folder import Record
 from search.journal import Run, Trial
 
@@ -36,7 +35,9 @@ def columns(run: Run) -> dict[str, int | str | None]:
 def warnings(record: Record) -> list[str]:
     """Return what a reader of the scores must know of the data and of synthetic images, in sentences."""
     unsourced = record.about.get("synthetic_unsourced", 0)
-    said = [_of_data(finding) for finding in record.about.get("findings", []) if finding["level"] == WARNING]
+    said = [
+        f"Data, {in_a_line(finding)}." for finding in record.about.get("findings", []) if finding["level"] == WARNING
+    ]
     if unsourced:
         images = "image" if unsourced == 1 else "images"
         said.append(
@@ -44,13 +45,6 @@ def warnings(record: Record) -> list[str]:
             "were made from may be among the images that validate."
         )
     return said + _shortage(record.history.trials.values())
-
-
-def _of_data(finding: dict[str, Any]) -> str:
-    """Return what was odd about the data when the search began, with the first files that it is about."""
-    files = finding["files"][:NAMED]
-    named = f" ({', '.join(files)}{' …' if len(finding['files']) > NAMED else ''})" if files else ""
-    return f"Data, {finding['topic']}: {finding['text']}{named}."
 
 
 def _shortage(trials: Iterable[Trial]) -> list[str]:
