@@ -350,7 +350,7 @@ def telling_names(inspected: Inspected) -> Iterator[Finding]:
     now = dataset.table["group"].nunique()
     text = (
         f"file names tell copies: {proposal.explained:.0%} of the images that have one share with it the part that "
-        f"{proposal.pattern!r} finds ({proposal.chance:.1%} of any two images do), which makes {proposal.keys} groups"
+        f"{proposal.pattern} finds ({proposal.chance:.1%} of any two images do), which makes {proposal.keys} groups"
     )
     use = f'Study(groups=r"{proposal.pattern}")'
     if now > CLEARLY_MORE * proposal.keys:
