@@ -28,6 +28,7 @@ STYLES = {ERROR: "bold red", WARNING: "bold yellow", NOTE: "bold"}
 
 def show(checked: "Checked", console: Console) -> None:
     """Print the findings, gravest first, each with its files and the way out; then flattery and cost."""
+    console.print(Text(kinds(checked.audit.facts)), soft_wrap=True)
     for finding in checked.audit.findings:
         head = (f"{finding.level.capitalize()}, {finding.topic}:", STYLES[finding.level])
         console.print(Text.assemble(head, f" {finding.text}."), soft_wrap=True)
@@ -41,6 +42,19 @@ def show(checked: "Checked", console: Console) -> None:
         console.print("Nothing odd was found.")
     for line in lines(checked):
         console.print(Text(line), soft_wrap=True)
+
+
+def kinds(facts: dict[str, Any]) -> str:
+    """Return what kinds of files there are, in a line."""
+    counted = [f"{name} {count}" for kind in ("formats", "modes") for name, count in facts[kind].items()]
+    side = facts["longest_side"]
+    sizes = f"longest side {side['smallest']} to {side['largest']} px, median {side['median']:g}"
+    odd = [
+        f"{facts[what]} {words}"
+        for what, words in (("turned", "turned by EXIF"), ("animated", "animated"))
+        if facts[what]
+    ]
+    return "Files: " + ", ".join([*counted, sizes, *odd])
 
 
 def lines(checked: "Checked") -> list[str]:
@@ -69,6 +83,7 @@ def write_page(path: Path, checked: "Checked") -> None:
     groups.sort(key=lambda group: (not group["conflict"], len(group["splits"]) < 2))
     page = templates.get_template("check.html").render(
         facts=audit.facts,
+        kinds=kinds(audit.facts),
         findings=audit.findings,
         lines=lines(checked),
         groups=groups[:GROUPS_SHOWN],
