@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from search.amounts import Amounts, classes_named, wanted
 from search.data.dataset import Dataset
@@ -18,6 +17,8 @@ from search.data.folds import Fold
 from search.data.images import Decoded
 from search.digests import digest, file_sha256, seed_from
 from search.errors import UserError
+from search.readers.manifest import read_table
+from search.readers.paths import inside
 from search.recipe import one_of
 
 MANIFEST = "manifest.csv"
@@ -182,11 +183,18 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     content. Raises UserError for a missing file, an unknown class, and, unless
     ``trust_unsourced``, an image whose sources are unknown or not named.
     """
+    if not (folder / MANIFEST).is_file():
+        raise UserError(
+            f"The synthetic images in {folder} have no {MANIFEST}. It must name each image, its label and the real "
+            f"images that it came from (columns {', '.join(COLUMNS)})."
+        )
     finder = _Finder(dataset, folder)
     entries: dict[Path, _Entry] = {}
-    for row, image, label, named in _read_manifest(folder)[list(COLUMNS)].itertuples():
+    for row, image, label, named in read_table(folder / MANIFEST, COLUMNS)[list(COLUMNS)].itertuples():
         where = f"{folder / MANIFEST}, line {row + 2}"
-        path = _inside(folder, image, where)
+        path = folder / inside(image.strip(), where)
+        if not path.is_file():
+            raise UserError(f"{where}: there is no image {image!r} in {folder}.")
         if label not in dataset.classes:
             raise UserError(f"{where}: label {label!r} is no class of {dataset.root} ({', '.join(dataset.classes)}).")
         entry = _entry(finder, dataset.classes.index(label), named)
@@ -235,32 +243,3 @@ def _pool(folder: Path, listed: dict[Path, _Entry], finder: _Finder, dataset: Da
         unsourced=tuple(bool(entry.unknown) and not copies for entry, copies in both),
         left_out=len(listed) - len(entries),
     )
-
-
-def _inside(folder: Path, image: str, where: str) -> Path:
-    try:
-        path = (folder / image).resolve()
-        found = path.is_relative_to(folder.resolve()) and path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        found = False
-    if not found:
-        raise UserError(f"{where}: there is no image {image!r} in {folder}.")
-    return path
-
-
-def _read_manifest(folder: Path) -> pd.DataFrame:
-    path = folder / MANIFEST
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
-        table = table[table.ne("").any(axis=1)]  # the index still counts the blank lines
-    except FileNotFoundError:
-        raise UserError(
-            f"The synthetic images in {folder} have no {MANIFEST}. It must name each image, its label and the real "
-            f"images that it came from (columns {', '.join(COLUMNS)})."
-        ) from None
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as CSV: {error}") from None
-    absent = [column for column in COLUMNS if column not in table.columns]
-    if absent:
-        raise UserError(f"{path} lacks the column {absent[0]!r}; it needs {', '.join(COLUMNS)}.")
-    return table

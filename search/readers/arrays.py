@@ -10,7 +10,8 @@ import numpy as np
 
 from search.errors import UserError
 from search.readers.npz import Member, open_npz
-from search.readers.packs import MANIFEST, MARK, check_texts, pack, unpack_pack, write_manifest, write_new
+from search.readers.packs import MANIFEST, MARK, pack, unpack_pack, write_manifest, write_new
+from search.readers.paths import check_names
 from search.readers.pickles import read_pickle
 from search.readers.pixels import Stack, images
 
@@ -277,7 +278,7 @@ def _label_names(part: _Part, classes: list[str] | None, where: str) -> list[str
     if unknown is not None:
         problem = "an image has an empty label" if not unknown else f"the label {unknown!r} is no class name"
         raise UserError(f"{where}: {problem}. Mend the labels, or leave the image out.")
-    check_texts(set(names), where)
+    check_names(set(names), where)
     return names
 
 
@@ -285,7 +286,7 @@ def _group_names(part: _Part, where: str) -> list[str]:
     if part.groups is None:
         return [""] * len(part)
     names = [_text(value) for value in _flat(part, part.groups, "groups", where)]
-    check_texts(set(names), where)
+    check_names(set(names), where)
     return names
 
 

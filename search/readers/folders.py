@@ -7,7 +7,7 @@ from pathlib import Path
 from search.data.dataset import Dataset, as_dataset
 from search.data.images import SUFFIXES, is_image
 from search.errors import UserError
-from search.readers.paths import check_name, contents_of
+from search.readers.paths import check_names, contents_of
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -107,7 +107,9 @@ def _images(folder: Path, root: Path, ignored: list[str]) -> Iterator[str]:
 
 
 def _id(path: Path, root: Path) -> str:
-    return check_name(path.relative_to(root).as_posix())
+    id_ = path.relative_to(root).as_posix()
+    check_names([id_], str(root))
+    return id_
 
 
 def _check_folders(root: Path, folders: list[Path]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from search.errors import UserError
 from search.readers.npz import Member
+from search.readers.paths import check_names
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("image", "label", "group", "split")
@@ -46,7 +47,7 @@ def pack(
         raise ValueError("ids, paths, labels, groups and splits differ in length")
     _check_ids(ids, "The data set")
     for texts in (labels, groups, splits):
-        check_texts(texts, "The data set")
+        check_names(texts, "The data set")
     classes, numbers = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     arrays = {MARK: np.array(FORMAT), "class_names": classes, "labels": numbers.astype(np.int64)}
     for name, texts in zip(_TEXTS, (ids, groups, splits), strict=True):
@@ -81,7 +82,7 @@ def unpack_pack(members: Mapping[str, Member], file: Path, folder: Path) -> None
         raise UserError(f"{file} is damaged: its arrays do not fit each other. Pack the images anew.")
     _check_ids(ids, str(file))
     for texts in (labels, groups, splits):
-        check_texts(texts, str(file))
+        check_names(texts, str(file))
     for id_, chunks in zip(ids, _chunked(content, sizes.tolist()), strict=True):
         write_new(folder / id_, chunks, str(file))
     write_manifest(folder, zip(ids, labels, groups, splits, strict=True))
@@ -106,13 +107,6 @@ def write_new(path: Path, chunks: Iterable[bytes], where: str) -> None:
         raise UserError(f"{where}: two images would be the same file {path.name!r}. Rename one of them.") from None
 
 
-def check_texts(texts: Iterable[str], where: str) -> None:
-    """Raise UserError for a text that no table could hold."""
-    for text in texts:
-        if any(letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter <= "\udfff" for letter in text):
-            raise UserError(f"{where}: {text!r} holds a control character or is not valid UTF-8. Rename it.")
-
-
 def _check_target(to: Path) -> None:
     if to.exists():
         raise UserError(f"{to} is there already. Name another file, or move that one away.")
@@ -122,7 +116,7 @@ def _check_target(to: Path) -> None:
 
 def _check_ids(ids: Sequence[str], where: str) -> None:
     """Raise UserError unless every id names a file of its own inside a folder."""
-    check_texts(ids, where)
+    check_names(ids, where)
     seen: set[str] = set()
     for id_ in ids:
         parts = id_.split("/")

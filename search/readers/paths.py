@@ -1,7 +1,7 @@
 """What every reader asks of files: names that a table can hold, paths that stay inside, contents."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -9,13 +9,14 @@ from search.digests import file_sha256
 from search.errors import UserError
 
 
-def check_name(id_: str) -> str:
-    """Return an id if a table can hold it. Raises UserError for a name that is no UTF-8 or has control characters."""
-    if any("\udc80" <= letter <= "\udcff" or letter < " " for letter in id_):
-        raise UserError(
-            f"The name {id_!r} is not valid UTF-8 or holds a control character: no table could hold it. Rename it."
-        )
-    return id_
+def check_names(names: Iterable[str], where: str) -> None:
+    """Raise UserError, beginning with ``where``, for a name that a table could not hold."""
+    for name in names:
+        if any(letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter <= "\udfff" for letter in name):
+            raise UserError(
+                f"{where}: the name {name!r} is not valid UTF-8 or holds a control character: no table could hold it. "
+                "Rename it."
+            )
 
 
 def inside(name: str, where: str) -> str:
@@ -29,7 +30,8 @@ def inside(name: str, where: str) -> str:
         raise UserError(
             f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..')."
         )
-    return check_name(path.as_posix())
+    check_names([path.as_posix()], where)
+    return path.as_posix()
 
 
 def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
