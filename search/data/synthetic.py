@@ -144,7 +144,8 @@ class _Finder:
         self.lost = {id_ for id_, _ in dataset.unreadable}
         for id_ in list(self.lost):
             with contextlib.suppress(OSError, ValueError):
-                self.lost.add(file_sha256(dataset.root / id_))
+                if (dataset.root / id_).is_file():  # to read a pipe would wait for ever
+                    self.lost.add(file_sha256(dataset.root / id_))
 
     def find(self, name: str) -> tuple[int, ...] | None:
         """Return the rows that a source means, () for an unreadable image, None where it means none."""
@@ -252,6 +253,7 @@ def _read_manifest(folder: Path) -> pd.DataFrame:
     path = folder / MANIFEST
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
+        ragged = not isinstance(table.index, pd.RangeIndex)  # pandas then takes the first column for an index
         table = table[table.ne("").any(axis=1)]  # the index still counts the blank lines
     except FileNotFoundError:
         raise UserError(
@@ -260,6 +262,8 @@ def _read_manifest(folder: Path) -> pd.DataFrame:
         ) from None
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as CSV: {error}") from None
+    if ragged:
+        raise UserError(f"{path} cannot be read as CSV: line 2 has more fields than the header. Mend it.")
     absent = [column for column in COLUMNS if column not in table.columns]
     if absent:
         raise UserError(f"{path} lacks the column {absent[0]!r}; it needs {', '.join(COLUMNS)}.")

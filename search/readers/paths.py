@@ -1,6 +1,7 @@
 """What every reader asks of files: names that a table can hold, paths that stay inside, contents."""
 
 import os
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -8,12 +9,18 @@ from pathlib import Path, PurePosixPath
 from search.digests import file_sha256
 from search.errors import UserError
 
+LARGEST = 2**30  # bytes; 100 megapixels of four 16-bit channels need fewer, and decoding holds whole files
 
-def check_name(id_: str) -> str:
-    """Return an id if a table can hold it. Raises UserError for a name that is no UTF-8 or has control characters."""
+
+def check_name(id_: str, where: str = "") -> str:
+    """Return an id if a table can hold it. Raises UserError for a name that is no UTF-8 or has control characters.
+
+    The message begins with ``where``.
+    """
     if any("\udc80" <= letter <= "\udcff" or letter < " " for letter in id_):
+        begin = f"{where}: the" if where else "The"
         raise UserError(
-            f"The name {id_!r} is not valid UTF-8 or holds a control character: no table could hold it. Rename it."
+            f"{begin} name {id_!r} is not valid UTF-8 or holds a control character: no table could hold it. Rename it."
         )
     return id_
 
@@ -29,7 +36,7 @@ def inside(name: str, where: str) -> str:
         raise UserError(
             f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..')."
         )
-    return check_name(path.as_posix())
+    return check_name(path.as_posix(), where)
 
 
 def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
@@ -37,7 +44,8 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
 
     def content(row: dict[str, str]) -> tuple[str, str]:
         try:
-            return file_sha256(root / row["id"]), ""
+            problem = _unfit((root / row["id"]).stat())
+            return ("", problem) if problem else (file_sha256(root / row["id"]), "")
         except FileNotFoundError:
             return "", "there is no such file"
         except OSError as error:
@@ -47,3 +55,10 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
         read = list(pool.map(content, rows))
     good = [{**row, "content": sha256} for row, (sha256, problem) in zip(rows, read, strict=True) if not problem]
     return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]
+
+
+def _unfit(status: os.stat_result) -> str:
+    """Return why a file must not even be opened: reading a pipe waits for ever, and some files have no end."""
+    if not stat.S_ISREG(status.st_mode):
+        return "a folder, not a file" if stat.S_ISDIR(status.st_mode) else "no ordinary file (a pipe, device or socket)"
+    return f"larger than {LARGEST / 2**30:.0f} GiB" if status.st_size > LARGEST else ""
