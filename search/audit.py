@@ -27,6 +27,7 @@ IMBALANCE = 3.0
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
 SHORTCUT = 0.2  # balanced accuracy above chance
 LARGE_GROUP = 0.2  # of all images
+FILES_NAMED = 3
 CLEARLY_MORE = 1.2  # times as many images that share a group
 
 
@@ -42,6 +43,13 @@ class Finding:
     text: str
     way_out: str = ""
     files: tuple[str, ...] = ()
+
+
+def in_a_line(finding: dict[str, Any]) -> str:
+    """Return a finding, as its dict, in a line with the first of its files."""
+    files = finding["files"]
+    named = f" ({', '.join(files[:FILES_NAMED])}{' …' if len(files) > FILES_NAMED else ''})" if files else ""
+    return f"{finding['topic']}: {finding['text']}{named}"
 
 
 @dataclass(frozen=True)
@@ -137,11 +145,12 @@ def unreadable(inspected: Inspected) -> Iterator[Finding]:
     """Find files that were left out because they cannot be read."""
     lost = inspected.dataset.unreadable
     if lost:
-        reasons = Counter(reason for _, reason in lost).most_common(3)
+        reasons = ", ".join(why for why, _ in Counter(reason for _, reason in lost).most_common(3))
+        were = "was" if len(lost) == 1 else "were"
         yield Finding(
             WARNING,
             "unreadable",
-            f"{_count(len(lost), 'image')} cannot be read and were left out ({', '.join(why for why, _ in reasons)})",
+            f"{_count(len(lost), 'image')} cannot be read and {were} left out ({reasons})",
             "Mend or remove them.",
             tuple(id_ for id_, _ in lost),
         )
@@ -338,16 +347,17 @@ def telling_names(inspected: Inspected) -> Iterator[Finding]:
     proposal = proposed_pattern(dataset.ids, [(pair.first, pair.second) for pair in inspected.pairs])
     if proposal is None or study.group_pattern == proposal.pattern:
         return
-    if proposal.keys * CLEARLY_MORE > dataset.table["group"].nunique():
-        return
-    yield Finding(
-        WARNING,
-        "telling names",
-        f"file names tell copies: {proposal.explained:.0%} of the near-duplicates share the part that "
-        f"{proposal.pattern!r} finds ({proposal.chance:.1%} of other pairs do), which makes {proposal.keys} groups "
-        f"where there are {dataset.table['group'].nunique()} now",
-        f'If that part names the original, use Study(groups=r"{proposal.pattern}").',
+    now = dataset.table["group"].nunique()
+    text = (
+        f"file names tell copies: {proposal.explained:.0%} of the images that have one share with it the part that "
+        f"{proposal.pattern} finds ({proposal.chance:.1%} of any two images do), which makes {proposal.keys} groups"
     )
+    use = f'Study(groups=r"{proposal.pattern}")'
+    if now > CLEARLY_MORE * proposal.keys:
+        way_out = f"If that part names the original, use {use}."
+        yield Finding(WARNING, "telling names", f"{text} where there are {now} now", way_out)
+    else:
+        yield Finding(NOTE, "telling names", f"{text}; there are {now} now", f"{use} would go by the names alone.")
 
 
 def _count(number: int, thing: str) -> str:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from search.audit import ERROR, Audit, Finding
 from search.catalog import BACKBONES
 from search.cost import Estimate
+from search.data.groups import joined
 from search.errors import UserError
 from search.inputs import Inputs, Say, Tell, read_inputs, untold
 from search.options import Options, overridden
@@ -67,9 +70,9 @@ def _prepared(
 def _flattery(inputs: Inputs, prepared: Prepared | None) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
-    fewest = dataset.table.groupby("label")["group"].nunique().min()
-    folds = min(max(study.folds, 2), int(fewest))
-    if dataset.table["group"].nunique() == len(dataset) or folds < 2:
+    groups = pd.Series(joined(dataset.groups, [inputs.near]))  # whatever the study makes of near-duplicates
+    folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
+    if groups.nunique() == len(dataset) or folds < 2:
         return None
     weights = prepared.hand.weights if prepared else None
     pretrained = [name for name in weights or {} if BACKBONES[name].pretrained]
@@ -77,4 +80,4 @@ def _flattery(inputs: Inputs, prepared: Prepared | None) -> Flattery | None:
         features, name = backbone_features(prepared.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
     else:
         features, name = thumbnail_features(inputs.thumbnails.pixels), "thumbnails"
-    return flattery(features, name, dataset.labels, dataset.groups, folds, study.seed)
+    return flattery(features, name, dataset.labels, groups.to_numpy(), folds, study.seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search import folder as folders
-from search.audit import WARNING
+from search.audit import WARNING, in_a_line
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed, seconds_of_views
 from search.data.dataset import Dataset
@@ -196,7 +196,7 @@ def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) ->
     inputs = read_inputs(study, options, say, tell, folders.read_images(folder) if recorded else None)
     findings = recorded.get("findings", []) if recorded else [asdict(found) for found in inputs.audit().findings]
     for finding in findings:
-        say(f"{finding['level'].capitalize()}, {finding['topic']}: {finding['text']}")
+        say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
     if any(finding["level"] == WARNING for finding in findings):
         say(f"Look at the files behind these: python -m search check {file.path} --html check.html")
     return complete(file, inputs, folder, options, findings, recorded, say, tell)

@@ -2,12 +2,14 @@
 
 import itertools
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from shapes import write_shapes
+from small_spaces import SMALL, SPACE
 from unpacking import unpacked
 
 # A busy machine is slow, and no test here is about time.
@@ -55,3 +57,32 @@ def saved(tmp_path):
         return unpacked(file, tmp_path / f"folder{name}")
 
     return save
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch, capsys):
+    """Run the command line here and now; return its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    from search.cli import main
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def space(tmp_path):
+    """Write a space file; the default one is right."""
+
+    def write(recipe=SMALL, text=SPACE):
+        path = tmp_path / "space.py"
+        path.write_text(text.format(recipe=recipe))
+        return path
+
+    return write

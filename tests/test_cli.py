@@ -9,34 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from shapes import write_shapes
+from small_spaces import SMALL, SPACE
 
-from search.cli import main
-
-SPACE = """
-from search import Augment, Recipe, Study, at_hand
-
-study = Study(data="shapes", folds=3, train_fractions=(1.0,), max_trials=1, oracle="random", image_size=32)
-
-def space(hp):
-    return Recipe({recipe})
-"""
-SMALL = '"SmallCNN", None, epochs=1, batch_size=hp.Choice("batch_size", [8, 16])'
 MOBILENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-
-
-@pytest.fixture
-def search(tmp_path, monkeypatch, capsys):
-    """Run the command line here and now; return its exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return call
 
 
 def error_of(ended):
@@ -47,18 +22,6 @@ def error_of(ended):
     assert error.startswith("Error: ")
     assert "Traceback" not in out + error
     return error
-
-
-@pytest.fixture
-def space(tmp_path):
-    """Write a space file; the default one is right."""
-
-    def write(recipe=SMALL, text=SPACE):
-        path = tmp_path / "space.py"
-        path.write_text(text.format(recipe=recipe))
-        return path
-
-    return write
 
 
 def python(*arguments, cwd, **environment):

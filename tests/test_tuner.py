@@ -11,8 +11,8 @@ from shapes import write_shapes
 from search import KFoldTuner, Study, UserError
 from search.folder import read_record
 from search.journal import read_events
-from search.oracle import BaseTuner
 from search.options import Options
+from search.oracle import BaseTuner
 from search.prepare import prepare
 from search.report.console import Lines, wide_console
 from search.report.leaderboard import ranked

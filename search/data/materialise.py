@@ -34,7 +34,7 @@ def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, p
     cannot be written.
     """
     to = to.resolve()
-    check_place(to, dataset.root)
+    check_place(to, dataset.source)
     table = _table(dataset, plan)
     sources = dict(zip(dataset.ids, dataset.paths, strict=True))
     try:

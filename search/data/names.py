@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 FEWEST_PAIRS = 10
 LEAST_EXPLAINED = 0.9
+LEAST_AGREEING = 0.3  # of the pairs: sources that are copies of each other under two names pair all their copies
 MOST_CHANCE = 0.2
 _FEWEST_KEYS = 3  # that the pairs must lie in: many pairs of one source are one piece of evidence
 _LEAST_PARTNERED = 0.3  # of the images that share a key; a key far coarser than the copies has fewer
@@ -28,8 +29,9 @@ class Proposal:
     """A pattern whose one group is the key that copies share.
 
     ``re.search(pattern, file_name)[1]`` fits every file name. ``keys`` counts the different keys,
-    ``explained`` is the share of the pairs that agree in it, ``chance`` the share of all pairs of
-    images that do (of one class or of the whole set, whichever is larger); both in [0, 1].
+    ``explained`` is the share of the images with a copy that share it with one of their copies,
+    ``chance`` the share of all pairs of images that agree in it (of one class or of the whole
+    set, whichever is larger); both in [0, 1].
     """
 
     pattern: str
@@ -39,7 +41,7 @@ class Proposal:
 
 
 def proposed_pattern(ids: Sequence[str], pairs: Sequence[tuple[int, int]]) -> Proposal | None:
-    """Return the pattern that explains the most of ``pairs`` with the smallest groups, or None.
+    """Return the pattern that explains the most images with copies by the smallest groups, or None.
 
     ``ids`` are paths with slashes, whose first folder is taken for the class; ``pairs`` are rows
     of images that look like copies of each other: some may be missing, a few wrong. None means
@@ -72,7 +74,7 @@ def _best(found: Sequence[Proposal]) -> Proposal | None:
 def _may_explain(pattern: str, names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> bool:
     """Tell whether about enough of the pairs have a key and agree in it."""
     compiled = re.compile(pattern)
-    wrong = (1 - LEAST_EXPLAINED + _SLACK) * len(pairs)
+    wrong = (1 - LEAST_AGREEING + _SLACK) * len(pairs)
     for one, other in pairs:
         matches = compiled.search(names[one]), compiled.search(names[other])
         if matches[0] is None or matches[1] is None:
@@ -94,12 +96,12 @@ def _judged(
         return None
     sizes = Counter(keys)
     agreeing = [pair for pair in pairs if keys[pair[0]] == keys[pair[1]]]
-    explained = len(agreeing) / len(pairs)
+    explained = len(set(itertools.chain.from_iterable(agreeing))) / len(set(itertools.chain.from_iterable(pairs)))
     chance = max(_chance(keys, [""] * len(keys)), _chance(keys, classes))
     partnered = len(set(itertools.chain.from_iterable(agreeing)))
     shared = sum(size for size in sizes.values() if size > 1)
     proves = len({keys[one] for one, _ in agreeing}) >= _FEWEST_KEYS and partnered >= _LEAST_PARTNERED * shared
-    if explained < LEAST_EXPLAINED or chance > MOST_CHANCE or not proves:
+    if explained < LEAST_EXPLAINED or len(agreeing) < LEAST_AGREEING * len(pairs) or chance > MOST_CHANCE or not proves:
         return None
     return Proposal(pattern, len(sizes), explained, chance)
 

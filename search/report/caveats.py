@@ -1,7 +1,8 @@
-"""What the report tells of synthetic images: how many trained, where fewer than asked, and of what origin."""
+"""What a reader of the scores must know: oddities of the data, and what synthetic images trained, of what origin."""
 
 from collections.abc import Iterable, Mapping
 
+from search.audit import WARNING, in_a_line
 from search.folder import Record
 from search.journal import Run, Trial
 
@@ -32,9 +33,11 @@ def columns(run: Run) -> dict[str, int | str | None]:
 
 
 def warnings(record: Record) -> list[str]:
-    """Return what a reader of the scores must know of their synthetic images, in sentences."""
+    """Return what a reader of the scores must know of the data and of synthetic images, in sentences."""
     unsourced = record.about.get("synthetic_unsourced", 0)
-    said = []
+    said = [
+        f"Data, {in_a_line(finding)}." for finding in record.about.get("findings", []) if finding["level"] == WARNING
+    ]
     if unsourced:
         images = "image" if unsourced == 1 else "images"
         said.append(

@@ -3,7 +3,7 @@
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from search.audit import ERROR, NOTE, WARNING, DuplicateGroup
-from search.check import Checked
 from search.data.dataset import Dataset
 from search.files import write_text
 from search.report.console import duration
+
+if TYPE_CHECKING:
+    from search.check import Checked  # which loads TensorFlow
 
 FILES_NAMED = 4
 GROUPS_SHOWN = 200
@@ -24,7 +26,7 @@ JPEG_QUALITY = 80
 STYLES = {ERROR: "bold red", WARNING: "bold yellow", NOTE: "bold"}
 
 
-def show(checked: Checked, console: Console) -> None:
+def show(checked: "Checked", console: Console) -> None:
     """Print the findings, gravest first, each with its files and the way out; then flattery and cost."""
     for finding in checked.audit.findings:
         head = (f"{finding.level.capitalize()}, {finding.topic}:", STYLES[finding.level])
@@ -41,7 +43,7 @@ def show(checked: Checked, console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def lines(checked: Checked) -> list[str]:
+def lines(checked: "Checked") -> list[str]:
     """Return how much random folds would flatter, and what the search would cost, in sentences."""
     said = [f"{checked.flattery}."] if checked.flattery else []
     if checked.cost:
@@ -57,7 +59,7 @@ def lines(checked: Checked) -> list[str]:
     return said
 
 
-def write_page(path: Path, checked: Checked) -> None:
+def write_page(path: Path, checked: "Checked") -> None:
     """Write a check as one HTML file that needs no other, with thumbnails of the duplicates."""
     audit, dataset, thumbnails = checked.audit, checked.inputs.dataset, checked.inputs.thumbnails.pixels
     templates = Environment(

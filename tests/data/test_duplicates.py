@@ -1,6 +1,21 @@
 """Near-duplicates are found however they were made; what is merely alike is left apart.
 
-MEASURED_TABLE
+Measured at SIDE 96, over all images; every group was looked at but those of the augmented set.
+"Found" is the part of 200 planted copies of each kind that share the group of their original (worst kind;
+of hands only those cut at a corner, resized and turned without black corners were planted anew at the end).
+
+| data                        | images | groups (images)  | wrongly grouped | found, worst kind          | CPU  |
+|-----------------------------|--------|------------------|-----------------|----------------------------|------|
+| brain scans                 | 253    | 39 (93)          | none            |                            | 4 s  |
+| brain scans, augmented      | 2,065  | 208 (2,057)      | see below       | recall (BCubed) .977       | 39 s |
+| cats and dogs               | 400    | 1 (2)            | none            | .995 brightened            | 6 s  |
+| ants and bees               | 398    | 0                | none            | .98 turned by 5 degrees    | 9 s  |
+| rubbish                     | 1,259  | 9 (18)           | 2 to 6 images   | .955 brightened            | 36 s |
+| hands showing digits, 64 px | 1,000  | 0                | none            | .99 turned by 5 degrees    | 32 s |
+| handwritten digits, 8 px    | 400    | 0                | none            |                            | 8 s  |
+
+Augmented scans: BCubed precision is .785 by file of origin, where .787 is the most that can be had, as those
+files hold duplicates themselves; with these merged it is .993, and the one mixed group is one scan at two sizes.
 """
 
 import io
@@ -137,7 +152,7 @@ def test_progress_ends_at_all_of_it():
 
 
 def test_handwriting_of_different_people_stays_apart(tmp_path):
-    paths = sorted(handwritten_digits(tmp_path / "digits").rglob("*.png"))[::2]
+    paths = sorted(handwritten_digits(tmp_path / "digits").rglob("*.png"))[::4]
     assert groups_of(np.stack([read_image(path, SIDE) for path in paths])) == set()
 
 

@@ -115,6 +115,13 @@ def test_only_a_new_or_empty_folder_is_filled(planned, tmp_path):
             materialise(data, plan, inside)
 
 
+def test_folds_may_lie_beside_a_manifest(planned, tmp_path):
+    data, plan = planned
+    listed = dataclasses.replace(data, root=tmp_path, source=tmp_path / "labels.csv")
+    table = data.table.assign(id=[f"{data.root.name}/{id_}" for id_ in data.ids])
+    assert materialise(dataclasses.replace(listed, table=table), plan, tmp_path / "to")
+
+
 def test_half_of_it_is_never_left(planned, tmp_path, monkeypatch):
     data, plan = planned
     put = Path.symlink_to

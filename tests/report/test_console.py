@@ -107,7 +107,7 @@ def test_lines_of_a_long_decoding_are_ten_or_so():
     lines, file = plain()
     for done in range(1, 2001):
         lines.progress("Decoding images", done, 2000)
-    assert len(file.getvalue().splitlines()) == 11
+    assert len(file.getvalue().splitlines()) == 10
 
 
 def interrupted(made, console):

@@ -1,0 +1,208 @@
+"""Each oddity of a data set is found, named with its files, and not found where it is not."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+from shapes import write_shapes
+
+from search.audit import ERROR, NOTE, WARNING, Finding, Inspected, audit
+from search.data.duplicates import Pair, grouped
+from search.data.groups import regrouped
+from search.data.images import THUMBNAIL, decode_sizes
+from search.readers.folders import read_class_folders
+from search.readers.manifest import read_manifest
+from search.study import Study
+
+COUNTS = {"across": 30, "down": 30}
+
+
+def inspect(found, tmp_path, pairs=(), **study):
+    """Return what the checks see; ``pairs`` are (id, id) of near-duplicates."""
+    decoded = decode_sizes(found.paths, found.contents, [THUMBNAIL], tmp_path / "cache")[THUMBNAIL]
+    dataset = found.readable(decoded)
+    row = {id_: number for number, id_ in enumerate(dataset.ids)}
+    evidence = [Pair(row[first], row[second], 0.95, "mirrored") for first, second in pairs]
+    near = grouped(len(dataset), evidence)
+    made = Study("data", **study)
+    return Inspected(regrouped(dataset, made, near), decoded.pixels, near, evidence, made)
+
+
+def topics(inspected):
+    return {finding.topic: finding for finding in audit(inspected).findings}
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return write_shapes(tmp_path / "plain", COUNTS)
+
+
+def name(label, number):
+    return f"{label}/{label}_{number:03d}.png"
+
+
+def test_nothing_is_odd_about_plain_images(plain, tmp_path):
+    assert topics(inspect(read_class_folders(plain), tmp_path)) == {}
+
+
+def test_the_gravest_comes_first(plain, tmp_path):
+    (plain / "notes.txt").write_text("x")
+    (plain / "down" / "bad.png").write_bytes(b"x")
+    inspected = inspect(read_class_folders(plain), tmp_path)
+    levels = [finding.level for finding in audit(inspected, [Finding(ERROR, "plan", "x")]).findings]
+    assert levels == [ERROR, WARNING, NOTE]
+    assert [found.topic for found in audit(inspected, [Finding(ERROR, "plan", "x")]).errors] == ["plan"]
+
+
+def test_unreadable_and_ignored_files_are_counted_and_named(plain, tmp_path):
+    (plain / "notes.txt").write_text("x")
+    (plain / "down" / ".DS_Store").write_text("x")
+    (plain / "down" / "bad.png").write_bytes(b"x")
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["unreadable"].text == (
+        "1 image cannot be read and was left out (not an image that Pillow can identify)"
+    )
+    assert found["unreadable"].files == ("down/bad.png",)
+    assert found["ignored"].files == ("down/.DS_Store", "notes.txt")
+
+
+def test_near_duplicates_are_a_note_where_groups_follow_them_and_a_warning_where_they_do_not(plain, tmp_path):
+    pairs = [(name("down", 1), name("down", 2)), (name("down", 2), name("down", 5))]
+    followed = topics(inspect(read_class_folders(plain), tmp_path, pairs))["near-duplicates"]
+    assert followed.level == NOTE
+    assert followed.text == "3 images form 1 group of near-duplicates; each group shares a fold"
+    assert followed.files == (name("down", 1), name("down", 2), name("down", 5))
+    for groups in (None, r"_(\d+)"):
+        found = topics(inspect(read_class_folders(plain), tmp_path, pairs, groups=groups))["near-duplicates"]
+        assert found.level == WARNING
+        assert 'Study(groups="auto")' in found.way_out
+
+
+def test_a_pattern_that_keeps_near_duplicates_together_is_no_warning(plain, tmp_path):
+    pairs = [(name("down", 1), name("across", 1))]
+    found = topics(inspect(read_class_folders(plain), tmp_path, pairs, groups=r"_(\d+)"))
+    assert "near-duplicates" not in found
+    assert found["conflicting labels"].files == (name("across", 1), name("down", 1))
+
+
+def test_equal_files_are_named_and_conflict_where_their_labels_differ(plain, tmp_path):
+    (plain / "across" / "copy.png").write_bytes((plain / "down" / "down_003.png").read_bytes())
+    dataset = read_class_folders(plain)
+    pairs = [("across/copy.png", name("down", 3))]
+    inspected = inspect(dataset, tmp_path, pairs)
+    found = topics(inspected)
+    assert found["equal files"].files == ("across/copy.png", name("down", 3))
+    assert found["conflicting labels"].level == WARNING
+    assert "near-duplicates" not in found
+    assert [group.equal for group in inspected.duplicates()] == [True]
+
+
+def test_duplicates_across_a_given_split_leak(tmp_path):
+    for seed, part in enumerate(("train", "test")):
+        write_shapes(tmp_path / "split" / part, COUNTS, seed=seed)
+    pairs = [("test/down/down_001.png", "train/down/down_009.png")]
+    found = topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, pairs))["leaking split"]
+    assert found.level == WARNING
+    assert "(test 60, train 60)" in found.text
+    within = [("test/down/down_001.png", "test/down/down_009.png")]
+    assert "leaking split" not in topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, within))
+
+
+def test_a_group_of_a_fifth_of_all_images_is_told(plain, tmp_path):
+    def chain(length):
+        return [(name("down", at), name("down", at + 1)) for at in range(length - 1)]
+
+    found = topics(inspect(read_class_folders(plain), tmp_path, chain(13)))["large group"]
+    assert found.text.startswith("13 of 60 images form one group")
+    assert len(found.files) == 13
+    assert "large group" not in topics(inspect(read_class_folders(plain), tmp_path, chain(12)))
+
+
+def test_imbalance_begins_at_three_to_one(tmp_path):
+    found = topics(inspect(read_class_folders(write_shapes(tmp_path / "a", {"x": 60, "y": 20})), tmp_path))
+    assert found["imbalance"].text == "class 'x' has 3.0 times as many images as class 'y' (60 and 20)"
+    assert "imbalance" not in topics(
+        inspect(read_class_folders(write_shapes(tmp_path / "b", {"x": 59, "y": 20})), tmp_path)
+    )
+
+
+def test_too_few_images_are_told_for_each_part_of_the_plan(plain, tmp_path):
+    dataset = read_class_folders(plain)
+    assert "too few images" not in topics(inspect(dataset, tmp_path))
+    validation = topics(inspect(dataset, tmp_path, folds=7))["too few images"]
+    assert "validation part" in validation.text
+    assert "across 4.3, down 4.3" in validation.text
+    training = topics(inspect(dataset, tmp_path, train_fractions=(1.0, 0.2)))["too few images"]
+    assert "smallest training part" in training.text
+    shuffled = topics(inspect(dataset, tmp_path, splits="shuffle", val=0.1))["too few images"]
+    assert "across 3.0" in shuffled.text
+
+
+def test_images_of_one_colour_are_named(plain, tmp_path):
+    Image.new("RGB", (32, 32), "grey").save(plain / "down" / "blank.png")
+    assert topics(inspect(read_class_folders(plain), tmp_path))["blank"].files == ("down/blank.png",)
+
+
+@pytest.mark.parametrize("change", ["format", "size", "mode"])
+def test_a_class_that_its_files_give_away_is_a_shortcut(plain, tmp_path, change):
+    for path in sorted((plain / "down").iterdir()):
+        with Image.open(path) as image:
+            picture = image.copy()
+        path.unlink()
+        if change == "format":
+            picture.save(path.with_suffix(".jpg"))
+        elif change == "size":
+            picture.resize((40, 32)).save(path)
+        else:
+            picture.convert("L").save(path)
+    found = topics(inspect(read_class_folders(plain), tmp_path))["shortcut"]
+    assert "100% balanced accuracy where guessing gives 50%" in found.text
+    assert {"format": "down: JPEG in 100%", "size": "down: 40×32 in 100%", "mode": "down: L in 100%"}[
+        change
+    ] in found.text
+
+
+def test_formats_that_tell_nothing_are_no_shortcut(plain, tmp_path):
+    for path in sorted(plain.rglob("*_00[0-9].png")):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".jpg"))
+        path.unlink()
+    assert "shortcut" not in topics(inspect(read_class_folders(plain), tmp_path))
+
+
+def test_names_that_tell_copies_are_proposed(tmp_path):
+    root = write_shapes(tmp_path / "named", {"x": 48, "y": 48})
+    for path in sorted(root.rglob("*.png")):
+        number = int(path.stem.split("_")[1])
+        path.rename(path.with_name(f"house{number // 4:02d}_{number:03d}.png"))
+    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    pairs = [(first, second) for first, second in itertools.pairwise(ids) if first[:9] == second[:9]]
+    found = topics(inspect(read_class_folders(root), tmp_path, pairs[::2]))["telling names"]
+    assert "Study(groups=r" in found.way_out
+    pattern = found.way_out.split('groups=r"')[1].split('")')[0]
+    assert "telling names" not in topics(inspect(read_class_folders(root), tmp_path, pairs[::2], groups=pattern))
+
+
+def test_repeated_lines_of_a_manifest_are_told(plain, tmp_path):
+    rows = [f"{path.relative_to(plain).as_posix()},{path.parent.name}" for path in sorted(plain.rglob("*.png"))]
+    (tmp_path / "plain.csv").write_text("\n".join(["image,label", *rows, rows[0]]))
+    found = topics(inspect(read_manifest(tmp_path / "plain.csv"), tmp_path))
+    assert found["repeated"].files == (name("across", 0),)
+
+
+def test_as_json_types_every_duplicate_is_named(plain, tmp_path):
+    inspected = inspect(read_class_folders(plain), tmp_path, [(name("down", 1), name("down", 2))])
+    told = audit(inspected).to_dict(inspected.dataset.ids)
+    assert told["duplicates"] == [{"files": [name("down", 1), name("down", 2)], "equal": False, "how": ["mirrored"]}]
+    assert told["formats"] == {"PNG": 60}
+    assert told["findings"][0]["topic"] == "near-duplicates"
+
+
+def test_checks_change_nothing(plain, tmp_path):
+    inspected = inspect(read_class_folders(plain), tmp_path, [(name("down", 1), name("down", 2))])
+    before = inspected.dataset.digest
+    audit(inspected)
+    assert inspected.dataset.digest == before
+    assert np.array_equal(inspected.near, dataclasses.replace(inspected).near)

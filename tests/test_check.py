@@ -1,0 +1,116 @@
+"""`check` says what is odd before anything is searched; `pack` and `--groups` travel with it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from shapes import write_shapes
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Twelve images a class; one is there twice in two classes, one mirrored, one unreadable."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "odd" / label).mkdir(parents=True)
+        for number in range(12):
+            coarse = Image.fromarray(rng.integers(0, 255, (14, 14, 3), dtype=np.uint8))
+            coarse.resize((96, 96), Image.Resampling.BICUBIC).save(tmp_path / "odd" / label / f"{number:02d}.png")
+    with Image.open(tmp_path / "odd" / "dog" / "03.png") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "odd" / "dog" / "mirrored.png")
+    (tmp_path / "odd" / "cat" / "copy.png").write_bytes((tmp_path / "odd" / "dog" / "05.png").read_bytes())
+    (tmp_path / "odd" / "cat" / "torn.png").write_bytes(b"no image")
+    return tmp_path / "odd"
+
+
+def told(ended):
+    code, out, _ = ended
+    return code, json.loads(out)
+
+
+def test_as_json_it_names_every_duplicate_and_what_they_are(search, space, odd):
+    code, found = told(search("check", space(), "--data", odd, "--json", "--offline"))
+    assert code == 0
+    groups = {tuple(sorted(group["files"])): group["equal"] for group in found["duplicates"]}
+    assert groups == {("cat/copy.png", "dog/05.png"): True, ("dog/03.png", "dog/mirrored.png"): False}
+    topics = {finding["topic"]: finding["files"] for finding in found["findings"]}
+    assert topics["conflicting labels"] == ["cat/copy.png", "dog/05.png"]
+    assert topics["unreadable"] == ["cat/torn.png"]
+    assert found["groups"] == found["images"] - 2
+    assert 0 <= found["flattery"]["grouped_folds"] <= 1
+    assert 0 < found["cost"]["low_seconds"] <= found["cost"]["high_seconds"]
+
+
+def test_it_prints_each_finding_with_its_files_and_way_out_and_searches_nothing(search, space, odd, tmp_path):
+    code, out, _ = search("check", space(), "--data", odd, "--offline")
+    assert code == 0
+    assert "Warning, conflicting labels: 1 group of duplicates carry different labels" in out
+    assert "    cat/copy.png, dog/05.png\n" in out
+    assert "Look at them and keep one label for each picture." in out
+    assert "Estimated cost: " in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_page_shows_the_pictures_of_duplicates_and_escapes_names(search, space, odd, tmp_path):
+    (odd / "cat" / "copy.png").rename(odd / "cat" / "<b>copy.png")
+    code, out, _ = search("check", space(), "--data", odd, "--offline", "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert code == 0
+    assert f"Page: {tmp_path / 'page.html'}" in out
+    assert len(re.findall(r'src="data:image/jpeg;base64,[\w+/=]+"', page)) == 4
+    assert "&lt;b&gt;copy.png" in page
+    assert "<b>copy.png" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_what_keeps_a_search_from_running_is_a_finding_and_ends_with_1(search, space, odd):
+    code, found = told(search("check", space('"VGG16", 0'), "--data", odd, "--json", "--offline"))
+    assert code == 1
+    assert found["findings"][0]["level"] == "error"
+    assert "VGG16" in found["findings"][0]["text"]
+    assert found["cost"] is None
+    write_shapes(odd.parent / "few", {"a": 2, "b": 30})
+    code, found = told(search("check", space(), "--data", odd.parent / "few", "--json", "--offline"))
+    assert code == 1
+    assert "Class 'a' has 2 readable images, fewer than the 3 folds" in found["findings"][0]["text"]
+
+
+def test_groups_and_holdout_can_be_given_on_the_command_line(search, space, odd):
+    _, alone = told(search("check", space(), "--data", odd, "--json", "--offline", "--groups", "none"))
+    assert alone["groups"] == alone["images"] - 1
+    assert "near-duplicates" in {finding["topic"] for finding in alone["findings"] if finding["level"] == "warning"}
+    code, found = told(search("check", space(), "--data", odd, "--json", "--offline", "--holdout", "none-such"))
+    assert code == 1
+    assert "none-such" in found["findings"][0]["text"]
+
+
+def test_a_packed_data_set_is_the_same_one(search, space, odd, tmp_path):
+    code, out, _ = search("pack", odd, "--to", tmp_path / "odd.npz")
+    assert code == 0
+    assert "27 images of 2 classes" in out
+    _, folder = told(search("check", space(), "--data", odd, "--json", "--offline"))
+    _, packed = told(search("check", space(), "--data", tmp_path / "odd.npz", "--json", "--offline"))
+    assert packed["duplicates"] == folder["duplicates"]
+    assert packed["classes"] == folder["classes"]
+    code, _, error = search("pack", odd, "--to", tmp_path / "odd.npz")
+    assert code == 1
+    assert "odd.npz" in error
+
+
+def test_a_run_says_the_findings_and_keeps_its_groups(search, space, odd, tmp_path):
+    options = ("--data", odd, "--offline", "--executor", "inline", "--cache", tmp_path / "cache")
+    code, out, _ = search("run", space(), *options)
+    assert code == 0
+    assert "Warning, conflicting labels: " in out
+    assert "python -m search check" in out
+    report = (tmp_path / "results" / "space-odd" / "report" / "report.md").read_text()
+    assert "conflicting labels" in report
+    images = (tmp_path / "results" / "space-odd" / "images.csv").read_text()
+    assert "dog/mirrored.png,dog,dog/03.png" in images
+    code, out, _ = search("run", space(), *options, "--trials", 2)
+    assert code == 0
+    assert "Comparing" not in out
+    assert "Warning, conflicting labels: " in out
