@@ -32,7 +32,8 @@ def read_dataset(data: Path, cache: Path) -> Dataset:
     if not os.path.isfile(data):
         raise UserError(f"{data} is a pipe, device or socket. Name a folder of class folders, or a file.")
     if suffix == ".csv":
-        return read_manifest(data)
+        with _openable(data):
+            return read_manifest(data)
     if suffix in NPZ | PICKLES:
         with _openable(data):
             key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])

@@ -72,7 +72,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
+    except ValueError as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
         raise UserError(
             f"{path} cannot be read as CSV: {str(error).strip()}. Save it anew as CSV with commas, in UTF-8."
         ) from None

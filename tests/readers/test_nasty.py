@@ -524,6 +524,19 @@ def test_a_data_folder_without_permission_is_an_error_for_people(pets, cache, lo
     assert f"{pets} cannot be opened: Permission denied" in refusal(pets, cache)
 
 
+def test_a_class_of_which_nothing_can_be_opened_is_refused_with_the_reason(pets, cache):
+    lines = [f"{id_},cat" for id_ in SOUND]
+    assert "\n  dog/none.png: there is no such file" in refusal(manifest(pets, [*lines, "dog/none.png,dog"]), cache)
+
+
+def test_a_table_that_may_not_be_opened_is_an_error_for_people(pets, cache, monkeypatch):
+    def denied(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pandas.read_csv", denied)
+    assert "pets.csv cannot be opened: Permission denied" in refusal(manifest(pets, LISTED), cache)
+
+
 @pytest.mark.parametrize(
     ("layout", "splits"),
     [
