@@ -84,20 +84,32 @@ def png_chunk(kind, data, crc=None):
     )
 
 
-def png(width=8, height=8, extra=b"", crc=None, head_crc=None, colour=RED):
+def png(width=8, height=8, extra=b"", crc=None, head_crc=None, packed=None):
     """Return a PNG whose header declares this size, whatever it holds."""
-    rows = (b"\0" + bytes(colour) * 8) * 8
+    packed = packed or zlib.compress((b"\0" + bytes(RED) * 8) * 8)
     header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-    body = png_chunk(b"IDAT", zlib.compress(rows), crc)
+    body = png_chunk(b"IDAT", packed, crc)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header, head_crc) + extra + body + png_chunk(b"IEND", b"")
+
+
+def zeros(length):
+    """Return very many zeros, packed by and by."""
+    squeeze = zlib.compressobj(1)
+    megabytes, rest = divmod(length, 2**20)
+    return b"".join(squeeze.compress(bytes(2**20)) for _ in range(megabytes)) + (
+        squeeze.compress(bytes(rest)) + squeeze.flush()
+    )
+
+
+def whole_bomb(side=10_001):
+    """Return a small PNG that really holds so many black pixels."""
+    return png(side, side, packed=zeros(side * (3 * side + 1)))
 
 
 def swelling(kind):
     """Return a PNG with a small chunk that swells to 200 MB."""
     start = {b"iCCP": b"icc\0\0", b"zTXt": b"Comment\0\0", b"iTXt": b"Comment\0\1\0\0\0"}[kind]
-    squeeze = zlib.compressobj(1)
-    small = b"".join(squeeze.compress(bytes(2**20)) for _ in range(200)) + squeeze.flush()
-    return png(extra=png_chunk(kind, start + small))
+    return png(extra=png_chunk(kind, start + zeros(200 * 2**20)))
 
 
 def gif(width=8, height=8, count=1):
