@@ -138,9 +138,10 @@ def as_dataset(
 def _check_classes(dataset: Dataset) -> None:
     empty = [name for name, count in dataset.counts.items() if not count]
     if empty:
+        reasons = "".join(f"\n  {id_}: {reason}" for id_, reason in dataset.unreadable[:5])
         raise UserError(
             f"Class {empty[0]!r} of {dataset.source} holds no images that can be read. Every folder is a class: "
-            "add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or move the folder away."
+            f"add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or move the folder away.{reasons}"
         )
     if len(dataset.classes) < 2:
         raise UserError(

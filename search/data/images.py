@@ -19,7 +19,7 @@ from search.digests import digest
 from search.errors import UserError
 from search.files import new_folder, stored
 
-DECODING_VERSION = 3
+DECODING_VERSION = 4
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 FORMATS = (
     "JPEG",
@@ -34,6 +34,7 @@ MAX_PIXELS = 100_000_000
 THUMBNAIL = 96
 DRAFT = 512  # JPEG decoders scale down for free; one scale for all smaller sizes, so that sizes agree
 CHUNK = 256
+MOST_PAGES = 100  # of a TIFF that are counted: Pillow's own count takes the square of their number
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 Progress = Callable[[int, int], None]
@@ -43,11 +44,16 @@ Image.init()  # or Pillow does not know all of these formats yet
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
+class _UnfitError(ValueError):
+    """Why a sound file is no image for us, in words for people."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a file says of its image: format and mode as Pillow names them, size in px when upright, length in bytes.
 
-    ``turned`` is whether EXIF asks to turn or mirror it; of several ``frames`` the first is read.
+    ``turned`` is whether EXIF asks to turn or mirror it; of several ``frames`` (counted up to
+    MOST_PAGES in a TIFF) the first is read.
     """
 
     format: str
@@ -88,7 +94,7 @@ def read_image(file: Path | BinaryIO, size: int) -> np.ndarray:
 
     Transparency is laid on white. An animated image gives its first frame. Raises whatever
     Pillow raises on a file that it cannot decode to the end, and ValueError for one of more than
-    100 megapixels or of floating-point values outside 0 to 255.
+    100 megapixels, of floating-point values outside 0 to 255, or of 32-bit integers outside 0 to 65535.
     """
     return next(_squares(file, [size]))
 
@@ -104,15 +110,17 @@ def _squares(file: Path | BinaryIO, sizes: Sequence[int]) -> Iterator[np.ndarray
 
 def _check_pixels(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise ValueError(
+        raise _UnfitError(
             f"{image.width} × {image.height} px is more than {MAX_PIXELS / 1e6:.0f} megapixels, as in a decompression "
             "bomb; scale it down"
         )
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode.startswith("I;"):  # 16-bit grey, which Pillow would clip to white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode == "I":
+        image = _from_integers(np.asarray(image))
     elif image.mode == "F":
         image = _from_floats(np.asarray(image))
     if image.has_transparency_data:
@@ -121,10 +129,17 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _from_integers(values: np.ndarray) -> Image.Image:
+    low, high = int(values.min()), int(values.max())
+    if not (low >= 0 and high <= 0xFFFF):
+        raise _UnfitError(f"its whole numbers go from {low} to {high}, not from 0 to 255 or 65535")
+    return Image.fromarray((values >> (8 if high > 0xFF else 0)).astype(np.uint8))
+
+
 def _from_floats(values: np.ndarray) -> Image.Image:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 255):  # also where they are no numbers
-        raise ValueError(f"its floating-point values go from {low:g} to {high:g}, not from 0 to 1 or 255")
+        raise _UnfitError(f"its floating-point values go from {low:g} to {high:g}, not from 0 to 1 or 255")
     return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
 
 
@@ -224,16 +239,33 @@ def _try_read(path: Path, content: str, sizes: Sequence[int]) -> tuple[Facts, li
         return f"more than {MAX_PIXELS / 1e6:.0f} megapixels, as in a decompression bomb; scale it down"
     except MemoryError:  # no fault of the image, so not to be remembered
         raise
+    except _UnfitError as error:
+        return str(error)
     except Exception as error:  # a damaged file can raise nearly anything inside a decoder
-        return str(error) or type(error).__name__
+        told = str(error) or type(error).__name__
+        return "cut off: its end is missing" if "truncated" in told.lower() else f"damaged, or of a rare kind ({told})"
 
 
 def _facts(data: bytes) -> Facts:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _check_pixels(image)  # first, because to ask a PNG for its EXIF data decodes it
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         width, height = image.size if orientation not in SIDEWAYS else image.size[::-1]
-        frames = getattr(image, "n_frames", 1)
-        return Facts(image.format or "", image.mode, width, height, len(data), orientation != 1, frames)
+        turned = orientation in range(2, 9)  # cameras write 0 too, and viewers pass over what means nothing
+        # The frames last: to count the pages of a TIFF turns them.
+        return Facts(image.format or "", image.mode, width, height, len(data), turned, _frames(image))
+
+
+def _frames(image: Image.Image) -> int:
+    """Return how many frames an image has, of a TIFF at most MOST_PAGES."""
+    if image.format != "TIFF":
+        return int(getattr(image, "n_frames", 1))
+    for page in range(1, MOST_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            return page
+    return MOST_PAGES
 
 
 def typical_side(paths: Sequence[Path], low: int = 32, high: int = 160, sample: int = 200) -> int:

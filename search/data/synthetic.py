@@ -145,7 +145,8 @@ class _Finder:
         self.lost = {id_ for id_, _ in dataset.unreadable}
         for id_ in list(self.lost):
             with contextlib.suppress(OSError, ValueError):
-                self.lost.add(file_sha256(dataset.root / id_))
+                if (dataset.root / id_).is_file():  # to read a pipe would wait for ever
+                    self.lost.add(file_sha256(dataset.root / id_))
 
     def find(self, name: str) -> tuple[int, ...] | None:
         """Return the rows that a source means, () for an unreadable image, None where it means none."""

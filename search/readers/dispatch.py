@@ -1,5 +1,8 @@
 """Read a data set, whatever it is: class folders, folders already split, a CSV manifest, arrays in one file."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from search.data.dataset import Dataset
@@ -20,13 +23,20 @@ def read_dataset(data: Path, cache: Path) -> Dataset:
     Arrays are unpacked into ``cache`` once. Groups are the equal files only. Raises UserError for
     what is not there or cannot be understood.
     """
+    if any("\ud800" <= letter <= "\udfff" for letter in str(data)):
+        raise UserError(f"The path {str(data)!r} is not valid UTF-8, so no record could name it. Rename the folder.")
     suffix = data.suffix.lower()
-    if data.is_dir() or not data.exists():
-        return read_class_folders(data)
+    if os.path.isdir(data) or not os.path.exists(data):
+        with _openable(data):
+            return read_class_folders(data)
+    if not os.path.isfile(data):
+        raise UserError(f"{data} is a pipe, device or socket. Name a folder of class folders, or a file.")
     if suffix == ".csv":
-        return read_manifest(data)
+        with _openable(data):
+            return read_manifest(data)
     if suffix in NPZ | PICKLES:
-        key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])
+        with _openable(data):
+            key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])
         return stored(
             cache / "unpacked" / key,
             lambda folder: unpack(data, folder),
@@ -36,3 +46,14 @@ def read_dataset(data: Path, cache: Path) -> Dataset:
         f"{data} is no data set that can be read: name a folder of class folders, a CSV manifest (.csv), or arrays "
         f"({', '.join(sorted(NPZ | PICKLES))})."
     )
+
+
+@contextlib.contextmanager
+def _openable(data: Path) -> Iterator[None]:
+    """Turn the errors of folders and files that may not be opened into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or data} cannot be opened: {error.strerror}. Give yourself the right to read it."
+        ) from None

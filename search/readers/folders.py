@@ -1,6 +1,7 @@
 """Class folders -> Dataset: one folder a class, perhaps below train/, val/ and test/."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,23 +31,25 @@ def read_class_folders(root: Path) -> Dataset:
     folders below a class are ``ignored``. Raises UserError for a missing folder, no class
     folders, fewer than two classes, and a class without images.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UserError(
             f"There is no data folder {root}. Name a folder that holds one folder of images for each class, "
             "a CSV manifest, or a .npz file."
         )
     ignored: list[str] = []
+    closed: list[OSError] = []
     splits = {folder: canonical_split(folder.name) for folder in _split_folders(root)}
     tops = [(folder, split) for parent, split in (splits or {root: ""}).items() for folder in _folders(parent)]
     _check_folders(root, [folder for folder, _ in tops])
     for parent in {root, *splits}:
-        ignored += [_id(path, root) for path in parent.iterdir() if _is_junk(path) or not path.is_dir()]
+        ignored += [_shown(path, root) for path in parent.iterdir() if _is_junk(path) or not path.is_dir()]
     found = [
         {"id": id_, "label": folder.name, "split": split}
         for folder, split in tops
-        for id_ in _images(folder, root, ignored)
+        for id_ in _images(folder, root, ignored, closed)
     ]
     rows, unreadable = contents_of(root, found)
+    unreadable += [(f"{_shown(Path(e.filename), root)}/", f"cannot be opened: {e.strerror}") for e in closed]
     classes = sorted({folder.name for folder, _ in tops})
     if len(classes) == 1 and (deeper := _folders(tops[0][0])):
         raise UserError(
@@ -62,7 +65,7 @@ def _split_folders(root: Path) -> list[Path]:
     Raises UserError where it cannot be told whether these are splits or classes.
     """
     folders = _folders(root)
-    known = [folder for folder in folders if folder.name.lower() in SPLIT_WORDS]
+    known = [folder for folder in folders if folder.name.strip().lower() in SPLIT_WORDS]
     words = [canonical_split(folder.name) for folder in known]
     if len(known) < 2 or "train" not in words:
         return []
@@ -90,26 +93,32 @@ def _is_junk(path: Path) -> bool:
     return path.is_symlink() and Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(path))
 
 
-def _images(folder: Path, root: Path, ignored: list[str]) -> Iterator[str]:
-    """Yield the ids of the images below a class folder; add to ``ignored`` what is none."""
-    for parent, names, files in os.walk(folder):  # which does not follow links
+def _images(folder: Path, root: Path, ignored: list[str], closed: list[OSError]) -> Iterator[str]:
+    """Yield the ids of the images below a class folder; ``ignored`` gets what is none, ``closed`` lost folders."""
+    # This follows no links, and would pass over a folder that cannot be opened without a word.
+    for parent, names, files in os.walk(folder, onerror=closed.append):
         inside = Path(parent)
         passed = [name for name in names if _is_junk(inside / name) or (inside / name).is_symlink()]
         names[:] = sorted(set(names) - set(passed))
-        ignored += [f"{_id(inside / name, root)}/" for name in passed]
+        ignored += [f"{_shown(inside / name, root)}/" for name in passed]
         for name in sorted(files):
             path = inside / name
             image = not _is_junk(path) and path.is_file() and (path.suffix.lower() in SUFFIXES or is_image(path))
             if image:
                 yield _id(path, root)
             else:
-                ignored.append(_id(path, root))
+                ignored.append(_shown(path, root))
 
 
 def _id(path: Path, root: Path) -> str:
     id_ = path.relative_to(root).as_posix()
     check_names([id_], str(root))
     return id_
+
+
+def _shown(path: Path, root: Path) -> str:
+    """Return the id of what is left out, with escapes for what would be refused in the name of an image."""
+    return re.sub("[\0-\x1f\udc80-\udcff]", lambda odd: repr(odd[0])[1:-1], path.relative_to(root).as_posix())
 
 
 def _check_folders(root: Path, folders: list[Path]) -> None:

@@ -1,6 +1,7 @@
 """A CSV manifest -> Dataset: a line an image, with its label, and perhaps its group and split."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,7 @@ def read_manifest(path: Path, source: Path | None = None) -> Dataset:
         id_, label = inside(row["image"].strip(), where), row["label"].strip()
         if not label:
             raise UserError(f"{where}: {id_} has no label. Give it one, or remove the line.")
+        check_fields(row, where)
         given = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
         told = {"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **given}
         if rows.setdefault(id_, told) != told:
@@ -48,18 +50,33 @@ def read_manifest(path: Path, source: Path | None = None) -> Dataset:
     return dataclasses.replace(dataset, repeated=tuple(repeated))
 
 
+def check_fields(row: dict[str, str], where: str) -> None:
+    """Raise UserError for a label, group or split that no table could hold, as a stray quote makes of two lines."""
+    for column in ("label", "group", "split"):
+        if any(letter < " " for letter in row.get(column, "")):
+            raise UserError(
+                f"{where}: the {column} {row[column]!r} holds a line break or a control character. Mend it."
+            )
+
+
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Return a CSV file as text columns; its index still counts the blank lines that are left out.
 
     Raises UserError for what is no CSV file or lacks one of ``columns``.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
+        # With its own header pandas renames a second column of one name, and takes the first for an index where
+        # lines are longer than the header.
+        table = pd.read_csv(
+            path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+        )
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
-        raise UserError(f"{path} cannot be read as CSV: {error}") from None
-    table.columns = [str(name).strip() for name in table.columns]
+    except ValueError as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
+        raise UserError(
+            f"{path} cannot be read as CSV: {str(error).strip()}. Save it anew as CSV with commas, in UTF-8."
+        ) from None
+    table = _headed(table, path)
     absent = [column for column in columns if column not in table.columns]
     if absent:
         raise UserError(
@@ -69,12 +86,25 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table[table.ne("").any(axis=1)]
 
 
+def _headed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the table with its first line as names of the columns. Raises UserError for a name that is there twice."""
+    names = ["" if pd.isna(name) else name.strip() for name in table.iloc[0]]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path} has two columns {twice!r}. Remove or rename one of them.")
+    table = table.iloc[1:].reset_index(drop=True)
+    table.columns = pd.Index([name or f"Unnamed: {at}" for at, name in enumerate(names)])
+    return table
+
+
 def _root(path: Path, ids: list[str]) -> Path:
-    """Return the folder to which most of (a sample of) the paths lead."""
-    sample = ids[:: max(1, len(ids) // SAMPLE)]
+    """Return the folder to which most of the paths lead, judged by a sample where that tells."""
     folders = [path.with_suffix(""), path.parent]
-    found = [sum((folder / id_).is_file() for id_ in sample) for folder in folders]
-    if not any(found):
+    for some in (ids[:: max(1, len(ids) // SAMPLE)], ids):
+        found = [sum(os.path.isfile(folder / id_) for id_ in some) for folder in folders]
+        if any(found):
+            break
+    else:
         first = f", such as {ids[0]!r}," if ids else ""
         raise UserError(
             f"None of the images that {path} lists{first} is in {folders[0]} or {folders[1]}. Paths are relative "

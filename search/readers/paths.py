@@ -1,12 +1,15 @@
 """What every reader asks of files: names that a table can hold, paths that stay inside, contents."""
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from search.digests import file_sha256
 from search.errors import UserError
+
+LARGEST = 2**30  # bytes; 100 megapixels of four 16-bit channels need fewer, and decoding holds whole files
 
 
 def check_names(names: Iterable[str], where: str) -> None:
@@ -39,7 +42,8 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
 
     def content(row: dict[str, str]) -> tuple[str, str]:
         try:
-            return file_sha256(root / row["id"]), ""
+            problem = _unfit((root / row["id"]).stat())
+            return ("", problem) if problem else (file_sha256(root / row["id"]), "")
         except FileNotFoundError:
             return "", "there is no such file"
         except OSError as error:
@@ -49,3 +53,10 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
         read = list(pool.map(content, rows))
     good = [{**row, "content": sha256} for row, (sha256, problem) in zip(rows, read, strict=True) if not problem]
     return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]
+
+
+def _unfit(status: os.stat_result) -> str:
+    """Return why a file must not even be opened: reading a pipe waits for ever, and some files have no end."""
+    if not stat.S_ISREG(status.st_mode):
+        return "a folder, not a file" if stat.S_ISDIR(status.st_mode) else "no ordinary file (a pipe, device or socket)"
+    return f"larger than {LARGEST / 2**30:.0f} GiB" if status.st_size > LARGEST else ""

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -217,7 +218,11 @@ def test_an_image_of_unknown_origin_is_told_to_be_a_danger(pool, sources):
         ("", "cannot be read as CSV"),
         (b"image,label,sources\n\xff.png,cat,cat/0.png\n", "cannot be read as CSV"),
         (f"{HEADER}a.png,cat,cat/0.png\na.png,cat,cat/0.png,cat/1.png\n", "cannot be read as CSV"),
-        ("image,label,source\n", "lacks the column 'sources'; it needs image, label, sources, and has image, label, source."),
+        (
+            "image,label,source\n",
+            "lacks the column 'sources'; it needs image, label, sources, and has",
+        ),
+        (f"{HEADER}a.png,cat,cat/0.png,cat/1.png\n", "cannot be read as CSV"),
         ("a.png,cat,cat/0.png\n", "lacks the column 'image'"),
     ],
 )
@@ -226,6 +231,13 @@ def test_what_is_no_manifest_is_told(pool, manifest, problem):
         pool(manifest)
     assert problem in str(error.value)
     assert str(pool.manifest.parent) in str(error.value)
+
+
+def test_a_pipe_among_what_cannot_be_read_is_not_waited_for(pool, data):
+    os.mkfifo(data.root / "cat" / "pipe.png")
+    lost = dataclasses.replace(data, unreadable=(("cat/pipe.png", "no ordinary file"),))
+    found = pool(f"{HEADER}a.png,cat,cat/pipe.png\ndeep/b.png,cat,cat/1.png\n", lost)
+    assert ([path.name for path in found.paths], found.left_out) == (["b.png"], 1)
 
 
 def test_an_image_of_an_unreadable_source_is_left_out(pool, data, tmp_path):
