@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.tree import DecisionTreeClassifier
 
 from search.data.dataset import Dataset
 from search.data.duplicates import Pair
 from search.data.names import proposed_pattern
+from search.data.shortcuts import told_by_files
 from search.study import AUTO, Study
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -48,7 +46,7 @@ class Finding:
 def in_a_line(finding: dict[str, Any]) -> str:
     """Return a finding, as its dict, in a line with the first of its files."""
     files = finding["files"]
-    named = f" ({', '.join(files[:FILES_NAMED])}{' …' if len(files) > FILES_NAMED else ''})" if files else ""
+    named = f" ({_listed(files)})" if files else ""
     return f"{finding['topic']}: {finding['text']}{named}"
 
 
@@ -270,6 +268,27 @@ def imbalance(inspected: Inspected) -> Iterator[Finding]:
         )
 
 
+def folders_alike(inspected: Inspected) -> Iterator[Finding]:
+    """Find classes that all hold the same folders: they may be a split, or one level too high."""
+    within: dict[str, set[str]] = {}
+    for id_, label in zip(inspected.dataset.ids, inspected.dataset.labels, strict=True):
+        parts = id_.split("/")
+        if len(parts) > 2:  # class, folder, file
+            within.setdefault(inspected.dataset.classes[label], set()).add(parts[-2])
+    names = set.intersection(*within.values()) if len(within) == len(inspected.dataset.classes) else set()
+    if len(names) > 1 and all(len(held) == len(names) for held in within.values()):
+        yield Finding(
+            WARNING,
+            "folders alike",
+            f"all classes ({_listed(inspected.dataset.classes)}) hold the same folders ({_listed(sorted(names))})",
+            "If those are the classes, name one of the folders above them, or call these train, val and test.",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:FILES_NAMED]) + (" …" if len(names) > FILES_NAMED else "")
+
+
 def too_few(inspected: Inspected) -> Iterator[Finding]:
     """Find classes that a part of the plan would hold hardly any images of."""
     study = inspected.study
@@ -297,48 +316,16 @@ def blank(inspected: Inspected) -> Iterator[Finding]:
 
 def shortcut(inspected: Inspected) -> Iterator[Finding]:
     """Find a class that can be told by the kind of its files: format, mode, width, height."""
-    dataset = inspected.dataset
-    features = pd.get_dummies(
-        pd.DataFrame([asdict(fact) for fact in dataset.facts])[["format", "mode", "width", "height"]]
-    )
-    features["aspect"] = features["width"] / features["height"]
-    chance = 1 / len(dataset.classes)
-    if min(dataset.counts.values()) < FEWEST:
-        return
-    score = _told_by(features, dataset.labels)
-    if score < chance + SHORTCUT:
-        return
-    alone = {name: _told_by(features[[name]], dataset.labels) for name in features}
-    best = max(alone, key=lambda name: alone[name])
-    yield Finding(
-        WARNING,
-        "shortcut",
-        f"classes can be told by the kind of their files alone, without looking at a picture: {score:.0%} balanced "
-        f"accuracy where guessing gives {chance:.0%}. {_by_class(dataset, best.split('_')[0])}",
-        "A network may learn that instead. Save all images in one format, mode and size, from sources that are alike.",
-    )
-
-
-def _told_by(features: pd.DataFrame, labels: np.ndarray) -> float:
-    """Return the cross-validated balanced accuracy of a small tree."""
-    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=3, class_weight="balanced", random_state=0)
-    folds = StratifiedKFold(FEWEST, shuffle=True, random_state=0)
-    return float(balanced_accuracy_score(labels, cross_val_predict(tree, features, labels, cv=folds)))
-
-
-def _by_class(dataset: Dataset, name: str) -> str:
-    """Return the most usual value of a property of the files, class by class."""
-
-    def value(row: int) -> str:
-        fact = dataset.facts[row]
-        return f"{fact.width}×{fact.height}" if name in {"width", "height", "aspect"} else str(getattr(fact, name))
-
-    parts = []
-    for label, class_name in enumerate(dataset.classes[:6]):
-        rows = np.flatnonzero(dataset.labels == label)
-        usual, count = Counter(value(int(row)) for row in rows).most_common(1)[0]
-        parts.append(f"{class_name}: {usual} in {count / len(rows):.0%}")
-    return "; ".join(parts)
+    found = told_by_files(inspected.dataset)
+    chance = 1 / len(inspected.dataset.classes)
+    if found and found.score >= chance + SHORTCUT:
+        yield Finding(
+            WARNING,
+            "shortcut",
+            f"classes can be told by the kind of their files alone, without looking at a picture: {found.score:.0%} "
+            f"balanced accuracy where guessing gives {chance:.0%}. {found.by_class}",
+            "A network may learn that instead. Save all images in one format, mode and size, from like sources.",
+        )
 
 
 def telling_names(inspected: Inspected) -> Iterator[Finding]:
@@ -372,6 +359,7 @@ CHECKS: tuple[Callable[[Inspected], Iterator[Finding]], ...] = (
     near_duplicates,
     telling_names,
     shortcut,
+    folders_alike,
     too_few,
     large_groups,
     blank,

@@ -18,7 +18,7 @@ ORDER = (
     *("data.images", "data.dataset"),
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),
-    *("data.names", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
+    *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
     *("data.materialise", "data.synthetic", "data.digits", "audit", "options", "inputs"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),

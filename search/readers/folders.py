@@ -67,7 +67,7 @@ def _split_folders(root: Path) -> list[Path]:
     folders = _folders(root)
     known = [folder for folder in folders if folder.name.strip().lower() in SPLIT_WORDS]
     words = [canonical_split(folder.name) for folder in known]
-    if len(known) < 2 or "train" not in words:
+    if len(known) < 2:
         return []
     others = [folder.name for folder in folders if folder not in known]
     loose = [folder.name for folder in known if not _folders(folder)]
