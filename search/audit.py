@@ -14,6 +14,7 @@ import pandas as pd
 
 from search.data.dataset import Dataset
 from search.data.duplicates import Pair
+from search.data.groups import joined
 from search.data.names import proposed_pattern
 from search.data.shortcuts import told_by_files
 from search.study import AUTO, Study
@@ -64,7 +65,8 @@ class Inspected:
     """What the checks look at: the data set, its thumbnails, its near-duplicates, the study.
 
     ``thumbnails`` has the shape (n, side, side, 3) uint8; ``near`` (n,) numbers the groups of
-    near-duplicates, whatever the study makes of them, and ``pairs`` are the evidence.
+    near-duplicates, whatever the study makes of them, and ``pairs`` are the evidence. ``in_folds``
+    are the rows that are not held out.
     """
 
     dataset: Dataset
@@ -72,6 +74,7 @@ class Inspected:
     near: np.ndarray
     pairs: Sequence[Pair]
     study: Study
+    in_folds: np.ndarray
 
     def duplicates(self) -> list[DuplicateGroup]:
         """Return the groups of two or more near-duplicates, largest first."""
@@ -86,6 +89,10 @@ class Inspected:
             if len(rows) > 1
         ]
         return sorted(found, key=lambda group: (-len(group.rows), group.rows))
+
+    def apart(self, groups: Sequence[DuplicateGroup]) -> list[DuplicateGroup]:
+        """Return those whose images the study's groups do not all keep together."""
+        return [group for group in groups if len(set(self.dataset.groups[list(group.rows)])) > 1]
 
     def ids(self, groups: Sequence[DuplicateGroup]) -> tuple[str, ...]:
         """Return the ids of all images in some groups."""
@@ -194,7 +201,7 @@ def near_duplicates(inspected: Inspected) -> Iterator[Finding]:
     if inspected.study.groups == AUTO:
         yield Finding(NOTE, "near-duplicates", f"{text}; each group shares a fold", "", inspected.ids(groups))
         return
-    apart = [group for group in groups if len(set(inspected.dataset.groups[list(group.rows)])) > 1]
+    apart = inspected.apart(groups)
     if apart:
         yield Finding(
             WARNING,
@@ -232,9 +239,11 @@ def across_splits(inspected: Inspected) -> Iterator[Finding]:
             WARNING,
             "leaking split",
             f"{_count(len(astride), 'group')} of duplicates lie on both sides of the given split ({parts}), so scores "
-            "on it are flattered",
-            "Trust the folds, which keep them together. As a hold-out the split is used without the training images "
-            "that its images have copies of.",
+            "that others report on it are flattered",
+            "The folds keep them together, and as a hold-out the split is used without the training images that its "
+            "images have copies of."
+            if not inspected.apart(astride)
+            else 'With these groups they leak here too: use Study(groups="auto").',
             inspected.ids(astride),
         )
 
@@ -294,8 +303,10 @@ def too_few(inspected: Inspected) -> Iterator[Finding]:
     study = inspected.study
     validation = 1 / study.folds if study.splits == "kfold" else study.val
     smallest = min(study.train_fractions) * (1 - validation)
+    labels = inspected.dataset.labels[inspected.in_folds]
+    counts = {name: int((labels == label).sum()) for label, name in enumerate(inspected.dataset.classes)}
     for part, share in (("validation part", validation), ("smallest training part", smallest)):
-        few = {name: count * share for name, count in inspected.dataset.counts.items() if count * share < FEWEST}
+        few = {name: count * share for name, count in counts.items() if count * share < FEWEST}
         if few:
             listed = ", ".join(f"{name} {number:.1f}" for name, number in list(few.items())[:5])
             yield Finding(
@@ -316,8 +327,9 @@ def blank(inspected: Inspected) -> Iterator[Finding]:
 
 def shortcut(inspected: Inspected) -> Iterator[Finding]:
     """Find a class that can be told by the kind of its files: format, mode, width, height."""
-    found = told_by_files(inspected.dataset)
-    chance = 1 / len(inspected.dataset.classes)
+    dataset = inspected.dataset
+    found = told_by_files(dataset, joined(dataset.groups, [inspected.near]))
+    chance = 1 / len(dataset.classes)
     if found and found.score >= chance + SHORTCUT:
         yield Finding(
             WARNING,

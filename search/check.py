@@ -1,7 +1,8 @@
-"""What would be searched, what it would cost, and what is odd about the data; writes nothing but the cache."""
+"""What would be searched, what it would cost, and what is odd about the data; begins no search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from search.data.groups import joined
 from search.errors import UserError
 from search.inputs import Inputs, Say, Tell, read_inputs, untold
 from search.options import Options, overridden
-from search.prepare import Prepared, complete, search_folder
+from search.prepare import Prepared, complete
 from search.probe import Flattery, backbone_features, flattery, thumbnail_features
 from search.recipe import Augment
 from search.study import SpaceFile
@@ -61,8 +62,7 @@ def _prepared(
     file: SpaceFile, inputs: Inputs, options: Options, say: Say, tell: Tell
 ) -> tuple[Prepared | None, Sequence[Finding]]:
     try:
-        folder = search_folder(file, inputs.study, options)
-        return complete(file, inputs, folder, options, [], None, say, tell), []
+        return complete(file, inputs, Path(), options, [], None, say, tell), []  # no folder: nothing is written
     except UserError as error:
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 

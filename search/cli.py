@@ -106,7 +106,8 @@ def resume(name: str, results: str, cache: str | None, trials: int | None, slots
         cache=cache,
         slots=slots,
         data=record.about["data"],
-        groups=options.NO_GROUPS if study.get("groups") is None else study["groups"],
+        groups=study.get("groups") or options.NONE,
+        holdout=study.get("holdout") or options.NONE,
         synthetic=record.about["synthetic"],
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
@@ -138,9 +139,12 @@ def report(name: str, results: str) -> None:
 def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
     """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
     from search.check import check as checked_
+    from search.options import check_file
     from search.report.checks import show, write_page
     from search.report.console import screen, wide_console
 
+    if html is not None:
+        check_file(html)
     with screen(wide_console(stderr=as_json)) as view:
         checked = checked_(_space_file(space), _given(options), view.say, view.progress)
     if as_json:
@@ -202,6 +206,7 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
         inputs = read_inputs(study, given, view.say, view.progress)
         for line in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
             view.say(line)
+        copy = copy or inputs.dataset.root.is_relative_to(inputs.cache)  # which may be deleted at will
         progress = partial(view.progress, "Writing the folds")
         written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
     click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")

@@ -1,12 +1,13 @@
 """The folder of a search: what was fixed when it began, and whether it may go on.
 
-``study.json``, ``space.py``, ``images.csv`` and ``folds.csv`` are written once; ``journal.jsonl`` and
-``runs/`` grow; ``report/`` can be deleted and written again.
+``study.json``, ``space.py`` and the tables of images, synthetic images and folds are written
+once; ``journal.jsonl`` and ``runs/`` grow; ``report/`` can be deleted and written again.
 """
 
 import difflib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,8 @@ from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
 
 FORMAT = 1
-STUDY, SPACE, FOLDS, IMAGES, RUNS = "study.json", "space.py", "folds.csv", "images.csv", "runs"
+STUDY, SPACE, RUNS = "study.json", "space.py", "runs"
+FOLDS, IMAGES, SYNTHETIC = "folds.csv", "images.csv", "synthetic.csv"
 
 NEEDED = ("identity", "weights", "data", "synthetic", "images", "classes", "unreadable", "threads", "folds")
 
@@ -99,26 +101,27 @@ def rules_of(about: About, history: History) -> Rules:
     return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")))
 
 
-def read_images(folder: Path) -> pd.DataFrame | None:
-    """Return images.csv, the table of images with their groups; None where an older search has none."""
+def read_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """Return images.csv or synthetic.csv as texts; None where an older search has none."""
     try:
-        return pd.read_csv(folder / IMAGES, dtype=str, keep_default_na=False)
+        return pd.read_csv(folder / name, dtype=str, keep_default_na=False)
     except (OSError, ValueError):
         return None
 
 
-def begin(folder: Path, about: About, space_text: str, images_csv: str, plan_csv: str) -> None:
+def begin(folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write what is fixed, study.json last: where it exists, the others do."""
     write_text(folder / SPACE, space_text)
-    write_text(folder / IMAGES, images_csv)
-    write_text(folder / FOLDS, plan_csv)
+    for name, table in tables.items():
+        write_text(folder / name, table.to_csv(index=False))
     (folder / RUNS).mkdir(exist_ok=True)
     write_text(folder / STUDY, json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n")
 
 
 def sweep(folder: Path) -> None:
     """Remove the half-written files that a killed driver left; only for whoever holds the journal."""
-    for name in (f"{RUNS}/.*.npz.*", f".{STUDY}.*", f".{SPACE}.*", f".{IMAGES}.*", f".{FOLDS}.*"):
+    files = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
+    for name in (f"{RUNS}/.*.npz.*", *(f".{file}.*" for file in files)):
         for left_over in folder.glob(name):
             left_over.unlink()
 
@@ -172,9 +175,16 @@ def check_same(folder: Path, about: About, identity: dict[str, Any], space_text:
         "data": "the images, their labels or groups changed",
         "synthetic": "the synthetic images changed",
         "plan": "the planned folds differ",
-        "training": "this version trains differently from the one that began the search",
     }
-    differences += [words[field] for field in words if old[field] != new[field]]
+    version = "this version {} otherwise than the one that began the search: finish it with that one"
+    versions = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
+    other = [verb for field, verb in versions.items() if old.get(field) != new[field]]
+    differences += [version.format(verb) for verb in other]
+    differences += [
+        words[field]
+        for field in words
+        if old[field] != new[field] and not (field == "plan" and versions["planning"] in other)
+    ]
     if differences:
         listed = "\n".join(f"  - {difference}" for difference in differences)
         raise UserError(

@@ -1,8 +1,9 @@
 """The inputs of a study: its images read, decoded and grouped; its folds planned; its synthetic images."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,21 +12,22 @@ import numpy as np
 import pandas as pd
 
 from search.audit import Audit, Finding, Inspected, audit
-from search.data.dataset import Dataset
+from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
 from search.data.folds import Plan, make_plan
 from search.data.groups import regrouped
-from search.data.images import THUMBNAIL, Decoded, Progress, decode_sizes, typical_side
+from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, Progress, decode_sizes, typical_side
 from search.data.synthetic import SyntheticPool, read_pool
 from search.digests import digest
 from search.errors import UserError
 from search.files import stored
-from search.options import Options, cache_folder, check_places, check_space, name_of
+from search.options import Options, cache_folder, check_cache, check_outside, check_space, name_of
 from search.readers.dispatch import read_dataset
 from search.study import Study
 
 CLASSES_NAMED = 12
 FILES_NAMED = 20
+DECODING, COMPARING = "Decoding images", "Comparing pairs of images"
 
 Say = Callable[[str], None]
 Tell = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
@@ -64,7 +66,14 @@ class Inputs:
     def audit(self, more: Sequence[Finding] = ()) -> Audit:
         """Return what is odd about the data, with ``more`` found elsewhere."""
         pixels = self.thumbnails.pixels
-        return audit(Inspected(self.dataset, pixels, self.near, self.pairs, self.study), more)
+        return audit(Inspected(self.dataset, pixels, self.near, self.pairs, self.study, self._in_folds()), more)
+
+    def _in_folds(self) -> np.ndarray:
+        """Return the rows that are not held out; all where there can be no plan."""
+        with contextlib.suppress(UserError):
+            if self.plan.holdout:
+                return self.plan.holdout.train
+        return np.arange(len(self.dataset))
 
 
 def read_inputs(
@@ -76,12 +85,13 @@ def read_inputs(
     are the same images, their groups stay what they were.
     """
     source = study.data_folder()
-    check_places(options, source)
     cache = cache_folder(options.cache, source)
+    check_outside(cache, source, "--cache")
+    check_cache(cache)
     found = read_dataset(source, cache)
     size = study.image_size or typical_side(found.paths)
     check_space(cache, len(found) * (size**2 + THUMBNAIL**2) * 3)
-    progress = partial(tell, "Decoding images")
+    progress = partial(tell, DECODING)
     decoded = decode_sizes(found.paths, found.contents, [size, THUMBNAIL], cache, progress)
     dataset = found.readable(decoded[size])
     if options.strict and dataset.unreadable:
@@ -90,9 +100,7 @@ def read_inputs(
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
         pairs, near = [], np.arange(len(dataset))
     else:
-        pairs = find_near_duplicates(
-            decoded[THUMBNAIL], dataset.contents, cache, partial(tell, "Comparing pairs of images")
-        )
+        pairs = find_near_duplicates(decoded[THUMBNAIL].pixels, dataset.contents, cache, partial(tell, COMPARING))
         near = grouped(len(dataset), pairs)
         dataset = regrouped(dataset, study, near)
     say(_in_words(dataset, size))
@@ -102,20 +110,27 @@ def read_inputs(
 
 
 def _known_groups(dataset: Dataset, known: pd.DataFrame | None) -> list[str] | None:
-    if known is None or known["id"].tolist() != dataset.ids or known["content"].tolist() != dataset.contents:
+    """Return the groups of a search that has begun; None unless its images, and what a manifest says, are the same."""
+    told = ["id", "content", *(name for name in dataset.table if name.startswith(MANIFEST_COLUMN))]
+    if known is None or any(name not in known or known[name].tolist() != dataset.table[name].tolist() for name in told):
         return None
     groups: list[str] = known["group"].tolist()
     return groups
 
 
 def find_near_duplicates(
-    thumbnails: Decoded, contents: Sequence[str], cache: Path, progress: Progress | None = None
+    thumbnails: np.ndarray,
+    contents: Sequence[str],
+    cache: Path,
+    progress: Progress | None = None,
+    others: np.ndarray | None = None,
 ) -> list[Pair]:
-    """Return the near-duplicates among readable images, found now or in ``cache``."""
-    key = digest(["near-duplicates", DUPLICATES_VERSION, thumbnails.key, list(contents)])
+    """Return the near-duplicates among readable images, found now or in ``cache``; ``others`` as there."""
+    asking = [] if others is None else others.tolist()
+    key = digest(["near-duplicates", DUPLICATES_VERSION, DECODING_VERSION, list(contents), asking])
 
     def fill(folder: Path) -> None:
-        pairs = near_duplicates(thumbnails.pixels, progress)
+        pairs = near_duplicates(thumbnails, progress, others)
         listed = json.dumps([dataclasses.astuple(pair) for pair in pairs])
         (folder / "pairs.json").write_text(listed, encoding="utf-8")
 
@@ -155,8 +170,14 @@ def folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
     return f"Folds: {repeats}{study.folds}{random}, stratified{grouped_}; training sizes {sizes}; {many}"
 
 
-def read_synthetic(inputs: Inputs, options: Options, say: Say, tell: Tell = untold) -> SyntheticPool | None:
-    """Return the synthetic images of a study, None where there are none to be used, saying what they are."""
+def read_synthetic(
+    inputs: Inputs, options: Options, say: Say, tell: Tell = untold, known: pd.DataFrame | None = None
+) -> SyntheticPool | None:
+    """Return the synthetic images of a study, None where there are none to be used, saying what they are.
+
+    ``known`` are those of a search that has begun (synthetic.csv): where they are the same, what
+    they resemble stays what it was.
+    """
     study, dataset = inputs.study, inputs.dataset
     folder = Path(study.synthetic) if study.synthetic is not None else _beside(dataset.source)
     if not folder.is_dir():
@@ -165,17 +186,13 @@ def read_synthetic(inputs: Inputs, options: Options, say: Say, tell: Tell = unto
         say("Synthetic images: none")
         return None
     pool = read_pool(folder, dataset, trust_unsourced=study.trust_unsourced)
-    linked = 0
     if len(pool):
         sizes = [inputs.image_size, THUMBNAIL]
-        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(tell, "Decoding images"))
+        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(tell, DECODING))
         pool = pool.readable(decoded[inputs.image_size])
-        pool, linked = _with_lookalikes(pool, decoded[THUMBNAIL], inputs, tell)
-    lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
-    say(f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train")
-    if unsourced := sum(pool.unsourced):
-        seen = f" {linked} of them look like real images, and follow their folds." if linked else ""
-        say(f"Warning: synthetic images of unknown origin, used on trust: {unsourced}.{seen} Scores may be flattered")
+        pool = pool.linked(_alike(pool, decoded[THUMBNAIL], inputs, tell, known))
+    for line in _of_synthetic(folder, pool):
+        say(line)
     if pool.left_out and options.strict:
         raise UserError(
             f"{pool.left_out} synthetic images of {folder} cannot be used. Without --strict they are left out."
@@ -188,24 +205,26 @@ def _beside(source: Path) -> Path:
     return source.parent / name if source.name else source.resolve().parent / name
 
 
-def _with_lookalikes(pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, tell: Tell) -> tuple[SyntheticPool, int]:
-    """Return the pool with near-duplicate real images as sources of images of unknown origin, and of how many."""
-    if not any(pool.unsourced):
-        return pool, 0
-    real = len(inputs.dataset)
-    both = Decoded(
-        np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels]),
-        (),
-        {},
-        (),
-        inputs.thumbnails.key + thumbnails.key,
-    )
+def _of_synthetic(folder: Path, pool: SyntheticPool) -> Iterator[str]:
+    lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
+    yield f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train"
+    if more := sum(bool(rows) for rows in pool.alike):
+        yield f"Of these {more} look like real images that they do not name as sources, and follow their folds too"
+    if unsourced := sum(pool.unsourced):
+        yield f"Warning: synthetic images of unknown origin, used on trust: {unsourced}. Scores may be flattered"
+
+
+def _alike(
+    pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, tell: Tell, known: pd.DataFrame | None
+) -> list[tuple[int, int]]:
+    """Return (row of the pool, row of the data set) of near-duplicates."""
+    ids = inputs.dataset.ids
+    if known is not None and known["content"].tolist() == list(pool.contents):
+        row_of = {id_: row for row, id_ in enumerate(ids)}
+        named = [(row, id_) for row, some in enumerate(known["alike"]) for id_ in some.split(";") if id_]
+        return [(row, row_of[id_]) for row, id_ in named if id_ in row_of]
+    both = np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels])
     contents = [*inputs.dataset.contents, *pool.contents]
-    near = grouped(
-        len(contents), find_near_duplicates(both, contents, inputs.cache, partial(tell, "Comparing pairs of images"))
-    )
-    rows_of = {number: np.flatnonzero(near[:real] == number) for number in set(near[real:].tolist())}
-    pairs = [
-        (row, int(source)) for row in range(len(pool)) if pool.unsourced[row] for source in rows_of[near[real + row]]
-    ]
-    return pool.linked(pairs), len({row for row, _ in pairs})
+    synthetic = np.arange(len(contents)) >= len(ids)
+    pairs = find_near_duplicates(both, contents, inputs.cache, partial(tell, COMPARING), synthetic)
+    return [(pair.second - len(ids), pair.first) for pair in pairs if pair.first < len(ids) <= pair.second]

@@ -9,7 +9,7 @@ from typing import Any
 from search.errors import UserError
 from search.study import Study
 
-NO_GROUPS = "none"
+NONE = "none"  # switches off what the study has
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
 
 
@@ -17,13 +17,13 @@ LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search ge
 class Options:
     """What may be set beside the study; None leaves it to the study or the default.
 
-    ``groups`` is as in Study, or "none"; ``holdout`` likewise, as text.
+    ``groups`` and ``holdout`` are as in Study (numbers as text do, too), where "none" stands for its None.
     """
 
     data: str | None = None
     synthetic: str | None = None
     groups: str | None = None
-    holdout: str | None = None
+    holdout: float | str | None = None
     name: str | None = None
     results: str = "results"
     cache: str | None = None
@@ -46,19 +46,21 @@ def overridden(study: Study, options: Options) -> Study:
     fields = {"synthetic": "synthetic", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
     changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
     if options.groups is not None:
-        changes["groups"] = None if options.groups == NO_GROUPS else options.groups
+        changes["groups"] = None if options.groups == NONE else options.groups
     if options.holdout is not None:
-        changes["holdout"] = _number_or_text(options.holdout)
+        changes["holdout"] = None if options.holdout == NONE else _number_or_text(options.holdout)
     return study.replace(**changes)
 
 
-def _number_or_text(text: str) -> float | str:
+def _number_or_text(value: float | str) -> float | str:
+    if not isinstance(value, str):
+        return value
     for kind in (int, float):
         try:
-            return kind(text)
+            return kind(value)
         except ValueError:
             continue
-    return text
+    return value
 
 
 def check_name(name: str) -> str:
@@ -84,12 +86,14 @@ def cache_folder(given: str | None, data: Path) -> Path:
     return Path(base) / "finetune-search"
 
 
-def check_places(options: Options, root: Path) -> None:
-    """Raise UserError for a cache or results among the images, and for a cache that cannot be written."""
-    cache = cache_folder(options.cache, root)
-    for place, option in ((cache, "--cache"), (Path(options.results), "--results")):
-        if root.is_dir() and place.resolve().is_relative_to(root.resolve()):
-            raise UserError(f"{place} lies within the images of {root}. Give another folder with {option}.")
+def check_outside(place: Path, data: Path, option: str) -> None:
+    """Raise UserError for a place among the images."""
+    if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
+        raise UserError(f"{place} lies within the images of {data}. Give another folder with {option}.")
+
+
+def check_cache(cache: Path) -> None:
+    """Raise UserError for a cache that cannot be made or written."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -108,3 +112,9 @@ def check_space(cache: Path, needed: int) -> None:
             f"The decoded images need {needed / 1e6:,.1f} MB, but {cache} has {free / 1e6:,.1f} MB left. "
             "Free some space, or give another folder with --cache."
         )
+
+
+def check_file(path: Path) -> None:
+    """Raise UserError now for a file that cannot be written later."""
+    if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise UserError(f"{path} cannot be written: name a file in a folder that there is and that you may write to.")

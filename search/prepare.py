@@ -8,19 +8,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from search import folder as folders
 from search.audit import WARNING, in_a_line
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed, seconds_of_views
 from search.data.dataset import Dataset
-from search.data.folds import Fold, Plan, plan_digest
+from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table
+from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool, check_amounts, tally
 from search.digests import digest
 from search.errors import UserError
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
 from search.models.backbones import check_weights
-from search.options import Options, check_name, name_of, overridden
+from search.options import Options, check_name, check_outside, name_of, overridden
 from search.oracle import at_values, random_points, register
 from search.recipe import Augment, Recipe
 from search.study import SpaceFile, Study, build_recipe
@@ -131,6 +134,8 @@ class Prepared:
             "synthetic": self.pool.digest if self.pool else None,
             "plan": plan_digest(self.plan.every),
             "training": TRAINING_VERSION,
+            "decoding": DECODING_VERSION,
+            "planning": PLANNING_VERSION,
         }
 
     @property
@@ -157,6 +162,14 @@ class Prepared:
             "threads": self.threads,
             "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in self.folds],
         }
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The images, the synthetic ones, and the folds, as tables."""
+        data = self.dataset
+        images = data.table.assign(label=[data.classes[label] for label in data.labels])
+        synthetic = {folders.SYNTHETIC: self.pool.table(data.ids)} if self.pool else {}
+        return {folders.IMAGES: images, **synthetic, folders.FOLDS: plan_table(self.plan.every, data.ids)}
 
     def estimate(self) -> Estimate:
         """Return what the whole search may cost, from a sample of its space."""
@@ -193,8 +206,9 @@ def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) ->
     study = overridden(file.study, options)
     folder = search_folder(file, study, options)
     recorded = None if options.fresh else folders.read_about(folder)
-    inputs = read_inputs(study, options, say, tell, folders.read_images(folder) if recorded else None)
-    findings = recorded.get("findings", []) if recorded else [asdict(found) for found in inputs.audit().findings]
+    inputs = read_inputs(study, options, say, tell, folders.read_table(folder, folders.IMAGES) if recorded else None)
+    told = recorded.get("findings") if recorded else None
+    findings = [asdict(found) for found in inputs.audit().findings] if told is None else told
     for finding in findings:
         say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
     if any(finding["level"] == WARNING for finding in findings):
@@ -206,6 +220,7 @@ def search_folder(file: SpaceFile, study: Study, options: Options) -> Path:
     """Return the folder of the search. Raises UserError where it cannot be made or written to."""
     name = f"{file.path.stem}-{name_of(study.data_folder())}" if options.name is None else options.name
     folder = Path(options.results) / check_name(name)
+    check_outside(Path(options.results), study.data_folder(), "--results")
     folders.check_writable(folder)
     return folder
 
@@ -224,7 +239,8 @@ def complete(
     study = inputs.study
     for note in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
         say(note)
-    pool = read_synthetic(inputs, options, say, tell)
+    known = folders.read_table(folder, folders.SYNTHETIC) if recorded else None
+    pool = read_synthetic(inputs, options, say, tell, known)
     threads = recorded["threads"] if recorded else max(1, (os.cpu_count() or 1) // options.slots)
     hand = Hand(synthetic=pool is not None)
     prepared = Prepared(file, inputs, options, folder, pool, hand, threads, findings)

@@ -19,7 +19,6 @@ import numpy as np
 
 from search import folder as folders
 from search import stats
-from search.data.folds import plan_table
 from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
@@ -138,9 +137,7 @@ class _Session:
         elif self.history.trials:
             raise UserError(f"{prepared.folder / folders.STUDY} is gone, but the journal is not. {folders.WAYS_OUT}")
         else:
-            plan = plan_table(prepared.plan.every, prepared.dataset.ids).to_csv(index=False)
-            images = prepared.dataset.table.assign(label=[prepared.dataset.classes[x] for x in prepared.dataset.labels])
-            folders.begin(prepared.folder, prepared.about, prepared.file.text, images.to_csv(index=False), plan)
+            folders.begin(prepared.folder, prepared.about, prepared.file.text, prepared.tables)
         for trial in self.history.trials.values():
             if prepared.recipe(trial.values) != trial.recipe:
                 raise UserError(

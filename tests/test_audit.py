@@ -27,7 +27,7 @@ def inspect(found, tmp_path, pairs=(), **study):
     evidence = [Pair(row[first], row[second], 0.95, "mirrored") for first, second in pairs]
     near = grouped(len(dataset), evidence)
     made = Study("data", **study)
-    return Inspected(regrouped(dataset, made, near), decoded.pixels, near, evidence, made)
+    return Inspected(regrouped(dataset, made, near), decoded.pixels, near, evidence, made, np.arange(len(dataset)))
 
 
 def topics(inspected):

@@ -3,6 +3,7 @@
 import copy
 import json
 
+import pandas as pd
 import pytest
 
 from search import folder as folders
@@ -11,6 +12,7 @@ from search.folder import FORMAT, SPACE, STUDY
 from search.journal import History, Journal
 
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
+TABLES = {"images.csv": pd.DataFrame({"id": ["a.png"]}), "folds.csv": pd.DataFrame({"fold": ["f0"]})}
 IDENTITY = {
     "study": {
         "objective": "accuracy",
@@ -31,6 +33,8 @@ IDENTITY = {
     "synthetic": None,
     "plan": "cccc",
     "training": 1,
+    "decoding": 4,
+    "planning": 2,
 }
 ABOUT = {
     "identity": IDENTITY,
@@ -63,7 +67,7 @@ OTHER_STUDY = {
 def begun(tmp_path):
     folder = tmp_path / "begun"
     folders.make(folder)
-    folders.begin(folder, ABOUT, SPACE_TEXT, "id,label,group\n", "fold,id,part\n")
+    folders.begin(folder, ABOUT, SPACE_TEXT, TABLES)
     return folder
 
 
@@ -119,7 +123,9 @@ def test_other_study_is_refused_by_field_and_both_values(begun, field, now):
         ("data", "the images, their labels or groups changed"),
         ("synthetic", "the synthetic images changed"),
         ("plan", "the planned folds differ"),
-        ("training", "this version trains differently"),
+        ("training", "this version trains otherwise than the one that began the search"),
+        ("decoding", "this version decodes images otherwise"),
+        ("planning", "this version plans folds otherwise"),
     ],
 )
 def test_other_material_is_refused_in_words(begun, field, words):
@@ -135,7 +141,16 @@ def test_other_space_is_refused_with_the_changed_lines_alone(begun):
 
 
 def test_all_differences_are_listed_at_once(begun):
-    other = {"study": OTHER_STUDY, "space": "x", "data": "x", "synthetic": "x", "plan": "x", "training": 2}
+    other = {
+        "study": OTHER_STUDY,
+        "space": "x",
+        "data": "x",
+        "synthetic": "x",
+        "plan": "x",
+        "training": 2,
+        "decoding": 4,
+        "planning": 2,
+    }
     assert len(differences(refusal(begun, other, "other"))) == len(OTHER_STUDY) + 5
 
 
@@ -197,6 +212,6 @@ def test_record_takes_racing_from_the_last_session(begun):
 def test_study_is_written_last(tmp_path):
     (tmp_path / folders.RUNS).write_text("a file where a folder should be")
     with pytest.raises(FileExistsError):
-        folders.begin(tmp_path, ABOUT, SPACE_TEXT, "", "")
+        folders.begin(tmp_path, ABOUT, SPACE_TEXT, {})
     assert (tmp_path / SPACE).exists()
     assert not (tmp_path / STUDY).exists()

@@ -14,6 +14,17 @@ from search.errors import UserError
 
 MANIFEST_COLUMN = "given_"  # begins the names of a manifest's own columns, so that none is taken for one of ours
 
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def canonical_split(name: str) -> str:
+    """Return train, validation or test for their usual spellings, any other name as it is."""
+    return SPLIT_WORDS.get(name.strip().lower(), name.strip())
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -66,11 +66,14 @@ class _Picture:
     richness: float
 
 
-def near_duplicates(thumbnails: np.ndarray, progress: Progress | None = None) -> list[Pair]:
+def near_duplicates(
+    thumbnails: np.ndarray, progress: Progress | None = None, others: np.ndarray | None = None
+) -> list[Pair]:
     """Return the pairs of near-duplicates among uint8 (n, SIDE, SIDE, 3) RGB thumbnails, stretched to squares.
 
     Each image is compared with its nearest neighbours only, so not every pair of a large group is listed. Which pairs
-    are found does not depend on the order of the images.
+    are found does not depend on the order of the images. With ``others`` (n,), bool, those are compared with the rest
+    and nothing else, but that equal pictures are paired all the same.
     """
     rows: dict[bytes, list[int]] = {}
     for row, thumbnail in enumerate(thumbnails):
@@ -80,7 +83,8 @@ def near_duplicates(thumbnails: np.ndarray, progress: Progress | None = None) ->
     greys = [cv2.cvtColor(thumbnails[same[0]], cv2.COLOR_RGB2GRAY) for same in distinct]
     textured = [number for number, grey in enumerate(greys) if grey.std() > FLAT]
     pictures = [_picture(greys[number]) for number in textured]
-    candidates = list(_candidates(pictures))
+    asking = None if others is None else np.array([others[distinct[number][0]] for number in textured], dtype=bool)
+    candidates = list(_candidates(pictures, asking))
 
     def judge(candidate: tuple[int, int, np.ndarray]) -> tuple[float, str] | None:
         first, second, start = candidate
@@ -139,26 +143,32 @@ def _descriptors(images: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _candidates(pictures: Sequence[_Picture]) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Yield (first, second, start): ``start`` moves the pixels of ``second`` about to where ``first`` has them."""
-    if len(pictures) < 2:
+def _candidates(pictures: Sequence[_Picture], asking: np.ndarray | None) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yield (first, second, start): ``start`` moves the pixels of ``second`` about to where ``first`` has them.
+
+    Pictures that are ``asking`` look for neighbours among those that are not; all among all where it is None.
+    """
+    queries = np.arange(len(pictures)) if asking is None else np.flatnonzero(asking)
+    count = min(NEIGHBOURS, len(pictures) - (1 if asking is None else len(queries)))
+    if count < 1 or not len(queries):
         return
     coarse, starts = [cv2.GaussianBlur(picture.coarse, (0, 0), 2) for picture in pictures], _starts()
     base = _descriptors(coarse, np.eye(2, 3, dtype=np.float32))
     best: dict[tuple[int, int], tuple[float, int, int, int]] = {}
-    for begin in range(0, len(coarse), BLOCK):
-        block = coarse[begin : begin + BLOCK]
-        moved = np.stack([_descriptors(block, start) for start in starts])
+    for begin in range(0, len(queries), BLOCK):
+        block = queries[begin : begin + BLOCK]
+        moved = np.stack([_descriptors([coarse[query] for query in block], start) for start in starts])
         likeness = np.full((len(block), len(base)), -1, np.float32)
         for vectors in moved:
             np.maximum(likeness, vectors @ base.T, out=likeness)
-        likeness[np.arange(len(block)), begin + np.arange(len(block))] = -2
-        count = min(NEIGHBOURS, len(base) - 1)
+        likeness[np.arange(len(block)), block] = -2
+        if asking is not None:
+            likeness[:, asking] = -2
         nearest = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
-        for row, others in enumerate(nearest):
-            alike = moved[:, row] @ base[others].T
-            for other, number in zip(others.tolist(), alike.argmax(axis=0).tolist(), strict=True):
-                found = (float(likeness[row, other]), other, begin + row, number)
+        for row, near in enumerate(nearest):
+            alike = moved[:, row] @ base[near].T
+            for other, number in zip(near.tolist(), alike.argmax(axis=0).tolist(), strict=True):
+                found = (float(likeness[row, other]), other, int(block[row]), number)
                 key = (min(found[1:3]), max(found[1:3]))
                 best[key] = max(best.get(key, found), found)
     for _, (_, first, second, number) in sorted(best.items()):

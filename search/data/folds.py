@@ -20,6 +20,9 @@ from search.study import Study
 ATTEMPTS = 40
 
 
+PLANNING_VERSION = 2  # 1 rounded parts of classes to the nearest number
+
+
 @dataclass(frozen=True)
 class Fold:
     """One split: which rows train, which validate.
@@ -206,8 +209,8 @@ def _on_holdout(dataset: Dataset, holdout: Fold, left_out: np.ndarray) -> list[s
     notes = [f"Hold-out: {held} that no trial sees; scored once, at the end, for the winner"]
     if len(left_out):
         notes.append(
-            f"Left out of the folds: {len(left_out)} images that share a group with an image of the hold-out, "
-            f"such as {dataset.ids[left_out[0]]}"
+            f"Left out of the folds: {len(left_out)} that share a group with an image of the hold-out, such as "
+            f"{dataset.ids[left_out[0]]}"
         )
     return notes
 
@@ -218,14 +221,15 @@ def _check_counts(data: Ordered, study: Study) -> None:
         own = data.labels == label
         count, images = len(np.unique(data.groups[own])), int(own.sum())
         if count < fewest:
-            things = "images" if count == images else "groups of images"
+            plural = "" if count == 1 else "s"
+            things = f"image{plural}" if count == images else f"group{plural} of images"
             beside = "" if study.holdout is None else " beside the hold-out"
             needed = f"the {fewest} folds" if study.splits == "kfold" else "the 2 that a split needs"
             ways = ["hold out less"] if study.holdout is not None else []
             ways.append(f"use folds={count}" if study.splits == "kfold" and count > 1 else "leave the class out")
             raise UserError(
                 f"Class {name!r} has {count} readable {things}{beside}, fewer than {needed}. "
-                f"Add some to {data.root / name}, or {', or '.join(ways)}."
+                f"Add some to {data.source}, or {', or '.join(ways)}."
             )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from search.data.dataset import Dataset
+from search.data.dataset import Dataset, canonical_split
 from search.data.draws import drawn, floored
 from search.digests import seed_from
 from search.errors import UserError
@@ -14,11 +14,6 @@ from search.study import Study
 
 HOLDOUT = "holdout"
 ATTEMPTS = 40
-SPELLINGS = {
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Ordered:
     Nothing else may decide a draw: neither the order of files nor the names of groups.
     """
 
-    root: Path
+    source: Path
     classes: tuple[str, ...]
     rows: np.ndarray
     labels: np.ndarray
@@ -37,7 +32,7 @@ class Ordered:
     def only(self, members: np.ndarray) -> "Ordered":
         """Return these members alone."""
         groups, _ = pd.factorize(self.groups[members])
-        return Ordered(self.root, self.classes, self.rows[members], self.labels[members], groups)
+        return Ordered(self.source, self.classes, self.rows[members], self.labels[members], groups)
 
     def back(self, members: np.ndarray) -> np.ndarray:
         """Return the members as rows of the data set, ascending."""
@@ -48,7 +43,7 @@ def ordered(dataset: Dataset) -> Ordered:
     """Return all rows of a data set."""
     rows = np.argsort(np.array(dataset.ids, dtype=object), kind="stable")
     groups, _ = pd.factorize(dataset.table["group"].to_numpy()[rows])
-    return Ordered(dataset.root, dataset.classes, rows, dataset.labels[rows], groups)
+    return Ordered(dataset.source, dataset.classes, rows, dataset.labels[rows], groups)
 
 
 def hold_out(data: Ordered, study: Study, given: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -74,11 +69,11 @@ def hold_out(data: Ordered, study: Study, given: np.ndarray | None) -> tuple[np.
 
 def _given(data: Ordered, name: str, given: np.ndarray) -> np.ndarray:
     there = sorted({split for split in given.tolist() if split})
-    wanted = name if name in there else SPELLINGS.get(name.lower(), name)
+    wanted = name if name in there else canonical_split(name)
     if wanted not in there:
         known = f"has the splits {', '.join(there)}" if there else "has no given splits"
         raise UserError(
-            f"holdout={name!r}: {data.root} {known}. Name one that there is, or draw a hold-out with a part of the "
+            f"holdout={name!r}: {data.source} {known}. Name one that there is, or draw a hold-out with a part of the "
             "images such as holdout=0.15, or a number of each class such as holdout=50."
         )
     held = given == wanted
@@ -118,6 +113,6 @@ def _wanted(data: Ordered, label: int, amount: float) -> int:
     if wanted >= count:
         raise UserError(
             f"holdout={amount:g} takes all {count} images of class {name!r}. Hold out fewer, or add some to "
-            f"{data.root / name}."
+            f"{data.source}."
         )
     return wanted

@@ -1,12 +1,13 @@
 """Can classes be told without looking at a picture, by the kind of their files? Networks find such shortcuts too."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from search.data.dataset import Dataset
@@ -24,22 +25,22 @@ class Shortcut:
     by_class: str
 
 
-def told_by_files(dataset: Dataset) -> Shortcut | None:
-    """Return how well files tell classes, cross-validated; None where a class has fewer than five images."""
-    if min(dataset.counts.values()) < FOLDS:
+def told_by_files(dataset: Dataset, groups: Sequence[str]) -> Shortcut | None:
+    """Return how well files tell classes, cross-validated over whole groups; None for a class of fewer than five."""
+    if pd.Series(groups).groupby(dataset.labels).nunique().min() < FOLDS:
         return None
     facts = pd.DataFrame([asdict(fact) for fact in dataset.facts])
     features = pd.get_dummies(facts[["format", "mode", "width", "height"]])
     features["aspect"] = features["width"] / features["height"]
-    alone = {name: _score(features[[name]], dataset.labels) for name in features}
+    splits = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(features, dataset.labels, groups))
+    alone = {name: _score(features[[name]], dataset.labels, splits) for name in features}
     best = max(alone, key=lambda name: alone[name])
-    return Shortcut(_score(features, dataset.labels), _by_class(dataset, best.split("_")[0]))
+    return Shortcut(_score(features, dataset.labels, splits), _by_class(dataset, best.split("_")[0]))
 
 
-def _score(features: pd.DataFrame, labels: np.ndarray) -> float:
+def _score(features: pd.DataFrame, labels: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]) -> float:
     tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=3, class_weight="balanced", random_state=0)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    return float(balanced_accuracy_score(labels, cross_val_predict(tree, features, labels, cv=folds)))
+    return float(balanced_accuracy_score(labels, cross_val_predict(tree, features, labels, cv=splits)))
 
 
 def _by_class(dataset: Dataset, name: str) -> str:

@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from search.amounts import Amounts, classes_named, wanted
 from search.data.dataset import Dataset
@@ -32,9 +33,11 @@ class SyntheticPool:
 
     ``labels`` are class numbers, shape (m,), and ``classes`` their names; ``sources`` the rows of
     the data set behind each image, ``paths`` and ``contents`` where each lies and its SHA-256.
-    ``unsourced`` says of each image whether it came, wholly or in part, from who knows where: its
-    ``sources`` may then be empty, and scores flattered. ``left_out`` counts the images of the
-    manifest that cannot be used: a source, or the image itself, is unreadable.
+    ``alike`` are further rows that an image resembles: they count like sources, but do not name
+    the pool, as they are found and not told. ``unsourced`` says of each image whether it came,
+    wholly or in part, from who knows where: its ``sources`` may then be empty, and scores
+    flattered. ``left_out`` counts the images of the manifest that cannot be used: a source, or the
+    image itself, is unreadable.
     """
 
     root: Path
@@ -45,6 +48,7 @@ class SyntheticPool:
     classes: tuple[str, ...]
     unsourced: tuple[bool, ...]
     left_out: int = 0
+    alike: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -69,23 +73,38 @@ class SyntheticPool:
         )
 
     def linked(self, pairs: Iterable[tuple[int, int]]) -> "SyntheticPool":
-        """Return the pool with more sources: pairs of (row of the pool, row of the data set).
+        """Return the pool knowing what its images resemble: pairs of (row of the pool, row of the data set).
 
         An image stays ``unsourced``: that it resembles a real one does not tell all that it came from.
         """
-        sources = [set(rows) for rows in self.sources]
+        alike: list[set[int]] = [set() for _ in self.paths]
         for row, source in pairs:
-            sources[row].add(int(source))
-        return dataclasses.replace(self, sources=tuple(tuple(sorted(rows)) for rows in sources))
+            alike[row].add(int(source))
+        found = (rows - set(sources) for rows, sources in zip(alike, self.sources, strict=True))
+        return dataclasses.replace(self, alike=tuple(tuple(sorted(rows)) for rows in found))
+
+    def table(self, ids: Sequence[str]) -> pd.DataFrame:
+        """Return the images with the ids of their sources and of what they resemble, separated by ``;``."""
+        alike = self.alike or ((),) * len(self)
+        return pd.DataFrame(
+            {
+                "image": [path.relative_to(self.root).as_posix() for path in self.paths],
+                "label": [self.classes[label] for label in self.labels],
+                "content": list(self.contents),
+                "sources": [";".join(ids[row] for row in rows) for rows in self.sources],
+                "alike": [";".join(ids[row] for row in rows) for rows in alike],
+            }
+        )
 
     @cached_property
     def _links(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the pool and of the data set: one pair for each source of each image."""
-        owners = np.repeat(np.arange(len(self)), [len(rows) for rows in self.sources])
-        return owners, np.array([source for rows in self.sources for source in rows], dtype=np.int64)
+        """Rows of the pool and of the data set: one pair for each source of each image, told or found."""
+        sources = [(*told, *found) for told, found in zip(self.sources, self.alike or ((),) * len(self), strict=True)]
+        owners = np.repeat(np.arange(len(self)), [len(rows) for rows in sources])
+        return owners, np.array([source for rows in sources for source in rows], dtype=np.int64)
 
     def admissible(self, fold: Fold) -> np.ndarray:
-        """Return the images all of whose sources are in the fold's training part."""
+        """Return the images all of whose sources, and all that they resemble, are in the fold's training part."""
         owners, sources = self._links
         return np.setdiff1d(np.arange(len(self)), owners[~np.isin(sources, fold.train)])
 
@@ -136,7 +155,7 @@ class _Finder:
     """Finds the real images that a manifest means."""
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
-        self.given, self.root = dataset.root, dataset.root.resolve()
+        self.given, self.root = dataset.source, dataset.root.resolve()
         self.bases = (self.root, self.root.parent, folder.resolve())
         self.rows = {id_: (row,) for row, id_ in enumerate(dataset.ids)}
         self.originals: dict[str, tuple[int, ...]] = {}
@@ -197,7 +216,7 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
         if not path.is_file():
             raise UserError(f"{where}: there is no image {image!r} in {folder}.")
         if label not in dataset.classes:
-            raise UserError(f"{where}: label {label!r} is no class of {dataset.root} ({', '.join(dataset.classes)}).")
+            raise UserError(f"{where}: label {label!r} is no class of {dataset.source} ({', '.join(dataset.classes)}).")
         entry = _entry(finder, dataset.classes.index(label), named)
         if entry.unknown and not trust_unsourced:
             raise UserError(f"{where}: {entry.unknown} {_ways_out(dataset)}")
@@ -212,7 +231,7 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
 def _ways_out(dataset: Dataset) -> str:
     return (
         "An image of unknown origin could leak validation images: name all that it came from (ids, or the SHA-256 of "
-        f"images, of {dataset.root}, separated by ;), remove the line, or admit it with Study(trust_unsourced=True), "
+        f"images, of {dataset.source}, separated by ;), remove the line, or admit it with Study(trust_unsourced=True), "
         "which counts it and warns in the report."
     )
 

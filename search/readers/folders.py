@@ -5,22 +5,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from search.data.dataset import Dataset, as_dataset
+from search.data.dataset import SPLIT_WORDS, Dataset, as_dataset, canonical_split
 from search.data.images import SUFFIXES, is_image
 from search.errors import UserError
 from search.readers.paths import check_names, contents_of
 
-SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 JUNK_FOLDERS = frozenset({"__MACOSX", "@eaDir", "__pycache__"})
-
-
-def canonical_split(name: str) -> str:
-    """Return train, validation or test for their usual spellings, any other name as it is."""
-    return SPLIT_WORDS.get(name.strip().lower(), name.strip())
 
 
 def read_class_folders(root: Path) -> Dataset:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset
+from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset, canonical_split
 from search.errors import UserError
-from search.readers.folders import canonical_split
 from search.readers.paths import contents_of, inside
 
 COLUMNS = ("image", "label")

@@ -27,7 +27,7 @@ def dataset(labels, groups=None):
     ids = [f"{NAMES[label]}/{row:03d}.png" for row, label in enumerate(labels)]
     groups = ids if groups is None else [f"g{group}" for group in groups]
     table = pd.DataFrame({"id": ids, "label": labels, "group": groups, "split": "", "content": ids})
-    return Dataset(Path("data"), table, NAMES[: max(labels) + 1])
+    return Dataset(Path("data"), table, NAMES[: max(labels) + 1], source=Path("data"))
 
 
 def study(**fields):
@@ -233,7 +233,7 @@ def refusal(data, **fields):
 def test_too_few_images_of_a_class():
     data = dataset([0] * 9 + [1] * 3)
     assert refusal(data, folds=5) == (
-        "Class 'bee' has 3 readable images, fewer than the 5 folds. Add some to data/bee, or use folds=3."
+        "Class 'bee' has 3 readable images, fewer than the 5 folds. Add some to data, or use folds=3."
     )
     assert plan_folds(data, study(folds=3))
 
@@ -242,15 +242,15 @@ def test_too_few_images_of_a_class():
 def test_a_class_that_no_number_of_folds_can_help(count):
     data = dataset([0] * 9 + [1] * count + [2] * 9)
     assert refusal(data, folds=2) == (
-        f"Class 'bee' has {count} readable images, fewer than the 2 folds. "
-        "Add some to data/bee, or leave the class out."
+        f"Class 'bee' has {count} readable image{'' if count == 1 else 's'}, fewer than the 2 folds. "
+        "Add some to data, or leave the class out."
     )
 
 
 def test_too_few_groups_of_a_class():
     data = dataset([0] * 9 + [1] * 9, [*range(9), *[20, 21, 22] * 3])
     assert refusal(data, folds=4) == (
-        "Class 'bee' has 3 readable groups of images, fewer than the 4 folds. Add some to data/bee, or use folds=3."
+        "Class 'bee' has 3 readable groups of images, fewer than the 4 folds. Add some to data, or use folds=3."
     )
     assert plan_folds(data, study(folds=3))
 

@@ -24,7 +24,7 @@ def dataset(labels, groups=None, splits="", order=None):
     table = pd.DataFrame({"id": ids, "label": labels, "group": groups, "split": splits, "content": ids})
     if order is not None:
         table = table.iloc[list(order)].reset_index(drop=True)
-    return Dataset(Path("data"), table, CLASSES[: max(labels) + 1])
+    return Dataset(Path("data"), table, CLASSES[: max(labels) + 1], source=Path("data"))
 
 
 def study(**fields):
@@ -167,7 +167,7 @@ def test_a_given_split_is_held_out_whole_and_what_shares_its_groups_is_left_out(
     assert plan.holdout.train.tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert plan.notes[:2] == (
         "Hold-out: 4 images (ant 2, bee 2) that no trial sees; scored once, at the end, for the winner",
-        "Left out of the folds: 1 images that share a group with an image of the hold-out, such as 0000.png",
+        "Left out of the folds: 1 that share a group with an image of the hold-out, such as 0000.png",
     )
 
 
@@ -209,7 +209,7 @@ def test_the_table_and_the_digest_hold_the_holdout():
         ([0, 1] * 9, "", {"holdout": 0.1}, "holdout=0.1 of the 9 images of class 'ant' is less than one."),
         ([0, 1] * 9, "", {"holdout": 6}, "has 3 readable images beside the hold-out, fewer than the 5 folds"),
         ([0, 1] * 9, "", {"holdout": 6}, "hold out less, or use folds=3."),
-        ([0, 0, 0, 1], "", {"splits": "shuffle"}, "Class 'bee' has 1 readable images, fewer than the 2 that a split"),
+        ([0, 0, 0, 1], "", {"splits": "shuffle"}, "Class 'bee' has 1 readable image, fewer than the 2 that a split"),
     ],
 )
 def test_a_holdout_that_cannot_be_had_is_refused_with_the_way_out(labels, splits, fields, says):

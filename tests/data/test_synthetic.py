@@ -312,11 +312,23 @@ def test_what_came_from_the_hold_out_or_the_validation_part_never_trains(split, 
         assert drawn.counts(fold) == {"cat": len(drawn.admissible(fold)), "dog": 0}
 
 
-def test_near_duplicates_are_further_sources(pool):
+def test_what_an_image_resembles_counts_like_its_sources_but_does_not_name_the_pool(pool):
     found = pool(f"{HEADER}a.png,dog,dog/1.png\ndeep/b.png,cat,cat/2.png\n")
     linked = found.linked([(1, 0), (1, 2), (1, 5), (1, 0)])
-    assert linked.sources == (found.sources[0], (0, 2, 5))
-    assert found.linked([]).digest == found.digest != linked.digest
+    assert linked.alike == ((), (0, 5))
+    assert linked.sources == found.sources
+    assert found.digest == linked.digest
+    trains = Fold(0, 0, 1.0, np.array([2, 4, 5]), np.array([0, 1, 3]), "f0")
+    assert found.admissible(trains).tolist() == [0, 1]
+    assert linked.admissible(trains).tolist() == [0]
+
+
+def test_as_a_table_it_names_what_was_told_and_what_was_found(pool, data):
+    found = pool(f"{HEADER}a.png,dog,dog/1.png\ndeep/b.png,cat,cat/2.png;cat/1.png\n").linked([(1, 0)])
+    table = found.table(data.ids)
+    assert table["image"].tolist() == ["a.png", "deep/b.png"]
+    assert table["sources"].tolist() == ["dog/1.png", "cat/1.png;cat/2.png"]
+    assert table["alike"].tolist() == ["", "cat/0.png"]
 
 
 @pytest.mark.parametrize(

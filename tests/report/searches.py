@@ -47,7 +47,7 @@ class Search:
         }
         self.folder = folder / "made"
         folders.make(self.folder)
-        folders.begin(self.folder, about, "", "id\n", plan_table(self.plan.every, self.dataset.ids).to_csv(index=False))
+        folders.begin(self.folder, about, "", {"folds.csv": plan_table(self.plan.every, self.dataset.ids)})
         self.journal = Journal(self.folder)
         self.journal.append("session", max_trials=20, racing=True)
         self.rules = folders.rules_of(about, self.history)
