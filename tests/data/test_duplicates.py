@@ -18,13 +18,12 @@ Augmented scans: BCubed precision is .785 by file of origin, where .787 is the m
 files hold duplicates themselves; with these merged it is .993, and the one mixed group is one scan at two sizes.
 """
 
-import io
-
 import numpy as np
 import pytest
+from copies import COPIES, thumbnail
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageEnhance
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from search import handwritten_digits
@@ -39,33 +38,6 @@ def texture(seed, width=150, height=120):
     return Image.fromarray((128 + 90 * sum(layers)).clip(0, 255).astype(np.uint8))
 
 
-def thumbnail(image, quality=95):
-    data = io.BytesIO()
-    image.convert("RGB").save(data, "JPEG", quality=quality)
-    data.seek(0)
-    return read_image(data, SIDE)
-
-
-def cut(image, left, top, right, bottom):
-    """Return the image without these parts of its width and height."""
-    width, height = image.size
-    return image.crop(
-        (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
-    )
-
-
-COPIES = {
-    "re-encoded": lambda image: image,
-    "resized": lambda image: image.resize((image.width * 3 // 5, image.height * 3 // 5)),
-    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-    "upside down": lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
-    "a quarter turned": lambda image: image.transpose(Image.Transpose.ROTATE_90),
-    "cropped around": lambda image: cut(image, 0.05, 0.05, 0.05, 0.05),
-    "cropped at a corner": lambda image: cut(image, 0, 0, 0.1, 0.1),
-    "turned a little": lambda image: image.rotate(5, Image.Resampling.BICUBIC),
-    "brightened": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
-    "grey": lambda image: image.convert("L"),
-}
 PICTURES = [texture(seed) for seed in range(12)]
 THUMBNAILS = np.stack([thumbnail(picture) for picture in PICTURES])
 

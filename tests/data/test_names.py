@@ -5,9 +5,10 @@ import itertools
 import random
 import re
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 import pytest
+from copies import bcubed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,15 +38,6 @@ def keys_of(proposal, ids):
     assert all(matches)
     assert re.compile(proposal.pattern).groups == 1
     return [match[1] for match in matches]
-
-
-def bcubed(found, true):
-    """Return the mean share of each image's found group that is of its true group."""
-    together = defaultdict(list)
-    for one, other in zip(found, true, strict=True):
-        together[one].append(other)
-    sums = (sum(count**2 for count in Counter(others).values()) / len(others) for others in together.values())
-    return sum(sums) / len(found)
 
 
 @pytest.mark.parametrize("seed", range(3))
