@@ -227,4 +227,6 @@ def _alike(
     contents = [*inputs.dataset.contents, *pool.contents]
     synthetic = np.arange(len(contents)) >= len(ids)
     pairs = find_near_duplicates(both, contents, inputs.cache, partial(tell, COMPARING), synthetic)
-    return [(pair.second - len(ids), pair.first) for pair in pairs if pair.first < len(ids) <= pair.second]
+    found = [(pair.second - len(ids), pair.first) for pair in pairs if pair.first < len(ids) <= pair.second]
+    near = inputs.near  # what looks like a picture looks like its near-duplicates
+    return [(row, int(other)) for row, first in found for other in np.flatnonzero(near == near[first])]

@@ -87,8 +87,7 @@ def worlds(draw):
     anyone = st.integers(0, n - 1)
     alike = draw(st.lists(st.tuples(anyone, anyone), max_size=10))
     if made:
-        anything = st.integers(0, n + len(made) - 1)
-        alike += draw(st.lists(st.tuples(st.integers(n, n + len(made) - 1), anything), max_size=6))
+        alike += draw(st.lists(st.tuples(st.integers(n, n + len(made) - 1), anyone), max_size=6))
     return World(table, alike, made, draw(studies))
 
 
@@ -96,10 +95,15 @@ def data_of(world, order=None):
     """Return the data set, its files in this order, grouped as the study asks."""
     rows = range(len(world)) if order is None else order
     place = {row: at for at, row in enumerate(rows)}
-    found = [(one, other) for one, other in world.alike if max(one, other) < len(world)]
-    near = grouped(len(world), [pair_of(place[one], place[other]) for one, other in found])
+    near = near_of(world, place)
     table = world.table.iloc[list(rows)].reset_index(drop=True)
     return regrouped(Dataset(Path("data"), table, CLASSES[: table["label"].max() + 1]), world.study, near)
+
+
+def near_of(world, place):
+    """Return the groups of near-duplicates of images that lie at these places."""
+    found = [(one, other) for one, other in world.alike if max(one, other) < len(world)]
+    return grouped(len(world), [pair_of(place[one], place[other]) for one, other in found])
 
 
 def pair_of(one, other):
@@ -107,7 +111,7 @@ def pair_of(one, other):
 
 
 def pool_of(world, data):
-    """Return the synthetic images; those of unknown origin follow the real ones that they look like."""
+    """Return the synthetic images; all follow the real ones that they look like, too."""
     row_of = {id_: row for row, id_ in enumerate(data.ids)}
     place = [row_of[id_] for id_ in world.table["id"]] + list(range(len(world), len(world) + len(world.made)))
     names = tuple(f"{number}.png" for number in range(len(world.made)))
@@ -120,11 +124,12 @@ def pool_of(world, data):
         data.classes,
         tuple(not known for _, _, known in world.made),
     )
-    pairs = [pair_of(place[one], place[other]) for one, other in world.alike]
+    pairs = [pair_of(place[one], place[other]) for one, other in world.alike if max(one, other) >= len(world)]
+    near = near_of(world, {row: place[row] for row in range(len(world))})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "find_near_duplicates", lambda *_: pairs)
-        real = SimpleNamespace(dataset=data, thumbnails=PIXELS, cache=Path())
-        return inputs._with_lookalikes(pool, PIXELS, real, inputs.untold)[0]
+        real = SimpleNamespace(dataset=data, thumbnails=PIXELS, cache=Path(), near=near)
+        return pool.linked(inputs._alike(pool, PIXELS, real, inputs.untold, None))
 
 
 def reached(n, links):
@@ -159,10 +164,11 @@ def kin_of(world):
 def origins_of(world, kin):
     """Return for each synthetic image the real ones that its like must not be shown with."""
     n = len(world)
-    looks = reached(n + len(world.made), world.alike)
+    near = reached(n, [(one, other) for one, other in world.alike if max(one, other) < n])
     origins = []
-    for number, (_, sources, known) in enumerate(world.made):
-        alike = set() if known else {row for row in looks[n + number] if row < n}
+    for number, (_, sources, _) in enumerate(world.made):
+        seen = [min(pair) for pair in world.alike if max(pair) == n + number]
+        alike = set().union(*(near[row] for row in seen))
         origins.append(set().union(*(kin[row] for row in sources | alike)))
     return origins
 
