@@ -11,7 +11,8 @@ from shapes import write_shapes
 from search.audit import ERROR, NOTE, WARNING, Finding, Inspected, audit
 from search.data.duplicates import Pair, grouped
 from search.data.groups import regrouped
-from search.data.images import THUMBNAIL, decode_sizes
+from search.data.images import THUMBNAIL, Facts, decode_sizes
+from search.data.shortcuts import told_by_files
 from search.readers.folders import read_class_folders
 from search.readers.manifest import read_manifest
 from search.study import Study
@@ -106,6 +107,9 @@ def test_duplicates_across_a_given_split_leak(tmp_path):
     found = topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, pairs))["leaking split"]
     assert found.level == WARNING
     assert "(test 60, train 60)" in found.text
+    assert "The folds keep them together" in found.way_out
+    alone = topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, pairs, groups=None))["leaking split"]
+    assert alone.way_out == 'With these groups they leak here too: use Study(groups="auto").'
     within = [("test/down/down_001.png", "test/down/down_009.png")]
     assert "leaking split" not in topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, within))
 
@@ -172,6 +176,17 @@ def test_a_class_that_its_files_give_away_is_a_shortcut(plain, tmp_path, change)
     assert {"format": "down: JPEG in 100%", "size": "down: 40×32 in 100%", "mode": "down: L in 100%"}[
         change
     ] in found.text
+
+
+def test_copies_of_one_original_that_share_a_size_do_not_make_the_size_telling(tmp_path):
+    root = write_shapes(tmp_path / "sized", {"across": 40, "down": 40})
+    found = read_class_folders(root)
+    rows = [(label, int(id_[-7:-4]) // 8) for label, id_ in zip(found.labels, found.ids, strict=True)]
+    facts = tuple(Facts("PNG", "RGB", 40 + 2 * number + label, 32, 99) for label, number in rows)
+    dataset = dataclasses.replace(found, facts=facts)
+    alone, whole = (told_by_files(dataset, groups) for groups in (found.ids, [f"{row}" for row in rows]))
+    assert alone.score > whole.score + 0.15
+    assert whole.score < 0.6
 
 
 def test_formats_that_tell_nothing_are_no_shortcut(plain, tmp_path):

@@ -114,3 +114,66 @@ def test_a_run_says_the_findings_and_keeps_its_groups(search, space, odd, tmp_pa
     assert code == 0
     assert "Comparing" not in out
     assert "Warning, conflicting labels: " in out
+
+
+def test_what_the_command_line_set_is_kept_by_resume(search, space, odd, tmp_path):
+    options = ("--offline", "--executor", "inline", "--cache", tmp_path / "cache")
+    given = ("--data", odd, "--groups", "none", "--holdout", "0.2", "--seed", "3", "--oracle", "grid")
+    code, out, _ = search("run", space(), *given, *options, "--name", "set")
+    assert code == 0
+    assert "Hold-out: 4 images" in out
+    code, out, error = search("resume", "set", "--trials", 2, "--cache", tmp_path / "cache")
+    assert (code, error) == (0, "")
+    assert "Hold-out: 4 images" in out
+
+
+def test_a_study_can_be_told_to_hold_nothing_out(search, space, odd):
+    path = space()
+    path.write_text(path.read_text().replace("folds=3", "folds=3, holdout=0.2"))
+    with_, without = (
+        search("check", path, "--data", odd, "--offline", *more)[1] for more in ((), ("--holdout", "none"))
+    )
+    assert "Hold-out: " in with_
+    assert "Hold-out: " not in without
+
+
+def test_a_corrected_column_of_groups_is_another_search(search, space, odd, tmp_path):
+    rows = [f"{path.relative_to(odd).as_posix()},{path.parent.name}" for path in sorted(odd.rglob("*.png"))]
+    options = ("--offline", "--executor", "inline", "--cache", tmp_path / "cache")
+    for run, size in enumerate((2, 3)):
+        lines = [f"{row},{number // size}" for number, row in enumerate(rows)]
+        (tmp_path / "odd.csv").write_text("\n".join(["image,label,group", *lines]))
+        code, out, error = search("run", space(), "--data", tmp_path / "odd.csv", *options)
+        assert code == run, out + error
+    assert "the images, their labels or groups changed" in error
+
+
+def test_a_synthetic_copy_of_another_image_than_its_source_follows_that_one_too(search, space, odd, tmp_path):
+    pool = tmp_path / "odd-synthetic"
+    pool.mkdir()
+    with Image.open(odd / "dog" / "07.png") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(pool / "a.png")
+    (pool / "manifest.csv").write_text("image,label,sources\na.png,dog,dog/09.png\n")
+    options = ("--data", odd, "--offline", "--executor", "inline", "--cache", tmp_path / "cache")
+    code, out, _ = search("run", space(), *options)
+    assert code == 0
+    assert "Of these 1 look like real images that they do not name" in out
+    table = (tmp_path / "results" / "space-odd" / "synthetic.csv").read_text().splitlines()
+    assert table[1].endswith(",dog/09.png,dog/07.png")
+
+
+def test_folds_of_arrays_are_copies_as_the_cache_may_go(search, space, odd, tmp_path):
+    assert search("pack", odd, "--to", tmp_path / "odd.npz")[0] == 0
+    code, out, _ = search("folds", space(), "--data", tmp_path / "odd.npz", "--to", tmp_path / "folds")
+    assert code == 0
+    assert " copies and plan.csv" in out
+    files = list((tmp_path / "folds").rglob("*.png"))
+    assert files
+    assert not any(path.is_symlink() for path in files)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(search, space, odd, tmp_path):
+    code, out, error = search("check", space(), "--data", odd, "--offline", "--html", tmp_path / "none" / "page.html")
+    assert code == 1
+    assert error.startswith(f"Error: {tmp_path / 'none' / 'page.html'} cannot be written")
+    assert "Data:" not in out

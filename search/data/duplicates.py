@@ -27,7 +27,8 @@ DUPLICATES_VERSION = 2
 SIDE = THUMBNAIL
 COARSE = 48
 DESCRIPTOR = 12
-NEIGHBOURS = 12
+NEIGHBOURS = 12  # enough to connect large groups
+ORIGINALS = 4  # enough to find what one image was made from
 BLOCK = 256
 # Degrees, and px to the right and down at COARSE. Those aslant find what lost a corner; those straight are longer.
 TURNS = ((-10, 0, 0), (0, 0, 0), (10, 0, 0))
@@ -149,7 +150,8 @@ def _candidates(pictures: Sequence[_Picture], asking: np.ndarray | None) -> Iter
     Pictures that are ``asking`` look for neighbours among those that are not; all among all where it is None.
     """
     queries = np.arange(len(pictures)) if asking is None else np.flatnonzero(asking)
-    count = min(NEIGHBOURS, len(pictures) - (1 if asking is None else len(queries)))
+    most, apart = (NEIGHBOURS, 1) if asking is None else (ORIGINALS, len(queries))
+    count = min(most, len(pictures) - apart)
     if count < 1 or not len(queries):
         return
     coarse, starts = [cv2.GaussianBlur(picture.coarse, (0, 0), 2) for picture in pictures], _starts()

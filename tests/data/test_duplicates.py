@@ -140,3 +140,18 @@ def test_copies_of_real_photographs_are_found_and_nothing_else(photographs):
     wanted = {frozenset({row, 40 + row}) for row in range(30)}
     assert len(found & wanted) >= 28
     assert not found - wanted
+
+
+def test_others_are_compared_with_the_rest_alone():
+    pictures = [texture(seed) for seed in range(6)]
+    real = [thumbnail(picture) for picture in pictures[:4]] + [thumbnail(COPIES["mirrored"](pictures[1]))]
+    made = [
+        thumbnail(COPIES["mirrored"](pictures[2])),
+        thumbnail(pictures[5]),
+        thumbnail(COPIES["resized"](pictures[2])),
+    ]
+    others = np.arange(8) >= 5
+    pairs = near_duplicates(np.stack([*real, *made]), others=others)
+    assert {(pair.first, pair.second) for pair in pairs} == {(2, 5), (2, 7)}
+    assert near_duplicates(np.stack(real), others=np.zeros(5, bool)) == []
+    assert near_duplicates(np.stack(real), others=np.ones(5, bool)) == []
