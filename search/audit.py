@@ -343,7 +343,7 @@ def shortcut(inspected: Inspected) -> Iterator[Finding]:
 def telling_names(inspected: Inspected) -> Iterator[Finding]:
     """Find a pattern on file names that keeps more copies together than the groups do."""
     dataset, study = inspected.dataset, inspected.study
-    proposal = proposed_pattern(dataset.ids, [(pair.first, pair.second) for pair in inspected.pairs])
+    proposal = proposed_pattern(dataset.ids, [(pair.first, pair.second) for pair in inspected.pairs], dataset.labels)
     if proposal is None or study.group_pattern == proposal.pattern:
         return
     now = dataset.table["group"].nunique()

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import numpy as np
+
 FEWEST_PAIRS = 10
 LEAST_EXPLAINED = 0.9
 LEAST_AGREEING = 0.3  # of the pairs: sources that are copies of each other under two names pair all their copies
@@ -40,15 +42,18 @@ class Proposal:
     chance: float
 
 
-def proposed_pattern(ids: Sequence[str], pairs: Sequence[tuple[int, int]]) -> Proposal | None:
+def proposed_pattern(
+    ids: Sequence[str], pairs: Sequence[tuple[int, int]], labels: Sequence[int] | np.ndarray | None = None
+) -> Proposal | None:
     """Return the pattern that explains the most images with copies by the smallest groups, or None.
 
-    ``ids`` are paths with slashes, whose first folder is taken for the class; ``pairs`` are rows
+    ``ids`` are paths with slashes; ``labels`` (n,) the classes (None: the first folders); ``pairs`` are rows
     of images that look like copies of each other: some may be missing, a few wrong. None means
     too few pairs, or that no pattern fits all names and the pairs.
     """
     names = [PurePosixPath(id_).name for id_ in ids]
-    classes = [PurePosixPath(id_).parts[0] if "/" in id_ else "" for id_ in ids]
+    folders = [PurePosixPath(id_).parts[0] if "/" in id_ else "" for id_ in ids]
+    classes = folders if labels is None else [str(label) for label in labels]
     distinct = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
     if len(distinct) < FEWEST_PAIRS:
         return None
