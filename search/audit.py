@@ -24,9 +24,10 @@ LEVELS = (ERROR, WARNING, NOTE)  # gravest first
 BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 IMBALANCE = 3.0
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
-SHORTCUT = 0.2  # balanced accuracy above chance
+SHORTCUT = 0.15  # balanced accuracy above chance
 LARGE_GROUP = 0.2  # of all images
 FILES_NAMED = 3
+WAYS_NAMED = 2
 CLEARLY_MORE = 1.2  # times as many images that share a group
 
 
@@ -84,7 +85,7 @@ class Inspected:
             how.setdefault(self.near[pair.first], []).append(pair.how)
         contents = self.dataset.contents
         found = [
-            DuplicateGroup(rows, len({contents[row] for row in rows}) == 1, tuple(sorted(set(how.get(number, [])))))
+            DuplicateGroup(rows, len({contents[row] for row in rows}) == 1, _in_short(how.get(number, [])))
             for number, rows in groups.items()
             if len(rows) > 1
         ]
@@ -97,6 +98,14 @@ class Inspected:
     def ids(self, groups: Sequence[DuplicateGroup]) -> tuple[str, ...]:
         """Return the ids of all images in some groups."""
         return tuple(self.dataset.ids[row] for group in groups for row in group.rows)
+
+
+def _in_short(how: Sequence[str]) -> tuple[str, ...]:
+    """Return in what pictures differ; without the degrees where there are many."""
+    if len(set(how)) <= WAYS_NAMED:
+        return tuple(sorted(set(how)))
+    parts = {part.split(" by ")[0] for words in how for part in words.split(", ")}
+    return tuple(sorted(parts))
 
 
 @dataclass(frozen=True)

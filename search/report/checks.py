@@ -97,7 +97,7 @@ def _group(group: DuplicateGroup, dataset: Dataset, thumbnails: np.ndarray) -> d
     labels = dataset.labels[list(group.rows)]
     shown = group.rows[:IMAGES_SHOWN]
     return {
-        "how": "equal files" if group.equal else ", ".join(group.how),
+        "how": "equal files" if group.equal else " / ".join(group.how),
         "conflict": len(set(labels.tolist())) > 1,
         "splits": sorted({split for split in dataset.table["split"].iloc[list(group.rows)] if split}),
         "hidden": len(group.rows) - len(shown),
