@@ -26,7 +26,7 @@ _MOST_AXES = 32  # NumPy's own limit, until version 2
 _NUMBER, _CONTAINER, _IMAGE = 8, 128, 4096  # bytes, about; an image becomes a file
 _OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
 _INTEGERS = frozenset({"INT", "LONG", "LONG1", "LONG4"})
-_COMPOUND = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
+_COMPOUND = frozenset({"EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
 _IN_PLACE = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"})
 _HASHING = {"SETITEM": 2, "SETITEMS": 2, "DICT": 2, "ADDITEMS": 1, "FROZENSET": 1}  # each how many-th thing is hashed
 _SWELLS = "what it lists again and again would come to far more than the file holds"
@@ -38,6 +38,21 @@ _DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, ImportError),
     *(struct.error, OverflowError, MemoryError, RecursionError),
 )
+
+
+def _effect(operation: pickletools.OpcodeInfo) -> tuple[bool, int, int]:
+    """Return whether an operation takes all above a mark, and how many things it takes (below that) and makes."""
+    below, kept = operation.stack_before, operation.name in _IN_PLACE
+    marked = pickletools.markobject in below
+    takes = below.index(pickletools.markobject) if marked else len(below)
+    return marked, takes - kept, len(operation.stack_after) - kept
+
+
+_EFFECTS = {operation.name: _effect(operation) for operation in pickletools.opcodes}
+_PUSHING = frozenset(name for name, effect in _EFFECTS.items() if effect == (False, 0, 1)) - {
+    *_COMPOUND,
+    *("MARK", "GET", "BINGET", "LONG_BINGET"),
+}
 
 
 def read_pickle(file: Path) -> Any:
@@ -89,7 +104,7 @@ def _check_operations(handle: Any, file: Path) -> None:
                 raise ValueError("a number of more than 64 bits")
         if operation.name == "STOP":
             break
-        stack.follow(operation, argument)
+        stack.follow(operation.name, argument)
     if handle.read(1):
         raise UserError(
             f"{file} holds more than one pickled object. Pickle one tuple of them: pickle.dump((images, labels), file)."
@@ -108,37 +123,31 @@ class _Stack:
         self._marks: list[int] = []
         self._memo: dict[int, bool] = {}
 
-    def follow(self, operation: Any, argument: Any) -> None:
-        name = operation.name
-        if name == "MARK":
+    def follow(self, name: str, argument: Any) -> None:
+        if name in _PUSHING:
+            self._compound.append(False)
+        elif name == "MARK":
             self._marks.append(len(self._compound))
         elif name == "POP" and self._marks and self._marks[-1] == len(self._compound):
             self._marks.pop()
+        elif name == "MEMOIZE" or name.endswith("PUT"):
+            self._memo[len(self._memo) if argument is None else argument] = self._compound[-1]
         elif name.endswith("GET"):
             self._compound.append(self._memo.get(argument, False))
-        elif name.endswith("PUT") or name == "MEMOIZE":
-            self._memo[len(self._memo) if argument is None else argument] = self._compound[-1]
         elif name == "DUP":
             self._compound.append(self._compound[-1])
         else:
-            self._take(operation)
-            kept = name in _IN_PLACE
-            self._compound += [name.endswith(_COMPOUND)] * (len(operation.stack_after) - kept)
+            self._change(name)
 
-    def _take(self, operation: Any) -> None:
-        """Take from the stack what the operation takes, but for what it changes in place."""
-        below = operation.stack_before
-        if pickletools.markobject in below:
-            start = self._marks.pop()
-            below = below[: below.index(pickletools.markobject)]
-        else:
-            start = len(self._compound)
-        start -= len(below) - (operation.name in _IN_PLACE)
+    def _change(self, name: str) -> None:
+        """Take from the stack what the operation takes, and put on it what it makes."""
+        marked, takes, makes = _EFFECTS[name]
+        start = (self._marks.pop() if marked else len(self._compound)) - takes
         if start < 0:
             raise ValueError("more is taken than is there")
-        if operation.name in _HASHING and any(self._compound[start :: _HASHING[operation.name]]):
+        if name in _HASHING and any(self._compound[start :: _HASHING[name]]):
             raise ValueError("a tuple or set as a key")
-        del self._compound[start:]
+        self._compound[start:] = [name in _COMPOUND] * makes
 
 
 _WAY_OUT = (
@@ -318,5 +327,5 @@ def _weight(value: Any, known: dict[int, int]) -> int:
         return _NUMBER
     if id(value) not in known:
         items = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = _CONTAINER + sum(_weight(item, known) for item in items)
+        known[id(value)] = _CONTAINER + sum(_NUMBER if type(item) is int else _weight(item, known) for item in items)
     return known[id(value)]
