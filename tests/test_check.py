@@ -98,6 +98,26 @@ def test_a_packed_data_set_is_the_same_one(search, space, odd, tmp_path):
     code, _, error = search("pack", odd, "--to", tmp_path / "odd.npz")
     assert code == 1
     assert "odd.npz" in error
+    code, _, error = search("check", space(), "--data", tmp_path / "odd.npz", "--offline", "--groups", "group")
+    assert code == 1
+    assert "names a column" in error
+
+
+def test_a_packed_manifest_keeps_the_columns_that_name_groups(search, space, odd, tmp_path):
+    images = sorted(path.relative_to(odd).as_posix() for path in odd.glob("*/[0-9]*.png"))
+    lines = [f"{name},{name.split('/')[0]},p{at % 7}" for at, name in enumerate(images)]
+    (tmp_path / "odd.csv").write_text("\n".join(["image,label,patient", *lines]))
+    for name in ("odd/cat/a.npz", "a.zip"):
+        code, _, error = search("pack", tmp_path / "odd.csv", "--to", tmp_path / name)
+        assert code == 1
+        assert ("within the images" in error) == (name == "odd/cat/a.npz")
+        assert not (tmp_path / name).exists()
+    assert search("pack", tmp_path / "odd.csv", "--to", tmp_path / "a.npz")[0] == 0
+    options = ("--json", "--offline", "--groups", "patient")
+    _, packed = told(search("check", space(), "--data", tmp_path / "a.npz", *options))
+    assert packed["groups"] == 7
+    _, listed = told(search("check", space(), "--data", tmp_path / "odd.csv", *options))
+    assert listed["groups"] == 7
 
 
 def test_a_run_says_the_findings_and_keeps_its_groups(search, space, odd, tmp_path):

@@ -91,12 +91,15 @@ class Dataset:
         numbers = np.bincount(self.labels, minlength=len(self.classes))
         return dict(zip(self.classes, numbers.tolist(), strict=True))
 
-    def columns(self) -> tuple[list[str], list[Path], list[str], list[str], list[str]]:
-        """Return ids, paths, class names, given groups ("" where there are none) and given splits."""
+    def columns(self) -> tuple[list[str], list[Path], list[str], list[str], dict[str, list[str]]]:
+        """Return ids, paths, class names, given splits, and by name all columns that a manifest gave beside these."""
         names = [self.classes[label] for label in self.labels]
-        given = MANIFEST_COLUMN + "group"
-        groups = self.table[given].tolist() if given in self.table else [""] * len(self)
-        return self.ids, self.paths, names, groups, self.table["split"].tolist()
+        given = {
+            name.removeprefix(MANIFEST_COLUMN): self.table[name].tolist()
+            for name in self.table.columns
+            if name.startswith(MANIFEST_COLUMN)
+        }
+        return self.ids, self.paths, names, self.table["split"].tolist(), given
 
     @property
     def copies(self) -> int:

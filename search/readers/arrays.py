@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from search.errors import UserError
+from search.readers.folders import SPLIT_WORDS
 from search.readers.npz import Member, open_npz
-from search.readers.packs import MANIFEST, MARK, pack, unpack_pack, write_manifest, write_new
+from search.readers.packs import COLUMNS, MANIFEST, MARK, unpack_pack, write_manifest, write_new
 from search.readers.paths import check_names
 from search.readers.pickles import read_pickle
 from search.readers.pixels import Stack, images
-
-__all__ = ["NPZ", "PICKLES", "pack", "parts", "unpack"]
 
 NPZ = frozenset({".npz"})
 PICKLES = frozenset({".pkl", ".pickle", ".p"})
@@ -26,13 +25,10 @@ _ROLES = {
     **dict.fromkeys(("group", "groups"), "group"),
     **dict.fromkeys(("classes", "class_names", "label_names"), "names"),
 }
-_SPLITS = {
-    "train": "train",
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    "test": "test",
-}
 _CIFAR = (3, 32, 32)
 _LONGEST_CLASS = 200
+_FEW = 2**16  # images that any file may hold, however small
+_FEWEST_BYTES = 40  # that each image more takes in a file: a shared one takes 2, a digit of 28x28 pixels 100 and more
 _EXPECTED = (
     "Expected are images and labels under one of these pairs of names: x and y, images and labels, data and target, "
     "arr_0 and arr_1, or x_train and y_train (with x_val and y_val, x_test and y_test), train_images and "
@@ -67,11 +63,13 @@ def unpack(file: Path, folder: Path) -> None:
     """Write the images of ``file`` (.npz, .pkl, .pickle or .p) below the empty ``folder``, and ``manifest.csv``.
 
     The manifest has the columns image (path within the folder, with slashes), label (class name),
-    group and split ("" where nothing is known). A file that :func:`pack` wrote gives the very files
-    again. Other arrays become ``<split>/<class>/<row>.ppm`` (.pgm if grey), ``row`` counting
+    split ("" where nothing is known) and, where there are any, group. A file that ``pack`` wrote
+    gives the very files again, and all columns that went in. Other arrays become
+    ``<split>/<class>/<row>.ppm`` (.pgm if grey), ``row`` counting
     within the split; integer labels without class names are named by their digits. Arrays under
     names that mean nothing here are passed over. Pickles are read without running anything in
-    them. Raises UserError for arrays that cannot be understood, saying what was found.
+    them. Raises UserError for arrays that cannot be understood, saying what was found, and for
+    far more images than the file has room for.
     """
     suffix = file.suffix.lower()
     if suffix not in NPZ | PICKLES:
@@ -79,27 +77,37 @@ def unpack(file: Path, folder: Path) -> None:
     if not file.is_file():
         raise UserError(f"There is no file {file}.")
     if suffix in PICKLES:
-        _write(*_understood(_with_sibling(file), str(file)), str(file), folder)
+        _write(*_understood(_with_sibling(file), str(file)), file, folder)
         return
     with open_npz(file) as members:
         if MARK in members:
             unpack_pack(members, file, folder)
         else:
-            _write(*_by_roles(members, str(file)), str(file), folder)
+            _write(*_by_roles(members, str(file)), file, folder)
 
 
-def _write(parts: list[_Part], classes: list[str] | None, where: str, folder: Path) -> None:
-    encoded = images([stack for part in parts for stack in part.stacks])
-    labels = [_label_names(part, classes, where) for part in parts]
-    groups = [_group_names(part, where) for part in parts]
+def _write(found: list[_Part], classes: list[str] | None, file: Path, folder: Path) -> None:
+    where = str(file)
+    count, size = sum(map(len, found)), sum(part.stat().st_size for part in parts(file))
+    if count > max(_FEW, size // _FEWEST_BYTES):
+        raise UserError(
+            f"{where} means {count} images in {size} bytes, which would fill the disk. Make it anew, with each image "
+            "once."
+        )
+    encoded = images([stack for part in found for stack in part.stacks])
+    labels = [_label_names(part, classes, where) for part in found]
+    groups = [_group_names(part, where) for part in found]
     rows = []
-    for part, names, keys in zip(parts, labels, groups, strict=True):
+    for part, names, keys in zip(found, labels, groups, strict=True):
         # In this order: zip would take one image too many from the stream that the parts share.
         for row, (name, key, (suffix, content)) in enumerate(zip(names, keys, encoded, strict=False)):
             id_ = "/".join([*filter(None, [part.split]), _folder_name(name, where), f"{row:05d}{suffix}"])
             write_new(folder / id_, [content], where)
-            rows.append((id_, name, key, part.split))
-    write_manifest(folder, rows)
+            rows.append((id_, name, part.split, key))
+    columns = dict(zip((*COLUMNS, "group"), zip(*rows, strict=True), strict=True))
+    if all(part.groups is None for part in found):
+        del columns["group"]  # so that who asks for it is told that there is none
+    write_manifest(folder, columns)
 
 
 def _folder_name(label: str, where: str) -> str:
@@ -135,7 +143,7 @@ def _understood(value: Any, where: str) -> tuple[list[_Part], list[str] | None]:
 
 
 def _of_dict(fields: dict[str, Any], where: str) -> tuple[list[_Part], list[str] | None]:
-    if fields and set(map(str.lower, fields)) <= set(_SPLITS) and all(map(_is_labelled, fields.values())):
+    if fields and set(map(str.lower, fields)) <= set(SPLIT_WORDS) and all(map(_is_labelled, fields.values())):
         flat: dict[str, Any] = {}
         for split, value in fields.items():
             inner = value if isinstance(value, dict) else {"x": value[0], "y": value[1]}
@@ -184,7 +192,7 @@ def _role(key: str) -> tuple[str, str] | None:
     lower = key.lower()
     if lower in _ROLES:
         return "", _ROLES[lower]
-    for split, meant in _SPLITS.items():
+    for split, meant in SPLIT_WORDS.items():
         for rest in (lower.removeprefix(f"{split}_"), lower.removesuffix(f"_{split}")):
             if rest != lower and rest in _ROLES:
                 return meant, _ROLES[rest]
@@ -240,10 +248,29 @@ def _stacks(value: Any, where: str) -> list[Stack]:
         return [Stack.of(value, where)]
     if not isinstance(value, (list, tuple)):
         raise UserError(f"{where} holds {_described(value)} for images. {_EXPECTED}.")
+    return [Stack.of(_image(image, f"{where}, image {row}")[np.newaxis], where) for row, image in enumerate(value)]
+
+
+def _image(value: Any, where: str) -> np.ndarray:
+    """Return one image of a list, itself an array or nested lists; their total size the pickle's reader has bounded."""
     try:
-        return [Stack.of(np.asarray(image)[np.newaxis], f"{where}, image {row}") for row, image in enumerate(value)]
+        if isinstance(value, np.ndarray):
+            return value
+        if _is_numbers(value, 3):
+            return np.asarray(value)
+        problem = f"{_described(value)}, not of numbers"
     except ValueError as error:
-        raise UserError(f"{where} holds an image that is no array ({error}). Give each as (h, w, channels).") from None
+        problem = str(error)
+    raise UserError(f"{where} is no array ({problem}). Give each image as (h, w, channels).")
+
+
+def _is_numbers(value: Any, depth: int) -> bool:
+    """Tell nested lists of numbers, at most so deep; one long text among them would make each number as long."""
+    if isinstance(value, (list, tuple)):
+        return depth > 0 and all(_is_numbers(item, depth - 1) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.ndim <= depth and value.dtype.kind in "biuf"
+    return isinstance(value, (int, float))
 
 
 def _loaded(value: Any) -> Any:
@@ -292,7 +319,7 @@ def _group_names(part: _Part, where: str) -> list[str]:
 
 def _class_names(value: Any, where: str) -> list[str]:
     listed = value.tolist() if isinstance(value, np.ndarray) else value
-    if not isinstance(listed, (list, tuple)):
+    if not isinstance(listed, (list, tuple)) or not all(map(_is_scalar, listed)):
         raise UserError(f"{where}: the class names are {_described(value)}. Give a list, in the order of the labels.")
     names = [_text(name) for name in listed]
     if len(set(names)) != len(names) or "" in names:
@@ -302,16 +329,20 @@ def _class_names(value: Any, where: str) -> list[str]:
 
 def _flat(part: _Part, values: Any, what: str, where: str) -> list[int | str | bytes]:
     """Return one value an image. Raises UserError for other lengths and types."""
+    if isinstance(values, (list, tuple)):
+        values = [_bare(value) for value in values]
+        if values and all(isinstance(value, (str, bytes)) for value in values):
+            _check_count(part, len(values), what, where)
+            return values
     array = _array(values, what, where)
+    if array.ndim:
+        _check_count(part, len(array), what, where)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim == 2 and what == "labels" and array.dtype.kind in "biuf":
         array = _from_one_hot(array, where)
     if array.ndim != 1:
         raise UserError(f"{where}: the {what} have the shape {array.shape}. Give one for each image, or one-hot rows.")
-    if len(array) != len(part):
-        of = f" of {part.split}" if part.split else ""
-        raise UserError(f"{where}: there are {len(part)} images{of}, but {len(array)} {what}. Give one for each image.")
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array % 1 == 0).all():
         array = array.astype(np.int64)
     if array.dtype.kind not in "biuUS":
@@ -319,15 +350,31 @@ def _flat(part: _Part, values: Any, what: str, where: str) -> list[int | str | b
     return (array.astype(np.int64) if array.dtype.kind == "b" else array).tolist()
 
 
+def _check_count(part: _Part, count: int, what: str, where: str) -> None:
+    if count != len(part):
+        of = f" of {part.split}" if part.split else ""
+        raise UserError(f"{where}: there are {len(part)} images{of}, but {count} {what}. Give one for each image.")
+
+
+def _bare(value: Any) -> Any:
+    """Return what an array or list of one thing holds, anything else as it is."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return value.item()
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
 def _array(values: Any, what: str, where: str) -> np.ndarray:
+    if isinstance(values, list):
+        if any(isinstance(value, (str, bytes)) for value in values):
+            raise UserError(f"{where}: the {what} are numbers and texts mixed. Give one kind.")
+        if not _is_numbers(values, 2):
+            raise UserError(f"{where}: the {what} are no plain list of numbers or names. Give one for each image.")
+    elif not isinstance(values, np.ndarray):
+        raise UserError(f"{where}: the {what} are {_described(values)}. Give one for each image.")
     try:
-        array = np.asarray(values)
-        mixed = isinstance(values, (list, tuple)) and len({isinstance(value, (str, bytes)) for value in values}) > 1
+        return np.asarray(values)
     except ValueError as error:
         raise UserError(f"{where}: the {what} are no plain list ({error}). Give one for each image.") from None
-    if mixed:
-        raise UserError(f"{where}: the {what} are numbers and texts mixed. Give one kind.")
-    return array
 
 
 def _from_one_hot(array: np.ndarray, where: str) -> np.ndarray:

@@ -12,9 +12,9 @@ from search.files import stored
 from search.readers.arrays import NPZ, PICKLES, parts, unpack
 from search.readers.folders import read_class_folders
 from search.readers.manifest import read_manifest
+from search.readers.packs import MANIFEST
 
 UNPACKING_VERSION = 1
-MANIFEST = "manifest.csv"
 
 
 def read_dataset(data: Path, cache: Path) -> Dataset:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,15 +12,16 @@ from typing import IO
 
 import numpy as np
 
+from search.data.dataset import MANIFEST_COLUMN
 from search.errors import UserError
 from search.readers.npz import Member
 from search.readers.paths import check_names
 
 MANIFEST = "manifest.csv"
-COLUMNS = ("image", "label", "group", "split")
+COLUMNS = ("image", "label", "split")
 MARK = "finetune_search_pack"  # the array that tells a pack from other people's files; it holds FORMAT
 FORMAT = 1
-_TEXTS = ("ids", "groups", "splits")
+_TEXTS = ("ids", "splits")
 _KEYS = (MARK, *_TEXTS, "labels", "class_names", "ends", "bytes")
 _CHUNK = 2**20
 _LONGEST_NAME = 255
@@ -29,28 +31,28 @@ def pack(
     ids: Sequence[str],
     paths: Sequence[Path],
     labels: Sequence[str],
-    groups: Sequence[str],
     splits: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
     to: Path,
 ) -> None:
     """Write the images at ``paths`` as one file ``to``, which :func:`unpack_pack` turns back into the same files.
 
-    One row an image: ``ids`` are paths with slashes, ``labels`` class names, ``groups`` and
-    ``splits`` may be "". The file is a plain ``.npz``: ``bytes`` holds the files one after another,
-    ``ends`` where each ends. Raises UserError for a file that is there already, an image that is
+    One row an image: ``ids`` are paths with slashes, ``labels`` class names, ``splits`` may be "",
+    ``columns`` are those of a manifest beside these, such as ``group``. The file is a plain
+    ``.npz``: ``bytes`` holds the files one after another, ``ends`` where each ends, ``given_group``
+    a column. Raises UserError for a file that is there already or is no ``.npz``, an image that is
     gone or changes meanwhile, and names that no table or folder could hold.
     """
-    _check_target(to)
+    check_target(to)
     if not ids:
         raise UserError(f"There are no images to put into {to}.")
-    if len({len(ids), len(paths), len(labels), len(groups), len(splits)}) != 1:
-        raise ValueError("ids, paths, labels, groups and splits differ in length")
-    _check_ids(ids, "The data set")
-    for texts in (labels, groups, splits):
-        check_names(texts, "The data set")
+    if len({*map(len, (ids, paths, labels, splits, *columns.values()))}) != 1:
+        raise ValueError("ids, paths, labels, splits and columns differ in length")
+    _check_texts(ids, labels, splits, columns, "The data set")
     classes, numbers = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     arrays = {MARK: np.array(FORMAT), "class_names": classes, "labels": numbers.astype(np.int64)}
-    for name, texts in zip(_TEXTS, (ids, groups, splits), strict=True):
+    given = {MANIFEST_COLUMN + name: texts for name, texts in columns.items()}
+    for name, texts in {"ids": ids, "splits": splits, **given}.items():
         arrays[name] = np.array(texts, dtype=np.str_)
     with _new_file(to) as handle, zipfile.ZipFile(handle, "w") as archive, _no_image_lost():
         arrays["ends"] = np.cumsum([path.stat().st_size for path in paths], dtype=np.int64)
@@ -72,28 +74,29 @@ def unpack_pack(members: Mapping[str, Member], file: Path, folder: Path) -> None
         raise UserError(f"{file} is a pack of another format than {FORMAT}. Use the version that wrote it.")
     if absent:
         raise UserError(f"{file} is damaged: the array {absent[0]!r} is missing. Pack the images anew.")
-    ids, groups, splits = (members[key].texts() for key in _TEXTS)
+    ids, splits = (members[key].texts() for key in _TEXTS)
+    given = [name for name in members if name.startswith(MANIFEST_COLUMN)]
+    columns = {name.removeprefix(MANIFEST_COLUMN): members[name].texts() for name in given}
     labels = _named(members["labels"], members["class_names"].texts(), file)
     ends = members["ends"].whole()
     sizes = np.diff(ends, prepend=0) if ends.ndim == 1 and ends.dtype == np.int64 else np.array([-1])
-    lengths = {len(ids), len(groups), len(splits), len(labels), len(sizes)}
+    lengths = {*map(len, (ids, splits, labels, sizes, *columns.values()))}
     content = members["bytes"]
     if len(lengths) != 1 or (sizes < 0).any() or content.shape != (sizes.sum(),) or content.dtype != np.uint8:
         raise UserError(f"{file} is damaged: its arrays do not fit each other. Pack the images anew.")
-    _check_ids(ids, str(file))
-    for texts in (labels, groups, splits):
-        check_names(texts, str(file))
+    _check_texts(ids, labels, splits, columns, str(file))
     for id_, chunks in zip(ids, _chunked(content, sizes.tolist()), strict=True):
         write_new(folder / id_, chunks, str(file))
-    write_manifest(folder, zip(ids, labels, groups, splits, strict=True))
+    write_manifest(folder, {**dict(zip(COLUMNS, (ids, labels, splits), strict=True)), **columns})
 
 
-def write_manifest(folder: Path, rows: Iterable[tuple[str, str, str, str]]) -> None:
-    """Write ``folder/manifest.csv`` of (image, label, group, split)."""
+def write_manifest(folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Write ``folder/manifest.csv`` of its columns by name."""
     with (folder / MANIFEST).open("x", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        # All is quoted, as this module would leave a lone carriage return bare, where readers see a new line.
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def write_new(path: Path, chunks: Iterable[bytes], where: str) -> None:
@@ -107,11 +110,33 @@ def write_new(path: Path, chunks: Iterable[bytes], where: str) -> None:
         raise UserError(f"{where}: two images would be the same file {path.name!r}. Rename one of them.") from None
 
 
-def _check_target(to: Path) -> None:
+def check_target(to: Path, *places: Path) -> None:
+    """Raise UserError unless ``to`` can be a new pack that lies outside ``places``, where the images are."""
+    if to.suffix.lower() != ".npz":
+        raise UserError(f"{to} must end in .npz, as no data set of another name would be read as a pack. Rename it.")
+    for place in places:
+        if place.is_dir() and to.resolve().is_relative_to(place.resolve()):
+            raise UserError(f"{to} lies within the images of {place}. Name a file elsewhere.")
     if to.exists():
         raise UserError(f"{to} is there already. Name another file, or move that one away.")
     if not to.parent.is_dir():
         raise UserError(f"There is no folder {to.parent} to put {to.name} into. Make it first.")
+
+
+def _check_texts(
+    ids: Sequence[str], labels: Sequence[str], splits: Sequence[str], columns: Mapping[str, Sequence[str]], where: str
+) -> None:
+    """Raise UserError for what the manifest of a pack could not hold."""
+    _check_ids(ids, where)
+    for texts in (labels, splits, columns, columns.get("group", ())):
+        check_names(texts, where)
+    for name, texts in columns.items():
+        if name in COLUMNS or name != name.strip() or not name:
+            raise UserError(f"{where}: a column cannot be called {name!r}. Rename it.")
+        # Other columns may hold line breaks.
+        bad = next((text for text in texts if re.search("[\0\ud800-\udfff]", text)), None)
+        if bad is not None:
+            raise UserError(f"{where}: the column {name!r} holds {bad!r}, which is not valid UTF-8. Mend it.")
 
 
 def _check_ids(ids: Sequence[str], where: str) -> None:
@@ -183,7 +208,7 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp hides the file from everyone else
-        _check_target(to)  # again: packing takes its time
+        check_target(to)  # again: packing takes its time
         temporary.replace(to)
     finally:
         temporary.unlink(missing_ok=True)

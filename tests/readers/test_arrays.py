@@ -21,7 +21,7 @@ def test_the_usual_names_of_images_and_labels_are_known(saved, names):
     image, label = names.split()
     rows, folder = saved(**{image: X, label: Y})
     assert same((rows, folder), X)
-    assert [tuple(row.values()) for row in rows[:2]] == [("0/00000.ppm", "0", "", ""), ("1/00001.ppm", "1", "", "")]
+    assert [tuple(row.values()) for row in rows[:2]] == [("0/00000.ppm", "0", ""), ("1/00001.ppm", "1", "")]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def test_the_usual_names_of_images_and_labels_are_known(saved, names):
         "X_train y_train X_valid y_valid X_test y_test",
         "x_train Y_train x_validation y_validation x_test y_test",
         "train_images train_labels val_images val_labels test_images test_labels",
+        "x_training y_training x_dev y_dev x_testing y_testing",
     ],
 )
 def test_splits_keep_their_names(saved, names):
@@ -48,6 +49,7 @@ def test_classes_and_groups_are_taken_over(saved):
     assert [row["group"] for row in rows] == ["1", "1", "2", "2", "3", "3"]
     rows, _ = saved(x_train=X, y_train=Y, group_train=list("abcdef"), x_test=X, y_test=Y)
     assert [row["group"] for row in rows] == [*"abcdef", *[""] * 6]
+    assert "group" not in saved(x=X, y=Y)[0][0]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ from search.data.dataset import Dataset
 from search.data.groups import regrouped
 from search.data.images import MOST_PAGES, THUMBNAIL, decode_sizes, is_image
 from search.errors import UserError
-from search.readers.arrays import pack
 from search.readers.dispatch import read_dataset
+from search.readers.packs import pack
 from search.readers.paths import LARGEST
 from search.study import Study
 

@@ -9,9 +9,9 @@ from unpacking import RNG, unpacked
 
 from search.errors import UserError
 from search.readers import packs
-from search.readers.arrays import pack
 from search.readers.folders import read_class_folders
-from search.readers.packs import MARK
+from search.readers.manifest import read_manifest
+from search.readers.packs import MARK, check_target, pack
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def packed(tmp_path):
     data = read_class_folders(write_shapes(tmp_path / "shapes", {"across": 3, "down": 2}))
     names = [data.classes[label] for label in data.labels]
     groups, splits = ["g", "g", "", "", "h"], ["train", "train", "", "", "test"]
-    pack(data.ids, data.paths, names, groups, splits, tmp_path / "a.npz")
-    return data, tmp_path / "a.npz", list(zip(data.ids, names, groups, splits, strict=True))
+    pack(data.ids, data.paths, names, splits, {"group": groups}, tmp_path / "a.npz")
+    return data, tmp_path / "a.npz", list(zip(data.ids, names, splits, groups, strict=True))
 
 
 def test_a_pack_gives_the_very_files_and_rows_again(packed, tmp_path):
@@ -37,8 +37,8 @@ def test_a_pack_is_a_plain_npz_and_the_same_every_time(packed, tmp_path):
         assert arrays[MARK] == 1
         assert arrays["ids"].tolist() == data.ids
         assert arrays["bytes"][: arrays["ends"][0]].tobytes() == data.paths[0].read_bytes()
-    ids, names, groups, splits = map(list, zip(*expected, strict=True))
-    pack(ids, data.paths, names, groups, splits, tmp_path / "b.npz")
+    ids, names, splits, groups = map(list, zip(*expected, strict=True))
+    pack(ids, data.paths, names, splits, {"group": groups}, tmp_path / "b.npz")
     assert (tmp_path / "b.npz").read_bytes() == file.read_bytes()
     assert (file.stat().st_mode & 0o777) == 0o644
 
@@ -50,7 +50,7 @@ def test_files_larger_than_a_chunk_and_empty_ones_are_kept(tmp_path, monkeypatch
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     ids = [f"{number}.png" for number in range(5)]
-    pack(ids, paths, ["a"] * 5, [""] * 5, [""] * 5, tmp_path / "a.npz")
+    pack(ids, paths, ["a"] * 5, [""] * 5, {}, tmp_path / "a.npz")
     rows, folder = unpacked(tmp_path / "a.npz", tmp_path / "folder")
     assert [(folder / row["image"]).read_bytes() for row in rows] == contents
 
@@ -77,7 +77,7 @@ def test_ids_that_lead_elsewhere_are_refused_on_both_ways(packed, tmp_path, bad)
     data, file, _ = packed
     some = ["a"] * 2
     with pytest.raises(UserError):
-        pack(["same.png", bad], data.paths[:2], some, some, some, tmp_path / "b.npz")
+        pack(["same.png", bad], data.paths[:2], some, some, {}, tmp_path / "b.npz")
     with np.load(file) as arrays:
         ids = arrays["ids"].astype("U300")
         ids[:2] = ["same.png", bad]
@@ -90,7 +90,7 @@ def test_ids_that_lead_elsewhere_are_refused_on_both_ways(packed, tmp_path, bad)
 def test_a_name_that_is_both_file_and_folder_is_refused(packed, tmp_path):
     data, _, _ = packed
     some = ["a"] * 2
-    pack(["a", "a/b"], data.paths[:2], some, some, some, tmp_path / "b.npz")
+    pack(["a", "a/b"], data.paths[:2], some, some, {}, tmp_path / "b.npz")
     with pytest.raises(UserError, match="the same file"):
         unpacked(tmp_path / "b.npz", tmp_path / "folder")
 
@@ -109,7 +109,14 @@ def test_a_name_that_is_both_file_and_folder_is_refused(packed, tmp_path):
         {"labels": np.array([0, 0, 0, 1, -1])},
         {"labels": np.array([0, 0, 0, 1])},
         {"ids": np.arange(5)},
-        {"groups": np.array(["a\tb"] * 5)},
+        {"given_group": np.array(["a\tb"] * 5)},
+        {"given_group": np.array(["a"] * 4)},
+        {"given_room": np.array(["a\0b"] * 5)},
+        {"given_room": np.array(["\ud800"] * 5)},
+        {"given_room": np.arange(5)},
+        {"given_": np.array(["a"] * 5)},
+        {"given_label": np.array(["a"] * 5)},
+        {"given_ group": np.array(["a"] * 5)},
         {"ids": None},
         {"bytes": None},
     ],
@@ -131,7 +138,7 @@ def test_images_pass_one_at_a_time(tmp_path):
         path.write_bytes(image.tobytes())
     tracemalloc.start()
     unpacked(tmp_path / "x.npz", tmp_path / "folder")
-    pack([path.name for path in paths], paths, ["a"] * 60, [""] * 60, [""] * 60, tmp_path / "a.npz")
+    pack([path.name for path in paths], paths, ["a"] * 60, [""] * 60, {}, tmp_path / "a.npz")
     unpacked(tmp_path / "a.npz", tmp_path / "again")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -150,7 +157,7 @@ def test_an_image_that_changes_meanwhile_is_noticed(packed, tmp_path, monkeypatc
     monkeypatch.setattr(packs, "_entry", late)
     some = ["a"] * 5
     with pytest.raises(UserError, match="changed while"):
-        pack(data.ids, data.paths, some, some, some, tmp_path / "b.npz")
+        pack(data.ids, data.paths, some, some, {}, tmp_path / "b.npz")
     assert not (tmp_path / "b.npz").exists()
 
 
@@ -159,13 +166,55 @@ def test_nothing_is_overwritten_and_a_failed_pack_leaves_nothing(packed, tmp_pat
     before = file.read_bytes()
     some = ["a"] * 5
     with pytest.raises(UserError, match="is there already"):
-        pack(data.ids, data.paths, some, some, some, file)
+        pack(data.ids, data.paths, some, some, {}, file)
     assert file.read_bytes() == before
     data.paths[3].unlink()
     with pytest.raises(UserError, match="is gone"):
-        pack(data.ids, data.paths, some, some, some, tmp_path / "b.npz")
+        pack(data.ids, data.paths, some, some, {}, tmp_path / "b.npz")
     with pytest.raises(UserError, match="no folder"):
-        pack(data.ids, data.paths, some, some, some, tmp_path / "none" / "b.npz")
+        pack(data.ids, data.paths, some, some, {}, tmp_path / "none" / "b.npz")
     with pytest.raises(UserError, match="no images"):
-        pack([], [], [], [], [], tmp_path / "b.npz")
+        pack([], [], [], [], {}, tmp_path / "b.npz")
     assert {path.name for path in tmp_path.iterdir()} == {"shapes", "a.npz"}
+
+
+def test_all_columns_of_a_manifest_travel(packed, tmp_path):
+    data, _, _ = packed
+    columns = {
+        "patient": ["p1", "p1", "p2", "", "p2"],
+        'a, "note"/of': ["1,2", 'say "a"', "two\nlines", "two\rlines", "ä"],
+        "Unnamed: 3": ["", "", "", "", ""],
+    }
+    names, none = [data.classes[label] for label in data.labels], [""] * 5
+    pack(data.ids, data.paths, names, none, columns, tmp_path / "b.npz")
+    _, folder = unpacked(tmp_path / "b.npz", tmp_path / "folder")
+    again = read_manifest(folder / "manifest.csv")
+    assert again.columns() == (data.ids, again.paths, names, none, columns)
+
+
+def test_a_data_set_without_columns_gets_none(packed, tmp_path):
+    data, _, _ = packed
+    pack(*data.columns(), tmp_path / "b.npz")
+    rows, _ = unpacked(tmp_path / "b.npz", tmp_path / "folder")
+    assert list(rows[0]) == ["image", "label", "split"]
+
+
+@pytest.mark.parametrize("name", ["image", "label", "split", "", " a", "a\nb"])
+def test_a_column_that_no_manifest_could_have_is_refused(packed, tmp_path, name):
+    data, _, _ = packed
+    some = ["a"] * 5
+    with pytest.raises(UserError, match="Rename it"):
+        pack(data.ids, data.paths, some, some, {name: some}, tmp_path / "b.npz")
+
+
+def test_a_pack_is_an_npz_outside_the_images(tmp_path):
+    images = tmp_path / "images"
+    (images / "cat").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(images)
+    check_target(tmp_path / "a.NPZ", images)
+    for name in ("a", "a.zip", "a.npz.gz"):
+        with pytest.raises(UserError, match=r"must end in \.npz"):
+            check_target(tmp_path / name)
+    for place in (images, images / "cat", tmp_path / "link"):
+        with pytest.raises(UserError, match="within the images"):
+            check_target(place / "a.npz", tmp_path / "elsewhere", images)

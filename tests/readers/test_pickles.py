@@ -2,9 +2,11 @@
 
 import _codecs
 import builtins
+import contextlib
 import os
 import pickle
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -177,6 +179,159 @@ def test_an_object_that_holds_itself_is_refused(saved):
     value.append(value)
     with pytest.raises(UserError, match="holds itself"):
         saved(value)
+
+
+# Pickles that swell
+
+
+@contextlib.contextmanager
+def memory_below(most):
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < most
+
+
+def nested(leaf, levels=26):
+    """Return what holds itself twice, so many levels deep: hundreds of bytes, and sixty million leaves."""
+    for _ in range(levels):
+        leaf = [leaf, leaf]
+    return leaf
+
+
+FEW = np.zeros((1, 1, 1), np.uint8)
+
+
+def swelling():
+    yield "images", (nested(1), [0, 1])
+    yield "texts", (nested("a"), [0, 1])
+    yield "labels", (X, nested(1))
+    yield "groups", {"x": X, "y": Y, "groups": nested(1)}
+    yield "class names", {"x": X, "y": Y, "class_names": nested("a")}
+    yield "empty lists", (X, nested([]))
+    yield "arrays", (nested(X), Y)
+    yield "pairs", [(nested(1), "a"), (nested(1), "b")]
+    yield "a class", {"a": nested(X[0]), "b": X}
+    yield "passed over", {"x": X, "y": Y, "notes": nested(1)}
+    yield "one array very often", ([FEW[0]] * 2**14, [0] * 2**14)
+    yield "one list very often", ([[[1]]] * 2**14, [0] * 2**14)
+    yield "one large array", ([np.zeros((2**10, 2**10), np.uint8)] * 2**10, [0] * 2**10)
+
+
+@pytest.mark.parametrize(("name", "value"), list(swelling()), ids=lambda value: value if isinstance(value, str) else "")
+def test_what_would_swell_is_refused_before_it_does(saved, monkeypatch, name, value):
+    monkeypatch.setattr("search.readers.pickles._SMALL", 2**22)  # so that small files show it
+    data = pickle.dumps(value)
+    with pytest.raises(UserError, match="far more than the file holds"), memory_below(2**26):
+        saved(data)
+
+
+def test_many_rows_of_no_bytes_are_refused(saved):
+    good = pickle.dumps({"a": np.zeros((2, 0), np.uint8), "b": X}, 2)
+    assert good.count(b"K\x02K\x00\x86") == 1
+    with pytest.raises(UserError, match="far more than the file holds"):
+        saved(good.replace(b"K\x02K\x00\x86", b"\x8a\6\0\0\0\0\0\1K\x00\x86"))
+
+
+def test_what_is_listed_often_but_honestly_is_read(saved):
+    rows, folder = saved(([X[0]] * 300 + [X[1]] * 300, ["a"] * 300 + ["b"] * 300))
+    assert len(rows) == 600
+    assert same((rows[299:301], folder), X[:2])
+
+
+def test_far_more_images_than_bytes_are_refused(saved, monkeypatch):
+    monkeypatch.setattr("search.readers.arrays._FEW", 5)
+    assert same(saved((X, Y)), X)
+    with pytest.raises(UserError, match="means 99 images in"):
+        saved(([[[1]]] * 99, [0] * 99))
+    with pytest.raises(UserError, match="means 999 images in"):
+        saved(x=np.zeros((999, 1, 1), np.uint8), y=np.zeros(999, np.uint8))
+
+
+@pytest.mark.parametrize("value", [([[["a"]]], [0]), ([[["a", 1]]], [0]), ([[[[[1]]]]], [0]), ([np.array("a")], [0])])
+def test_images_in_lists_are_numbers(saved, value):
+    with pytest.raises(UserError, match=r"not of numbers|are no images"):
+        saved(value)
+
+
+@pytest.mark.parametrize("labels_", [[["a" * 10**6], *[["b"]] * 5], [[1, "a"]] * 6, [1, "a"] * 3, [[[1], [0]]] * 6])
+def test_labels_in_lists_are_numbers_or_names(saved, labels_):
+    with pytest.raises(UserError, match=r"too long|no plain list|mixed|shape"), memory_below(10**7):
+        saved((X, labels_))
+
+
+KNOT = b")" + b"2\x86" * 20  # a tuple that holds itself twice, and so on: hashed, a million of them
+MEMO = b"q\x07"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"}" + KNOT + b"Ns.",
+        b"}(NN" + KNOT + b"Nu.",
+        b"(" + KNOT + b"Nd.",
+        b"\x8f(" + KNOT + b"\x90.",
+        b"(" + KNOT + b"\x91.",
+        KNOT + MEMO + b"0}h\x07Ns.",
+        KNOT + b"\x940}h\x00Ns.",
+        b"((0" + KNOT + b"Nd.",
+        b"}" + KNOT + b"NbNs.",
+        b"}((N" + KNOT + b"ttNs.",
+        b"}(" + b"N\x91" + b"Ns.",
+    ],
+    ids=["setitem", "setitems", "dict", "set", "frozenset", "memo", "memoize", "pop mark", "build", "tuple", "set key"],
+)
+def test_a_key_that_takes_long_to_hash_is_refused_before_it_is_hashed(saved, data):
+    with pytest.raises(UserError, match="a tuple or set as a key"):
+        saved(b"\x80\x04" + data)
+
+
+def test_members_of_sets_by_call_are_looked_at_before_they_are_hashed(saved):
+    for kind in (b"set", b"frozenset"):
+        with pytest.raises(UserError, match="a set of more than"):
+            saved(b"\x80\x02cbuiltins\n" + kind + b"\n](" + KNOT + b"e\x85R.")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cnumpy\ndtype\n" + KNOT + b"\x85R.",
+        b"c_codecs\nencode\nX\1\0\0\0a" + KNOT + b"\x86R.",
+        pickle.dumps(np.zeros(3, np.uint8), 2)[2:].replace(b"K\x03\x85", KNOT),
+    ],
+    ids=["type", "codec", "shape"],
+)
+def test_what_is_wrong_is_not_printed_as_a_whole(saved, data):
+    with pytest.raises(UserError) as caught:
+        saved(b"\x80\x02" + data)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_call_that_is_made_again_and_again_is_refused(saved, monkeypatch):
+    monkeypatch.setattr("search.readers.pickles._SMALL", 2**12)
+    arguments = b"X\xd0\x07\0\0" + b"a" * 2000 + b"X\6\0\0\0latin1\x86q\0"
+    call = b"h\1h\0R0"
+    once = b"\x80\x02c_codecs\nencode\nq\1" + arguments
+    with pytest.raises(UserError, match="far more than the file holds"):
+        saved(once + call * 100 + b".")
+    with pytest.raises(UserError, match="Expected are"):
+        saved(once + call * 3 + b".")
+
+
+def test_a_python_2_text_that_many_arrays_share_is_taken_once(saved):
+    start = b"\x80\x02cnumpy\ndtype\nU\2u1\x85Rq\1cnumpy\nndarray\nq\2"
+    state = b"(K\1J\x40\x42\x0f\0\x85h\1I00\nT" + struct.pack("<I", 10**6) + bytes(10**6) + b"tq\3"
+    with pytest.raises(UserError, match="Expected are"), memory_below(10**7):
+        saved(start + state + b"(" + b"h\2)Rh\3b" * 40 + b"t.")
+
+
+def test_a_number_beyond_all_types_is_refused(saved):
+    with pytest.raises(UserError, match="64 bits"):
+        saved((X, [2**64] * 6))
+    assert len(saved((X, [2**40] * 6))[0]) == 6
 
 
 @given(st.binary(max_size=60))
