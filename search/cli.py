@@ -171,7 +171,6 @@ def pack(data: Path, to: Path, cache: str | None) -> None:
 
     check_target(to, data)  # before the images are read
     dataset = read_dataset(data, cache_folder(cache, data))
-    check_target(to, dataset.source, dataset.root)
     write(*dataset.columns(), to)
     left_out = len(dataset.ignored) + len(dataset.unreadable)
     click.echo(

@@ -107,8 +107,8 @@ def test_a_packed_manifest_keeps_the_columns_that_name_groups(search, space, odd
     images = sorted(path.relative_to(odd).as_posix() for path in odd.glob("*/[0-9]*.png"))
     lines = [f"{name},{name.split('/')[0]},p{at % 7}" for at, name in enumerate(images)]
     (tmp_path / "odd.csv").write_text("\n".join(["image,label,patient", *lines]))
-    for name in ("odd/cat/a.npz", "a.zip"):
-        code, _, error = search("pack", tmp_path / "odd.csv", "--to", tmp_path / name)
+    for data, name in (("odd", "odd/cat/a.npz"), ("odd.csv", "a.zip")):
+        code, _, error = search("pack", tmp_path / data, "--to", tmp_path / name)
         assert code == 1
         assert ("within the images" in error) == (name == "odd/cat/a.npz")
         assert not (tmp_path / name).exists()

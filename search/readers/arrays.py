@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from search.data.dataset import SPLIT_WORDS
 from search.errors import UserError
-from search.readers.folders import SPLIT_WORDS
 from search.readers.npz import Member, open_npz
 from search.readers.packs import COLUMNS, MANIFEST, MARK, unpack_pack, write_manifest, write_new
 from search.readers.paths import check_names

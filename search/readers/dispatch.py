@@ -14,7 +14,7 @@ from search.readers.folders import read_class_folders
 from search.readers.manifest import read_manifest
 from search.readers.packs import MANIFEST
 
-UNPACKING_VERSION = 1
+UNPACKING_VERSION = 2
 
 
 def read_dataset(data: Path, cache: Path) -> Dataset:
