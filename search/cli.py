@@ -92,27 +92,24 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 def resume(name: str, results: str, cache: str | None, trials: int | None, slots: int) -> None:
     """Go on with the search NAME from its own recorded space."""
-    from search import folder, options
+    from search import folder
 
     record = folder.read_record(_folder(name, results))
     if record.about["space_file"] is None:
         raise UserError(f"{name} was begun from a function in a notebook: go on from there, with the same KFoldTuner.")
     last = record.history.sessions[-1] if record.history.sessions else {}
-    study = record.about["identity"]["study"]
+    space = record.folder / folder.SPACE
     _search(
-        record.folder / folder.SPACE,
+        space,
+        study=_space_file(space).study.as_recorded(record.about["identity"]["study"]),
         name=record.name,
         results=str(record.folder.parent),
         cache=cache,
         slots=slots,
         data=record.about["data"],
-        groups=study.get("groups") or options.NONE,
-        holdout=study.get("holdout") or options.NONE,
         synthetic=record.about["synthetic"],
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
-        oracle=study["oracle"],
-        seed=study["seed"],
     )
 
 
@@ -143,10 +140,15 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
     from search.report.checks import show, write_page
     from search.report.console import screen, wide_console
 
-    if html is not None:
-        check_file(html)
-    with screen(wide_console(stderr=as_json)) as view:
-        checked = checked_(_space_file(space), _given(options), view.say, view.progress)
+    try:
+        if html is not None:
+            check_file(html)
+        with screen(wide_console(stderr=as_json)) as view:
+            checked = checked_(_space_file(space), _given(options), view.say, view.progress)
+    except UserError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+        raise
     if as_json:
         click.echo(json.dumps(checked.to_dict(), indent=2, ensure_ascii=False))
     else:

@@ -24,7 +24,13 @@ FORMAT = 1
 STUDY, SPACE, RUNS = "study.json", "space.py", "runs"
 FOLDS, IMAGES, SYNTHETIC = "folds.csv", "images.csv", "synthetic.csv"
 
-NEEDED = ("identity", "weights", "data", "synthetic", "images", "classes", "unreadable", "threads", "folds")
+NEEDED = {
+    **dict.fromkeys(("identity", "weights", "classes"), dict),
+    **dict.fromkeys(("images", "threads"), int),
+    **dict.fromkeys(("unreadable", "folds"), list),
+    "data": str,
+    "synthetic": str | None,
+}
 
 WAYS_OUT = "Begin anew with --fresh, or under another --name."
 
@@ -57,11 +63,11 @@ def read_about(folder: Path) -> About | None:
     try:
         about: About = json.loads(path.read_text(encoding="utf-8"))
         version = about["format"]
-        lacking = [key for key in NEEDED if key not in about]
+        lacking = [key for key in NEEDED if key not in about or not isinstance(about[key], NEEDED[key])]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}). {WAYS_OUT}") from None
     if version == FORMAT and lacking:
-        raise UserError(f"{path} cannot be read (it lacks {lacking[0]!r}). {WAYS_OUT}")
+        raise UserError(f"{path} cannot be read (it lacks {lacking[0]!r}, or has it wrong). {WAYS_OUT}")
     if version != FORMAT:
         raise UserError(f"{path} has format {version}, this version reads {FORMAT}. Use the version that began it.")
     return about
@@ -166,7 +172,8 @@ def check_same(folder: Path, about: About, identity: dict[str, Any], space_text:
     for field, was in old["study"].items():
         now = new["study"].get(field)
         if now != was:
-            differences.append(f"{field} was {was!r} and is now {now!r}")
+            way_back = " (--groups none is what it was)" if field == "groups" and was is None else ""
+            differences.append(f"{field} was {was!r} and is now {now!r}{way_back}")
     if old["space"] != new["space"]:
         recorded = (folder / SPACE).read_text(encoding="utf-8").splitlines()
         changed = list(difflib.unified_diff(recorded, space_text.splitlines(), "recorded", "now", n=0, lineterm=""))[2:]

@@ -114,8 +114,7 @@ def _known_groups(dataset: Dataset, known: pd.DataFrame | None) -> list[str] | N
     told = ["id", "content", *(name for name in dataset.table if name.startswith(MANIFEST_COLUMN))]
     if known is None or any(name not in known or known[name].tolist() != dataset.table[name].tolist() for name in told):
         return None
-    groups: list[str] = known["group"].tolist()
-    return groups
+    return known["group"].tolist() if "group" in known else None
 
 
 def find_near_duplicates(
@@ -217,9 +216,9 @@ def _of_synthetic(folder: Path, pool: SyntheticPool) -> Iterator[str]:
 def _alike(
     pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, tell: Tell, known: pd.DataFrame | None
 ) -> list[tuple[int, int]]:
-    """Return (row of the pool, row of the data set) of near-duplicates."""
+    """Return (row of the pool, row of the data set) of near-duplicates; images that look alike share them."""
     ids = inputs.dataset.ids
-    if known is not None and known["content"].tolist() == list(pool.contents):
+    if known is not None and {"content", "alike"} <= set(known) and known["content"].tolist() == list(pool.contents):
         row_of = {id_: row for row, id_ in enumerate(ids)}
         named = [(row, id_) for row, some in enumerate(known["alike"]) for id_ in some.split(";") if id_]
         return [(row, row_of[id_]) for row, id_ in named if id_ in row_of]
@@ -227,6 +226,12 @@ def _alike(
     contents = [*inputs.dataset.contents, *pool.contents]
     synthetic = np.arange(len(contents)) >= len(ids)
     pairs = find_near_duplicates(both, contents, inputs.cache, partial(tell, COMPARING), synthetic)
-    found = [(pair.second - len(ids), pair.first) for pair in pairs if pair.first < len(ids) <= pair.second]
-    near = inputs.near  # what looks like a picture looks like its near-duplicates
-    return [(row, int(other)) for row, first in found for other in np.flatnonzero(near == near[first])]
+    siblings = [(pair.first - len(ids), pair.second - len(ids)) for pair in pairs if pair.first >= len(ids)]
+    family = grouped(len(pool), [Pair(*ends, 1.0, "") for ends in siblings])
+    seen = [set(rows) for rows in pool.sources]
+    for pair in pairs:
+        if pair.first < len(ids) <= pair.second:  # what looks like a picture looks like its near-duplicates
+            seen[pair.second - len(ids)].update(np.flatnonzero(inputs.near == inputs.near[pair.first]).tolist())
+    return [
+        (row, other) for row in range(len(pool)) for kin in np.flatnonzero(family == family[row]) for other in seen[kin]
+    ]

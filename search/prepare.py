@@ -145,7 +145,7 @@ class Prepared:
         return {
             "identity": self.identity,
             "weights": self.hand.weights,
-            "data": str(data.source.resolve()),
+            "data": str(data.source.absolute()),  # not resolved: what lies beside a link counts
             "synthetic": str(self.pool.root.resolve()) if self.pool else None,
             "space_file": str(self.file.path) if self.file.path.is_file() else None,
             "images": len(data),

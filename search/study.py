@@ -141,6 +141,11 @@ class Study:
             name = getattr(self.data, "__name__", "data")
             raise UserError(f"Study(data={name}): the function failed: {type(error).__name__}: {error}") from None
 
+    def as_recorded(self, fields: dict[str, Any]) -> "Study":
+        """Return the study with the fields that a search has recorded, whatever a command line had set them to."""
+        known = {field.name for field in dataclasses.fields(self)}
+        return self.replace(**{name: value for name, value in fields.items() if name in known})
+
     def replace(self, **changes: Any) -> "Study":
         """Return the study with some fields changed, validated again."""
         return dataclasses.replace(self, **changes)

@@ -87,7 +87,8 @@ def worlds(draw):
     anyone = st.integers(0, n - 1)
     alike = draw(st.lists(st.tuples(anyone, anyone), max_size=10))
     if made:
-        alike += draw(st.lists(st.tuples(st.integers(n, n + len(made) - 1), anyone), max_size=6))
+        anything = st.integers(0, n + len(made) - 1)
+        alike += draw(st.lists(st.tuples(st.integers(n, n + len(made) - 1), anything), max_size=6))
     return World(table, alike, made, draw(studies))
 
 
@@ -165,11 +166,13 @@ def origins_of(world, kin):
     """Return for each synthetic image the real ones that its like must not be shown with."""
     n = len(world)
     near = reached(n, [(one, other) for one, other in world.alike if max(one, other) < n])
+    family = reached(len(world.made), [(one - n, other - n) for one, other in world.alike if min(one, other) >= n])
     origins = []
-    for number, (_, sources, _) in enumerate(world.made):
-        seen = [min(pair) for pair in world.alike if max(pair) == n + number]
-        alike = set().union(*(near[row] for row in seen))
-        origins.append(set().union(*(kin[row] for row in sources | alike)))
+    for number in range(len(world.made)):
+        rows = set().union(*(world.made[kin_number][1] for kin_number in family[number]))
+        seen = [min(pair) for pair in world.alike if max(pair) - n in family[number] and min(pair) < n]
+        rows |= set().union(*(near[row] for row in seen))
+        origins.append(set().union(*(kin[row] for row in rows)))
     return origins
 
 

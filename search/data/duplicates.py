@@ -10,6 +10,7 @@ import functools
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,12 +24,13 @@ from scipy.sparse.csgraph import connected_components
 
 from search.data.images import THUMBNAIL, Progress
 
-DUPLICATES_VERSION = 2
+DUPLICATES_VERSION = 3
 SIDE = THUMBNAIL
 COARSE = 48
 DESCRIPTOR = 12
 NEIGHBOURS = 12  # enough to connect large groups
 ORIGINALS = 4  # enough to find what one image was made from
+ITSELF = -2.0
 BLOCK = 256
 # Degrees, and px to the right and down at COARSE. Those aslant find what lost a corner; those straight are longer.
 TURNS = ((-10, 0, 0), (0, 0, 0), (10, 0, 0))
@@ -67,14 +69,18 @@ class _Picture:
     richness: float
 
 
+_Candidate = tuple[int, int, np.ndarray]
+_Found = tuple[int, int, float, str]
+
+
 def near_duplicates(
     thumbnails: np.ndarray, progress: Progress | None = None, others: np.ndarray | None = None
 ) -> list[Pair]:
     """Return the pairs of near-duplicates among uint8 (n, SIDE, SIDE, 3) RGB thumbnails, stretched to squares.
 
-    Each image is compared with its nearest neighbours only, so not every pair of a large group is listed. Which pairs
+    Each image is compared with its nearest neighbours, so not every pair of a large group is listed. Which pairs
     are found does not depend on the order of the images. With ``others`` (n,), bool, those are compared with the rest
-    and nothing else, but that equal pictures are paired all the same.
+    and among each other, but the rest is not; equal pictures are paired all the same.
     """
     rows: dict[bytes, list[int]] = {}
     for row, thumbnail in enumerate(thumbnails):
@@ -84,21 +90,51 @@ def near_duplicates(
     greys = [cv2.cvtColor(thumbnails[same[0]], cv2.COLOR_RGB2GRAY) for same in distinct]
     textured = [number for number, grey in enumerate(greys) if grey.std() > FLAT]
     pictures = [_picture(greys[number]) for number in textured]
-    asking = None if others is None else np.array([others[distinct[number][0]] for number in textured], dtype=bool)
-    candidates = list(_candidates(pictures, asking))
+    if others is None:
+        found = _all_found(pictures, progress)
+    else:
+        apart = np.array([others[distinct[number][0]] for number in textured], dtype=bool)
+        asking, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
+        candidates = [pair for among in (rest, asking) for pair in _candidates(pictures, asking, among, ORIGINALS)]
+        found = _judged(pictures, candidates, progress)
+    row_of = [distinct[number][0] for number in textured]
+    for first, second, likeness, how in found:
+        ends = row_of[first], row_of[second]
+        pairs.append(Pair(min(ends), max(ends), likeness, how))
+    return sorted(pairs, key=lambda pair: (pair.first, pair.second))
 
-    def judge(candidate: tuple[int, int, np.ndarray]) -> tuple[float, str] | None:
+
+def _all_found(pictures: Sequence[_Picture], progress: Progress | None) -> list[_Found]:
+    """Return the near-duplicates among pictures.
+
+    Where copies alone are among the neighbours of one, other copies may lie behind them: one of each group is then
+    asked again, until none is surrounded.
+    """
+    asked, found = np.arange(len(pictures)), list[_Found]()
+    while True:
+        new = _judged(pictures, list(_candidates(pictures, asked, asked, NEIGHBOURS)), progress)
+        found += new
+        if max(Counter(end for first, second, *_ in new for end in (first, second)).values(), default=0) < NEIGHBOURS:
+            return found
+        groups = grouped(len(pictures), [Pair(*pair) for pair in found])
+        asked = asked[np.unique(groups[asked], return_index=True)[1]]
+
+
+def _judged(pictures: Sequence[_Picture], candidates: Sequence[_Candidate], progress: Progress | None) -> list[_Found]:
+    """Return those candidates that are near-duplicates, with their likeness and in what they differ."""
+
+    def judge(candidate: _Candidate) -> tuple[float, str] | None:
         first, second, start = candidate
         return _register(pictures[first], pictures[second], start)
 
+    found = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, found in enumerate(pool.map(judge, candidates), 1):
-            if found:
-                ends = sorted(distinct[textured[number]][0] for number in candidates[done - 1][:2])
-                pairs.append(Pair(ends[0], ends[1], *found))
+        for done, verdict in enumerate(pool.map(judge, candidates), 1):
+            if verdict:
+                found.append((*candidates[done - 1][:2], *verdict))
             if progress:
                 progress(done, len(candidates))
-    return sorted(pairs, key=lambda pair: (pair.first, pair.second))
+    return found
 
 
 def grouped(n: int, pairs: Sequence[Pair]) -> np.ndarray:
@@ -144,37 +180,40 @@ def _descriptors(images: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _candidates(pictures: Sequence[_Picture], asking: np.ndarray | None) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Yield (first, second, start): ``start`` moves the pixels of ``second`` about to where ``first`` has them.
+def _candidates(
+    pictures: Sequence[_Picture], queries: np.ndarray, among: np.ndarray, count: int
+) -> Iterator[_Candidate]:
+    """Yield (first, second, start) of the ``count`` neighbours in ``among`` of each of ``queries``.
 
-    Pictures that are ``asking`` look for neighbours among those that are not; all among all where it is None.
+    These are numbers of pictures. ``start`` moves the pixels of ``second`` about to where ``first`` has them.
     """
-    queries = np.arange(len(pictures)) if asking is None else np.flatnonzero(asking)
-    most, apart = (NEIGHBOURS, 1) if asking is None else (ORIGINALS, len(queries))
-    count = min(most, len(pictures) - apart)
-    if count < 1 or not len(queries):
+    if not len(queries) or not len(among):
         return
-    coarse, starts = [cv2.GaussianBlur(picture.coarse, (0, 0), 2) for picture in pictures], _starts()
-    base = _descriptors(coarse, np.eye(2, 3, dtype=np.float32))
+    starts = _starts()
+    base = _descriptors([_blurred(pictures[number]) for number in among], np.eye(2, 3, dtype=np.float32))
     best: dict[tuple[int, int], tuple[float, int, int, int]] = {}
     for begin in range(0, len(queries), BLOCK):
         block = queries[begin : begin + BLOCK]
-        moved = np.stack([_descriptors([coarse[query] for query in block], start) for start in starts])
+        coarse = [_blurred(pictures[query]) for query in block]
+        moved = np.stack([_descriptors(coarse, start) for start in starts])
         likeness = np.full((len(block), len(base)), -1, np.float32)
         for vectors in moved:
             np.maximum(likeness, vectors @ base.T, out=likeness)
-        likeness[np.arange(len(block)), block] = -2
-        if asking is not None:
-            likeness[:, asking] = -2
-        nearest = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
+        likeness[block[:, None] == among] = ITSELF
+        nearest = np.argpartition(-likeness, min(count, len(among)) - 1, axis=1)[:, :count]
         for row, near in enumerate(nearest):
             alike = moved[:, row] @ base[near].T
             for other, number in zip(near.tolist(), alike.argmax(axis=0).tolist(), strict=True):
-                found = (float(likeness[row, other]), other, int(block[row]), number)
+                found = (float(likeness[row, other]), int(among[other]), int(block[row]), number)
                 key = (min(found[1:3]), max(found[1:3]))
-                best[key] = max(best.get(key, found), found)
+                if found[0] > ITSELF:
+                    best[key] = max(best.get(key, found), found)
     for _, (_, first, second, number) in sorted(best.items()):
         yield first, second, starts[number]
+
+
+def _blurred(picture: _Picture) -> np.ndarray:
+    return cv2.GaussianBlur(picture.coarse, (0, 0), 2)
 
 
 def _register(one: _Picture, other: _Picture, start: np.ndarray) -> tuple[float, str] | None:

@@ -248,18 +248,22 @@ def _entry(finder: _Finder, label: int, named: str) -> _Entry:
 
 
 def _pool(folder: Path, listed: dict[Path, _Entry], finder: _Finder, dataset: Dataset) -> SyntheticPool:
-    """Return the pool of these entries; a plain copy of real images has them as sources, said or not."""
-    entries = {path: entry for path, entry in listed.items() if not entry.lost}
+    """Return the pool of these entries; equal files share their sources, and have real images that they equal."""
+    entries = {path: listed[path] for path in sorted(listed) if not listed[path].lost}
     contents = tuple(file_sha256(path) for path in entries)
-    copied = [finder.originals.get(content, ()) for content in contents]
-    both = list(zip(entries.values(), copied, strict=True))
+    known: dict[str, set[int]] = {}
+    for content, entry in zip(contents, entries.values(), strict=True):
+        known.setdefault(content, set(finder.originals.get(content, ()))).update(entry.sources)
     return SyntheticPool(
         root=folder,
         paths=tuple(entries),
         contents=contents,
-        labels=np.array([entry.label for entry, _ in both], dtype=np.int64),
-        sources=tuple(tuple(sorted({*entry.sources, *copies})) for entry, copies in both),
+        labels=np.array([entry.label for entry in entries.values()], dtype=np.int64),
+        sources=tuple(tuple(sorted(known[content])) for content in contents),
         classes=dataset.classes,
-        unsourced=tuple(bool(entry.unknown) and not copies for entry, copies in both),
+        unsourced=tuple(
+            bool(entry.unknown) and content not in finder.originals
+            for content, entry in zip(contents, entries.values(), strict=True)
+        ),
         left_out=len(listed) - len(entries),
     )

@@ -40,7 +40,7 @@ def read_dataset(data: Path, cache: Path) -> Dataset:
         return stored(
             cache / "unpacked" / key,
             lambda folder: unpack(data, folder),
-            lambda folder: read_manifest(folder / MANIFEST, source=data),
+            lambda folder: _whole(read_manifest(folder / MANIFEST, source=data)),
         )
     raise UserError(
         f"{data} is no data set that can be read: name a folder of class folders, a CSV manifest (.csv), or arrays "
@@ -57,3 +57,10 @@ def _openable(data: Path) -> Iterator[None]:
         raise UserError(
             f"{error.filename or data} cannot be opened: {error.strerror}. Give yourself the right to read it."
         ) from None
+
+
+def _whole(unpacked: Dataset) -> Dataset:
+    """Return a data set as it was unpacked. Raises ValueError, upon which it is unpacked anew, if a file is gone."""
+    if unpacked.unreadable:
+        raise ValueError(f"{unpacked.unreadable[0]} is gone from the cache")
+    return unpacked

@@ -23,9 +23,9 @@ def status(trial: Trial) -> str:
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the complete trials, best first; of equal ones the cheaper first."""
+    """Return the complete trials, best first; of equal ones the earlier first, as times would not repeat."""
     complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
-    return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.seconds, trial.id))
+    return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.id))
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:

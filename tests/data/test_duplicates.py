@@ -142,7 +142,7 @@ def test_copies_of_real_photographs_are_found_and_nothing_else(photographs):
     assert not found - wanted
 
 
-def test_others_are_compared_with_the_rest_alone():
+def test_others_are_compared_with_the_rest_and_each_other_and_the_rest_is_not():
     pictures = [texture(seed) for seed in range(6)]
     real = [thumbnail(picture) for picture in pictures[:4]] + [thumbnail(COPIES["mirrored"](pictures[1]))]
     made = [
@@ -152,6 +152,16 @@ def test_others_are_compared_with_the_rest_alone():
     ]
     others = np.arange(8) >= 5
     pairs = near_duplicates(np.stack([*real, *made]), others=others)
-    assert {(pair.first, pair.second) for pair in pairs} == {(2, 5), (2, 7)}
+    assert {(pair.first, pair.second) for pair in pairs} == {(2, 5), (2, 7), (5, 7)}
     assert near_duplicates(np.stack(real), others=np.zeros(5, bool)) == []
-    assert near_duplicates(np.stack(real), others=np.ones(5, bool)) == []
+    assert [(pair.first, pair.second) for pair in near_duplicates(np.stack(real), others=np.ones(5, bool))] == [(1, 4)]
+
+
+def test_a_variant_behind_many_copies_is_found():
+    copies = [thumbnail(texture(0), quality) for quality in range(60, 90, 2)]
+    turned = [thumbnail(COPIES["turned a little"](texture(0)), quality) for quality in range(60, 90, 2)]
+    apart = [thumbnail(texture(1), quality) for quality in range(60, 90, 2)]
+    groups = grouped(45, near_duplicates(np.stack([*copies, *turned, *apart])))
+    assert len(set(groups[:30])) == 1
+    assert len(set(groups[30:])) == 1
+    assert groups[0] != groups[30]

@@ -373,15 +373,32 @@ def test_on_trust_images_of_unknown_origin_obey_what_is_known_and_are_counted(po
     Image.new("L", (4, 4), 200).save(folder / "c.png")
     (folder / "copy.png").write_bytes(data.paths[2].read_bytes())
     found = pool(HEADER + "\n".join(lines) + "\n", trust_unsourced=True)
-    assert found.sources == ((), (4,), (5,), (2,))
-    assert found.unsourced == (True, True, False, False)  # a plain copy is known for what it is
+    assert [path.name for path in found.paths] == ["a.png", "c.png", "copy.png", "b.png"]
+    assert found.sources == ((), (5,), (2,), (4,))
+    assert found.unsourced == (True, False, False, True)  # a plain copy is known for what it is
     without, within = (Fold(0, 0, 1.0, np.array(train), np.array([2]), "f0") for train in ([0, 5], [4]))
-    assert found.admissible(without).tolist() == [0, 2]
-    assert found.admissible(within).tolist() == [0, 1]
+    assert found.admissible(without).tolist() == [0, 1]
+    assert found.admissible(within).tolist() == [0, 3]
     (folder / "a.png").write_bytes(b"garbage")
     left = pool(None, trust_unsourced=True)
     left = left.readable(decode(left.paths, left.contents, 4, tmp_path / "cache"))
-    assert left.unsourced == (True, False, False)
+    assert left.unsourced == (False, False, True)
+
+
+def test_equal_synthetic_files_share_their_sources_whatever_each_line_says(pool):
+    folder = pool.manifest.parent
+    (folder / "again.png").write_bytes((folder / "a.png").read_bytes())
+    told = pool(f"{HEADER}a.png,dog,dog/1.png\nagain.png,dog,dog/2.png\n")
+    assert told.sources == ((4, 5), (4, 5))
+    trusted = pool(f"{HEADER}a.png,dog,dog/1.png\nagain.png,dog,\n", trust_unsourced=True)
+    assert trusted.sources == ((4,), (4,))
+    assert trusted.unsourced == (False, True)
+
+
+def test_the_order_of_lines_is_no_other_pool(pool):
+    lines = ["a.png,dog,dog/1.png", "deep/b.png,cat,cat/2.png"]
+    one, other = (pool(HEADER + "\n".join(some) + "\n") for some in (lines, lines[::-1]))
+    assert one.digest == other.digest
 
 
 def test_what_is_asked_follows_the_real_training_images_of_each_class(pool, data):

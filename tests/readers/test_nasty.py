@@ -815,6 +815,7 @@ def test_check_of_a_folder_of_a_strange_name_is_like_any_other(pets, tmp_path):
 def test_check_of_a_manifest_with_a_trick_ends_in_one_error(pets, tmp_path):
     manifest(pets, [*LISTED, "../../etc/passwd,cat"])
     ended = checked("pets.csv", tmp_path)
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.returncode == 1
+    assert "'../../etc/passwd' must be relative" in json.loads(ended.stdout)["error"]
     assert [line.startswith("Error: ") for line in ended.stderr.splitlines()].count(True) == 1
     assert "Traceback" not in ended.stderr

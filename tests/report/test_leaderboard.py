@@ -18,13 +18,13 @@ def test_only_complete_trials_are_ranked_best_first(filled):
     assert table["status"].tolist() == ["completed"] * 3 + ["stopped", "failed", "duplicate", "open"]
 
 
-def test_equal_scores_are_ranked_by_cost(made):
+def test_equal_scores_are_ranked_by_number_as_times_do_not_repeat(made):
     made.complete(1.0)
     made.complete(1.0)
     slow, cheap = made.history.trials.values()
     assert score(slow) == score(cheap)
     cheap.runs = {name: dataclasses.replace(run, seconds=0.1) for name, run in cheap.runs.items()}
-    assert [trial.id for trial in ranked(made.history.trials.values())] == ["0001", "0000"]
+    assert [trial.id for trial in ranked(made.history.trials.values())] == ["0000", "0001"]
 
 
 def test_stopped_failed_and_duplicate_trials_never_get_a_score(filled):
