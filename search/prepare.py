@@ -220,7 +220,10 @@ def search_folder(file: SpaceFile, study: Study, options: Options) -> Path:
     """Return the folder of the search. Raises UserError where it cannot be made or written to."""
     name = f"{file.path.stem}-{name_of(study.data_folder())}" if options.name is None else options.name
     folder = Path(options.results) / check_name(name)
-    check_outside(Path(options.results), study.data_folder(), "--results")
+    data = study.data_folder()
+    check_outside(Path(options.results), data, "--results")
+    if data.exists() and data.resolve().is_relative_to(folder.resolve()):  # --fresh would move the images aside
+        raise UserError(f"The images {data} lie within {folder}, the folder of the search. Give another --name.")
     folders.check_writable(folder)
     return folder
 

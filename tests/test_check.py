@@ -197,3 +197,13 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_work(search, space,
     assert code == 1
     assert error.startswith(f"Error: {tmp_path / 'none' / 'page.html'} cannot be written")
     assert "Data:" not in out
+
+
+def test_images_in_the_folder_of_the_search_are_refused(search, space, odd, tmp_path):
+    inside = tmp_path / "results" / "kept" / "odd"
+    inside.parent.mkdir(parents=True)
+    odd.rename(inside)
+    code, _, error = search("run", space(), "--data", inside, "--name", "kept", "--offline", "--fresh")
+    assert code == 1
+    assert "lie within results/kept, the folder of the search" in error
+    assert inside.is_dir()
