@@ -287,20 +287,22 @@ def imbalance(inspected: Inspected) -> Iterator[Finding]:
 
 
 def folders_alike(inspected: Inspected) -> Iterator[Finding]:
-    """Find classes that all hold the same folders: they may be a split, or one level too high."""
-    within: dict[str, set[str]] = {}
-    for id_, label in zip(inspected.dataset.ids, inspected.dataset.labels, strict=True):
-        parts = id_.split("/")
-        if len(parts) > 2:  # class, folder, file
-            within.setdefault(inspected.dataset.classes[label], set()).add(parts[-2])
-    names = set.intersection(*within.values()) if len(within) == len(inspected.dataset.classes) else set()
-    if len(names) > 1 and all(len(held) == len(names) for held in within.values()):
-        yield Finding(
-            WARNING,
-            "folders alike",
-            f"all classes ({_listed(inspected.dataset.classes)}) hold the same folders ({_listed(sorted(names))})",
-            "If those are the classes, name one of the folders above them, or call these train, val and test.",
-        )
+    """Find classes without an image of their own, but several folders each: they may be one level too high."""
+    dataset = inspected.dataset
+    within: dict[str, set[str]] = {name: set() for name in dataset.classes}
+    for id_, label in zip(dataset.ids, dataset.labels, strict=True):
+        *_, class_name, inner, _ = ("", "", *id_.split("/"))
+        within[dataset.classes[label]].add(inner if class_name == dataset.classes[label] else "")
+    if any("" in names or len(names) < 2 for names in within.values()):
+        return
+    same = len({tuple(sorted(names)) for names in within.values()}) == 1
+    held = "; ".join(f"{name} holds {_listed(sorted(names))}" for name, names in list(within.items())[:FILES_NAMED])
+    yield Finding(
+        WARNING if same else NOTE,
+        "folders within classes",
+        f"no class has an image of its own, but all have {'the same ' if same else ''}folders ({held})",
+        "If those are the classes, name one of the folders above them as the data, or call these train, val and test.",
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -314,7 +316,12 @@ def too_few(inspected: Inspected) -> Iterator[Finding]:
     smallest = min(study.train_fractions) * (1 - validation)
     labels = inspected.dataset.labels[inspected.in_folds]
     counts = {name: int((labels == label).sum()) for label, name in enumerate(inspected.dataset.classes)}
-    for part, share in (("validation part", validation), ("smallest training part", smallest)):
+    validating = "Add images, or use fewer folds: such scores are mostly luck; repeats=… makes them steadier."
+    training = "Add images, or use larger train_fractions."
+    for part, share, way_out in (
+        ("validation part", validation, validating),
+        ("smallest training part", smallest, training),
+    ):
         few = {name: count * share for name, count in counts.items() if count * share < FEWEST}
         if few:
             listed = ", ".join(f"{name} {number:.1f}" for name, number in list(few.items())[:5])
@@ -322,7 +329,7 @@ def too_few(inspected: Inspected) -> Iterator[Finding]:
                 WARNING,
                 "too few images",
                 f"the {part} of a fold holds fewer than {FEWEST} images of {_count(len(few), 'class')} ({listed})",
-                "Add images, use fewer folds or repeats=…, or larger train_fractions: such scores are mostly luck.",
+                way_out,
             )
 
 
@@ -339,7 +346,8 @@ def shortcut(inspected: Inspected) -> Iterator[Finding]:
     dataset = inspected.dataset
     found = told_by_files(dataset, joined(dataset.groups, [inspected.near]))
     chance = 1 / len(dataset.classes)
-    if found and found.score >= chance + SHORTCUT:
+    luck = (chance * (1 - chance) / len(dataset)) ** 0.5
+    if found and found.score >= chance + SHORTCUT + luck:
         yield Finding(
             WARNING,
             "shortcut",

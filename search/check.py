@@ -54,7 +54,7 @@ def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> C
         inputs.audit(errors),
         prepared.estimate() if prepared else None,
         prepared.views() if prepared else {},
-        _flattery(inputs, prepared),
+        _flattery(inputs, prepared) if prepared else None,
     )
 
 
@@ -67,16 +67,15 @@ def _prepared(
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 
 
-def _flattery(inputs: Inputs, prepared: Prepared | None) -> Flattery | None:
+def _flattery(inputs: Inputs, prepared: Prepared) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
     groups = pd.Series(joined(dataset.groups, [inputs.near]))  # whatever the study makes of near-duplicates
     folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
     if groups.nunique() == len(dataset) or folds < 2:
         return None
-    weights = prepared.hand.weights if prepared else None
-    pretrained = [name for name in weights or {} if BACKBONES[name].pretrained]
-    if prepared and pretrained:
+    pretrained = [name for name in prepared.hand.weights or {} if BACKBONES[name].pretrained]
+    if pretrained:
         features, name = backbone_features(prepared.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
     else:
         features, name = thumbnail_features(inputs.thumbnails.pixels), "thumbnails"

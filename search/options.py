@@ -1,6 +1,7 @@
 """What the command line, or a notebook, may set beside the study; and where things are kept."""
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,9 @@ def overridden(study: Study, options: Options) -> Study:
     fields = {"synthetic": "synthetic", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
     changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
     if options.groups is not None:
-        changes["groups"] = None if options.groups == NONE else options.groups
+        changes["groups"] = None if options.groups.lower() == NONE else options.groups
     if options.holdout is not None:
-        changes["holdout"] = None if options.holdout == NONE else _number_or_text(options.holdout)
+        changes["holdout"] = None if str(options.holdout).lower() == NONE else _number_or_text(options.holdout)
     return study.replace(**changes)
 
 
@@ -61,6 +62,13 @@ def _number_or_text(value: float | str) -> float | str:
         except ValueError:
             continue
     return value
+
+
+def as_arguments(options: Options) -> str:
+    """Return the options that decide over the inputs, as they are given to ``check``."""
+    names = ("data", "groups", "holdout", "synthetic", "cache")
+    given = [f" --{name} {shlex.quote(str(getattr(options, name)))}" for name in names if getattr(options, name)]
+    return "".join(given) + (" --offline" if options.offline else "")
 
 
 def check_name(name: str) -> str:

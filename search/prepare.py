@@ -23,7 +23,7 @@ from search.errors import UserError
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
 from search.models.backbones import check_weights
-from search.options import Options, check_name, check_outside, name_of, overridden
+from search.options import Options, as_arguments, check_name, check_outside, name_of, overridden
 from search.oracle import at_values, random_points, register
 from search.recipe import Augment, Recipe
 from search.study import SpaceFile, Study, build_recipe
@@ -211,8 +211,8 @@ def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) ->
     findings = [asdict(found) for found in inputs.audit().findings] if told is None else told
     for finding in findings:
         say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
-    if any(finding["level"] == WARNING for finding in findings):
-        say(f"Look at the files behind these: python -m search check {file.path} --html check.html")
+    if any(finding["level"] == WARNING and finding["files"] for finding in findings):
+        say(f"Look at these: python -m search check {file.path} --html check.html{as_arguments(options)}")
     return complete(file, inputs, folder, options, findings, recorded, say, tell)
 
 

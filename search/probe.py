@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from search.data.images import Decoded
 from search.models.build import Shape, build
 from search.models.prefix import PLAIN, Activations, Images
+from search.tf import silenced
 from search.train import Materials
 
 SIDE = 16  # of the thumbnails that stand in for features where no pretrained backbone is at hand
@@ -28,14 +29,16 @@ class Flattery:
     random: float
     grouped: float
     features: str
+    images: int
 
     def __str__(self) -> str:
         """Say it in a sentence."""
         points = 100 * (self.random - self.grouped)
         scores = f"{self.random:.3f} over random folds, {self.grouped:.3f} over folds that keep copies together"
         how = f"logistic regression on {self.features}: {scores}"
-        if points < 1:
-            return f"Random folds would hardly flatter here ({how})"
+        luck = 200 * (self.grouped * (1 - self.grouped) / self.images) ** 0.5
+        if points < max(1, luck):
+            return f"Whether random folds would flatter cannot be told from {self.images} images ({how})"
         return f"Random folds would flatter by about {points:.0f} points of accuracy ({how})"
 
 
@@ -52,7 +55,7 @@ def flattery(
 
     random = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, labels)
     grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, labels, groups)
-    return Flattery(random=score(list(random)), grouped=score(list(grouped)), features=name)
+    return Flattery(score(list(random)), score(list(grouped)), name, len(labels))
 
 
 def thumbnail_features(thumbnails: np.ndarray) -> np.ndarray:
@@ -69,4 +72,5 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
         Shape(backbone, 0, images.pixels.shape[1], materials.classes), "imagenet", materials.weights[backbone]
     )
     activations = Activations(materials.cache, materials.weights[backbone], materials.seed)
-    return activations.of(network, Images(images.pixels, materials.contents, images.key), PLAIN, 0)
+    with silenced():
+        return activations.of(network, Images(images.pixels, materials.contents, images.key), PLAIN, 0)

@@ -13,7 +13,7 @@ import inspect
 import tempfile
 import textwrap
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -76,6 +76,10 @@ class KFoldTuner(BaseTuner):
         """Return the hyperparameters of the best complete trials, best first."""
         best = ranked(self.record.history.trials.values())[:num_trials]
         return [at_values(self.prepared.hyperparameters, trial.values) for trial in best]
+
+    def get_best_models(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raise UserError: a search keeps predictions, not networks."""
+        raise UserError("A search keeps predictions, not networks; get_best_hyperparameters() gives the best recipes.")
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials with their intervals, and the winner's recipe."""

@@ -147,11 +147,15 @@ def test_too_few_images_are_told_for_each_part_of_the_plan(plain, tmp_path):
 def test_classes_that_hold_the_same_folders_may_be_a_split(tmp_path):
     for part in ("seg_train", "seg_test"):
         write_shapes(tmp_path / "alike" / part, {"sea": 20, "street": 20}, seed=len(part))
-    found = topics(inspect(read_class_folders(tmp_path / "alike"), tmp_path))["folders alike"]
-    assert "(seg_test, seg_train) hold the same folders (sea, street)" in found.text
+    found = topics(inspect(read_class_folders(tmp_path / "alike"), tmp_path))["folders within classes"]
+    assert found.level == WARNING
+    assert "the same folders (seg_test holds sea, street; seg_train holds sea, street)" in found.text
     for part in ("cat", "dog"):
         write_shapes(tmp_path / "other" / part, {"indoors": 20, f"{part}s": 20}, seed=len(part))
-    assert "folders alike" not in topics(inspect(read_class_folders(tmp_path / "other"), tmp_path))
+    other = topics(inspect(read_class_folders(tmp_path / "other"), tmp_path))["folders within classes"]
+    assert other.level == NOTE
+    write_shapes(tmp_path / "other", {"cat": 1})
+    assert "folders within classes" not in topics(inspect(read_class_folders(tmp_path / "other"), tmp_path))
 
 
 def test_images_of_one_colour_are_named(plain, tmp_path):

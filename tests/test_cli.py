@@ -227,7 +227,7 @@ def a_corrupt_class(root):
         (empty, ["mine is empty"]),
         (loose, ["3 images but no class folders"]),
         (an_empty_class, ["Class 'hollow' of mine holds no images"]),
-        (a_class_of_two, ["'few' has 2 readable images", "fewer than the 3 folds", "mine/few"]),
+        (a_class_of_two, ["'few' has 2 readable images", "fewer than the 3 folds", "Add some to mine"]),
         (one_class, ["one class only (across)"]),
         (a_corrupt_class, ["No image of class 'down' of mine can be read"]),
     ],

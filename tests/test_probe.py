@@ -28,9 +28,10 @@ def test_without_copies_both_are_alike():
     assert abs(found.random - found.grouped) < 0.1
 
 
-def test_hardly_is_said_below_a_point():
-    assert str(Flattery(0.805, 0.8, "thumbnails")).startswith("Random folds would hardly flatter here")
-    assert str(Flattery(0.79, 0.8, "thumbnails")).startswith("Random folds would hardly flatter here")
+def test_what_may_be_luck_is_not_called_flattery():
+    for random, images in ((0.805, 10**6), (0.79, 10**6), (0.84, 100)):
+        assert str(Flattery(random, 0.8, "thumbnails", images)).startswith("Whether random folds would flatter cannot")
+    assert "flatter by about 4 points" in str(Flattery(0.84, 0.8, "thumbnails", 10**4))
 
 
 def test_features_of_thumbnails_are_means_of_blocks():

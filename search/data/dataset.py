@@ -154,8 +154,10 @@ def _check_classes(dataset: Dataset) -> None:
     if empty:
         reasons = "".join(f"\n  {id_}: {reason}" for id_, reason in dataset.unreadable[:5])
         raise UserError(
-            f"Class {empty[0]!r} of {dataset.source} holds no images that can be read. Every folder is a class: "
-            f"add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or move the folder away.{reasons}"
+            f"Class {empty[0]!r} of {dataset.source} holds no images that can be read. "
+            "Add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or "
+            f"{'move the folder away: every folder is a class' if dataset.source.is_dir() else 'leave the class out'}."
+            f"{reasons}"
         )
     if len(dataset.classes) < 2:
         raise UserError(

@@ -95,7 +95,7 @@ def make_plan(dataset: Dataset, study: Study) -> Plan:
     given = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
     held, used = hold_out(data, study, given)
     kept = data.only(used)
-    _check_counts(kept, study)
+    _check_counts(kept, study, len(dataset) - len(held) - len(used))
     folds, notes = _folds(kept, study)
     if study.holdout is None:
         return Plan(folds, None, held, notes)
@@ -215,7 +215,7 @@ def _on_holdout(dataset: Dataset, holdout: Fold, left_out: np.ndarray) -> list[s
     return notes
 
 
-def _check_counts(data: Ordered, study: Study) -> None:
+def _check_counts(data: Ordered, study: Study, left_out: int) -> None:
     fewest = study.folds if study.splits == "kfold" else 2
     for label, name in enumerate(data.classes):
         own = data.labels == label
@@ -224,6 +224,8 @@ def _check_counts(data: Ordered, study: Study) -> None:
             plural = "" if count == 1 else "s"
             things = f"image{plural}" if count == images else f"group{plural} of images"
             beside = "" if study.holdout is None else " beside the hold-out"
+            if left_out:
+                beside += f" ({left_out} were left out because they share a group with it)"
             needed = f"the {fewest} folds" if study.splits == "kfold" else "the 2 that a split needs"
             ways = ["hold out less"] if study.holdout is not None else []
             ways.append(f"use folds={count}" if study.splits == "kfold" and count > 1 else "leave the class out")

@@ -74,7 +74,7 @@ def _given(data: Ordered, name: str, given: np.ndarray) -> np.ndarray:
         known = f"has the splits {', '.join(there)}" if there else "has no given splits"
         raise UserError(
             f"holdout={name!r}: {data.source} {known}. Name one that there is, or draw a hold-out with a part of the "
-            "images such as holdout=0.15, or a number of each class such as holdout=50."
+            "images such as holdout=0.15 (not 0,15 or 15%), or a number of each class such as holdout=50."
         )
     held = given == wanted
     for label, class_name in enumerate(data.classes):

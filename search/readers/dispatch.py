@@ -26,6 +26,8 @@ def read_dataset(data: Path, cache: Path) -> Dataset:
     if any("\ud800" <= letter <= "\udfff" for letter in str(data)):
         raise UserError(f"The path {str(data)!r} is not valid UTF-8, so no record could name it. Rename the folder.")
     suffix = data.suffix.lower()
+    if suffix in {".csv", *NPZ, *PICKLES} and not os.path.exists(data):
+        raise UserError(f"There is no file {data} (in {Path.cwd()}).")
     if os.path.isdir(data) or not os.path.exists(data):
         with _openable(data):
             return read_class_folders(data)

@@ -11,6 +11,7 @@ from search.errors import UserError
 from search.readers.paths import contents_of, inside
 
 COLUMNS = ("image", "label")
+KNOWN = frozenset({*COLUMNS, "split", "group", "sources"})  # in any case of letters
 SAMPLE = 200
 
 
@@ -78,8 +79,11 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     table = _headed(table, path)
     absent = [column for column in columns if column not in table.columns]
     if absent:
+        one = len(table.columns) == 1 and ";" in table.columns[0]
+        way_out = "Save it with commas instead of semicolons" if one else "Name its columns so in the first line"
         raise UserError(
-            f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}, and has {', '.join(table.columns)}."
+            f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}, and has "
+            f"{', '.join(table.columns)}. {way_out}."
         )
     table = table.fillna("")  # lines that end early
     return table[table.ne("").any(axis=1)]
@@ -88,6 +92,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _headed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return the table with its first line as names of the columns. Raises UserError for a name that is there twice."""
     names = ["" if pd.isna(name) else name.strip() for name in table.iloc[0]]
+    names = [name.lower() if name.lower() in KNOWN else name for name in names]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path} has two columns {twice!r}. Remove or rename one of them.")

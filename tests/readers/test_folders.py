@@ -96,7 +96,7 @@ def test_a_class_without_images_is_named_with_the_way_out(pets):
     (pets / "bird" / "notes.txt").write_text("x")
     message = refusal(pets)
     assert message.startswith(f"Class 'bird' of {pets} holds no images that can be read.")
-    assert message.endswith("add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or move the folder away.")
+    assert message.endswith("or move the folder away: every folder is a class.")
 
 
 def test_one_class_is_too_few(pets):
