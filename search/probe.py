@@ -68,9 +68,8 @@ def thumbnail_features(thumbnails: np.ndarray) -> np.ndarray:
 
 def backbone_features(materials: Materials, backbone: str, images: Decoded) -> np.ndarray:
     """Return the frozen activations of a pretrained backbone, (n, features), from the cache where they are there."""
-    network = build(
-        Shape(backbone, 0, images.pixels.shape[1], materials.classes), "imagenet", materials.weights[backbone]
-    )
-    activations = Activations(materials.cache, materials.weights[backbone], materials.seed)
+    weights = materials.weights[backbone]
+    shown = Images(images.pixels, materials.contents, images.key)
     with silenced():
-        return activations.of(network, Images(images.pixels, materials.contents, images.key), PLAIN, 0)
+        network = build(Shape(backbone, 0, images.pixels.shape[1], materials.classes), "imagenet", weights)
+        return Activations(materials.cache, weights, materials.seed).of(network, shown, PLAIN, 0)
