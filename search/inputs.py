@@ -81,7 +81,7 @@ def read_inputs(
 ) -> Inputs:
     """Return the inputs of a study, saying what they are.
 
-    ``known`` are the images and groups of a search that has begun (folder.read_images): where they
+    ``known`` are the images and groups of a search that has begun (images.csv): where they
     are the same images, their groups stay what they were.
     """
     source = study.data_folder()

@@ -40,7 +40,10 @@ class Options:
 
 
 def overridden(study: Study, options: Options) -> Study:
-    """Return the study with what the options set; other data does not keep the study's synthetic images."""
+    """Return the study with what the options set, its data made if a function makes them.
+
+    Other data does not keep the study's synthetic images.
+    """
     changes: dict[str, Any] = {}
     if options.data is not None:
         changes |= {"data": options.data, "synthetic": None}
@@ -50,7 +53,8 @@ def overridden(study: Study, options: Options) -> Study:
         changes["groups"] = None if options.groups.lower() == NONE else options.groups
     if options.holdout is not None:
         changes["holdout"] = None if str(options.holdout).lower() == NONE else _number_or_text(options.holdout)
-    return study.replace(**changes)
+    study = study.replace(**changes)
+    return study.replace(data=study.data_folder())
 
 
 def _number_or_text(value: float | str) -> float | str:
