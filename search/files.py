@@ -1,10 +1,12 @@
 """Write files so that a crash leaves the old one or the new one, never half of one."""
 
 import contextlib
+import fcntl
 import io
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 T = TypeVar("T")
+JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -69,7 +72,9 @@ def new_folder(final: Path) -> Iterator[Path]:
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+    handle = os.open(temporary, os.O_RDONLY)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folders then knows it is no wreck
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():
@@ -83,3 +88,18 @@ def new_folder(final: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
+
+
+def sweep_folders(parent: Path) -> None:
+    """Remove the temporary folders below ``parent`` that killed processes left; those being filled stay."""
+    for wreck in parent.glob("*/.*.*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(wreck, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if time.time() - os.fstat(handle).st_mtime < JUST_MADE:
+                    continue
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(wreck, ignore_errors=True)
+            finally:
+                os.close(handle)

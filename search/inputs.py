@@ -20,7 +20,7 @@ from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, Progress, d
 from search.data.synthetic import SyntheticPool, read_pool
 from search.digests import digest
 from search.errors import UserError
-from search.files import stored
+from search.files import stored, sweep_folders
 from search.options import Options, cache_folder, check_cache, check_outside, check_space, name_of
 from search.readers.dispatch import read_dataset
 from search.study import Study
@@ -88,6 +88,7 @@ def read_inputs(
     cache = cache_folder(options.cache, source)
     check_outside(cache, source, "--cache")
     check_cache(cache)
+    sweep_folders(cache)
     found = read_dataset(source, cache)
     size = study.image_size or typical_side(found.paths)
     check_space(cache, len(found) * (size**2 + THUMBNAIL**2) * 3)

@@ -1,6 +1,7 @@
 """A crash leaves the old file or the new one; a folder appears whole, or not at all."""
 
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from search.files import new_folder, npz_bytes, write_bytes, write_text
+from search.files import new_folder, npz_bytes, sweep_folders, write_bytes, write_text
 
 
 def names(folder):
@@ -146,3 +147,26 @@ def test_of_many_at_once_one_wins_and_all_go_on(tmp_path):
     assert sorted(done) == list(range(8))
     assert names(tmp_path) == ["folder"]
     assert (tmp_path / "folder" / "a").read_text() == (tmp_path / "folder" / "b").read_text()
+
+
+def test_what_a_killed_process_left_is_swept_and_what_is_being_filled_is_not(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from search.files import new_folder
+with new_folder(Path(sys.argv[1])) as temporary:
+    (temporary / "half").write_text("x")
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path / "decoded" / "killed"], check=False)
+    with new_folder(tmp_path / "decoded" / "filling") as filling:
+        (wreck,) = {path for path in (tmp_path / "decoded").iterdir() if path != filling}
+        sweep_folders(tmp_path)
+        assert wreck.is_dir()  # it is too young to be sure
+        for path in (wreck, filling):
+            os.utime(path, (0, 0))
+        sweep_folders(tmp_path)
+        assert not wreck.exists()
+        assert filling.is_dir()
+    sweep_folders(tmp_path / "none")
+    assert names(tmp_path / "decoded") == ["filling"]
