@@ -48,6 +48,9 @@ SYNTHETIC = click.option(
     "--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic."
 )
 CACHE = click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
+CACHE_GB = click.option(
+    "--cache-gb", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True, help="What it may hold."
+)
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
 OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
@@ -62,6 +65,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 @click.option("--name", help="Name of the search; default <space>-<data folder>.")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
 @CACHE
+@CACHE_GB
 @TRIALS
 @click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
 @SEED
@@ -88,9 +92,10 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @click.argument("name")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
 @CACHE
+@CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
-def resume(name: str, results: str, cache: str | None, trials: int | None, slots: int) -> None:
+def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: int | None, slots: int) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
 
@@ -105,6 +110,7 @@ def resume(name: str, results: str, cache: str | None, trials: int | None, slots
         name=record.name,
         results=str(record.folder.parent),
         cache=cache,
+        cache_gb=cache_gb,
         slots=slots,
         data=record.about["data"],
         synthetic=record.about["synthetic"],

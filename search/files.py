@@ -45,24 +45,6 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def stored(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T]) -> T:
-    """Return ``load(folder)`` of a cache entry, made by ``fill`` if it is not there.
-
-    An entry that cannot be loaded (a disk lost part of it) is dropped and made once more.
-    """
-    for last_try in (False, True):
-        if not folder.is_dir():
-            with new_folder(folder) as temporary:
-                fill(temporary)
-        try:
-            return load(folder)
-        except (EOFError, OSError, ValueError):
-            if last_try:
-                raise
-            shutil.rmtree(folder)
-    raise AssertionError("the second try returns or raises")
-
-
 @contextlib.contextmanager
 def new_folder(final: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``final`` and, when the block ends well, rename it to ``final``.

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from search.audit import Audit, Finding, Inspected, audit
+from search.cache import stored
 from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
 from search.data.folds import Plan, make_plan
@@ -20,7 +21,7 @@ from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, Progress, d
 from search.data.synthetic import SyntheticPool, read_pool
 from search.digests import digest
 from search.errors import UserError
-from search.files import stored, sweep_folders
+from search.files import sweep_folders
 from search.options import Options, cache_folder, check_cache, check_outside, check_space, name_of
 from search.readers.dispatch import read_dataset
 from search.study import Study

@@ -28,6 +28,7 @@ class Options:
     name: str | None = None
     results: str = "results"
     cache: str | None = None
+    cache_gb: float = 20.0
     trials: int | None = None
     oracle: str | None = None
     seed: int | None = None

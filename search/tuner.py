@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from search import folder as folders
 from search import stats
+from search.cache import trim
 from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
@@ -35,6 +37,7 @@ from search.study import Space, SpaceFile, Study, load_space_file
 from search.train import JobResult, RunResult
 
 TICK = 0.5
+TRIM_EVERY = 30.0  # seconds
 
 
 class KFoldTuner(BaseTuner):
@@ -115,6 +118,7 @@ class _Session:
         self.prepared, self.view = prepared, view
         self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[str, Job] = {}
+        self.trimmed = 0.0
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
             view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
@@ -190,6 +194,7 @@ class _Session:
                 outcome = executor.wait(TICK)
                 if outcome is not None:
                     self._record(outcome)
+                self._trim_cache()
         self.journal.append("end", reason=self._reason())
 
     def _say_cost(self) -> None:
@@ -272,6 +277,12 @@ class _Session:
             self.journal.append("holdout", **stored, run=runs[0])
         else:
             self.journal.append("job", **stored, job=job.number, runs=runs)
+
+    def _trim_cache(self) -> None:
+        """Keep the cache within its bound, from time to time."""
+        if time.monotonic() - self.trimmed > TRIM_EVERY:
+            self.trimmed = time.monotonic()
+            trim(self.prepared.inputs.cache, int(self.prepared.options.cache_gb * 1e9))
 
     def _reason(self) -> str:
         if self._spent() >= self.max_trials:

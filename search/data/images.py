@@ -15,9 +15,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from search.cache import stored
 from search.digests import digest
 from search.errors import UserError
-from search.files import new_folder, stored
+from search.files import new_folder
 
 DECODING_VERSION = 4
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})

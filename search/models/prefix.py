@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from search.cache import stored
 from search.digests import digest
-from search.files import stored
 from search.models.augment import augmented
 from search.models.build import Network
 from search.recipe import Augment

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from search.cache import stored
 from search.data.dataset import Dataset
 from search.digests import digest, file_sha256
 from search.errors import UserError
-from search.files import stored
 from search.readers.arrays import NPZ, PICKLES, parts, unpack
 from search.readers.folders import read_class_folders
 from search.readers.manifest import read_manifest
