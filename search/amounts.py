@@ -84,6 +84,11 @@ def _plain(number: Number) -> Number:
     return float(number) if isinstance(number, float) else number
 
 
+def floored(part: float, count: int) -> int:
+    """Return the whole images in a part of ``count``, taking ``part`` as it is written: 0.29 of 100 is 29."""
+    return math.floor(Fraction(str(float(part))) * count)
+
+
 def wanted(amounts: Amounts, real: Mapping[str, int]) -> dict[str, int]:
     """Return how many synthetic images of each class a settled amount asks for, of classes that it asks for.
 
@@ -95,7 +100,7 @@ def wanted(amounts: Amounts, real: Mapping[str, int]) -> dict[str, int]:
 
 
 def _of(number: Number, real: int) -> int:
-    return math.floor(Fraction(repr(float(number))) * real) if isinstance(number, float) else number
+    return floored(number, real) if isinstance(number, float) else number
 
 
 def classes_named(amounts: Amounts) -> Sequence[str]:

@@ -7,6 +7,7 @@ search. Each check is one function of what was read; none changes anything.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,39 +18,16 @@ from search.data.duplicates import Pair
 from search.data.groups import joined
 from search.data.names import proposed_pattern
 from search.data.shortcuts import told_by_files
+from search.finding import ERROR, FILES_NAMED, LEVELS, NOTE, WARNING, Finding, listed
 from search.study import AUTO, Study
 
-ERROR, WARNING, NOTE = "error", "warning", "note"
-LEVELS = (ERROR, WARNING, NOTE)  # gravest first
 BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 IMBALANCE = 3.0
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
 SHORTCUT = 0.15  # balanced accuracy above chance
 LARGE_GROUP = 0.2  # of all images
-FILES_NAMED = 3
 WAYS_NAMED = 2
 CLEARLY_MORE = 1.2  # times as many images that share a group
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that a person should know: how grave (error, warning or note), about what, in words.
-
-    ``files`` are the ids that it is about, all of them; ``way_out`` says what to do.
-    """
-
-    level: str
-    topic: str
-    text: str
-    way_out: str = ""
-    files: tuple[str, ...] = ()
-
-
-def in_a_line(finding: dict[str, Any]) -> str:
-    """Return a finding, as its dict, in a line with the first of its files."""
-    files = finding["files"]
-    named = f" ({_listed(files)})" if files else ""
-    return f"{finding['topic']}: {finding['text']}{named}"
 
 
 @dataclass(frozen=True)
@@ -77,8 +55,9 @@ class Inspected:
     study: Study
     in_folds: np.ndarray
 
+    @cached_property
     def duplicates(self) -> list[DuplicateGroup]:
-        """Return the groups of two or more near-duplicates, largest first."""
+        """The groups of two or more near-duplicates, largest first."""
         groups = pd.Series(range(len(self.near))).groupby(self.near).agg(tuple)
         how: dict[int, list[str]] = {}
         for pair in self.pairs:
@@ -90,6 +69,11 @@ class Inspected:
             if len(rows) > 1
         ]
         return sorted(found, key=lambda group: (-len(group.rows), group.rows))
+
+    @cached_property
+    def together(self) -> list[str]:
+        """The group of each image with its near-duplicates, whatever the study makes of them."""
+        return joined(self.dataset.groups, [self.near])
 
     def apart(self, groups: Sequence[DuplicateGroup]) -> list[DuplicateGroup]:
         """Return those whose images the study's groups do not all keep together."""
@@ -133,7 +117,7 @@ def audit(inspected: Inspected, more: Sequence[Finding] = ()) -> Audit:
     """Return what all checks find, with ``more`` found elsewhere."""
     findings = [*more, *(finding for check in CHECKS for finding in check(inspected))]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
-    return Audit(facts(inspected.dataset), tuple(findings), tuple(inspected.duplicates()))
+    return Audit(facts(inspected.dataset), tuple(findings), tuple(inspected.duplicates))
 
 
 def facts(dataset: Dataset) -> dict[str, Any]:
@@ -202,7 +186,7 @@ def equal_files(inspected: Inspected) -> Iterator[Finding]:
 
 def near_duplicates(inspected: Inspected) -> Iterator[Finding]:
     """Find images that show the same picture, resized, turned, cropped or otherwise changed."""
-    groups = [group for group in inspected.duplicates() if not group.equal]
+    groups = [group for group in inspected.duplicates if not group.equal]
     if not groups:
         return
     images = sum(len(group.rows) for group in groups)
@@ -224,7 +208,7 @@ def near_duplicates(inspected: Inspected) -> Iterator[Finding]:
 def conflicting_labels(inspected: Inspected) -> Iterator[Finding]:
     """Find near-duplicates and equal files of different classes: at least one label is wrong."""
     labels = inspected.dataset.labels
-    noisy = [group for group in inspected.duplicates() if len(set(labels[list(group.rows)])) > 1]
+    noisy = [group for group in inspected.duplicates if len(set(labels[list(group.rows)])) > 1]
     if noisy:
         yield Finding(
             WARNING,
@@ -241,7 +225,7 @@ def across_splits(inspected: Inspected) -> Iterator[Finding]:
     splits = dataset.table["split"].to_numpy()
     if len(dataset.splits) < 2:
         return
-    astride = [group for group in inspected.duplicates() if len(set(splits[list(group.rows)])) > 1]
+    astride = [group for group in inspected.duplicates if len(set(splits[list(group.rows)])) > 1]
     if astride:
         parts = ", ".join(f"{name} {count}" for name, count in dataset.splits.items())
         yield Finding(
@@ -296,17 +280,13 @@ def folders_alike(inspected: Inspected) -> Iterator[Finding]:
     if any("" in names or len(names) < 2 for names in within.values()):
         return
     same = len({tuple(sorted(names)) for names in within.values()}) == 1
-    held = "; ".join(f"{name} holds {_listed(sorted(names))}" for name, names in list(within.items())[:FILES_NAMED])
+    held = "; ".join(f"{name} holds {listed(sorted(names))}" for name, names in list(within.items())[:FILES_NAMED])
     yield Finding(
         WARNING if same else NOTE,
         "folders within classes",
         f"no class has an image of its own, but all have {'the same ' if same else ''}folders ({held})",
         "If those are the classes, name one of the folders above them as the data, or call these train, val and test.",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:FILES_NAMED]) + (" …" if len(names) > FILES_NAMED else "")
 
 
 def too_few(inspected: Inspected) -> Iterator[Finding]:
@@ -324,11 +304,11 @@ def too_few(inspected: Inspected) -> Iterator[Finding]:
     ):
         few = {name: count * share for name, count in counts.items() if count * share < FEWEST}
         if few:
-            listed = ", ".join(f"{name} {number:.1f}" for name, number in list(few.items())[:5])
+            counted = ", ".join(f"{name} {number:.1f}" for name, number in list(few.items())[:5])
             yield Finding(
                 WARNING,
                 "too few images",
-                f"the {part} of a fold holds fewer than {FEWEST} images of {_count(len(few), 'class')} ({listed})",
+                f"the {part} of a fold holds fewer than {FEWEST} images of {_count(len(few), 'class')} ({counted})",
                 way_out,
             )
 
@@ -344,7 +324,7 @@ def blank(inspected: Inspected) -> Iterator[Finding]:
 def shortcut(inspected: Inspected) -> Iterator[Finding]:
     """Find a class that can be told by the kind of its files: format, mode, width, height."""
     dataset = inspected.dataset
-    found = told_by_files(dataset, joined(dataset.groups, [inspected.near]))
+    found = told_by_files(dataset, inspected.together)
     chance = 1 / len(dataset.classes)
     luck = (chance * (1 - chance) / len(dataset)) ** 0.5
     if found and found.score >= chance + SHORTCUT + luck:

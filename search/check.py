@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from search.audit import ERROR, Audit, Finding
+from search.audit import Audit
 from search.catalog import BACKBONES
 from search.cost import Estimate
-from search.data.groups import joined
 from search.errors import UserError
+from search.finding import ERROR, Finding
 from search.inputs import Inputs, Say, Tell, read_inputs, untold
 from search.options import Options, overridden
 from search.prepare import Prepared, complete
@@ -70,7 +70,7 @@ def _prepared(
 def _flattery(inputs: Inputs, prepared: Prepared) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
-    groups = pd.Series(joined(dataset.groups, [inputs.near]))  # whatever the study makes of near-duplicates
+    groups = pd.Series(inputs.inspected.together)
     folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
     if groups.nunique() == len(dataset) or folds < 2:
         return None

@@ -14,7 +14,6 @@ from search.errors import UserError
 
 if TYPE_CHECKING:
     from search.options import Options
-    from search.study import SpaceFile
 
 INTERRUPTED = 130
 
@@ -98,6 +97,7 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: int | None, slots: int) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
+    from search.hand import read_space
 
     record = folder.read_record(_folder(name, results))
     if record.about["space_file"] is None:
@@ -106,7 +106,7 @@ def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: 
     space = record.folder / folder.SPACE
     _search(
         space,
-        study=_space_file(space).study.as_recorded(record.about["identity"]["study"]),
+        study=read_space(space).study.as_recorded(record.about["identity"]["study"]),
         name=record.name,
         results=str(record.folder.parent),
         cache=cache,
@@ -142,6 +142,7 @@ def report(name: str, results: str) -> None:
 def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
     """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
     from search.check import check as checked_
+    from search.hand import read_space
     from search.options import check_file
     from search.report.checks import show, write_page
     from search.report.console import screen, wide_console
@@ -150,7 +151,7 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
         if html is not None:
             check_file(html)
         with screen(wide_console(stderr=as_json)) as view:
-            checked = checked_(_space_file(space), _given(options), view.say, view.progress)
+            checked = checked_(read_space(space), _given(options), view.say, view.progress)
     except UserError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
@@ -203,12 +204,13 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     FOLDER/f0/train/<class>/…  FOLDER/f0/validation/<class>/…  FOLDER/holdout/<class>/…  FOLDER/plan.csv
     """
     from search.data.materialise import check_place, materialise
+    from search.hand import read_space
     from search.inputs import folds_in_words, read_inputs
     from search.options import overridden
     from search.report.console import screen, wide_console
 
     given = _given({**options, "results": str(to)})  # the one place that is written to
-    study = overridden(_space_file(space).study, given)
+    study = overridden(read_space(space).study, given)
     if fractions is not None:
         study = study.replace(train_fractions=_numbers(fractions))
     check_place(to, study.data_folder())  # before the images are read
@@ -220,14 +222,6 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
         progress = partial(view.progress, "Writing the folds")
         written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
     click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
-
-
-def _space_file(space: Path) -> "SpaceFile":
-    from search.hand import Hand, holding
-    from search.study import load_space_file
-
-    with holding(Hand(ready=False)):
-        return load_space_file(space)
 
 
 def _given(options: dict[str, Any]) -> "Options":

@@ -21,6 +21,7 @@ from search.catalog import BACKBONES, Backbone
 from search.digests import file_sha256
 from search.errors import UserError
 from search.recipe import one_of
+from search.study import SpaceFile, load_space_file
 
 PROBE_SECONDS = 5.0
 
@@ -55,6 +56,12 @@ def holding(hand: Hand) -> Iterator[Hand]:
         yield hand
     finally:
         _hand.reset(token)
+
+
+def read_space(path: Path) -> SpaceFile:
+    """Return a space file as read: too early to ask what is at hand."""
+    with holding(Hand(ready=False)):
+        return load_space_file(path)
 
 
 def at_hand(backbones: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from search.audit import Audit, Finding, Inspected, audit
+from search.audit import Audit, Inspected, audit
 from search.cache import stored
 from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
@@ -22,8 +22,10 @@ from search.data.synthetic import SyntheticPool, read_pool
 from search.digests import digest
 from search.errors import UserError
 from search.files import sweep_folders
-from search.options import Options, cache_folder, check_cache, check_outside, check_space, name_of
+from search.finding import Finding
+from search.options import Options, cache_folder, check_cache, check_space, name_of
 from search.readers.dispatch import read_dataset
+from search.readers.paths import check_outside
 from search.study import Study
 
 CLASSES_NAMED = 12
@@ -64,10 +66,15 @@ class Inputs:
         """The folds. Raises UserError for a plan that cannot be had."""
         return make_plan(self.dataset, self.study)
 
+    @cached_property
+    def inspected(self) -> Inspected:
+        """What an audit looks at."""
+        pixels = self.thumbnails.pixels
+        return Inspected(self.dataset, pixels, self.near, self.pairs, self.study, self._in_folds())
+
     def audit(self, more: Sequence[Finding] = ()) -> Audit:
         """Return what is odd about the data, with ``more`` found elsewhere."""
-        pixels = self.thumbnails.pixels
-        return audit(Inspected(self.dataset, pixels, self.near, self.pairs, self.study, self._in_folds()), more)
+        return audit(self.inspected, more)
 
     def _in_folds(self) -> np.ndarray:
         """Return the rows that are not held out; all where there can be no plan."""
@@ -87,7 +94,7 @@ def read_inputs(
     """
     source = study.data_folder()
     cache = cache_folder(options.cache, source)
-    check_outside(cache, source, "--cache")
+    check_outside(cache, source, "Give another folder with --cache")
     check_cache(cache)
     sweep_folders(cache)
     found = read_dataset(source, cache)

@@ -99,12 +99,6 @@ def cache_folder(given: str | None, data: Path) -> Path:
     return Path(base) / "finetune-search"
 
 
-def check_outside(place: Path, data: Path, option: str) -> None:
-    """Raise UserError for a place among the images."""
-    if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
-        raise UserError(f"{place} lies within the images of {data}. Give another folder with {option}.")
-
-
 def check_cache(cache: Path) -> None:
     """Raise UserError for a cache that cannot be made or written."""
     try:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from search import folder as folders
-from search.audit import WARNING, in_a_line
 from search.catalog import BACKBONES
 from search.cost import Estimate, estimate, machine_speed, seconds_of_views
 from search.data.dataset import Dataset
@@ -20,11 +20,13 @@ from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool, check_amounts, tally
 from search.digests import digest
 from search.errors import UserError
+from search.finding import WARNING, in_a_line
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
 from search.models.backbones import check_weights
-from search.options import Options, as_arguments, check_name, check_outside, name_of, overridden
+from search.options import Options, as_arguments, check_name, name_of, overridden
 from search.oracle import at_values, random_points, register
+from search.readers.paths import check_outside
 from search.recipe import Augment, Recipe
 from search.study import SpaceFile, Study, build_recipe
 from search.train import TRAINING_VERSION, Materials
@@ -173,16 +175,18 @@ class Prepared:
 
     def estimate(self) -> Estimate:
         """Return what the whole search may cost, from a sample of its space."""
-        points = random_points(self.hyperparameters, POINTS_COSTED, seed=0)
-        sample = [self.build(point) for point in points]
         images = len(self.dataset), len(self.pool) if self.pool else 0
         trials, racing = self.study.max_trials, self.options.racing
-        return estimate(sample, trials, self.folds, images, racing, machine_speed(), self._drawn())
+        return estimate(self._sample, trials, self.folds, images, racing, machine_speed(), self._drawn())
 
     def views(self) -> dict[Augment, float]:
         """Return the seconds that the views of each (policy, strength) pair in a sample of the space take, once."""
-        sample = [self.build(point) for point in random_points(self.hyperparameters, POINTS_COSTED, seed=0)]
-        return seconds_of_views(sample, len(self.dataset), machine_speed())
+        return seconds_of_views(self._sample, len(self.dataset), machine_speed())
+
+    @cached_property
+    def _sample(self) -> list[Recipe]:
+        """Recipes at random points of the space."""
+        return [self.build(point) for point in random_points(self.hyperparameters, POINTS_COSTED, seed=0)]
 
     def _drawn(self) -> Callable[[Recipe, Fold], int]:
         """Return what tells how many synthetic images of a recipe train in a fold."""
@@ -218,10 +222,10 @@ def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) ->
 
 def search_folder(file: SpaceFile, study: Study, options: Options) -> Path:
     """Return the folder of the search. Raises UserError where it cannot be made or written to."""
-    name = f"{file.path.stem}-{name_of(study.data_folder())}" if options.name is None else options.name
-    folder = Path(options.results) / check_name(name)
     data = study.data_folder()
-    check_outside(Path(options.results), data, "--results")
+    name = f"{file.path.stem}-{name_of(data)}" if options.name is None else options.name
+    folder = Path(options.results) / check_name(name)
+    check_outside(Path(options.results), data, "Give another folder with --results")
     if data.exists() and data.resolve().is_relative_to(folder.resolve()):  # --fresh would move the images aside
         raise UserError(f"The images {data} lie within {folder}, the folder of the search. Give another --name.")
     folders.check_writable(folder)

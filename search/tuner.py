@@ -25,7 +25,7 @@ from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
-from search.hand import Hand, holding
+from search.hand import read_space
 from search.journal import LOOK, Journal, Trial, Verdict, check_unused
 from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
@@ -33,7 +33,7 @@ from search.prepare import Prepared, prepare, versions
 from search.racing import Job, next_look, next_step
 from search.report.console import Screen, duration, screen, summary, wide_console
 from search.report.leaderboard import ranked
-from search.study import Space, SpaceFile, Study, load_space_file
+from search.study import Space, SpaceFile, Study
 from search.train import JobResult, RunResult
 
 TICK = 0.5
@@ -91,8 +91,7 @@ class KFoldTuner(BaseTuner):
 
 def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
     if isinstance(space, str | Path):
-        with holding(Hand(ready=False)):
-            file = load_space_file(Path(space))
+        file = read_space(Path(space))
         return dataclasses.replace(file, study=study) if study else file
     if study is None:
         raise UserError("KFoldTuner(space) with a function needs a study as well: KFoldTuner(space, Study(data=…)).")

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 from shapes import write_shapes
 
-from search.audit import ERROR, NOTE, WARNING, Finding, Inspected, audit
+from search.audit import Inspected, audit
 from search.data.duplicates import Pair, grouped
 from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Facts, decode_sizes
 from search.data.shortcuts import told_by_files
+from search.finding import ERROR, NOTE, WARNING, Finding
 from search.readers.folders import read_class_folders
 from search.readers.manifest import read_manifest
 from search.study import Study
@@ -97,7 +98,7 @@ def test_equal_files_are_named_and_conflict_where_their_labels_differ(plain, tmp
     assert found["equal files"].files == ("across/copy.png", name("down", 3))
     assert found["conflicting labels"].level == WARNING
     assert "near-duplicates" not in found
-    assert [group.equal for group in inspected.duplicates()] == [True]
+    assert [group.equal for group in inspected.duplicates] == [True]
 
 
 def test_duplicates_across_a_given_split_leak(tmp_path):

@@ -19,7 +19,7 @@ ORDER = (
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),
     *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
-    *("data.materialise", "data.synthetic", "data.digits", "audit", "options", "inputs"),
+    *("data.materialise", "data.synthetic", "data.digits", "finding", "audit", "options", "inputs"),
     *("journal", "racing", "folder", "tf"),
     *("models.backbones", "models.augment", "models.build", "models.prefix"),
     *("train", "executors", "oracle", "cost", "prepare", "probe", "check"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.catalog import BACKBONES
-from search.data.folds import plan_folds
+from search.data.folds import make_plan
 from search.data.images import decode
 from search.data.synthetic import read_pool
 from search.hand import weights_folder, weights_sha256
@@ -24,7 +24,7 @@ def materials(root, cache, *, size=32, pool=None, seed=7, weights=(), **study):
     dataset = read_class_folders(Path(root))
     decoded = decode(dataset.paths, dataset.contents, size, Path(cache))
     dataset = dataset.readable(decoded)
-    folds = plan_folds(dataset, Study(data=root, seed=seed, **study))
+    folds = make_plan(dataset, Study(data=root, seed=seed, **study)).folds
     return Materials(
         cache=Path(cache),
         seed=seed,

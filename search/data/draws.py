@@ -3,20 +3,13 @@
 Rows are numbered 0 to n - 1 and groups 0 to g - 1; ``labels`` and ``groups`` have the shape (n,).
 """
 
-import math
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 PASSES = 4  # the first draws; the others move what brings the counts nearer, where groups hold several classes
 Split = tuple[np.ndarray, np.ndarray]
-
-
-def floored(part: float, count: int) -> int:
-    """Return the whole images in a part of ``count``, taking ``part`` as it is written: 0.29 of 100 is 29."""
-    return math.floor(Fraction(str(part)) * count)
 
 
 def table_of(labels: np.ndarray, groups: np.ndarray, classes: int) -> np.ndarray:

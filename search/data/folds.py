@@ -10,15 +10,13 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
+from search.amounts import floored
 from search.data.dataset import Dataset
-from search.data.draws import Split, dealt, drawn, floored, prefix, random_order
-from search.data.holdout import HOLDOUT, Ordered, hold_out, ordered
+from search.data.draws import Split, dealt, drawn, prefix, random_order
+from search.data.holdout import ATTEMPTS, HOLDOUT, Ordered, hold_out, ordered
 from search.digests import digest, seed_from
 from search.errors import UserError
 from search.study import Study
-
-ATTEMPTS = 40
-
 
 PLANNING_VERSION = 2  # 1 rounded parts of classes to the nearest number
 
@@ -75,11 +73,6 @@ def fold_id(repeat: int, index: int, fraction: float, repeats: int) -> str:
     """Return the name of a fold: ``f2``, ``r1f2`` where there are repeats, ``f2@0.25`` if shrunken."""
     prefix_ = f"r{repeat}" if repeats > 1 else ""
     return f"{prefix_}f{index}" + ("" if fraction == 1 else f"@{fraction:g}")
-
-
-def plan_folds(dataset: Dataset, study: Study) -> list[Fold]:
-    """Return the folds of a study, smallest training size first."""
-    return make_plan(dataset, study).folds
 
 
 def make_plan(dataset: Dataset, study: Study) -> Plan:

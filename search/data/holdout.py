@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from search.amounts import floored
 from search.data.dataset import Dataset, canonical_split
-from search.data.draws import drawn, floored
+from search.data.draws import drawn
 from search.digests import seed_from
 from search.errors import UserError
 from search.study import Study

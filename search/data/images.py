@@ -97,16 +97,16 @@ def read_image(file: Path | BinaryIO, size: int) -> np.ndarray:
     Pillow raises on a file that it cannot decode to the end, and ValueError for one of more than
     100 megapixels, of floating-point values outside 0 to 255, or of 32-bit integers outside 0 to 65535.
     """
-    return next(_squares(file, [size]))
-
-
-def _squares(file: Path | BinaryIO, sizes: Sequence[int]) -> Iterator[np.ndarray]:
     with Image.open(file, formats=FORMATS) as image:
         _check_pixels(image)
-        image.draft("RGB", (DRAFT, DRAFT) if max(sizes) <= DRAFT else (2 * DRAFT, 2 * DRAFT))
-        rgb = _as_rgb(ImageOps.exif_transpose(image))
-        for size in sizes:
-            yield np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
+        return next(_squares(image, [size]))
+
+
+def _squares(image: Image.Image, sizes: Sequence[int]) -> Iterator[np.ndarray]:
+    image.draft("RGB", (DRAFT, DRAFT) if max(sizes) <= DRAFT else (2 * DRAFT, 2 * DRAFT))
+    rgb = _as_rgb(ImageOps.exif_transpose(image))
+    for size in sizes:
+        yield np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
 def _check_pixels(image: Image.Image) -> None:
@@ -153,7 +153,7 @@ def decode(
     the entry, so renamed files are found and changed ones are decoded anew. Raises UserError for
     a file that is gone or no longer what ``contents`` says.
     """
-    key = digest(["decoded", DECODING_VERSION, size, list(contents)])
+    key = _key(size, contents)
 
     def load(folder: Path) -> Decoded:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
@@ -171,14 +171,16 @@ def decode_sizes(
     """Return the images at several sizes; those that are not in ``cache`` are all made in one pass over the files."""
     wanted = sorted(set(sizes))
     for group in ([size for size in wanted if size <= DRAFT], [size for size in wanted if size > DRAFT]):
-        entries = {
-            size: cache / "decoded" / digest(["decoded", DECODING_VERSION, size, list(contents)]) for size in group
-        }
+        entries = {size: cache / "decoded" / _key(size, contents) for size in group}
         with contextlib.ExitStack() as stack:
             new = {size: stack.enter_context(new_folder(to)) for size, to in entries.items() if not to.is_dir()}
             if new:
                 _fill(new, paths, contents, progress)
     return {size: decode(paths, contents, size, cache) for size in wanted}
+
+
+def _key(size: int, contents: Sequence[str]) -> str:
+    return digest(["decoded", DECODING_VERSION, size, list(contents)])
 
 
 def _fill(folders: dict[int, Path], paths: Sequence[Path], contents: Sequence[str], progress: Progress | None) -> None:
@@ -233,7 +235,7 @@ def _try_read(path: Path, content: str, sizes: Sequence[int]) -> tuple[Facts, li
     if hashlib.sha256(data).hexdigest() != content:
         raise UserError(f"The image {path} changed while the search ran. Put the old one back, or begin anew.")
     try:
-        return _facts(data), list(_squares(io.BytesIO(data), sizes))
+        return _read(data, sizes)
     except UnidentifiedImageError:
         return "not an image that Pillow can identify" if data else "an empty file"
     except Image.DecompressionBombError:
@@ -247,14 +249,16 @@ def _try_read(path: Path, content: str, sizes: Sequence[int]) -> tuple[Facts, li
         return "cut off: its end is missing" if "truncated" in told.lower() else f"damaged, or of a rare kind ({told})"
 
 
-def _facts(data: bytes) -> Facts:
+def _read(data: bytes, sizes: Sequence[int]) -> tuple[Facts, list[np.ndarray]]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_pixels(image)  # first, because to ask a PNG for its EXIF data decodes it
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # What the file says, before decoding scales a JPEG down and turns a TIFF.
+        orientation, mode = image.getexif().get(ExifTags.Base.Orientation, 1), image.mode
         width, height = image.size if orientation not in SIDEWAYS else image.size[::-1]
+        squares = list(_squares(image, sizes))
         turned = orientation in range(2, 9)  # cameras write 0 too, and viewers pass over what means nothing
         # The frames last: to count the pages of a TIFF turns them.
-        return Facts(image.format or "", image.mode, width, height, len(data), turned, _frames(image))
+        return Facts(image.format or "", mode, width, height, len(data), turned, _frames(image)), squares
 
 
 def _frames(image: Image.Image) -> int:

@@ -16,6 +16,7 @@ from search.data.holdout import HOLDOUT
 from search.data.images import Progress
 from search.errors import UserError
 from search.files import new_folder
+from search.readers.paths import check_outside
 
 PLAN = "plan.csv"
 LONGEST_NAME = 200  # bytes; most file systems stop at 255
@@ -55,8 +56,8 @@ def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, p
 
 def check_place(to: Path, data: Path | None = None) -> None:
     """Raise UserError unless ``to`` is an empty folder, or nothing yet, and not within ``data``."""
-    if data and to.resolve().is_relative_to(data.resolve()):
-        raise UserError(f"{to} lies within the images of {data}. Name a folder elsewhere.")
+    if data:
+        check_outside(to, data, "Name a folder elsewhere")
     if to.exists() and not to.is_dir():
         raise UserError(f"{to} is a file. Name a new folder.")
     if to.is_dir() and any(to.iterdir()):

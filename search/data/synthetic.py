@@ -18,11 +18,10 @@ from search.data.folds import Fold
 from search.data.images import Decoded
 from search.digests import digest, file_sha256, seed_from
 from search.errors import UserError
-from search.readers.manifest import read_table
+from search.readers.manifest import MANIFEST, read_table
 from search.readers.paths import inside
 from search.recipe import one_of
 
-MANIFEST = "manifest.csv"
 COLUMNS = ("image", "label", "sources")
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 

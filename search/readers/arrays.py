@@ -10,8 +10,9 @@ import numpy as np
 
 from search.data.dataset import SPLIT_WORDS
 from search.errors import UserError
+from search.readers.manifest import MANIFEST
 from search.readers.npz import Member, open_npz
-from search.readers.packs import COLUMNS, MANIFEST, MARK, unpack_pack, write_manifest, write_new
+from search.readers.packs import COLUMNS, MARK, unpack_pack, write_manifest, write_new
 from search.readers.paths import check_names
 from search.readers.pickles import read_pickle
 from search.readers.pixels import Stack, images

@@ -11,8 +11,7 @@ from search.digests import digest, file_sha256
 from search.errors import UserError
 from search.readers.arrays import NPZ, PICKLES, parts, unpack
 from search.readers.folders import read_class_folders
-from search.readers.manifest import read_manifest
-from search.readers.packs import MANIFEST
+from search.readers.manifest import MANIFEST, read_manifest
 
 UNPACKING_VERSION = 2
 

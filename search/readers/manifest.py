@@ -10,6 +10,7 @@ from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset, canonical_
 from search.errors import UserError
 from search.readers.paths import contents_of, inside
 
+MANIFEST = "manifest.csv"  # in a folder of synthetic or unpacked images
 COLUMNS = ("image", "label")
 KNOWN = frozenset({*COLUMNS, "split", "group", "sources"})  # in any case of letters
 SAMPLE = 200

@@ -14,10 +14,10 @@ import numpy as np
 
 from search.data.dataset import MANIFEST_COLUMN
 from search.errors import UserError
+from search.readers.manifest import MANIFEST
 from search.readers.npz import Member
-from search.readers.paths import check_names
+from search.readers.paths import check_names, check_outside
 
-MANIFEST = "manifest.csv"
 COLUMNS = ("image", "label", "split")
 MARK = "finetune_search_pack"  # the array that tells a pack from other people's files; it holds FORMAT
 FORMAT = 1
@@ -115,8 +115,7 @@ def check_target(to: Path, *places: Path) -> None:
     if to.suffix.lower() != ".npz":
         raise UserError(f"{to} must end in .npz, as no data set of another name would be read as a pack. Rename it.")
     for place in places:
-        if place.is_dir() and to.resolve().is_relative_to(place.resolve()):
-            raise UserError(f"{to} lies within the images of {place}. Name a file elsewhere.")
+        check_outside(to, place, "Name a file elsewhere")
     if to.exists():
         raise UserError(f"{to} is there already. Name another file, or move that one away.")
     if not to.parent.is_dir():

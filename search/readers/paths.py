@@ -37,6 +37,12 @@ def inside(name: str, where: str) -> str:
     return path.as_posix()
 
 
+def check_outside(place: Path, data: Path, way_out: str) -> None:
+    """Raise UserError, ending with ``way_out``, for a place among the images in the folder ``data``."""
+    if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
+        raise UserError(f"{place} lies within the images of {data}. {way_out}.")
+
+
 def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
     """Return the rows with the ``content`` of their files, and the (id, reason) of those that cannot be opened."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from search.audit import WARNING, in_a_line
+from search.finding import WARNING, in_a_line
 from search.folder import Record
 from search.journal import Run, Trial
 

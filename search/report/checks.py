@@ -11,9 +11,10 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
-from search.audit import ERROR, NOTE, WARNING, DuplicateGroup
+from search.audit import DuplicateGroup
 from search.data.dataset import Dataset
 from search.files import write_text
+from search.finding import ERROR, NOTE, WARNING
 from search.report.console import duration
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from search.data.dataset import Dataset
-from search.data.folds import fold_id, make_plan, plan_digest, plan_folds, plan_table
+from search.data.folds import fold_id, make_plan, plan_digest, plan_table
 from search.data.groups import regrouped
 from search.errors import UserError
 from search.readers.folders import read_class_folders
@@ -73,7 +73,7 @@ def mixed(draw):
 def planned(data, how):
     """Return the plan, where there is one."""
     try:
-        return plan_folds(data, how)
+        return make_plan(data, how).folds
     except UserError:
         reject()
 
@@ -112,7 +112,7 @@ def kept(data, plan):
 @settings(deadline=None, max_examples=60)
 @given(loose(), plans)
 def test_loose_images_are_always_split_evenly_and_nested(data, how):
-    plan = plan_folds(data, how)
+    plan = make_plan(data, how).folds
     check_plan(data, how, plan)
     assert all(wanted == got for wanted, got in kept(data, plan))
     counts = np.array([np.bincount(data.labels[fold.validation], minlength=len(data.classes)) for fold in plan])
@@ -148,19 +148,19 @@ def test_a_seed_gives_one_plan(data, how):
 @settings(deadline=None, max_examples=20)
 @given(loose(), plans)
 def test_another_seed_gives_another_plan(data, how):
-    digests = {plan_digest(plan_folds(data, how.replace(seed=seed))) for seed in range(8)}
+    digests = {plan_digest(make_plan(data, how.replace(seed=seed)).folds) for seed in range(8)}
     assert len(digests) > 1
 
 
 def test_repeats_differ():
-    plan = plan_folds(dataset([0, 1] * 20), study(repeats=3, train_fractions=(1.0,)))
+    plan = make_plan(dataset([0, 1] * 20), study(repeats=3, train_fractions=(1.0,))).folds
     parts = {repeat: [tuple(fold.validation) for fold in plan if fold.repeat == repeat] for repeat in range(3)}
     assert len(set(map(tuple, parts.values()))) == 3
 
 
 def test_shrunken_folds_draw_anew_in_each_fold():
     data = dataset([0, 1] * 20)
-    plan = plan_folds(data, study(train_fractions=(1.0, 0.5)))
+    plan = make_plan(data, study(train_fractions=(1.0, 0.5))).folds
     small = [set(fold.train) for fold in plan if fold.fraction < 1]
     overlaps = [len(one & other) for number, one in enumerate(small) for other in small[:number]]
     assert len(set(map(frozenset, small))) == 5
@@ -179,22 +179,22 @@ def test_the_plan_does_not_depend_on_the_order_in_which_files_were_made(tmp_path
             Image.new("RGB", (4, 4), tuple(zlib.crc32(name.encode()).to_bytes(4, "big")[:3])).save(path)
         data = read_class_folders(tmp_path / str(attempt))
         data = regrouped(data, study(groups=groups), np.arange(len(data)))
-        table = plan_table(plan_folds(data, study(folds=3)), data.ids)
+        table = plan_table(make_plan(data, study(folds=3)).folds, data.ids)
         digests.add(table.to_csv(index=False))
     assert len(digests) == 1
 
 
 def test_another_training_size_leaves_the_others_as_they_were():
     data = dataset([0, 1] * 20)
-    few = {fold.id: fold for fold in plan_folds(data, study(train_fractions=(1.0, 0.25)))}
-    more = {fold.id: fold for fold in plan_folds(data, study(train_fractions=(1.0, 0.5, 0.25)))}
+    few = {fold.id: fold for fold in make_plan(data, study(train_fractions=(1.0, 0.25))).folds}
+    more = {fold.id: fold for fold in make_plan(data, study(train_fractions=(1.0, 0.5, 0.25))).folds}
     assert few.keys() < more.keys()
     for name, fold in few.items():
         np.testing.assert_array_equal(fold.train, more[name].train)
 
 
 def test_smallest_training_size_comes_first():
-    plan = plan_folds(dataset([0, 1] * 8), study(folds=2, repeats=2, train_fractions=(0.25, 1.0, 0.5)))
+    plan = make_plan(dataset([0, 1] * 8), study(folds=2, repeats=2, train_fractions=(0.25, 1.0, 0.5))).folds
     assert [fold.id for fold in plan] == [
         f"r{repeat}f{index}{at}" for at in ("@0.25", "@0.5", "") for repeat in (0, 1) for index in (0, 1)
     ]
@@ -208,7 +208,7 @@ def test_a_fold_is_named_by_what_varies():
 
 def test_the_table_has_a_row_for_each_fold_and_image():
     data = dataset([0, 1] * 4)
-    plan = plan_folds(data, study(folds=2, train_fractions=(1.0, 0.5)))
+    plan = make_plan(data, study(folds=2, train_fractions=(1.0, 0.5))).folds
     table = plan_table(plan, data.ids)
     assert list(table.columns) == ["fold", "id", "part"]
     assert not table.duplicated(["fold", "id"]).any()
@@ -220,13 +220,13 @@ def test_the_table_has_a_row_for_each_fold_and_image():
 
 def test_the_digest_of_a_plan_changes_with_any_part():
     data = dataset([0, 1] * 8)
-    plan = plan_folds(data, study(folds=2))
+    plan = make_plan(data, study(folds=2)).folds
     assert len({plan_digest(plan), plan_digest(plan[1:]), plan_digest(plan[::-1])}) == 3
 
 
 def refusal(data, **fields):
     with pytest.raises(UserError) as error:
-        plan_folds(data, study(**fields))
+        make_plan(data, study(**fields))
     return str(error.value)
 
 
@@ -235,7 +235,7 @@ def test_too_few_images_of_a_class():
     assert refusal(data, folds=5) == (
         "Class 'bee' has 3 readable images, fewer than the 5 folds. Add some to data, or use folds=3."
     )
-    assert plan_folds(data, study(folds=3))
+    assert make_plan(data, study(folds=3)).folds
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -252,7 +252,7 @@ def test_too_few_groups_of_a_class():
     assert refusal(data, folds=4) == (
         "Class 'bee' has 3 readable groups of images, fewer than the 4 folds. Add some to data, or use folds=3."
     )
-    assert plan_folds(data, study(folds=3))
+    assert make_plan(data, study(folds=3)).folds
 
 
 def test_a_training_size_that_leaves_less_than_one_image_of_a_class_keeps_one_and_says_so():
@@ -280,16 +280,16 @@ def test_the_number_of_folds_that_is_suggested_works():
     message = refusal(dataset(labels, groups), folds=4)
     suggested = int(message.split("folds=")[1].split()[0])
     assert suggested in {2, 3}
-    assert plan_folds(dataset(labels, groups), study(folds=suggested))
+    assert make_plan(dataset(labels, groups), study(folds=suggested)).folds
 
 
 def test_folds_that_the_first_draw_leaves_without_a_class_are_drawn_again():
     data = dataset([0, 1, 1, 0], [2, 0, 2, 1])
     for seed in range(30):
-        check_plan(data, how := study(folds=2, seed=seed, train_fractions=(1.0,)), plan_folds(data, how))
+        check_plan(data, how := study(folds=2, seed=seed, train_fractions=(1.0,)), make_plan(data, how).folds)
 
 
 def test_numpy_seeds_are_seeds():
     data = dataset([0, 1] * 10)
-    plans = [plan_folds(data, study(folds=2, seed=seed)) for seed in (3, np.int64(3))]
+    plans = [make_plan(data, study(folds=2, seed=seed)).folds for seed in (3, np.int64(3))]
     np.testing.assert_array_equal(plans[0][0].train, plans[1][0].train)

@@ -17,7 +17,7 @@ from shapes import write_shapes
 from search.amounts import settled
 from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
-from search.data.folds import Fold, plan_folds
+from search.data.folds import Fold, make_plan
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
 from search.errors import UserError
@@ -64,7 +64,7 @@ def of_each(amount, classes=CLASSES):
 
 
 def plan(data, **fields):
-    return plan_folds(data, Study(**{"data": "data", "folds": 2, "train_fractions": (1.0, 0.5), **fields}))
+    return make_plan(data, Study(**{"data": "data", "folds": 2, "train_fractions": (1.0, 0.5), **fields})).folds
 
 
 @settings(deadline=None, max_examples=60)
