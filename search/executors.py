@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 from search.racing import Job
 
 if TYPE_CHECKING:
-    from search.train import JobResult, Materials, Trainer
+    from search.feed import Materials
+    from search.train import JobResult, Trainer
 
 HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
 CANNOT_START = (
@@ -78,7 +79,7 @@ class Executor(Protocol):
 def execute(trainer: "Trainer", job: Job) -> Outcome:
     """Run a job where we are, and turn whatever it raises into an outcome."""
     from search.errors import UserError
-    from search.train import DivergedError
+    from search.fit import DivergedError
 
     try:
         return Outcome(job, trainer.run(job))

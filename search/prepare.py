@@ -20,6 +20,7 @@ from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool, check_amounts, tally
 from search.digests import digest
 from search.errors import UserError
+from search.feed import Materials
 from search.finding import WARNING, in_a_line
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
@@ -29,7 +30,7 @@ from search.oracle import at_values, random_points, register
 from search.readers.paths import check_outside
 from search.recipe import Augment, Recipe
 from search.study import SpaceFile, Study, build_recipe
-from search.train import TRAINING_VERSION, Materials
+from search.train import TRAINING_VERSION
 
 IDENTITY_FIELDS = (
     *("objective", "folds", "repeats", "splits", "val", "holdout", "train_fractions", "groups"),

@@ -14,10 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from search.data.images import Decoded
+from search.feed import Materials
 from search.models.build import Shape, build
+from search.models.engine import Engine
 from search.models.prefix import PLAIN, Activations, Images
 from search.tf import silenced
-from search.train import Materials
 
 SIDE = 16  # of the thumbnails that stand in for features where no pretrained backbone is at hand
 
@@ -71,5 +72,6 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
     weights = materials.weights[backbone]
     shown = Images(images.pixels, materials.contents, images.key)
     with silenced():
-        network = build(Shape(backbone, 0, images.pixels.shape[1], materials.classes), "imagenet", weights)
-        return Activations(materials.cache, weights, materials.seed).of(network, shown, PLAIN, 0)
+        shape = Shape(backbone, 0, images.pixels.shape[1], materials.classes)
+        engine = Engine(shape, lambda: build(shape, "imagenet", weights))
+        return Activations(materials.cache, weights, materials.seed).of(engine, shown, PLAIN, 0)

@@ -21,8 +21,8 @@ ORDER = (
     *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
     *("data.materialise", "data.synthetic", "data.digits", "finding", "audit", "options", "inputs"),
     *("journal", "racing", "folder", "tf"),
-    *("models.backbones", "models.augment", "models.build", "models.prefix"),
-    *("train", "executors", "oracle", "cost", "prepare", "probe", "check"),
+    *("models.backbones", "models.augment", "models.build", "models.engine", "models.prefix", "models.heads"),
+    *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
     *("tuner", "cli", "__main__"),
 )

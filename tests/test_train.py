@@ -9,13 +9,15 @@ from search.catalog import BACKBONES
 from search.data.folds import make_plan
 from search.data.images import decode
 from search.data.synthetic import read_pool
+from search.feed import Materials, sample_weights
+from search.fit import DivergedError, Run, learning_rates
 from search.hand import weights_folder, weights_sha256
 from search.racing import Job
 from search.readers.folders import read_class_folders
 from search.recipe import Augment, Recipe
 from search.stats import scores
 from search.study import Study
-from search.train import DivergedError, Materials, Trainer, learning_rates, sample_weights, set_up
+from search.train import CancelledError, Trainer, set_up
 
 set_up(2)
 
@@ -200,13 +202,13 @@ def test_validation_is_predicted_from_plain_images(shapes_trainer):
     assert not np.allclose(result.probabilities, engine.predict(plain[::-1]).numpy())
 
 
-def write_pool(folder, root):
+def write_pool(folder, root, pattern="*.png"):
     """One synthetic image (inverted) for each real one, and one made of two images of different folds."""
     from PIL import Image, ImageOps
 
     lines = ["image,label,sources"]
     folder.mkdir()
-    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob(pattern))
     for number, id_ in enumerate(ids):
         ImageOps.invert(Image.open(root / id_).convert("RGB")).save(folder / f"{number}.png")
         second = f";{ids[number - 1]}" if number % 4 == 3 else ""
@@ -293,6 +295,46 @@ def test_stored_activations_are_used_again_and_equal_those_computed_anew(photogr
     np.testing.assert_array_equal(first.probabilities, elsewhere.probabilities)
 
 
+def test_heads_of_all_folds_and_sizes_train_as_they_would_alone(photographs, imagenet, tmp_path, monkeypatch):
+    """Together in one job, one by one, and in chunks of one step: with weights, synthetic images and dropout."""
+    root = photographs / "tiny_flowers3"
+    pool = write_pool(tmp_path / "pool", root, "*.jpg")
+    shared = {"size": 64, "pool": pool, "folds": 3, "train_fractions": (1.0, 0.5), "weights": ["MobileNetV2_0.35"]}
+    fields = {"dropout": 0.4, "class_weight": "balanced", "synthetic_per_class": {"rose": 3}, "batch_size": 4}
+    recipe = Recipe("MobileNetV2_0.35", image_size=64, augment=Augment("flip_crop"), views=2, epochs=4, **fields)
+    trainer = Trainer(materials(root, tmp_path / "cache", **shared))
+    names = list(trainer.materials.folds)
+    together = run(trainer, recipe, *names)
+    assert [result.fold for result in together] == names
+    monkeypatch.setattr("search.fit.CHUNK_BYTES", 1)
+    for name, result in zip(names, together, strict=True):
+        (alone,) = run(trainer, recipe, name)
+        np.testing.assert_allclose(alone.probabilities, result.probabilities, atol=1e-5)
+        np.testing.assert_allclose(alone.curve, result.curve, rtol=1e-4)
+        assert alone.synthetic == result.synthetic
+        assert result.synthetic["drawn"]["rose"]
+    assert len({result.probabilities.tobytes() for result in together}) == len(names)
+
+
+def test_heads_on_stored_features_need_no_network(photographs, imagenet, tmp_path):
+    shared = {"size": 64, "folds": 2, "train_fractions": (1.0,), "weights": ["MobileNetV2_0.35"]}
+    recipe = Recipe("MobileNetV2_0.35", image_size=64, epochs=1)
+    (cold,) = run(Trainer(materials(photographs / "tiny_flowers3", tmp_path / "cache", **shared)), recipe, "f0")
+    trainer = Trainer(materials(photographs / "tiny_flowers3", tmp_path / "cache", **shared))
+    (warm,) = run(trainer, recipe, "f0")
+    (engine,) = trainer._engines.values()
+    assert "network" not in vars(engine)
+    np.testing.assert_array_equal(warm.probabilities, cold.probabilities)
+
+
+def test_a_job_that_nobody_waits_for_ends_with_its_epoch(shapes, tmp_path):
+    answers = iter([False, False, True])
+    trainer = Trainer(materials(shapes, tmp_path / "cache", folds=3), cancelled=lambda: next(answers))
+    with pytest.raises(CancelledError):
+        run(trainer, small(epochs=50), "f0")
+    assert next(answers, "all were asked for") == "all were asked for"
+
+
 ACCURACIES = {"hymenoptera": 0.85, "cats_dogs": 0.90}
 
 
@@ -321,14 +363,13 @@ def test_the_same_network_from_random_weights_is_far_worse(photographs, imagenet
 def test_predictions_that_are_no_numbers_are_said(shapes_trainer, monkeypatch):
     (result,) = run(shapes_trainer, small(epochs=1), "f0")
     assert np.isfinite(result.probabilities).all()
-    fit = Trainer._fit
+    check, (engine,) = Run.check, shapes_trainer._engines.values()
 
-    def overflow(self, engine, *rest):
-        curve = fit(self, engine, *rest)
+    def overflow(self, epoch):
+        check(self, epoch)
         engine.network.head.bias.assign([np.inf, np.inf])  # as a last step at a wild learning rate does
-        return curve
 
-    monkeypatch.setattr(Trainer, "_fit", overflow)
+    monkeypatch.setattr(Run, "check", overflow)
     with pytest.raises(DivergedError, match="predictions are no numbers"):
         run(shapes_trainer, small(epochs=1), "f0")
 

@@ -28,6 +28,11 @@ class Shape:
     image_size: int
     classes: int
 
+    @property
+    def frozen(self) -> bool:
+        """Whether a part of the network stays as it is."""
+        return self.unfrozen_blocks < BACKBONES[self.backbone].blocks
+
 
 def shape_of(recipe: Recipe, classes: int) -> Shape:
     """Return the shape of the network that a recipe needs; its image size must be settled."""

@@ -13,7 +13,7 @@ import numpy as np
 from search.cache import stored
 from search.digests import digest
 from search.models.augment import augmented
-from search.models.build import Network
+from search.models.engine import Engine
 from search.recipe import Augment
 
 ACTIVATIONS_VERSION = 1
@@ -41,9 +41,9 @@ class Activations:
     weights: str
     seed: int
 
-    def of(self, network: Network, images: Images, augment: Augment, view: int) -> np.ndarray:
+    def of(self, network: Engine, images: Images, augment: Augment, view: int) -> np.ndarray:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
-        if network.prefix is None and augment.policy == "none":
+        if not network.shape.frozen and augment.policy == "none":
             return images.pixels
         key = self._key(network, images, augment, view)
         return stored(
@@ -52,13 +52,13 @@ class Activations:
             lambda folder: np.load(folder / "rows.npy", mmap_mode="r"),
         )
 
-    def _key(self, network: Network, images: Images, augment: Augment, view: int) -> str:
+    def _key(self, network: Engine, images: Images, augment: Augment, view: int) -> str:
         shape = network.shape
-        part = [shape.backbone, self.weights, shape.unfrozen_blocks] if network.prefix is not None else None
+        part = [shape.backbone, self.weights, shape.unfrozen_blocks] if shape.frozen else None
         drawn = [augment.policy, augment.strength, view, self.seed] if augment.policy != "none" else None
         return digest(["activations", ACTIVATIONS_VERSION, images.key, part, drawn])
 
-    def _compute(self, network: Network, images: Images, augment: Augment, view: int) -> np.ndarray:
+    def _compute(self, network: Engine, images: Images, augment: Augment, view: int) -> np.ndarray:
         pixels = augmented(images.pixels, images.contents, augment, view, self.seed)
         if network.prefix is None:
             return pixels

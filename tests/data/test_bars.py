@@ -47,11 +47,11 @@ from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
 from search.data.groups import joined, regrouped
 from search.data.images import decode, read_image
 from search.data.names import proposed_pattern
+from search.feed import Materials
 from search.hand import weights_sha256
 from search.probe import backbone_features, flattery
 from search.readers.manifest import read_manifest
 from search.study import Study
-from search.train import Materials
 
 pytestmark = pytest.mark.slow
 

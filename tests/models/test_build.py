@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from search.models.build import Shape, build, shape_of
+from search.models.engine import Engine
 from search.recipe import Recipe
 from search.tf import keras
-from search.train import Engine, set_up
+from search.train import set_up
 
 set_up(2)
 
@@ -40,24 +41,28 @@ def values(net):
     return [variable.numpy() for variable in variables]
 
 
+def engine(backbone, depth):
+    shape = Shape(backbone, depth, SIZE, 3)
+    return Engine(shape, lambda: build(shape, None))
+
+
 def recipe(**fields):
     return Recipe(**{"backbone": "MobileNetV2_0.35", "unfrozen_blocks": 1, "image_size": SIZE, **fields})
 
 
 def changes(net, depth):
     """Train a little; return the paths of the body's trainable and of its changed variables."""
-    before = {v.path: v.numpy() for v in (net.body.variables if net.body else [])}
+    before = {v.path: v.numpy() for v in net.body.variables}
     frozen = None if net.prefix is None else net.prefix(pixels()).numpy()
-    train(Engine(net), recipe(unfrozen_blocks=depth), seed=1, steps=6)
+    train(Engine(net.shape, lambda: net), recipe(unfrozen_blocks=depth), seed=1, steps=6)
     if frozen is not None:
         np.testing.assert_array_equal(net.prefix(pixels()).numpy(), frozen)
     assert np.abs(net.head.kernel.numpy()).max() > 0
-    body = net.body.variables if net.body else []
-    trainable = {v.path for v in body if v.trainable}
-    return trainable, {v.path for v in body if not np.array_equal(v.numpy(), before[v.path])}
+    trainable = {v.path for v in net.body.variables if v.trainable}
+    return trainable, {v.path for v in net.body.variables if not np.array_equal(v.numpy(), before[v.path])}
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2, 5])
+@pytest.mark.parametrize("depth", [1, 2, 5])
 def test_unfreezing_changes_exactly_the_unfrozen_variables(depth, imagenet):
     trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE, 3), "imagenet"), depth)
     assert changed == trainable  # and so no BatchNorm statistics
@@ -87,18 +92,15 @@ def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
         np.testing.assert_allclose(features, pooled, atol=2e-4)
 
 
-@pytest.mark.parametrize(("backbone", "depth"), [("SmallCNN", 4), ("MobileNetV2_0.35", 1), ("MobileNetV2_0.35", 0)])
+@pytest.mark.parametrize(("backbone", "depth"), [("SmallCNN", 4), ("MobileNetV2_0.35", 1)])
 def test_a_reused_network_carries_nothing_over(backbone, depth):
     """Not weights, optimiser state, BatchNorm statistics or draws: a second run equals one in a new network."""
     wanted = recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.5)
-    used = Engine(build(Shape(backbone, depth, SIZE, 3), None))
+    used, fresh = (engine(backbone, depth) for _ in range(2))
     pretrained = used.network.initial
     train(used, recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.1, weight_decay=0.1), seed=5, steps=4)
     train(used, wanted, seed=9)
-    fresh = Engine(build(Shape(backbone, depth, SIZE, 3), None))
     fresh.network.initial = pretrained
-    if depth == 0:  # the same frozen part
-        fresh.network.prefix = used.network.prefix
     train(fresh, wanted, seed=9)
     if depth != 1:  # a partly frozen network has a random prefix of its own here
         for one, two in zip(values(used.network), values(fresh.network), strict=True):
@@ -136,7 +138,8 @@ def test_dropout_rate_is_a_value_of_the_run():
 
 
 def test_weight_decay_is_a_value_of_the_run_and_spares_biases():
-    engine = Engine(network(depth=1))
+    net = network(depth=1)
+    engine = Engine(net.shape, lambda: net)
     norms = []
     for decay in (0.0, 5.0):
         train(engine, recipe(weight_decay=decay), seed=1, steps=8)

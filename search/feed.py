@@ -1,0 +1,152 @@
+"""What training is fed: the rows that train a fold, and the inputs of a network's trained part.
+
+Rows number the real images first and the synthetic ones after them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from search.data.folds import Fold
+from search.data.images import decode
+from search.data.synthetic import SyntheticPool, tally
+from search.errors import UserError
+from search.models.engine import Engine
+from search.models.prefix import PLAIN, Activations, Images
+from search.recipe import Augment, Recipe
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What all jobs of a search share: the images by path and content, labels, folds, weights, seed.
+
+    ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
+    ``threads`` pins TensorFlow's thread count, on which the fourth decimal of a result depends.
+    """
+
+    cache: Path
+    seed: int
+    classes: int
+    paths: tuple[Path, ...]
+    contents: tuple[str, ...]
+    labels: np.ndarray
+    pool: SyntheticPool | None
+    folds: dict[str, Fold]
+    weights: dict[str, str]
+    keras_home: Path
+    threads: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training part of a run: rows with labels and weights in the loss, and the tally of synthetic images."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    synthetic: dict[str, dict[str, int]]
+
+    def __len__(self) -> int:
+        """Return the number of images, real and synthetic."""
+        return len(self.rows)
+
+
+@dataclass
+class Rows:
+    """Inputs by row number: real images first, synthetic ones after them."""
+
+    real: np.ndarray
+    synthetic: np.ndarray | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return tuple(self.real.shape[1:])
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row."""
+        return int(np.prod(self.shape)) * self.real.dtype.itemsize
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the inputs of these rows, in their order."""
+        if self.synthetic is None:
+            return np.ascontiguousarray(self.real[rows])
+        is_real = rows < len(self.real)
+        taken = np.empty((len(rows), *self.shape), self.real.dtype)
+        taken[is_real] = self.real[rows[is_real]]
+        taken[~is_real] = self.synthetic[rows[~is_real] - len(self.real)]
+        return taken
+
+
+class Feed:
+    """Where the runs of a search get their rows and inputs from."""
+
+    def __init__(self, materials: Materials) -> None:
+        """Hold on to what all runs share; nothing is read before it is asked for."""
+        self.materials = materials
+        self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
+
+    def part(self, recipe: Recipe, fold: Fold) -> Part:
+        """Return what trains a run."""
+        rows, synthetic = self._training_rows(recipe, fold)
+        labels = self._labels[rows]
+        return Part(rows, labels, sample_weights(labels, recipe.class_weight), synthetic)
+
+    def view(self, engine: Engine, recipe: Recipe, epoch: int) -> Rows:
+        """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
+        return self._inputs(engine, recipe.augment, epoch % recipe.views, bool(recipe.synthetic_per_class))
+
+    def plain(self, engine: Engine) -> Rows:
+        """Return what is scored: real images as they are."""
+        return self._inputs(engine, PLAIN, 0, with_pool=False)
+
+    def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+        """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
+        pool = self.materials.pool
+        if pool is None or not recipe.synthetic_per_class:
+            return fold.train, {}
+        asked = pool.asked(recipe.synthetic_per_class, fold, self.materials.labels)
+        drawn = pool.draw(fold, asked, self.materials.seed)
+        rows = np.concatenate([fold.train, len(self.materials.labels) + drawn])
+        return rows, tally(asked, pool.counts(fold))
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        """Labels of all rows, real and synthetic."""
+        pool = self.materials.pool
+        parts = [self.materials.labels] + ([pool.labels] if pool else [])
+        return np.concatenate(parts).astype(np.int32)
+
+    def _inputs(self, engine: Engine, augment: Augment, view: int, with_pool: bool) -> Rows:
+        materials, size = self.materials, engine.shape.image_size
+        activations = Activations(materials.cache, materials.weights.get(engine.shape.backbone, ""), materials.seed)
+        real = self._images(materials.paths, materials.contents, size)
+        pool = materials.pool if with_pool else None
+        synthetic = self._images(pool.paths, pool.contents, size) if pool else None
+        return Rows(
+            activations.of(engine, real, augment, view),
+            activations.of(engine, synthetic, augment, view) if synthetic else None,
+        )
+
+    def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
+        known = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
+        if known is not None:
+            return known
+        decoded = decode(paths, contents, size, self.materials.cache)
+        if decoded.unreadable:
+            names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
+            raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
+        return self._decoded.setdefault((contents, size), Images(decoded.pixels, contents, decoded.key))
+
+
+def sample_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
+    """Return the weight of each training image in the loss: 1, or n / (classes · n of its class)."""
+    if class_weight == "none":
+        return np.ones(len(labels), np.float32)
+    present = np.unique(labels)
+    weights = compute_class_weight("balanced", classes=present, y=labels)
+    return weights[np.searchsorted(present, labels)].astype(np.float32)

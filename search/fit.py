@@ -1,0 +1,157 @@
+"""Fit the trained part of a network for a fixed number of epochs: heads together, unfrozen bodies one by one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import InitVar, dataclass, field
+
+import numpy as np
+
+from search.data.folds import Fold
+from search.digests import seed_from
+from search.feed import Feed, Part, Rows
+from search.models.engine import Engine
+from search.models.heads import Batches, Heads
+from search.recipe import Recipe
+
+WARM_UP = 0.1  # of the steps
+CHUNK_BYTES = 64 * 2**20
+PREDICTION_BATCH = 64
+
+
+class DivergedError(Exception):
+    """The loss is no number. The same run would do the same again."""
+
+
+@dataclass
+class Run:
+    """A run under way: its recipe and fold, what trains it, and what has come of it.
+
+    ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
+    the mean loss and the accuracy of each epoch, in training; ``probabilities`` is (n validation
+    rows, classes).
+    """
+
+    recipe: Recipe
+    fold: Fold
+    part: Part
+    study_seed: InitVar[int]
+    seed: int = field(init=False)
+    curve: np.ndarray = field(init=False)
+    probabilities: np.ndarray = field(init=False)
+
+    def __post_init__(self, study_seed: int) -> None:
+        """Begin the draws of the seed."""
+        self.seed = seed_from(study_seed, self.recipe.digest, self.fold.id)
+        self.curve = np.zeros((self.recipe.epochs, 2), np.float32)
+        self._rng = np.random.default_rng(self.seed)
+
+    @property
+    def steps(self) -> int:
+        """How many batches an epoch has."""
+        return -(-len(self.part) // self.recipe.batch_size)
+
+    def order(self) -> np.ndarray:
+        """Return the order of the images in the next epoch."""
+        return self._rng.permutation(len(self.part))
+
+    def note(self, epoch: int, loss: float, hits: float) -> None:
+        """Add what a part of an epoch came to: the sum of its losses, its number of hits."""
+        self.curve[epoch] += np.array([loss, hits]) / len(self.part)
+
+    def check(self, epoch: int) -> None:
+        """Raise DivergedError if the loss of an epoch is no number."""
+        if not np.isfinite(self.curve[epoch, 0]):
+            raise DivergedError(
+                f"the loss is no number in epoch {epoch + 1} of {self.recipe.epochs}: learning rate too high?"
+            )
+
+    def score(self, probabilities: np.ndarray) -> None:
+        """Keep the predictions. Raises DivergedError where they are no numbers."""
+        if not np.isfinite(probabilities).all():
+            raise DivergedError("the predictions are no numbers: learning rate too high?")
+        self.probabilities = probabilities
+
+
+def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) -> None:
+    """Fit a network with an unfrozen part from fresh weights, and predict.
+
+    ``proceed`` is called before each epoch and may raise.
+    """
+    recipe, part = run.recipe, run.part
+    rates = learning_rates(recipe, run.steps)
+    engine.network.reset(recipe, run.seed)
+    for epoch in range(recipe.epochs):
+        proceed()
+        inputs = feed.view(engine, recipe, epoch)
+        batches = np.array_split(run.order(), run.steps)
+        for steps in _chunks(run.steps, len(batches[0]) * inputs.row_bytes):
+            shown = np.concatenate(batches[steps])
+            ends = np.cumsum([len(batch) for batch in batches[steps]], dtype=np.int32)
+            shown_to = inputs.take(part.rows[shown]), part.labels[shown], part.weights[shown]
+            loss, hits = engine.epoch(*shown_to, ends, rates[epoch, steps])
+            run.note(epoch, float(loss), float(hits))
+        run.check(epoch)
+    plain = feed.plain(engine)
+    parts = (
+        run.fold.validation[at : at + PREDICTION_BATCH] for at in range(0, len(run.fold.validation), PREDICTION_BATCH)
+    )
+    run.score(np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in parts]))
+
+
+def fit_heads(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
+    """Fit the heads of runs of one recipe, those with equal numbers of steps as one batched model, and predict.
+
+    ``proceed`` is called before each epoch and may raise.
+    """
+    for steps in sorted({run.steps for run in runs}):
+        _fit_together(feed, engine, [run for run in runs if run.steps == steps], proceed)
+
+
+def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
+    recipe, plain, seeds = runs[0].recipe, feed.plain(engine), [run.seed for run in runs]
+    heads = Heads(seeds, plain.shape[0], engine.shape.classes, recipe.dropout, recipe.weight_decay)
+    rates = learning_rates(recipe, runs[0].steps)
+    for epoch in range(recipe.epochs):
+        proceed()
+        inputs = feed.view(engine, recipe, epoch)
+        for steps, batches in _batches_of_heads(runs, inputs):
+            sums = heads.train(batches, rates[epoch, steps])
+            for run, (loss, hits) in zip(runs, sums, strict=True):
+                run.note(epoch, loss, hits)
+        for run in runs:
+            run.check(epoch)
+    scored = heads.predict([plain.take(run.fold.validation) for run in runs])
+    for run, probabilities in zip(runs, scored, strict=True):
+        run.score(probabilities)
+
+
+def _batches_of_heads(runs: Sequence[Run], inputs: Rows) -> Iterator[tuple[slice, Batches]]:
+    """Yield the steps of an epoch, as many at a time as fit into memory, and what they show, short batches padded."""
+    split = [np.array_split(run.order(), run.steps) for run in runs]
+    shape = runs[0].steps, len(runs), max(len(batches[0]) for batches in split)
+    rows, labels = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
+    weights, shares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for head, (run, batches) in enumerate(zip(runs, split, strict=True)):
+        for step, batch in enumerate(batches):
+            at = step, head, slice(len(batch))
+            rows[at], labels[at], weights[at] = run.part.rows[batch], run.part.labels[batch], run.part.weights[batch]
+            shares[at] = 1 / len(batch)
+    for steps in _chunks(runs[0].steps, shape[1] * shape[2] * inputs.row_bytes):
+        features = inputs.take(rows[steps].ravel()).reshape(*rows[steps].shape, -1)
+        yield steps, Batches(features, labels[steps], weights[steps], shares[steps])
+
+
+def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:
+    """Yield the steps of an epoch, as many at a time as fit into memory."""
+    size = max(1, CHUNK_BYTES // max(1, step_bytes))
+    for at in range(0, steps, size):
+        yield slice(at, at + size)
+
+
+def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
+    """Return the rate of each step, (epochs, steps): linear warm-up, then a cosine to zero."""
+    total = recipe.epochs * steps
+    warm = max(1, round(WARM_UP * total))
+    at = np.arange(total)
+    up = (at + 1) / warm
+    down = 0.5 * (1 + np.cos(np.pi * (at - warm) / max(1, total - warm)))
+    return (recipe.learning_rate * np.where(at < warm, up, down)).astype(np.float32).reshape(recipe.epochs, steps)

@@ -1,0 +1,109 @@
+"""Heads trained together are what each of them is alone, and what Keras makes of it."""
+
+import numpy as np
+import pytest
+
+from search.models.heads import Batches, Heads, dropped
+from search.tf import keras, tf
+from search.train import set_up
+
+set_up(2)
+FEATURES, CLASSES, STEPS = 24, 3, 40
+SEEDS = (11, 12, 13, 14)
+
+
+def examples(heads, rng, widest=8):
+    """Batches of different lengths, with class weights, for each head its own."""
+    shape = STEPS, heads, widest
+    lengths = rng.integers(widest - 1, widest + 1, (STEPS, heads))
+    there = np.arange(widest) < lengths[..., None]
+    labels = rng.integers(0, CLASSES, shape).astype(np.int32)
+    features = (rng.normal(size=(*shape, FEATURES)) + labels[..., None]).astype(np.float32)
+    weights = rng.uniform(0.3, 3, shape).astype(np.float32) * there
+    return Batches(features * there[..., None], labels, weights, (there / lengths[..., None]).astype(np.float32))
+
+
+def only(batches, head):
+    return Batches(*(part[:, head : head + 1] for part in vars(batches).values()))
+
+
+def rates():
+    return np.linspace(0.05, 0.001, STEPS).astype(np.float32)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
+    batches = examples(len(SEEDS), np.random.default_rng(0))
+    shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
+    together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01)
+    sums = together.train(batches, rates())
+    predictions = together.predict([shown] * len(SEEDS))
+    for head, seed in enumerate(SEEDS):
+        alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01)
+        np.testing.assert_allclose(alone.train(only(batches, head), rates())[0], sums[head], rtol=1e-4)
+        np.testing.assert_allclose(alone.predict([shown])[0], predictions[head], atol=1e-5)
+    assert not np.allclose(predictions[0], predictions[1], atol=1e-2)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_a_head_is_what_keras_trains(dropout):
+    """A Dense layer, Keras' own loss and AdamW, one step at a time; the masks alone are ours."""
+    batches = examples(1, np.random.default_rng(0))
+    head = Heads([5], FEATURES, CLASSES, dropout, 0.01)
+    ((losses, hits),) = head.train(batches, rates())
+    dense = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
+    dense.build((None, FEATURES))
+    optimizer = keras.optimizers.AdamW(weight_decay=0.01)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    total = right = 0.0
+    for step in range(STEPS):
+        there = batches.shares[step, 0] > 0
+        truth, weights = batches.labels[step, 0][there], batches.weights[step, 0][there]
+        masked, scale = dropped(tf.constant(batches.features[step]), tf.constant([5], tf.int64), step, dropout)
+        optimizer.learning_rate = rates()[step]
+        with tf.GradientTape() as tape:
+            logits = dense(masked[0][there] * scale)
+            each = keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True) * weights
+            loss = tf.reduce_mean(each)
+        variables = dense.trainable_variables
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        total += float(tf.reduce_sum(each))
+        right += int((logits.numpy().argmax(1) == truth).sum())
+    shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
+    np.testing.assert_allclose(head.predict([shown])[0], tf.nn.softmax(dense(shown)), atol=1e-5)
+    assert losses == pytest.approx(total, rel=1e-4)
+    assert hits == right
+
+
+def test_steps_taken_in_two_calls_equal_those_taken_in_one():
+    batches = examples(2, np.random.default_rng(0))
+    one, two = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.3, 0.01) for _ in range(2))
+    sums = one.train(batches, rates())
+    first, second = (Batches(*(part[at] for part in vars(batches).values())) for at in (slice(15), slice(15, None)))
+    halves = two.train(first, rates()[:15]) + two.train(second, rates()[15:])
+    np.testing.assert_allclose(halves, sums, rtol=1e-5)
+    for a, b in zip(one.predict([batches.features[0, 0]] * 2), two.predict([batches.features[0, 0]] * 2), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_padding_changes_nothing():
+    batches = examples(1, np.random.default_rng(0))
+    wider = Batches(*(np.concatenate([part, np.zeros_like(part)], axis=2) for part in vars(batches).values()))
+    plain, padded = (Heads([3], FEATURES, CLASSES, 0.0, 0.0) for _ in range(2))
+    np.testing.assert_allclose(padded.train(wider, rates()), plain.train(batches, rates()), rtol=1e-5)
+    shown = batches.features[0, 0]
+    np.testing.assert_allclose(padded.predict([shown])[0], plain.predict([shown])[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [24, 7])  # 7: no whole number of words
+def test_dropout_takes_its_share_anew_each_step_and_for_each_head(width):
+    ones = tf.ones((2, 500, width))
+    seeds = tf.constant([1, 2], tf.int64)
+    kept, scale = dropped(ones, seeds, 0, 0.3)
+    assert float(scale) == pytest.approx(1 / 0.7)
+    assert float(tf.reduce_mean(kept)) == pytest.approx(0.7, abs=0.02)
+    assert not np.array_equal(kept[0], kept[1])
+    np.testing.assert_array_equal(dropped(ones, seeds, 0, 0.3)[0], kept)
+    assert not np.array_equal(dropped(ones, seeds, 1, 0.3)[0], kept)
+    np.testing.assert_array_equal(dropped(ones[:1], seeds[:1], 0, 0.3)[0][0], kept[0])
+    np.testing.assert_array_equal(dropped(ones, seeds, 0, 0.0)[0], ones)
