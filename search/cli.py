@@ -75,7 +75,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
     show_default=True,
     help="Where trials train; inline is for debugging.",
 )
-@click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
+@click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
 @OFFLINE
 @click.option(
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
@@ -93,8 +93,8 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @CACHE
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
-@click.option("--slots", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
-def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: int | None, slots: int) -> None:
+@click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: int | None, slots: int | None) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
     from search.hand import read_space

@@ -6,7 +6,6 @@ left is taken from the trials that have run.
 """
 
 import functools
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from search.catalog import BACKBONES
 from search.data.folds import Fold
+from search.machine import cores
 from search.recipe import Augment, Recipe
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
@@ -51,7 +51,7 @@ def machine_speed(side: int = 512, seconds: float = 0.05) -> float:
         while (at := time.perf_counter()) < began + seconds:
             matrix @ matrix
             fastest = min(fastest, time.perf_counter() - at)
-    return (os.cpu_count() or 1) * side**3 / fastest
+    return cores() * side**3 / fastest
 
 
 def _none_drawn(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images

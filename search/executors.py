@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from search.racing import Job
 
@@ -34,13 +34,15 @@ CANNOT_START = (
 )
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
+Flag = Any  # a byte in memory that driver and worker share; without a lock, which a killed worker might keep
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How a job ended: with a result, or with an error in words.
 
-    ``final`` where a retry would do the same; ``fatal`` where no job can succeed until a person
-    has mended something, so that the search must stop.
+    A job that was cancelled ends with an error too. ``final`` where a retry would do the same;
+    ``fatal`` where no job can succeed until a person has mended something, so that the search must stop.
     """
 
     job: Job
@@ -59,6 +61,10 @@ class Executor(Protocol):
 
     def submit(self, job: Job) -> None:
         """Begin a job; there must be a free slot."""
+        ...
+
+    def cancel(self, trial: str) -> None:
+        """Let the jobs of a trial end soon, whatever their outcome."""
         ...
 
     def wait(self, timeout: float) -> Outcome | None:
@@ -80,11 +86,14 @@ def execute(trainer: "Trainer", job: Job) -> Outcome:
     """Run a job where we are, and turn whatever it raises into an outcome."""
     from search.errors import UserError
     from search.fit import DivergedError
+    from search.train import CancelledError
 
     try:
         return Outcome(job, trainer.run(job))
     except DivergedError as error:
         return Outcome(job, error=str(error), final=True)
+    except CancelledError:
+        return Outcome(job, error="cancelled")
     except UserError as error:
         return Outcome(job, error=str(error), fatal=True)
     except OSError as error:  # a full or failing disk is no fault of the recipe
@@ -116,6 +125,9 @@ class Inline:
     def submit(self, job: Job) -> None:
         """Note the job; it runs inside ``wait``."""
         self._waiting.append(job)
+
+    def cancel(self, trial: str) -> None:
+        """Nothing to cancel: a job that has begun is waited for."""
 
     def wait(self, timeout: float) -> Outcome | None:  # noqa: ARG002 it takes as long as the job
         """Run the job."""
@@ -160,11 +172,11 @@ class Workers:
         start_server()
         self._context = multiprocessing.get_context("forkserver" if HAS_SERVER else "spawn")
         self._materials, self._log = materials, log
-        self._slots: list[_Slot] = [_Slot(self._new_pool) for _ in range(slots)]
+        self._slots: list[_Slot] = [_Slot(self._new_pool, self._context.RawValue("b", 0)) for _ in range(slots)]
 
-    def _new_pool(self) -> ProcessPoolExecutor:
+    def _new_pool(self, cancelled: Flag) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_start_worker, initargs=(self._materials, self._log)
+            1, mp_context=self._context, initializer=_start_worker, initargs=(self._materials, self._log, cancelled)
         )
 
     def free(self) -> int:
@@ -172,8 +184,14 @@ class Workers:
         return sum(slot.future is None for slot in self._slots)
 
     def submit(self, job: Job) -> None:
-        """Send the job to an idle worker."""
-        next(slot for slot in self._slots if slot.future is None).submit(job)
+        """Send the job to an idle worker, if there is one to a worker that has compiled a network of its shape."""
+        idle = [slot for slot in self._slots if slot.future is None]
+        min(idle, key=lambda slot: slot.strangeness(job)).submit(job)
+
+    def cancel(self, trial: str) -> None:
+        """Tell the workers that have jobs of the trial to leave them at the end of their epoch."""
+        for slot in self._slots:
+            slot.cancel(trial)
 
     def wait(self, timeout: float) -> Outcome | None:
         """Return the next outcome; a worker that died gives an outcome with an error."""
@@ -198,9 +216,10 @@ class Workers:
 class _Slot:
     """One worker process, and the job that it has."""
 
-    def __init__(self, new_pool: Callable[[], ProcessPoolExecutor]) -> None:
-        self._new_pool = new_pool
-        self._pool = new_pool()
+    def __init__(self, new_pool: Callable[[Flag], ProcessPoolExecutor], cancelled: Flag) -> None:
+        self._new_pool, self._cancelled = new_pool, cancelled
+        self._pool = new_pool(cancelled)
+        self._shapes: list[tuple[object, ...]] = []  # of its jobs, the latest first
         self._job: Job | None = None
         self._pid: Future[int] | None = None
         self._failed_starts = 0
@@ -210,8 +229,18 @@ class _Slot:
     def warm_up(self) -> None:
         self._pid = self._pool.submit(os.getpid)
 
+    def strangeness(self, job: Job) -> tuple[bool, int]:
+        """Return what is smallest for the worker that should get this job: the one that had its shape last."""
+        known = job.shape in self._shapes
+        return not known, self._shapes.index(job.shape) if known else len(self._shapes)
+
+    def cancel(self, trial: str) -> None:
+        if self.future is not None and self._job is not None and self._job.trial == trial:
+            self._cancelled.value = 1
+
     def submit(self, job: Job) -> None:
-        self._job = job
+        self._job, self._cancelled.value = job, 0
+        self._shapes = [job.shape, *(shape for shape in self._shapes if shape != job.shape)]
         try:
             self.future = self._pool.submit(_run_in_worker, job)
         except BrokenProcessPool:  # it died while idle
@@ -250,7 +279,7 @@ class _Slot:
 
     def _replace(self) -> None:
         self.kill()
-        self._pool, self._first_memory = self._new_pool(), 0
+        self._pool, self._first_memory, self._shapes = self._new_pool(self._cancelled), 0, []
         self.warm_up()
 
     def kill(self) -> None:
@@ -264,7 +293,7 @@ class _Slot:
 _trainer: "Trainer | None" = None
 
 
-def _start_worker(materials: "Materials", log: Path | None) -> None:
+def _start_worker(materials: "Materials", log: Path | None, cancelled: Flag) -> None:
     """Get a new worker process ready: quiet, deaf to Ctrl-C, and gone when its driver is."""
     global _trainer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
@@ -275,7 +304,7 @@ def _start_worker(materials: "Materials", log: Path | None) -> None:
 
     os.environ["KERAS_HOME"] = str(materials.keras_home)  # the server that forked us may be older than it
     set_up(materials.threads)
-    _trainer = Trainer(materials)
+    _trainer = Trainer(materials, cancelled=lambda: bool(cancelled.value))
 
 
 def _print_to(log: Path) -> None:

@@ -33,7 +33,7 @@ class Options:
     oracle: str | None = None
     seed: int | None = None
     executor: str = "processes"
-    slots: int = 1
+    slots: int | None = None
     offline: bool = False
     strict: bool = False
     racing: bool = True

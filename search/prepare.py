@@ -24,12 +24,14 @@ from search.feed import Materials
 from search.finding import WARNING, in_a_line
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
+from search.machine import cores, workers
 from search.models.backbones import check_weights
 from search.options import Options, as_arguments, check_name, name_of, overridden
 from search.oracle import at_values, random_points, register
 from search.readers.paths import check_outside
 from search.recipe import Augment, Recipe
 from search.study import SpaceFile, Study, build_recipe
+from search.tf import has_gpu
 from search.train import TRAINING_VERSION
 
 IDENTITY_FIELDS = (
@@ -50,6 +52,7 @@ class Prepared:
     folder: Path
     pool: SyntheticPool | None
     hand: Hand
+    slots: int
     threads: int
     findings: list[dict[str, Any]]
     hyperparameters: Any = field(default=None)
@@ -249,9 +252,10 @@ def complete(
         say(note)
     known = folders.read_table(folder, folders.SYNTHETIC) if recorded else None
     pool = read_synthetic(inputs, options, say, tell, known)
-    threads = recorded["threads"] if recorded else max(1, (os.cpu_count() or 1) // options.slots)
+    slots = options.slots or (1 if options.executor == "inline" else workers(has_gpu()))
+    threads = recorded["threads"] if recorded else max(1, cores() // slots)
     hand = Hand(synthetic=pool is not None)
-    prepared = Prepared(file, inputs, options, folder, pool, hand, threads, findings)
+    prepared = Prepared(file, inputs, options, folder, pool, hand, slots, threads, findings)
     register(prepared.build)
     hand.weights = _pinned(recorded["weights"], say) if recorded else _resolve(hand.asked, options, say)
     prepared.hyperparameters = register(prepared.build)

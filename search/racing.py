@@ -78,26 +78,38 @@ class Job:
     recipe: Recipe
     folds: tuple[str, ...]
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What jobs have in common that train the same network."""
+        return (self.recipe.backbone, *self.recipe.settled)
 
-def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict | None:
-    """Return the job that ``trial`` needs now, its verdict, or None while an equal recipe is under way.
 
-    Heads train all their folds in one job; deeper trials one fold at a time, smallest training
-    size first, so that a hopeless one is stopped early.
-    """
+def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:
+    """Return the job that ``trial`` needs now, or its verdict. Earlier trials must have theirs."""
     twin = history.twin(trial)
     if twin is not None:
-        return twin.verdict and Verdict("duplicate", twin.verdict.score, f"same recipe as {twin.id}")
+        assert twin.verdict is not None, "trials end in their order"
+        return Verdict("duplicate", twin.verdict.score, f"same recipe as {twin.id}")
     if reason := _given_up(trial):
         return Verdict("failed", None, reason)
-    todo = [fold for fold in rules.folds if fold.id not in trial.runs]
-    if not todo:
+    jobs = jobs_ahead(trial, rules)
+    if not jobs:
         score = trial_score(trial, rules)
         return Verdict("completed", score, f"{rules.objective} {score:.3f} over {len(rules.folds)} runs")
     if rules.racing and (behind := hopeless(history, trial, rules)):
         return behind
-    folds = todo if trial.recipe.head_only else todo[:1]
-    return Job(trial.id, trial.jobs + 1, trial.recipe, tuple(fold.id for fold in folds))
+    return jobs[0]
+
+
+def jobs_ahead(trial: Trial, rules: Rules) -> list[Job]:
+    """Return the jobs that ``trial`` has yet to do if nothing stops it, in their order.
+
+    Heads train all their folds in one job; deeper trials one fold at a time, smallest training
+    size first, so that a hopeless one is stopped early.
+    """
+    todo = [fold.id for fold in rules.folds if fold.id not in trial.runs]
+    parts = [todo] if trial.recipe.head_only and todo else [[fold] for fold in todo]
+    return [Job(trial.id, trial.jobs + at, trial.recipe, tuple(part)) for at, part in enumerate(parts, start=1)]
 
 
 def next_look(history: History, winner: Trial, rules: Rules) -> Job | None:

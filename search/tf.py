@@ -34,4 +34,10 @@ with silenced():
     import keras
     import tensorflow as tf
 
-__all__ = ["keras", "silenced", "tf"]
+
+def has_gpu() -> bool:
+    """Return whether TensorFlow sees a GPU here."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+__all__ = ["has_gpu", "keras", "silenced", "tf"]

@@ -21,16 +21,17 @@ import numpy as np
 from search import folder as folders
 from search import stats
 from search.cache import trim
+from search.clock import Clock
 from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
 from search.hand import read_space
-from search.journal import LOOK, Journal, Trial, Verdict, check_unused
+from search.journal import LOOK, Journal, Verdict, check_unused
 from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Prepared, prepare, versions
-from search.racing import Job, next_look, next_step
+from search.racing import Job, jobs_ahead, next_look, next_step
 from search.report.console import Screen, duration, screen, summary, wide_console
 from search.report.leaderboard import ranked
 from search.study import Space, SpaceFile, Study
@@ -116,8 +117,10 @@ class _Session:
     def __init__(self, prepared: Prepared, view: Screen) -> None:
         self.prepared, self.view = prepared, view
         self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
-        self.running: dict[str, Job] = {}
+        self.running: dict[tuple[str, int], Job] = {}  # by trial and number
+        self.arrived: dict[tuple[str, int], Outcome] = {}  # those whose turn has not come
         self.trimmed = 0.0
+        self.clock = Clock()
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
             view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
@@ -160,7 +163,7 @@ class _Session:
             max_trials=self.max_trials,
             racing=options.racing,
             executor=options.executor,
-            slots=options.slots,
+            slots=self.prepared.slots,
             threads=self.prepared.threads,
             versions=versions(),
         )
@@ -180,19 +183,20 @@ class _Session:
         self.journal.close()
 
     def run(self) -> None:
-        """Fill the free slots, wait for an outcome, write it down; until nothing is left to do."""
+        """Do what is next, wait for what comes back; until nothing is left to do."""
         self._say_cost()
         with self._executor() as executor, self.view as view:
             view.begin(self.max_trials)
             view.show(self.history, self.rules, [])
             while True:
-                self._fill(executor)
+                more = self._advance(executor)
                 view.show(self.history, self.rules, self.running.values())
-                if not self.running:
+                if not more:
                     break
-                outcome = executor.wait(TICK)
+                with self.clock.stage("wait"):
+                    outcome = executor.wait(TICK)
                 if outcome is not None:
-                    self._record(outcome)
+                    self._take(outcome)
                 self._trim_cache()
         self.journal.append("end", reason=self._reason())
 
@@ -209,32 +213,42 @@ class _Session:
         options, materials = self.prepared.options, self.prepared.materials
         if options.executor == "inline":
             return Inline(materials)
-        return Workers(materials, options.slots, (self.prepared.folder / "workers.log").resolve())
+        return Workers(materials, self.prepared.slots, (self.prepared.folder / "workers.log").resolve())
 
-    def _fill(self, executor: Executor) -> None:
-        """Begin jobs while slots are free: those of open trials first, then those of new ones."""
-        while executor.free() and (job := self._next_job()):
-            self.journal.append("attempt", trial=job.trial, job=job.number, folds=list(job.folds))
-            self.running[job.trial] = job
-            executor.submit(job)
+    def _advance(self, executor: Executor) -> bool:
+        """Decide, and take in what has come back, as far as can be; then begin the jobs wanted now.
 
-    def _next_job(self) -> Job | None:
-        while True:
-            for trial in self.history.open_trials():
-                if trial.id in self.running:
-                    continue
-                step = next_step(self.history, trial, self.rules)
-                if isinstance(step, Job):
-                    return step
-                if step is not None:
-                    self._conclude(trial, step)
-            if not self._propose():
-                return self._look()
+        Returns False where nothing is left to do. One trial after another and its jobs in their order,
+        so that what is decided does not depend on how many jobs run at a time.
+        """
+        while (step := self._next_step()) is not None:
+            if isinstance(step, Verdict):
+                self._conclude(step, executor)
+            elif (outcome := self.arrived.pop((step.trial, step.number), None)) is not None:
+                self._record(outcome)
+            else:
+                self._begin_jobs(step, executor)
+                return True
+        return False
 
-    def _look(self) -> Job | None:
-        """Return the job that scores the winner on the hold-out, when all else is done."""
-        best = ranked(self.history.trials.values())
-        return next_look(self.history, best[0], self.rules) if best and not self.running else None
+    def _next_step(self) -> Job | Verdict | None:
+        """Return what the trial that is open needs, or a new one; at the end the winner's look at the hold-out."""
+        with self.clock.stage("decide"):
+            if self.history.open_trials() or self._propose():
+                return next_step(self.history, self.history.open_trials()[0], self.rules)
+            best = ranked(self.history.trials.values())
+            return next_look(self.history, best[0], self.rules) if best else None
+
+    def _begin_jobs(self, job: Job, executor: Executor) -> None:
+        """Begin a job, and while slots are free those that will follow it if nothing stops their trial."""
+        trial = self.history.trials[job.trial]
+        jobs = [job] if job.number == LOOK else jobs_ahead(trial, self.rules)[: self.prepared.slots + 1]
+        for wanted in jobs:
+            name = (wanted.trial, wanted.number)
+            if executor.free() and name not in self.running and name not in self.arrived:
+                self.journal.append("attempt", trial=wanted.trial, job=wanted.number, folds=list(wanted.folds))
+                self.running[name] = wanted
+                executor.submit(wanted)
 
     def _propose(self) -> bool:
         """Add a trial; return False where the budget is spent or the space exhausted."""
@@ -249,19 +263,30 @@ class _Session:
         self.journal.append("trial", trial=trial_id, values=values, recipe=recipe.to_dict())
         return True
 
-    def _conclude(self, trial: Trial, verdict: Verdict) -> None:
+    def _conclude(self, verdict: Verdict, executor: Executor) -> None:
+        """End the open trial; what was begun of it in vain is given up."""
+        trial = self.history.open_trials()[0]
         self.journal.append(
             "verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason
         )
         tell(self.oracle, trial.id, verdict.score)
         self.asked_in_vain = False
+        for jobs in (self.running, self.arrived):
+            for name in [name for name in jobs if name[0] == trial.id]:
+                del jobs[name]
+        executor.cancel(trial.id)
+
+    def _take(self, outcome: Outcome) -> None:
+        """Keep what came back until it is its turn, unless nobody waits for it any more."""
+        if outcome.fatal:
+            raise UserError(outcome.error)
+        name = (outcome.job.trial, outcome.job.number)
+        if self.running.pop(name, None) is not None:
+            self.arrived[name] = outcome
 
     def _record(self, outcome: Outcome) -> None:
         """Write down how a job ended: its runs, file first, or its failure."""
         job = outcome.job
-        if outcome.fatal:
-            raise UserError(outcome.error)
-        del self.running[job.trial]
         if outcome.result is None:
             self.journal.append("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
             if job.number == LOOK:

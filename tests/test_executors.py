@@ -126,3 +126,30 @@ def test_two_slots_work_at_the_same_time(stuff, tmp_path):
         assert workers.free() == 0
         names = {outcome_of(workers).job.trial, outcome_of(workers).job.trial}
     assert names == {"0000", "0001"}
+
+
+def test_jobs_go_to_the_worker_that_had_their_shape(stuff, tmp_path):
+    wider = Job("0001", 1, Recipe("SmallCNN", None, image_size=48, epochs=1), ("f0",))
+    with Workers(stuff, 2, tmp_path / "log") as workers:
+        for first, second in ((job(), wider), (wider, job())):
+            workers.submit(first)
+            workers.submit(second)
+            shapes = [slot._job.shape for slot in workers._slots]
+            assert shapes == [job().shape, wider.shape]
+            for _ in range(2):
+                assert outcome_of(workers).result is not None
+
+
+def test_a_cancelled_job_ends_soon_and_its_worker_lives_on(stuff, tmp_path):
+    with Workers(stuff, 1, tmp_path / "log") as workers:
+        pid = pid_of(workers)
+        workers.submit(job(LONG))
+        workers.cancel("another trial")
+        assert workers.wait(3.0) is None
+        workers.cancel("0000")
+        outcome = outcome_of(workers)
+        assert outcome.result is None
+        assert outcome.error == "cancelled"
+        workers.submit(job())
+        assert outcome_of(workers).result is not None
+        assert pid_of(workers) == pid

@@ -14,7 +14,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
-    *("errors", "digests", "files", "cache", "catalog", "amounts", "recipe", "study", "hand", "stats"),
+    *(
+        "errors",
+        "digests",
+        "clock",
+        "machine",
+        "files",
+        "cache",
+        "catalog",
+        "amounts",
+        "recipe",
+        "study",
+        "hand",
+        "stats",
+    ),
     *("data.images", "data.dataset"),
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),

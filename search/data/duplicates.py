@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from search.data.images import THUMBNAIL, Progress
+from search.machine import cores
 
 DUPLICATES_VERSION = 3
 SIDE = THUMBNAIL
@@ -129,7 +129,7 @@ def _judged(pictures: Sequence[_Picture], candidates: Sequence[_Candidate], prog
         return _register(pictures[first], pictures[second], start)
 
     found = []
-    with _one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _one_thread_each(), ThreadPoolExecutor(cores()) as pool:
         for done, verdict in enumerate(pool.map(judge, candidates), 1):
             if verdict:
                 found.append((*candidates[done - 1][:2], *verdict))

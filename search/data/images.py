@@ -19,6 +19,7 @@ from search.cache import stored
 from search.digests import digest
 from search.errors import UserError
 from search.files import new_folder
+from search.machine import cores
 
 DECODING_VERSION = 4
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -189,7 +190,7 @@ def _fill(folders: dict[int, Path], paths: Sequence[Path], contents: Sequence[st
     arrays = [_new_array(folders[size] / "pixels.npy", len(paths), size) for size in sizes]
     unreadable: dict[int, str] = {}
     facts: list[Facts] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for at in range(0, len(paths), CHUNK):  # a whole data set of decoded images may not fit into memory
             part = slice(at, at + CHUNK)
             read = pool.map(lambda path, content: _try_read(path, content, sizes), paths[part], contents[part])

@@ -4,7 +4,6 @@ A draw depends on (seed, policy, strength, content of the image, view) and on no
 view is the same in every fold, trial, worker and session, whether stored or drawn again.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +12,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from search.catalog import AUGMENT_POLICIES
 from search.digests import seed_from
+from search.machine import cores
 from search.recipe import Augment
 
 SMALLEST_CROP = 0.6  # of the area
@@ -33,7 +33,7 @@ def augmented(pixels: np.ndarray, contents: Sequence[str], augment: Augment, vie
         return np.asarray(policy(Image.fromarray(pixels[row]), augment.strength or 0.0, rng))
 
     views = np.empty_like(pixels)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for row, image in enumerate(pool.map(one, range(len(pixels)))):
             views[row] = image
     return views

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from search.digests import file_sha256
 from search.errors import UserError
+from search.machine import cores
 
 LARGEST = 2**30  # bytes; 100 megapixels of four 16-bit channels need fewer, and decoding holds whole files
 
@@ -55,7 +56,7 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
         except OSError as error:
             return "", f"cannot be opened: {error.strerror}"
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         read = list(pool.map(content, rows))
     good = [{**row, "content": sha256} for row, (sha256, problem) in zip(rows, read, strict=True) if not problem]
     return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]

@@ -203,7 +203,7 @@ class LiveView:
         jobs = list(running)
         ended = [trial for trial in history.trials.values() if trial.verdict and status(trial) != "duplicate"]
         self._trials.update(self._search, completed=len(ended), note=self._clock.left(history))
-        open_trials = [history.trials[job.trial] for job in jobs]
+        open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)
         done = sum(len(trial.runs) for trial in open_trials)
         self._trials.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))

@@ -1,0 +1,100 @@
+"""Several jobs at a time: the search is the one that a single worker would have made."""
+
+import random
+
+import pytest
+from guessing import Guesser
+from shapes import write_shapes
+
+from search import KFoldTuner
+from search import tuner as loop
+from search.executors import Outcome
+from search.journal import read_events
+from search.report.console import Lines, wide_console
+
+SPACE = """
+from search import Recipe, Study
+
+study = Study(data="shapes", folds=4, train_fractions=(1.0, 0.5), holdout=2, max_trials=14, oracle="random", seed=3)
+
+def space(hp):
+    return Recipe("SmallCNN", None, learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"), epochs=1)
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_shapes(tmp_path / "shapes", {"across": 14, "down": 14})
+    (tmp_path / "space.py").write_text(SPACE)
+    (tmp_path / "data").mkdir()
+    return tmp_path
+
+
+class Disorderly(Guesser):
+    """Several slots whose jobs end in any order; a cancelled one comes back late, as an error."""
+
+    slots = 1
+    most = cancelled = 0
+    dies = 0.0
+
+    def __init__(self, materials, slots, log):
+        super().__init__(materials)
+        self.random, self.given_up = random.Random(self.slots), []
+
+    def free(self):
+        return self.slots - len(self.waiting) - len(self.given_up)
+
+    def submit(self, job):
+        assert self.free() > 0
+        super().submit(job)
+        Disorderly.most = max(self.most, len(self.waiting))
+
+    def cancel(self, trial):
+        gone = [job for job in self.waiting if job.trial == trial]
+        self.given_up += gone
+        self.waiting = [job for job in self.waiting if job.trial != trial]
+        Disorderly.cancelled += len(gone)
+
+    def wait(self, timeout):
+        if self.given_up and (not self.waiting or self.random.random() < 0.3):
+            return Outcome(self.given_up.pop(0), error="cancelled")
+        self.random.shuffle(self.waiting)
+        if self.random.random() < self.dies:
+            return Outcome(self.waiting.pop(), error="the worker process died")
+        return super().wait(timeout)
+
+
+def search(place, monkeypatch, slots, dies=0.0):
+    """Return the events of a search with so many slots, but for sessions and attempts."""
+    Disorderly.slots, Disorderly.dies, Disorderly.most, Disorderly.cancelled = slots, dies, 0, 0
+    Disorderly.jobs = []
+    monkeypatch.setattr(loop, "Workers", Disorderly)
+    name = f"with-{slots}-{dies}"
+    KFoldTuner("space.py", view=Lines(wide_console()), slots=slots, offline=True, name=name).search()
+    events = read_events(place / "results" / name / "journal.jsonl")
+    return [event for event in events if event["event"] not in ("session", "attempt", "profile")]
+
+
+def test_the_journal_does_not_depend_on_the_number_of_slots_or_the_order_of_outcomes(place, monkeypatch):
+    alone = search(place, monkeypatch, 1)
+    verdicts = [event["status"] for event in alone if event["event"] == "verdict"]
+    assert verdicts.count("stopped") >= 3
+    assert verdicts.count("completed") >= 4
+    assert Disorderly.most == 1
+    assert Disorderly.cancelled == 0
+    for slots in (2, 3, 6):
+        assert search(place, monkeypatch, slots) == alone
+        assert Disorderly.most == slots
+        assert Disorderly.cancelled > 0  # begun in the hope that its trial would go on
+
+
+def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place, monkeypatch):
+    events = search(place, monkeypatch, 3, dies=0.1)
+    failures = [event for event in events if event["event"] == "failure"]
+    jobs = [(event["trial"], event["job"]) for event in events if event["event"] == "job"]
+    assert failures
+    assert jobs == sorted(jobs)
+    assert len([event for event in events if event["event"] == "verdict"]) == 14
+    retried = [failure for failure in failures if (failure["trial"], failure["job"]) in jobs]
+    assert retried
