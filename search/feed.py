@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
+from search.clock import Clock
 from search.data.folds import Fold
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, tally
@@ -85,9 +86,9 @@ class Rows:
 class Feed:
     """Where the runs of a search get their rows and inputs from."""
 
-    def __init__(self, materials: Materials) -> None:
+    def __init__(self, materials: Materials, clock: Clock) -> None:
         """Hold on to what all runs share; nothing is read before it is asked for."""
-        self.materials = materials
+        self.materials, self._clock = materials, clock
         self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
 
     def part(self, recipe: Recipe, fold: Fold) -> Part:
@@ -127,16 +128,18 @@ class Feed:
         real = self._images(materials.paths, materials.contents, size)
         pool = materials.pool if with_pool else None
         synthetic = self._images(pool.paths, pool.contents, size) if pool else None
-        return Rows(
-            activations.of(engine, real, augment, view),
-            activations.of(engine, synthetic, augment, view) if synthetic else None,
-        )
+        with self._clock.stage("views"):
+            return Rows(
+                activations.of(engine, real, augment, view),
+                activations.of(engine, synthetic, augment, view) if synthetic else None,
+            )
 
     def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
         known = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
         if known is not None:
             return known
-        decoded = decode(paths, contents, size, self.materials.cache)
+        with self._clock.stage("images"):
+            decoded = decode(paths, contents, size, self.materials.cache)
         if decoded.unreadable:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")

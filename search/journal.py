@@ -70,7 +70,7 @@ class Look:
 
 @dataclass
 class Trial:
-    """One set of hyperparameter values and all that happened to it."""
+    """One set of hyperparameter values and all that happened to it; ``stages`` are seconds of its workers."""
 
     id: str
     values: dict[str, Any]
@@ -78,6 +78,7 @@ class Trial:
     runs: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     jobs: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
     verdict: Verdict | None = None
 
     @property
@@ -99,6 +100,7 @@ class History:
     order: list[tuple[str, str]] = field(default_factory=list)
     sessions: list[Event] = field(default_factory=list)
     ended: str = ""  # why the search ended, if it did
+    driver: list[dict[str, float]] = field(default_factory=list)  # seconds by stage, of each session that said so
     holdouts: list[Look] = field(default_factory=list)
     failed_looks: list[tuple[str, Failure]] = field(default_factory=list)
 
@@ -137,6 +139,8 @@ class History:
             self.order.append(("trial", event["trial"]))
         elif kind == "end":
             self.ended = event["reason"]
+        elif kind == "profile":
+            self.driver.append({stage: _number(seconds) for stage, seconds in event["stages"].items()})
         elif event.get("trial") in self.trials:  # of these, an attempt is for people to read
             self._apply_to(self.trials[event["trial"]], event)
 
@@ -146,6 +150,7 @@ class History:
             trial.jobs, file, sha256 = event["job"], event["file"], event["sha256"]
             for run in event["runs"]:
                 trial.runs[run["fold"]] = _run(run, file, sha256)
+            add_stages(trial.stages, event.get("stages", {}))
         elif kind == "holdout" and not self.look_at(trial.id):
             self.holdouts.append(Look(trial.id, _run(event["run"], event["file"], event["sha256"]), len(self.trials)))
         elif kind == "failure":
@@ -163,6 +168,12 @@ class History:
 def _run(told: Event, file: str, sha256: str) -> Run:
     scores = {name: _number(score) for name, score in told["scores"].items()}
     return Run(told["fold"], scores, _number(told["seconds"]), told["synthetic"], file, sha256)
+
+
+def add_stages(total: dict[str, float], stages: dict[str, Any]) -> None:
+    """Add the seconds of each stage to those of ``total``."""
+    for stage, seconds in stages.items():
+        total[stage] = total.get(stage, 0.0) + _number(seconds)
 
 
 def _number(value: Any) -> float:

@@ -7,16 +7,17 @@ neither the order of runs nor the process that they happen in changes a result.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
 
 from search.catalog import BACKBONES
+from search.clock import Clock
 from search.errors import UserError
 from search.feed import Feed, Materials
 from search.fit import Run, fit_body, fit_heads
-from search.models.build import Shape, build, shape_of
+from search.models.build import Network, Shape, build, shape_of
 from search.models.engine import Engine
 from search.racing import Job
 from search.tf import silenced, tf
@@ -49,11 +50,16 @@ class RunResult:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The runs of a job, and the worker's memory in bytes after it."""
+    """The runs of a job, the worker's memory in bytes after it, and the seconds that each stage of it took.
+
+    Stages are "images" (decoding), "views" (drawing them, activations of the frozen part), "build"
+    (the network and its compiled steps), "train" (predicting included) and the rest.
+    """
 
     job: Job
     runs: tuple[RunResult, ...]
     memory: int
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 def set_up(threads: int) -> None:
@@ -86,7 +92,8 @@ class Trainer:
     def __init__(self, materials: Materials, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Hold on to what all jobs share; nothing is read before the first job."""
         self.materials = materials
-        self._feed = Feed(materials)
+        self._clock = Clock()
+        self._feed = Feed(materials, self._clock)
         self._cancelled = cancelled
         self._engines: OrderedDict[Shape, Engine] = OrderedDict()
 
@@ -95,18 +102,28 @@ class Trainer:
 
         Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
         """
+        self._clock.lap()
         recipe, folds = job.recipe, [self.materials.folds[fold] for fold in job.folds]
-        engine = self._engine(shape_of(recipe, self.materials.classes))
         runs = [Run(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
+        engine = self._engine(shape_of(recipe, self.materials.classes))
+        if not recipe.head_only:
+            with self._clock.stage("build"):
+                engine.trace()
         began = time.perf_counter()
-        if recipe.head_only:
-            fit_heads(self._feed, engine, runs, self._proceed)
-        else:
-            for run in runs:
-                fit_body(self._feed, engine, run, self._proceed)
+        with self._clock.stage("train"):
+            if recipe.head_only:
+                fit_heads(self._feed, engine, runs, self._proceed)
+            else:
+                for run in runs:
+                    fit_body(self._feed, engine, run, self._proceed)
         seconds = (time.perf_counter() - began) / max(1, len(runs))
         results = tuple(self._result(run, seconds) for run in runs)
-        return JobResult(job, results, psutil.Process().memory_info().rss)
+        return JobResult(job, results, psutil.Process().memory_info().rss, self._clock.lap())
+
+    def _build(self, shape: Shape) -> Network:
+        pretrained = BACKBONES[shape.backbone].pretrained
+        with self._clock.stage("build"):
+            return build(shape, "imagenet" if pretrained else None, self.materials.weights.get(shape.backbone, ""))
 
     def _proceed(self) -> None:
         if self._cancelled():
@@ -118,9 +135,7 @@ class Trainer:
 
     def _engine(self, shape: Shape) -> Engine:
         if shape not in self._engines:
-            pretrained = BACKBONES[shape.backbone].pretrained
-            weights = self.materials.weights.get(shape.backbone, "")
-            self._engines[shape] = Engine(shape, lambda: build(shape, "imagenet" if pretrained else None, weights))
+            self._engines[shape] = Engine(shape, lambda: self._build(shape))
         self._engines.move_to_end(shape)
         while len(self._engines) > NETWORKS_KEPT:
             self._engines.popitem(last=False)

@@ -7,6 +7,7 @@ tuner.results_summary()
 best = tuner.get_best_hyperparameters()[0]
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import inspect
@@ -56,7 +57,8 @@ class KFoldTuner(BaseTuner):
     ) -> None:
         """Read the data, plan the folds and find the weights; write nothing yet."""
         self.view = view or screen(wide_console())
-        with self.view:
+        self._clock = Clock()
+        with self.view, self._clock.stage("prepare"):
             self.prepared = prepare(_space_file(space, study), _options(options), self.view.say, self.view.progress)
         oracle = ORACLES[self.prepared.study.oracle](self.prepared.hyperparameters, self.prepared.study.seed)
         with tempfile.TemporaryDirectory() as folder:  # Keras Tuner looks for files of its own; there are none
@@ -67,7 +69,7 @@ class KFoldTuner(BaseTuner):
 
         Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
         """
-        with _Session(self.prepared, self.view) as session:
+        with _Session(self.prepared, self.view, self._clock) as session:
             self.oracle = session.oracle
             session.run()
 
@@ -114,13 +116,12 @@ def _options(options: dict[str, Any]) -> Options:
 class _Session:
     """One sitting of a search, from taking the lock to giving it back."""
 
-    def __init__(self, prepared: Prepared, view: Screen) -> None:
-        self.prepared, self.view = prepared, view
+    def __init__(self, prepared: Prepared, view: Screen, clock: Clock) -> None:
+        self.prepared, self.view, self.clock = prepared, view, clock
         self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
         self.arrived: dict[tuple[str, int], Outcome] = {}  # those whose turn has not come
         self.trimmed = 0.0
-        self.clock = Clock()
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
             view.say(f"The old search is now in {folders.move_aside(prepared.folder)}.")
@@ -180,7 +181,13 @@ class _Session:
             self.view.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
 
     def __exit__(self, *_error: object) -> None:
+        with contextlib.suppress(UserError):  # what ends the session matters more than how long it took
+            self.journal.append("profile", stages=self.clock.lap())
         self.journal.close()
+
+    def _write(self, event: str, **fields: Any) -> None:
+        with self.clock.stage("write"):
+            self.journal.append(event, **fields)
 
     def run(self) -> None:
         """Do what is next, wait for what comes back; until nothing is left to do."""
@@ -190,7 +197,8 @@ class _Session:
             view.show(self.history, self.rules, [])
             while True:
                 more = self._advance(executor)
-                view.show(self.history, self.rules, self.running.values())
+                with self.clock.stage("show"):
+                    view.show(self.history, self.rules, self.running.values())
                 if not more:
                     break
                 with self.clock.stage("wait"):
@@ -198,7 +206,7 @@ class _Session:
                 if outcome is not None:
                     self._take(outcome)
                 self._trim_cache()
-        self.journal.append("end", reason=self._reason())
+        self._write("end", reason=self._reason())
 
     def _say_cost(self) -> None:
         if not self.history.trials:
@@ -246,7 +254,7 @@ class _Session:
         for wanted in jobs:
             name = (wanted.trial, wanted.number)
             if executor.free() and name not in self.running and name not in self.arrived:
-                self.journal.append("attempt", trial=wanted.trial, job=wanted.number, folds=list(wanted.folds))
+                self._write("attempt", trial=wanted.trial, job=wanted.number, folds=list(wanted.folds))
                 self.running[name] = wanted
                 executor.submit(wanted)
 
@@ -255,20 +263,19 @@ class _Session:
         if self._spent() >= self.max_trials or self.asked_in_vain:
             return False
         trial_id = f"{len(self.history.trials):04d}"
-        values = ask(self.oracle, trial_id)
+        with self.clock.stage("ask"):
+            values = ask(self.oracle, trial_id)
         if values is None:
             self.asked_in_vain = True
             return False
         recipe = self.prepared.recipe(values)
-        self.journal.append("trial", trial=trial_id, values=values, recipe=recipe.to_dict())
+        self._write("trial", trial=trial_id, values=values, recipe=recipe.to_dict())
         return True
 
     def _conclude(self, verdict: Verdict, executor: Executor) -> None:
         """End the open trial; what was begun of it in vain is given up."""
         trial = self.history.open_trials()[0]
-        self.journal.append(
-            "verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason
-        )
+        self._write("verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason)
         tell(self.oracle, trial.id, verdict.score)
         self.asked_in_vain = False
         for jobs in (self.running, self.arrived):
@@ -288,25 +295,27 @@ class _Session:
         """Write down how a job ended: its runs, file first, or its failure."""
         job = outcome.job
         if outcome.result is None:
-            self.journal.append("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
+            self._write("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
             if job.number == LOOK:
                 self.view.say(f"The hold-out could not be scored with {job.trial}: {outcome.error}")
             return
         file = f"{folders.RUNS}/{job.trial}-{'holdout' if job.number == LOOK else job.number}.npz"
         data = npz_bytes(_arrays(outcome.result, self.prepared.dataset.ids))
-        write_bytes(self.prepared.folder / file, data)
+        with self.clock.stage("write"):
+            write_bytes(self.prepared.folder / file, data)
         stored = {"trial": job.trial, "file": file, "sha256": hashlib.sha256(data).hexdigest()}
         runs = [_told(run) for run in outcome.result.runs]
         if job.number == LOOK:
-            self.journal.append("holdout", **stored, run=runs[0])
+            self._write("holdout", **stored, run=runs[0])
         else:
-            self.journal.append("job", **stored, job=job.number, runs=runs)
+            self._write("job", **stored, job=job.number, runs=runs, stages=outcome.result.stages)
 
     def _trim_cache(self) -> None:
         """Keep the cache within its bound, from time to time."""
         if time.monotonic() - self.trimmed > TRIM_EVERY:
             self.trimmed = time.monotonic()
-            trim(self.prepared.inputs.cache, int(self.prepared.options.cache_gb * 1e9))
+            with self.clock.stage("trim"):
+                trim(self.prepared.inputs.cache, int(self.prepared.options.cache_gb * 1e9))
 
     def _reason(self) -> str:
         if self._spent() >= self.max_trials:

@@ -16,6 +16,7 @@ from search.oracle import BaseTuner
 from search.prepare import prepare
 from search.report.console import Lines, wide_console
 from search.report.leaderboard import ranked
+from search.report.pages import profile
 from search.study import load_space_file
 
 SPACE = """
@@ -113,12 +114,28 @@ def test_more_trials_extend_a_search_and_finished_runs_are_not_trained_again(pla
 
 
 def test_a_finished_search_run_again_does_nothing(place):
+    def done():
+        events = read_events(place / "results" / "space-shapes" / "journal.jsonl")
+        return [event for event in events if event["event"] not in ("session", "end", "profile")]
+
     tuner(trials=1).search()
-    folder = place / "results" / "space-shapes"
-    before = [event for event in read_events(folder / "journal.jsonl") if event["event"] not in ("session", "end")]
+    before = done()
     tuner(trials=1).search()
-    after = [event for event in read_events(folder / "journal.jsonl") if event["event"] not in ("session", "end")]
-    assert after == before
+    assert done() == before
+
+
+def test_a_report_says_where_each_second_went(place):
+    for trials in (1, 2):
+        searched = tuner(trials=trials)
+        searched.search()
+    told = profile(searched.record)
+    assert told["sessions"] == "2 of 2"
+    assert {"prepare", "ask", "decide", "write", "wait", "show"} <= set(told["driver"])
+    assert {"images", "build", "train"} <= set(told["workers"]["unfrozen"])
+    assert told["workers"]["heads"] == {}
+    trained = sum(run.seconds for trial in searched.record.history.trials.values() for run in trial.runs.values())
+    assert told["workers"]["unfrozen"]["train"] <= trained * 1.01
+    assert min(seconds for stages in (told["driver"], told["workers"]["unfrozen"]) for seconds in stages.values()) >= 0
 
 
 @pytest.mark.parametrize(

@@ -27,18 +27,23 @@ class Engine:
         """The network."""
         return self._make()
 
+    def trace(self) -> None:
+        """Compile both steps now, rather than when they are first called."""
+        for step in (self.epoch, self.predict):
+            step.get_concrete_function()
+
     @property
     def prefix(self) -> Callable[[Any], Any] | None:
         """The frozen part, as in Network."""
         return self.network.prefix
 
     @cached_property
-    def predict(self) -> Callable[[Any], Any]:
+    def predict(self) -> Any:
         """The function from inputs of the unfrozen part to class probabilities."""
         return tf.function(self._predict, input_signature=[self._inputs()])
 
     @cached_property
-    def epoch(self) -> Callable[..., tuple[Any, Any]]:
+    def epoch(self) -> Any:
         """The function (inputs, labels, weights, ends, rates) that takes a step for each batch.
 
         Batch ``i`` ends before row ``ends[i]`` and steps at ``rates[i]``; ``weights`` are those of

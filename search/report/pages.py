@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from search.clock import rounded
 from search.files import write_text
 from search.folder import Record
-from search.journal import Run
+from search.journal import Run, add_stages
 from search.racing import Rules
 from search.report.caveats import warnings
 from search.report.leaderboard import (
@@ -64,6 +65,27 @@ def as_json(record: Record, trials: pd.DataFrame) -> dict[str, Any]:
         "runs": [_finite(row) for row in runs_table(record).to_dict("records")],
         "study": record.about,
         "sessions": record.history.sessions,
+        "profile": profile(record),
+    }
+
+
+def profile(record: Record) -> dict[str, Any]:
+    """Return where the seconds went: of the driver by stage, and of workers by kind of trial and stage.
+
+    A driver that is killed cannot say; ``sessions`` counts those that did, of all.
+    """
+    history = record.history
+    driver: dict[str, float] = {}
+    workers: dict[str, dict[str, float]] = {"heads": {}, "unfrozen": {}}
+    for stages in history.driver:
+        add_stages(driver, stages)
+    for trial in history.trials.values():
+        add_stages(workers["heads" if trial.recipe.head_only else "unfrozen"], trial.stages)
+    told = f"{len(history.driver)} of {len(history.sessions)}"
+    return {
+        "sessions": told,
+        "driver": rounded(driver),
+        "workers": {kind: rounded(spent) for kind, spent in workers.items()},
     }
 
 
