@@ -13,6 +13,7 @@ import numpy as np
 from search.catalog import BACKBONES, Backbone
 from search.digests import seed_from
 from search.models.backbones import border_of, construct, scaled
+from search.models.folding import folded
 from search.recipe import Recipe
 from search.tf import keras, tf
 
@@ -150,13 +151,14 @@ def _split(
     backbone: Backbone, base: keras.Model, border: str | None, pool: keras.layers.Layer
 ) -> tuple[Callable[[Any], Any] | None, keras.Model | None]:
     """Return the frozen part, from pixels to activations, and the part to train."""
+    joined = folded if backbone.pretrained else lambda model: model  # whose BatchNorm never learns
     if border == "":
-        return None, base
+        return None, joined(base)
     if border is None:
-        frozen, body = base, None
+        frozen, body = joined(base), None
     else:
         tensor = base.get_layer(border).output
-        frozen, body = keras.Model(base.input, tensor), keras.Model(tensor, base.output)
+        frozen, body = joined(keras.Model(base.input, tensor)), joined(keras.Model(tensor, base.output))
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def prefix(pixels: Any) -> Any:

@@ -1,0 +1,93 @@
+"""Folded networks compute what Keras' layers compute, one after another, forward and backward."""
+
+import numpy as np
+import pytest
+
+from search.catalog import BACKBONES
+from search.models.backbones import construct
+from search.models.folding import Folded, folded
+from search.tf import keras, tf
+from search.train import set_up
+
+set_up(2)
+RNG = np.random.default_rng(0)
+
+
+def stirred(model):
+    """Give every BatchNorm statistics and factors as training would."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable in layer.variables:
+                variable.assign(RNG.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+def folds_in(model):
+    return sum(isinstance(layer, Folded) for layer in model.layers)
+
+
+FOLDS = {"MobileNet_0.25": 27, "MobileNetV2_0.35": 52, "DenseNet121": 59, "VGG16": 0}
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if BACKBONES[name].pretrained])
+def test_a_folded_backbone_computes_the_same(name):
+    model = stirred(construct(BACKBONES[name], None))
+    images = RNG.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
+    wanted = model(images, training=False).numpy()
+    after = folded(model)
+    assert folds_in(after) == FOLDS.get(name, folds_in(after))
+    assert bool(folds_in(after)) == (name != "VGG16")
+    np.testing.assert_allclose(after(images, training=False), wanted, atol=5e-4 * np.abs(wanted).max())
+    assert {id(variable) for variable in after.variables} == {id(variable) for variable in model.variables}
+
+
+def chain(*layers):
+    inputs = keras.Input((8, 8, 3))
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    return stirred(keras.Model(inputs, x))
+
+
+CONVOLUTIONS = {
+    "bias": lambda: keras.layers.Conv2D(4, 3, strides=2, padding="same"),
+    "no bias": lambda: keras.layers.Conv2D(4, 3, use_bias=False),
+    "dilated": lambda: keras.layers.Conv2D(4, 3, dilation_rate=2, padding="same"),
+    "depthwise": lambda: keras.layers.DepthwiseConv2D(3, padding="same"),
+}
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("factors", [{}, {"scale": False}, {"center": False}])
+def test_gradients_reach_the_same_variables(convolution, factors):
+    model = chain(CONVOLUTIONS[convolution](), keras.layers.BatchNormalization(**factors), keras.layers.ReLU())
+    after = folded(model)
+    assert folds_in(after) == 1
+    images = RNG.normal(size=(5, 8, 8, 3)).astype(np.float32)
+    slopes = []
+    for network in (model, after):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(network(images, training=False) ** 2)
+        slopes.append(tape.gradient(loss, [variable.value for variable in model.trainable_variables]))
+    for one, other in zip(*slopes, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(one).max())
+
+
+def test_what_cannot_be_folded_stays():
+    norm = keras.layers.BatchNormalization
+    activated = chain(keras.layers.Conv2D(4, 3, activation="relu"), norm())
+    grouped = chain(keras.layers.Conv2D(3, 3, groups=3), norm())
+    first = chain(norm(), keras.layers.Conv2D(4, 3))
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)(inputs)
+    shared = stirred(keras.Model(inputs, keras.layers.Add()([norm()(x), x])))
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)(inputs)
+    returned = stirred(keras.Model(inputs, [norm()(x), x]))
+    images = RNG.normal(size=(5, 8, 8, 3)).astype(np.float32)
+    for model in (activated, grouped, first, shared, returned):
+        wanted = keras.tree.flatten(model(images, training=False))
+        after = folded(model)
+        assert folds_in(after) == 0
+        for one, other in zip(keras.tree.flatten(after(images, training=False)), wanted, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
