@@ -72,4 +72,4 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
     shown = Images(images.pixels, materials.contents, images.key)
     with silenced():
         network = build(Shape(backbone, 0, images.pixels.shape[1], materials.classes), "imagenet", weights)
-        return Activations(materials.cache, weights, materials.seed).of(network, shown, PLAIN, 0)
+        return Activations(materials.cache, weights, materials.seed).of(network, shown, PLAIN, 0)[:]
