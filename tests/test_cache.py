@@ -137,7 +137,7 @@ def test_a_search_keeps_its_cache_within_the_bound(search, space, shapes, tmp_pa
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Make an entry of a hundred numbers and forget that it was seen; give (its folder, use it, how often it was made)."""
+    """Make an entry and forget that it was seen; give its folder, and what uses it and counts how often it was made."""
     folder, fills = tmp_path / "activations" / "a", []
 
     def fill(to):
