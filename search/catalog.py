@@ -40,6 +40,10 @@ class Backbone:
         """Whether it starts from ImageNet weights."""
         return self.weights is not None
 
+    def freezes(self, unfrozen_blocks: int) -> bool:
+        """Return whether a part of the network stays as it is when so many of its blocks do not."""
+        return unfrozen_blocks < self.blocks
+
 
 def _imagenet(name: str, blocks: int, effort: float, folder: str, file: str) -> Backbone:
     return Backbone(name, blocks, effort, Weights(file, f"{APPLICATIONS}/{folder}/{file}"))

@@ -16,7 +16,7 @@ from search.data.images import decode
 from search.data.synthetic import SyntheticPool, tally
 from search.errors import UserError
 from search.models.engine import Engine
-from search.models.prefix import PLAIN, Activations, Images
+from search.models.prefix import PLAIN, Activations, Computed, Images
 from search.recipe import Augment, Recipe
 
 
@@ -26,6 +26,7 @@ class Materials:
 
     ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
     ``threads`` pins TensorFlow's thread count, on which the fourth decimal of a result depends.
+    ``cache_bytes`` is what the cache may hold.
     """
 
     cache: Path
@@ -39,6 +40,7 @@ class Materials:
     weights: dict[str, str]
     keras_home: Path
     threads: int
+    cache_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Part:
 class Rows:
     """Inputs by row number: real images first, synthetic ones after them."""
 
-    real: np.ndarray
-    synthetic: np.ndarray | None
+    real: np.ndarray | Computed
+    synthetic: np.ndarray | Computed | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,11 +101,13 @@ class Feed:
 
     def view(self, engine: Engine, recipe: Recipe, epoch: int) -> Rows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
-        return self._inputs(engine, recipe.augment, epoch % recipe.views, bool(recipe.synthetic_per_class))
+        return self._inputs(
+            engine, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic_per_class)
+        )
 
     def plain(self, engine: Engine) -> Rows:
         """Return what is scored: real images as they are."""
-        return self._inputs(engine, PLAIN, 0, with_pool=False)
+        return self._inputs(engine, PLAIN, 1, 0, with_pool=False)
 
     def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
         """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
@@ -122,17 +126,36 @@ class Feed:
         parts = [self.materials.labels] + ([pool.labels] if pool else [])
         return np.concatenate(parts).astype(np.int32)
 
-    def _inputs(self, engine: Engine, augment: Augment, view: int, with_pool: bool) -> Rows:
-        materials, size = self.materials, engine.shape.image_size
-        activations = Activations(materials.cache, materials.weights.get(engine.shape.backbone, ""), materials.seed)
-        real = self._images(materials.paths, materials.contents, size)
-        pool = materials.pool if with_pool else None
-        synthetic = self._images(pool.paths, pool.contents, size) if pool else None
+    def store(self, engine: Engine, recipe: Recipe) -> None:
+        """Have all that a recipe shows and is scored on stored, as far as it is worth it.
+
+        Workers that want the same views share the work of making them.
+        """
+        shown = range(min(recipe.views, recipe.epochs))
+        activations = self._activations(engine, recipe.views)
         with self._clock.stage("views"):
-            return Rows(
-                activations.of(engine, real, augment, view),
-                activations.of(engine, synthetic, augment, view) if synthetic else None,
-            )
+            for images in self._shown(engine, bool(recipe.synthetic_per_class)):
+                activations.ensure(engine, images, recipe.augment, shown)
+            real, *_ = self._shown(engine, with_pool=False)
+            activations.ensure(engine, real, PLAIN, [0])
+
+    def _inputs(self, engine: Engine, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
+        activations = self._activations(engine, views)
+        with self._clock.stage("views"):
+            return Rows(*(activations.of(engine, images, augment, view) for images in self._shown(engine, with_pool)))
+
+    def _activations(self, engine: Engine, views: int) -> Activations:
+        materials = self.materials
+        weights = materials.weights.get(engine.shape.backbone, "")
+        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, views)
+
+    def _shown(self, engine: Engine, with_pool: bool) -> list[Images]:
+        """Return the real images, and the synthetic ones after them where they are wanted."""
+        materials, size = self.materials, engine.shape.image_size
+        shown = [self._images(materials.paths, materials.contents, size)]
+        if with_pool and materials.pool:
+            shown.append(self._images(materials.pool.paths, materials.pool.contents, size))
+        return shown
 
     def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
         known = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import numpy as np
 
 T = TypeVar("T")
 JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
+LOCK = ".lock"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -45,6 +46,71 @@ def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Iterable[np.ndarray]) -> None:
+    """Write an array of this shape to a ``.npy`` file, batch of rows after batch; it is never whole in memory.
+
+    A full disk is an OSError, where writing to a map of the file would kill the process.
+    """
+    written = 0
+    with path.open("wb") as file:
+        descr = np.lib.format.dtype_to_descr(dtype)
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+        for batch in batches:
+            assert batch.shape[1:] == shape[1:], f"rows of {batch.shape[1:]}, not {shape[1:]}"
+            file.write(np.ascontiguousarray(batch, dtype).data)
+            written += len(batch)
+    assert written == shape[0], f"{written} rows, not {shape[0]}"
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file at ``path``, whose folder must exist, for the block; give whether it is held.
+
+    It is False only where another process or thread holds it and ``wait`` is False. A lock dies
+    with its process, and its file is taken away with it. Where there are no locks (some network
+    file systems, a file of somebody else's) everyone is told True, and does what others do too.
+    """
+    try:
+        handle = _lock(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+        return
+    except PermissionError:
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # while it is held: who waits for it then sees that it is gone
+        os.close(handle)
+
+
+def _lock(path: Path, how: int) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _flock(handle, how)
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+            os.close(handle)
+        except FileNotFoundError:  # whoever held it took it away
+            os.close(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+
+
+def _flock(handle: int, how: int) -> None:
+    """Lock an open file or folder, where the file system has locks."""
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+
+
 @contextlib.contextmanager
 def new_folder(final: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``final`` and, when the block ends well, rename it to ``final``.
@@ -56,7 +122,7 @@ def new_folder(final: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
     handle = os.open(temporary, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folders then knows it is no wreck
+        _flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folders then knows it is no wreck
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():
@@ -74,7 +140,10 @@ def new_folder(final: Path) -> Iterator[Path]:
 
 
 def sweep_folders(parent: Path) -> None:
-    """Remove the temporary folders below ``parent`` that killed processes left; those being filled stay."""
+    """Remove the temporary folders and locks below ``parent`` that killed processes left; those in use stay."""
+    for left in parent.glob(f"*/.*{LOCK}"):
+        with contextlib.suppress(OSError), locked(left, wait=False):
+            pass
     for wreck in parent.glob("*/.*.*"):
         with contextlib.suppress(OSError):
             handle = os.open(wreck, os.O_RDONLY | os.O_DIRECTORY)

@@ -39,6 +39,11 @@ class Options:
     racing: bool = True
     fresh: bool = False
 
+    @property
+    def cache_bytes(self) -> int:
+        """What the cache may hold."""
+        return int(self.cache_gb * 1e9)
+
 
 def overridden(study: Study, options: Options) -> Study:
     """Return the study with what the options set, its data made if a function makes them.

@@ -116,6 +116,7 @@ class Prepared:
             weights=dict(self.hand.weights or {}),
             keras_home=weights_folder().parent.resolve(),
             threads=self.threads,
+            cache_bytes=self.options.cache_bytes,
         )
 
     @property

@@ -98,7 +98,7 @@ class Trainer:
         self._engines: OrderedDict[Shape, Engine] = OrderedDict()
 
     def run(self, job: Job) -> JobResult:
-        """Return the results of a job.
+        """Return the results of a job; one without folds has what its recipe shows stored, and that is all.
 
         Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
         """
@@ -106,6 +106,7 @@ class Trainer:
         recipe, folds = job.recipe, [self.materials.folds[fold] for fold in job.folds]
         runs = [Run(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
         engine = self._engine(shape_of(recipe, self.materials.classes))
+        self._feed.store(engine, recipe)
         if not recipe.head_only:
             with self._clock.stage("build"):
                 engine.trace()

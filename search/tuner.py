@@ -251,12 +251,16 @@ class _Session:
         """Begin a job, and while slots are free those that will follow it if nothing stops their trial."""
         trial = self.history.trials[job.trial]
         jobs = [job] if job.number == LOOK else jobs_ahead(trial, self.rules)[: self.prepared.slots + 1]
+        begun = False
         for wanted in jobs:
             name = (wanted.trial, wanted.number)
             if executor.free() and name not in self.running and name not in self.arrived:
                 self._write("attempt", trial=wanted.trial, job=wanted.number, folds=list(wanted.folds))
-                self.running[name] = wanted
+                self.running[name], begun = wanted, True
                 executor.submit(wanted)
+        if job.recipe.head_only and begun:  # a single job: let the others help to make what it shows
+            for _ in range(executor.free()):
+                executor.submit(dataclasses.replace(job, folds=()))
 
     def _propose(self) -> bool:
         """Add a trial; return False where the budget is spent or the space exhausted."""
@@ -288,7 +292,7 @@ class _Session:
         if outcome.fatal:
             raise UserError(outcome.error)
         name = (outcome.job.trial, outcome.job.number)
-        if self.running.pop(name, None) is not None:
+        if outcome.job.folds and self.running.pop(name, None) is not None:
             self.arrived[name] = outcome
 
     def _record(self, outcome: Outcome) -> None:
@@ -315,7 +319,7 @@ class _Session:
         if time.monotonic() - self.trimmed > TRIM_EVERY:
             self.trimmed = time.monotonic()
             with self.clock.stage("trim"):
-                trim(self.prepared.inputs.cache, int(self.prepared.options.cache_gb * 1e9))
+                trim(self.prepared.inputs.cache, self.prepared.options.cache_bytes)
 
     def _reason(self) -> str:
         if self._spent() >= self.max_trials:

@@ -10,10 +10,10 @@ varies: to fix a value write a value, to search over it wrap it in `hp.…` (Ker
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand, handwritten_digits
 
 study = Study(
-    data=handwritten_digits,  # a folder of class folders, or a function that makes one
+    data=handwritten_digits,        # a folder of class folders, or a function that makes one
     objective="balanced_accuracy",
     folds=5,
-    train_fractions=(1.0, 0.25),  # score = mean over both training sizes: who survives with a quarter of the data?
+    train_fractions=(1.0, 0.25),    # score = mean over both training sizes: who survives with a quarter of the data?
     oracle="tpe",
     max_trials=16,
     seed=7,

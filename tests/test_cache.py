@@ -1,14 +1,22 @@
 """The cache stays within its bound, drops what was not used for longest, and never harms whoever uses an entry."""
 
 import contextlib
+import errno
+import fcntl
+import json
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from search.cache import IN_USE, stored, trim
+import search.cache
+from search.cache import CHECKSUMS, IN_USE, BusyError, lock_of, new_entry, stored, trim, worth_keeping
+from search.files import LOCK, locked, sweep_folders
 
 KILOBYTE = 1000
 
@@ -125,3 +133,215 @@ def test_a_search_keeps_its_cache_within_the_bound(search, space, shapes, tmp_pa
     assert search("run", space(), *options, "--cache-gb", "0.000001", "--trials", 2)[0] == 0
     assert not old.exists()
     assert list((tmp_path / "cache" / "decoded").iterdir())  # which it uses itself
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Make an entry and forget that it was seen; give its folder, and what uses it and counts how often it was made."""
+    folder, fills = tmp_path / "activations" / "a", []
+
+    def fill(to):
+        fills.append(to)
+        np.save(to / "rows.npy", np.arange(100))
+
+    def use():
+        np.testing.assert_array_equal(stored(folder, fill, load), np.arange(100))
+        return len(fills)
+
+    monkeypatch.setattr(search.cache, "_sound", {})
+    assert use() == 1
+    search.cache._sound.clear()
+    return folder, use
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+
+
+def empty(folder):
+    for path in folder.iterdir():
+        path.unlink()
+
+
+DAMAGES = {
+    "a flipped bit of data": lambda folder: flip(folder / "rows.npy", -5),
+    "a flipped bit of the header": lambda folder: flip(folder / "rows.npy", 20),
+    "no header": lambda folder: (folder / "rows.npy").write_bytes(bytes(928)),
+    "a truncated file": lambda folder: os.truncate(folder / "rows.npy", 500),
+    "an empty file": lambda folder: os.truncate(folder / "rows.npy", 0),
+    "a longer file": lambda folder: os.truncate(folder / "rows.npy", 2000),
+    "a deleted file": lambda folder: (folder / "rows.npy").unlink(),
+    "no file": empty,
+    "no checksums, as an older version made it": lambda folder: (folder / CHECKSUMS).unlink(),
+    "garbage for checksums": lambda folder: (folder / CHECKSUMS).write_bytes(b"\xff{"),
+    "other JSON for checksums": lambda folder: (folder / CHECKSUMS).write_text("[1]"),
+    "empty checksums": lambda folder: (folder / CHECKSUMS).write_text("{}"),
+    "no such folder": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_made_anew(damage, made):
+    folder, use = made
+    DAMAGES[damage](folder)
+    assert use() == 2
+    assert use() == 2
+    assert left(folder.parents[1]) == ["a"]
+
+
+def test_an_entry_is_read_for_its_checksum_once_and_again_when_it_looks_different(made, monkeypatch):
+    folder, use = made
+    sums, real = [], search.cache._checksum
+    monkeypatch.setattr(search.cache, "_checksum", lambda path: sums.append(path) or real(path))
+    use()
+    assert use() == 1
+    assert sums == [folder / "rows.npy"]
+    flip(folder / "rows.npy", -1)
+    assert use() == 2
+
+
+def test_a_file_that_somebody_put_into_an_entry_does_no_harm(made):
+    folder, use = made
+    (folder / ".DS_Store").write_bytes(b"x")
+    assert use() == 1
+
+
+def test_checksums_cover_files_in_folders_of_the_entry(tmp_path):
+    with new_entry(tmp_path / "unpacked" / "a") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").write_bytes(b"123456789")
+    sums = json.loads((tmp_path / "unpacked" / "a" / CHECKSUMS).read_text())
+    assert sums == {"deep/file": [9, 0xCBF43926]}  # the check value of CRC-32
+
+
+def refuse(number):
+    def refused(*_args, **_kwargs):
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_an_entry_in_a_cache_that_cannot_be_written_is_used_and_a_damaged_one_is_an_error(number, made, monkeypatch):
+    folder, use = made
+    os.utime(folder, (0, 0))
+    for name in ("utime", "rename", "mkdir", "unlink"):
+        monkeypatch.setattr(os, name, refuse(number))
+    monkeypatch.setattr("search.files.os.open", refuse(number))
+    assert use() == 1
+    search.cache._sound.clear()
+    with (folder / "rows.npy").open("r+b") as file:
+        file.write(b"damaged")
+    with pytest.raises(OSError, match=os.strerror(number)):
+        use()
+
+
+def test_who_wants_an_entry_that_is_being_made_waits_for_it_or_is_told(tmp_path):
+    folder, filling, go, got, fills = tmp_path / "activations" / "a", threading.Event(), threading.Event(), [], []
+
+    def fill(to):
+        fills.append(to)
+        filling.set()
+        assert go.wait(30)
+        np.save(to / "rows.npy", np.arange(5))
+
+    users = [threading.Thread(target=lambda: got.append(stored(folder, fill, load).tolist())) for _ in range(3)]
+    users[0].start()
+    assert filling.wait(30)
+    with pytest.raises(BusyError):
+        stored(folder, fill, load, wait=False)
+    for user in users[1:]:
+        user.start()
+    go.set()
+    for user in users:
+        user.join()
+    assert got == [[0, 1, 2, 3, 4]] * 3
+    assert len(fills) == 1
+    assert left(tmp_path) == ["a"]
+    assert stored(folder, fill, load, wait=False).tolist() == got[0]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from search.cache import stored
+def fill(to):
+    (to / "half").write_text("x")
+    print("filling", flush=True)
+    time.sleep(600)
+stored(Path(sys.argv[1]), fill, lambda at: None)
+"""
+
+
+def test_a_killed_maker_holds_nobody_up_and_leaves_nothing(tmp_path):
+    folder, got = tmp_path / "activations" / "a", []
+    maker = subprocess.Popen([sys.executable, "-c", HOLD, folder], stdout=subprocess.PIPE, text=True)
+    assert maker.stdout.readline() == "filling\n"
+    waiting = threading.Thread(
+        target=lambda: got.append(stored(folder, lambda to: np.save(to / "rows.npy", np.arange(3)), load).tolist())
+    )
+    waiting.start()
+    time.sleep(0.2)
+    assert not got
+    maker.kill()
+    maker.wait()
+    waiting.join(30)
+    maker.stdout.close()
+    assert got == [[0, 1, 2]]
+    for path in folder.parent.glob(".*"):
+        os.utime(path, (0, 0))
+    sweep_folders(tmp_path)
+    assert left(tmp_path) == ["a"]
+
+
+def test_locks_that_killed_processes_left_are_swept_and_held_ones_are_not(tmp_path):
+    (tmp_path / "activations").mkdir()
+    stale, held = (lock_of(tmp_path / "activations" / name) for name in ("stale", "held"))
+    stale.touch()
+    with locked(held):
+        sweep_folders(tmp_path)
+        assert left(tmp_path) == [held.name]
+    assert left(tmp_path) == []
+
+
+def test_of_many_who_lock_and_unlock_one_is_inside_at_any_time(tmp_path):
+    lock, inside, most, rounds = tmp_path / f".a{LOCK}", [], [], []
+
+    def work():
+        for number in range(300):
+            with locked(lock, wait=bool(number % 3)) as mine:
+                if mine:
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+                    rounds.append(number)
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert max(most) == 1
+    assert len(rounds) >= 6 * 200
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
+def test_where_there_are_no_locks_everyone_makes_an_entry_for_himself(number, made, monkeypatch):
+    folder, use = made
+    shutil.rmtree(folder)
+    monkeypatch.setattr(fcntl, "flock", refuse(number))
+    with locked(lock_of(folder)):
+        assert use() == 2
+    assert left(folder.parents[1]) == ["a"]
+
+
+def test_what_would_fill_more_than_half_of_the_cache_is_not_worth_keeping():
+    assert worth_keeping(10, 100, 5, 10_000)
+    assert not worth_keeping(10, 100, 6, 10_000)
+    assert not worth_keeping(10, 101, 5, 10_000)
+    assert worth_keeping(0, 100, 8, 0)
+    assert not worth_keeping(1, 1, 1, 1)
+    assert worth_keeping(10**9, 10**9, 8, None)

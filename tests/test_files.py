@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from search.files import new_folder, npz_bytes, sweep_folders, write_bytes, write_text
+from search.files import new_folder, npz_bytes, sweep_folders, write_bytes, write_rows, write_text
 
 
 def names(folder):
@@ -170,3 +170,13 @@ with new_folder(Path(sys.argv[1])) as temporary:
         assert filling.is_dir()
     sweep_folders(tmp_path / "none")
     assert names(tmp_path / "decoded") == ["filling"]
+
+
+def test_rows_written_in_batches_are_the_array(tmp_path):
+    rows = np.random.default_rng(0).random((10, 3, 2)).astype(np.float32)
+    write_rows(tmp_path / "rows.npy", rows.shape, rows.dtype, (rows[at : at + 4] for at in range(0, 10, 4)))
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy", mmap_mode="r"), rows)
+    with pytest.raises(AssertionError, match="4 rows, not 10"):
+        write_rows(tmp_path / "rows.npy", rows.shape, rows.dtype, [rows[:4]])
+    with pytest.raises(AssertionError, match="rows of"):
+        write_rows(tmp_path / "rows.npy", rows.shape, rows.dtype, [rows[:, :1]])

@@ -226,3 +226,12 @@ def test_head_only_and_settled():
     assert Recipe("MobileNet", 0).head_only
     assert not Recipe("MobileNet", 1).head_only
     assert Recipe("MobileNet", None, image_size=64).settled == (64, 5)
+
+
+@pytest.mark.parametrize("policy", AUGMENT_POLICIES)
+@pytest.mark.parametrize("name", BACKBONES)
+def test_activations_can_be_kept_where_a_block_is_frozen_whatever_the_policy(name, policy):
+    backbone = BACKBONES[name]
+    depths = [*range(backbone.blocks + 1), None] if backbone.pretrained else [None, backbone.blocks]
+    frozen = [Recipe(name, unfrozen_blocks=depth, augment=Augment(policy)).cacheable for depth in depths]
+    assert frozen == [depth not in {None, backbone.blocks} for depth in depths]

@@ -15,10 +15,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from search.cache import stored
+from search.cache import lock_of, new_entry, stored
 from search.digests import digest
 from search.errors import UserError
-from search.files import new_folder
+from search.files import locked
 from search.machine import cores
 
 DECODING_VERSION = 4
@@ -35,7 +35,8 @@ FORMATS = (
 MAX_PIXELS = 100_000_000
 THUMBNAIL = 96
 DRAFT = 512  # JPEG decoders scale down for free; one scale for all smaller sizes, so that sizes agree
-CHUNK = 256
+CHUNK = 256  # images that wait to be written, and the most bytes that they may take
+CHUNK_BYTES = 32 * 2**20
 MOST_PAGES = 100  # of a TIFF that are counted: Pillow's own count takes the square of their number
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
@@ -174,7 +175,11 @@ def decode_sizes(
     for group in ([size for size in wanted if size <= DRAFT], [size for size in wanted if size > DRAFT]):
         entries = {size: cache / "decoded" / _key(size, contents) for size in group}
         with contextlib.ExitStack() as stack:
-            new = {size: stack.enter_context(new_folder(to)) for size, to in entries.items() if not to.is_dir()}
+            missing = [to for to in entries.values() if not to.is_dir()]
+            for to in missing:  # from the smallest up in every process, so that no two wait for each other
+                to.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(lock_of(to)))
+            new = {size: stack.enter_context(new_entry(to)) for size, to in entries.items() if not to.is_dir()}
             if new:
                 _fill(new, paths, contents, progress)
     return {size: decode(paths, contents, size, cache) for size in wanted}
@@ -190,9 +195,10 @@ def _fill(folders: dict[int, Path], paths: Sequence[Path], contents: Sequence[st
     arrays = [_new_array(folders[size] / "pixels.npy", len(paths), size) for size in sizes]
     unreadable: dict[int, str] = {}
     facts: list[Facts] = []
+    chunk = max(1, min(CHUNK, CHUNK_BYTES // sum(3 * size**2 for size in sizes)))
     with ThreadPoolExecutor(cores()) as pool:
-        for at in range(0, len(paths), CHUNK):  # a whole data set of decoded images may not fit into memory
-            part = slice(at, at + CHUNK)
+        for at in range(0, len(paths), chunk):  # a whole data set of decoded images may not fit into memory
+            part = slice(at, at + chunk)
             read = pool.map(lambda path, content: _try_read(path, content, sizes), paths[part], contents[part])
             for row, image in enumerate(read, start=at):
                 if isinstance(image, str):

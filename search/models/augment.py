@@ -4,8 +4,9 @@ A draw depends on (seed, policy, strength, content of the image, view) and on no
 view is the same in every fold, trial, worker and session, whether stored or drawn again.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
@@ -17,6 +18,7 @@ from search.recipe import Augment
 
 SMALLEST_CROP = 0.6  # of the area
 OPERATIONS_PER_IMAGE = 2
+AHEAD = 2  # batches
 GREY = (128, 128, 128)
 
 Policy = Callable[[Image.Image, float, np.random.Generator], Image.Image]
@@ -24,19 +26,32 @@ Policy = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
 def augmented(pixels: np.ndarray, contents: Sequence[str], augment: Augment, view: int, seed: int) -> np.ndarray:
     """Return view ``view`` of the images, (n, size, size, 3) uint8; ``contents`` are their digests."""
+    rows = np.arange(len(pixels))
+    return next(batches_of(pixels, contents, augment, view, seed, rows, max(1, len(pixels))), pixels)
+
+
+def batches_of(
+    pixels: np.ndarray, contents: Sequence[str], augment: Augment, view: int, seed: int, rows: np.ndarray, size: int
+) -> Iterator[np.ndarray]:
+    """Yield view ``view`` of these rows, ``size`` at a time; threads draw the next batches meanwhile."""
+    parts = [rows[at : at + size] for at in range(0, len(rows), size)]
     if augment.policy == "none":
-        return pixels
+        yield from (pixels[part] for part in parts)
+        return
     policy = POLICIES[augment.policy]
 
     def one(row: int) -> np.ndarray:
         rng = np.random.default_rng(seed_from(seed, augment.policy, augment.strength, contents[row], view))
         return np.asarray(policy(Image.fromarray(pixels[row]), augment.strength or 0.0, rng))
 
-    views = np.empty_like(pixels)
+    drawing: deque[list[Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(cores()) as pool:
-        for row, image in enumerate(pool.map(one, range(len(pixels)))):
-            views[row] = image
-    return views
+        for part in parts:
+            drawing.append([pool.submit(one, row) for row in part.tolist()])
+            if len(drawing) > AHEAD:
+                yield np.stack([image.result() for image in drawing.popleft()])
+        for batch in drawing:
+            yield np.stack([image.result() for image in batch])
 
 
 def flip_crop(image: Image.Image, _strength: float, rng: np.random.Generator) -> Image.Image:

@@ -6,6 +6,7 @@ decay are values of a run, not constants of its graph.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Shape:
     @property
     def frozen(self) -> bool:
         """Whether a part of the network stays as it is."""
-        return self.unfrozen_blocks < BACKBONES[self.backbone].blocks
+        return BACKBONES[self.backbone].freezes(self.unfrozen_blocks)
 
 
 def shape_of(recipe: Recipe, classes: int) -> Shape:
@@ -73,7 +74,7 @@ class Network:
 
     shape: Shape
     backbone: Backbone
-    prefix: Callable[[Any], Any] | None
+    prefix: Any | None
     body: keras.Model | None
     pool: keras.layers.Layer
     dropout: VariableDropout
@@ -92,6 +93,13 @@ class Network:
             x = scaled(self.backbone, x) if self.prefix is None else x
             x = self.pool(self.body(x, training=training and not self.backbone.pretrained))
         return self.head(self.dropout(x, training=training))
+
+    @cached_property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one image's inputs to the trained part."""
+        if self.prefix is None:
+            return (self.shape.image_size, self.shape.image_size, 3)
+        return tuple(self.prefix.get_concrete_function().structured_outputs.shape[1:])
 
     @property
     def trained(self) -> list[Any]:
@@ -133,7 +141,7 @@ def build(shape: Shape, weights: str | None, sha256: str = "") -> Network:
     base = construct(backbone, weights, sha256)
     pool = keras.layers.GlobalAveragePooling2D()
     border = border_of(backbone, shape.unfrozen_blocks)
-    prefix, body = _split(backbone, base, border, pool)
+    prefix, body = _split(backbone, base, border, pool, shape.image_size)
     dropout, head = VariableDropout(), keras.layers.Dense(shape.classes, dtype="float32")
     features = base.output.shape[-1]
     dropout.build((None, features))
@@ -148,7 +156,7 @@ def build(shape: Shape, weights: str | None, sha256: str = "") -> Network:
 
 
 def _split(
-    backbone: Backbone, base: keras.Model, border: str | None, pool: keras.layers.Layer
+    backbone: Backbone, base: keras.Model, border: str | None, pool: keras.layers.Layer, size: int
 ) -> tuple[Callable[[Any], Any] | None, keras.Model | None]:
     """Return the frozen part, from pixels to activations, and the part to train."""
     joined = folded if backbone.pretrained else lambda model: model  # whose BatchNorm never learns
@@ -160,7 +168,8 @@ def _split(
         tensor = base.get_layer(border).output
         frozen, body = joined(keras.Model(base.input, tensor)), joined(keras.Model(tensor, base.output))
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    # One trace serves batches of any length.
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]
     def prefix(pixels: Any) -> Any:
         x = frozen(scaled(backbone, pixels), training=False)
         return pool(x) if body is None else x

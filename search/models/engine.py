@@ -32,11 +32,6 @@ class Engine:
         for step in (self.epoch, self.predict):
             step.get_concrete_function()
 
-    @property
-    def prefix(self) -> Callable[[Any], Any] | None:
-        """The frozen part, as in Network."""
-        return self.network.prefix
-
     @cached_property
     def predict(self) -> Any:
         """The function from inputs of the unfrozen part to class probabilities."""
