@@ -26,9 +26,9 @@ import pandas as pd
 import processes
 import sampling
 from floor import passes, rates_for, seconds_of
+from result_table import show
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from tables import show
 from works import FULL, QUICK, Plan, write_space
 
 DATA = processes.ROOT.parent / "shared" / "data" / "hymenoptera"

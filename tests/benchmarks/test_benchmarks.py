@@ -6,9 +6,9 @@ import floor
 import numpy as np
 import processes
 import pytest
+import result_table
 import sampling
 import scores
-import tables
 import works
 from rich.console import Console
 
@@ -160,7 +160,7 @@ def test_the_table_is_printed(capsys):
     row = {"seconds": 60.0, "runs": 200, "faster": 100.0, "floor": 20.0, "times the floor": 3.0, "overhead a run": {}}
     work = {"runs": 200, "naive seconds": 6000.0, "naive runs timed": 3, "naive seconds a run": {"0 blocks, none": 30}}
     work |= {"accuracy, ours minus naive": 0.01, "ours": {"cold": row}}
-    tables.show({"works": {"head-only": work}}, Console(width=200))
+    result_table.show({"works": {"head-only": work}}, Console(width=200))
     printed = capsys.readouterr().out
     for told in ("100.0 ×", "3.0 ×", "1.7 h", "60.0 s", "+1.0", "3 timed runs (of 200"):
         assert told in printed
