@@ -13,6 +13,7 @@ scaled up by counts (--full runs all of it).
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ import further
 import pandas as pd
 import processes
 import sampling
-from floor import passes, rates_for, seconds_of
+from floor import Kind, passes, rates_for, seconds_of
 from result_table import show
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -38,7 +39,7 @@ VARIANTS = {
     "mixed": (COLD, COLD_RACING, WARM_RACING),
     "everything-unfrozen": (COLD, COLD_RACING),
 }
-QUICK_VARIANTS = {"head-only": (COLD, WARM, COLD_RACING), "mixed": (COLD, COLD_RACING), "everything-unfrozen": (COLD,)}
+QUICK_VARIANTS = {"head-only": (COLD, WARM), "mixed": (COLD, COLD_RACING), "everything-unfrozen": (COLD,)}
 QUICK_IMAGES = 100
 NAIVE_READS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")  # image_dataset_from_directory passes over others in silence
 
@@ -113,9 +114,12 @@ def time_work(work: Work, variants: Sequence[str], repeats: int, full: bool, pro
                 repeat.start_ups.append(start_up)
                 repeat.naive += told
             progress.advance(task)
+        for cache in work.folder.glob(f"cache-{number}*"):
+            if cache.name != "cache-0":  # which later questions start from
+                shutil.rmtree(cache)
 
 
-def result_of(work: Work, variants: Sequence[str], rates: dict[Any, float]) -> dict[str, Any]:
+def result_of(work: Work, variants: Sequence[str], rates: dict[Kind, float]) -> dict[str, Any]:
     """Return the medians of a work, and all that they come from, as JSON types."""
     naive = [
         sampling.scaled_up(work.recipes, work.runs, repeat.timed, median(repeat.start_ups)) for repeat in work.repeats
@@ -177,30 +181,40 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
     """Time what was asked for; return the results."""
     plans = [plan for plan in (QUICK if given.quick else FULL) if plan.name in (given.work or VARIANTS)]
     data = first_images(given.data, folder / "images", QUICK_IMAGES) if given.quick else given.data.resolve()
-    all_variants = QUICK_VARIANTS if given.quick else VARIANTS
+    variants = QUICK_VARIANTS if given.quick else VARIANTS
     results: dict[str, Any] = {"data": str(given.data), "quick": given.quick, "cores": os.cpu_count(), "works": {}}
     results["load"] = os.getloadavg()
-    done = []
+    rates: dict[Kind, float] = {}
     for plan in plans:
         work = Work(plan, data, folder / plan.name)
-        time_work(work, all_variants[plan.name], given.repeats, given.full, progress)
-        done.append(work)
-    task = progress.add_task("The floor", total=1)
-    kinds = {kind for work in done for kind in passes(work.recipes, work.runs, work.images, work.plan.folds)}
-    rates = rates_for(kinds, plans[0].size, done[0].classes, 0.5 if given.quick else 5.0)
-    progress.advance(task)
-    results["images a second"] = {f"{what}, {blocks} blocks": rate for (what, blocks), rate in rates.items()}
-    for work in done:
-        results["works"][work.plan.name] = result_of(work, all_variants[work.plan.name], rates)
-    if head := next((work for work in done if work.plan.name == "head-only"), None):
-        task = progress.add_task("One more pair; resuming", total=2)
-        cache = head.folder / "cache-0"
-        results["pair"] = further.one_more(head.plan, data, cache, folder / "pair", given.repeats)
+        time_work(work, variants[plan.name], given.repeats, given.full, progress)
+        kinds = set(passes(work.recipes, work.runs, work.images, plan.folds))
+        task = progress.add_task(f"{plan.name}: the floor", total=1)
+        rates |= rates_for(kinds - set(rates), plan.size, work.classes, 0.5 if given.quick else 5.0)
         progress.advance(task)
-        trials = 20 if given.quick else 200
-        results["resume"] = further.resume(head.plan, data, cache, folder / "resume", trials, given.repeats)
-        progress.advance(task)
+        results["works"][plan.name] = result_of(work, variants[plan.name], rates)
+        results["images a second"] = {f"{what}, {blocks} blocks": rate for (what, blocks), rate in rates.items()}
+        write(given.out, results)
+        if plan.name == "head-only":
+            results |= ask_further(work, folder, given, progress)
+            write(given.out, results)
     return results
+
+
+def ask_further(work: Work, folder: Path, given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Return what one more pair costs, and how soon a long search goes on, from the cache of a head-only work."""
+    task, trials = progress.add_task("One more pair; resuming", total=2), 20 if given.quick else 200
+    cache = work.folder / "cache-0"
+    pair = further.one_more(work.plan, work.data, cache, folder / "pair", given.repeats)
+    progress.advance(task)
+    again = further.resume(work.plan, work.data, cache, folder / "resume", trials, given.repeats)
+    progress.advance(task)
+    return {"pair": pair, "resume": again}
+
+
+def write(file: Path, results: dict[str, Any]) -> None:
+    """Write what there is so far: hours may follow."""
+    file.write_text(json.dumps(results, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -220,7 +234,6 @@ def main() -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, Progress(*columns, console=console) as progress:
         results = run(given, Path(folder), progress)
-    given.out.write_text(json.dumps(results, indent=2, default=str) + "\n", encoding="utf-8")
     show(results, console)
     console.print(f"Written: {given.out}")
 

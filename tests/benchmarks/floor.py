@@ -67,7 +67,9 @@ def seconds_of(counts: Counter, rates: dict[Kind, float]) -> float:
 def rates_for(kinds: Iterable[Kind], size: int, classes: int, seconds: float) -> dict[Kind, float]:
     """Return how many images pass in a second, for each kind, in whichever setting is faster."""
     cores = os.cpu_count() or 1
-    kinds = sorted(set(kinds))
+    kinds = sorted(kinds)
+    if not kinds:
+        return {}
     found = [_side_by_side(kinds, size, classes, seconds, *each) for each in {(1, cores), (cores, 1)}]
     return {kind: max(rates[kind] for rates in found) for kind in kinds}
 

@@ -91,8 +91,8 @@ FULL = (
 )
 QUICK = (
     Plan("head-only", {0: 12}, epochs=5, size=96),
-    Plan("mixed", {0: 5, 1: 3, 2: 2}, epochs=5, size=96),
-    Plan("everything-unfrozen", {EVERYTHING: 2}, epochs=5, size=96),
+    Plan("mixed", {0: 4, 1: 2, 2: 1}, epochs=5, size=96),
+    Plan("everything-unfrozen", {EVERYTHING: 1}, epochs=5, size=96),
 )
 
 
