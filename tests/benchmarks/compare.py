@@ -28,9 +28,10 @@ import processes
 import sampling
 from floor import Kind, passes, rates_for, seconds_of
 from result_table import show
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from works import FULL, QUICK, Plan, write_space
+
+from search.report.console import wide_console
 
 DATA = processes.ROOT.parent / "shared" / "data" / "hymenoptera"
 COLD, WARM, COLD_RACING, WARM_RACING = "cold", "warm", "cold, racing", "warm, racing"
@@ -230,7 +231,7 @@ def main() -> None:
     given.repeats = given.repeats or (1 if given.quick else 3)
     if not given.data.is_dir() or not processes.weights_file().is_file():
         sys.exit(f"There must be images in {given.data} and weights at {processes.weights_file()} (set KERAS_HOME).")
-    console = Console()
+    console = wide_console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, Progress(*columns, console=console) as progress:
         results = run(given, Path(folder), progress)

@@ -26,6 +26,7 @@ from scipy import stats
 from works import BACKBONE, Plan, write_space
 
 from search import Augment, Recipe
+from search.report.console import wide_console
 
 MARGIN = -1.0  # points
 RECIPES = (
@@ -93,7 +94,7 @@ def main() -> None:
     recipes = [Recipe.from_dict(fields) for fields in listed] or [
         dataclasses.replace(recipe, epochs=given.epochs) for recipe in RECIPES
     ]
-    console, scores = Console(), []
+    console, scores = wide_console(), []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         for seed in track(range(1, given.seeds + 1), "Seeds", console=console):
             plan = Plan("scores", {}, size=given.size, folds=given.folds, seed=seed)
