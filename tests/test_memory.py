@@ -1,4 +1,4 @@
-"""Memory of long searches and of large data. About ten minutes: pytest -m slow tests/test_memory.py"""
+"""Memory of long searches and of large data: pytest -m slow tests/test_memory.py --junitxml memory.xml (figures)."""
 
 import json
 import os
@@ -83,19 +83,20 @@ def watched(folder, space, **options):
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_three_hundred_jobs_leave_the_driver_as_it_was_and_workers_below_what_recycles_them(tmp_path):
+def test_three_hundred_jobs_leave_the_driver_as_it_was_and_workers_below_what_recycles_them(tmp_path, record_property):
     write_shapes(tmp_path / "shapes", {"across": 20, "down": 20})
     seen = watched(tmp_path, MANY_JOBS, racing=False)
     assert len(seen["driver"]) >= 300
-    print("driver MB:", [seen["driver"][at] // 10**6 for at in (19, 99, 199, 299)])
-    print("largest worker MB:", max(seen["workers"]) // 10**6)
+    record_property("driver MB", [seen["driver"][at] // 10**6 for at in (19, 99, 199, 299)])
+    record_property("largest worker MB", max(seen["workers"]) // 10**6)
     assert seen["driver"][299] <= 1.05 * seen["driver"][19]
     assert max(seen["workers"]) <= seen["workers"][0] + RECYCLE_BYTES
 
 
-def test_a_search_completes_on_data_four_times_as_large_as_its_memory(photographs, tmp_path):
+def test_a_search_completes_on_data_four_times_as_large_as_its_memory(photographs, tmp_path, record_property):
     (tmp_path / "rubbish").symlink_to(photographs / "trash6")
     seen = watched(tmp_path, MUCH_DATA, racing=False)
     cached = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.npy"))
-    print("cached MB:", cached // 10**6, "peaks of anonymous memory MB:", [peak // 10**6 for peak in seen["peaks"]])
+    record_property("cached MB", cached // 10**6)
+    record_property("peaks of anonymous memory MB", [peak // 10**6 for peak in seen["peaks"]])
     assert cached >= 4 * seen["peaks"][-1]

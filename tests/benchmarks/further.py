@@ -54,6 +54,5 @@ def resume(plan: Plan, data: Path, cache: Path, folder: Path, trials: int, repea
         "seconds to the first new run": median(first),
         "seconds of imports": median(imports),
         "seconds of our own": median(first) - median(imports),
-        "overhead a run": begun.overhead,
         "when": time.strftime("%Y-%m-%d"),
     }

@@ -99,19 +99,9 @@ class Search:
         return {run: told["scores"]["accuracy"] for run, told in self.runs.items()}
 
     @property
-    def overhead(self) -> dict[str, float]:
-        """What is not training, in seconds a run: between the first attempt and the end, and after the first job.
-
-        The first includes a worker's start, which happens once.
-        """
-        jobs = [(now, sum(run["seconds"] for run in event["runs"]), len(event["runs"]))
-                for now, event in self.events if event["event"] == "job"]  # fmt: skip
-        begun = next(now for now, event in self.events if event["event"] == "attempt")
-        ended = next(now for now, event in self.events if event["event"] == "end")
-        trained, number = sum(job[1] for job in jobs), sum(job[2] for job in jobs)
-        later = number - jobs[0][2]
-        steady = (ended - jobs[0][0] - (trained - jobs[0][1])) / later if later else float("nan")
-        return {"with the worker's start": (ended - begun - trained) / number, "after the first job": steady}
+    def profile(self) -> dict[str, Any]:
+        """What its report says of where the time went."""
+        return json.loads((self.folder / "report" / "report.json").read_text())["profile"]
 
 
 def search(space: Path, data: Path, cache: Path, results: Path, *more: Any) -> Search:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 
+import compare
 import floor
 import numpy as np
 import processes
@@ -126,13 +127,13 @@ def test_the_floor_counts_only_runs_that_happened_and_views_that_were_shown():
     assert floor.seconds_of(counts, dict.fromkeys(counts, 10.0)) == pytest.approx(66.0)
 
 
-def test_overhead_is_what_is_not_training():
-    def job(seconds):
-        return {"event": "job", "trial": "0000", "runs": [{"fold": "f0", "seconds": seconds}]}
-
-    events = [(1.0, {"event": "attempt"}), (4.0, job(1.0)), (6.0, job(1.5)), (6.5, {"event": "end"})]
-    overhead = processes.Search(9.0, events, None).overhead
-    assert overhead == {"with the worker's start": pytest.approx(1.5), "after the first job": pytest.approx(1.0)}
+def test_overhead_is_what_the_driver_does_beside_getting_ready_and_waiting(tmp_path):
+    stages = {"prepare": 9.0, "wait": 50.0, "write": 0.3, "ask": 0.1}
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.json").write_text(json.dumps({"profile": {"driver": stages}}))
+    runs = [{"fold": fold} for fold in ("f0", "f1", "f2", "f3")]
+    events = [(1.0, {"event": "job", "trial": "0000", "runs": runs})]
+    assert compare._overhead(processes.Search(9.0, events, tmp_path)) == pytest.approx(0.1)
 
 
 def test_the_watch_reads_whole_lines_that_are_new(tmp_path):
@@ -157,12 +158,13 @@ def test_the_interval_is_students(capsys):
 
 
 def test_the_table_is_printed(capsys):
-    row = {"seconds": 60.0, "runs": 200, "faster": 100.0, "floor": 20.0, "times the floor": 3.0, "overhead a run": {}}
+    row = {"seconds": 60.0, "runs": 200, "faster": 100.0, "floor": 20.0, "times the floor": 3.0}
+    row["overhead a run"] = 0.0123
     work = {"runs": 200, "naive seconds": 6000.0, "naive runs timed": 3, "naive seconds a run": {"0 blocks, none": 30}}
     work |= {"accuracy, ours minus naive": 0.01, "ours": {"cold": row}}
     result_table.show({"works": {"head-only": work}}, Console(width=200))
     printed = capsys.readouterr().out
-    for told in ("100.0 ×", "3.0 ×", "1.7 h", "60.0 s", "+1.0", "3 timed runs (of 200"):
+    for told in ("100.0 ×", "3.0 ×", "1.7 h", "60.0 s", "+1.0", "3 timed runs (of 200", "12.3 ms a run"):
         assert told in printed
 
 
