@@ -15,13 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from search.catalog import BACKBONES
 from search.data.folds import Fold
-from search.machine import cores
 from search.recipe import Augment, Recipe
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
 SECONDS_A_STEP = 0.003
-SECONDS_A_STEP_OF_A_HEAD = 0.0003
+SECONDS_A_STEP_OF_A_HEAD = 0.0001
 SECONDS_A_RUN = 0.03
 SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
@@ -37,11 +36,10 @@ class Estimate:
 
 
 @functools.cache
-def machine_speed(side: int = 512, seconds: float = 0.05) -> float:
-    """Return multiply-adds a second of float32 matrix products on all cores; measured once in a process.
+def core_speed(side: int = 512, seconds: float = 0.05) -> float:
+    """Return multiply-adds a second of float32 matrix products on one core, at its fastest; measured once in a process.
 
-    One core is timed, at its fastest, and counted for all: threads that share busy cores wait for each other, and would
-    tell a thirtieth.
+    Threads that share busy cores wait for each other, and would tell a thirtieth.
     """
     matrix = np.ones((side, side), np.float32)
     fastest = float("inf")
@@ -51,7 +49,7 @@ def machine_speed(side: int = 512, seconds: float = 0.05) -> float:
         while (at := time.perf_counter()) < began + seconds:
             matrix @ matrix
             fastest = min(fastest, time.perf_counter() - at)
-    return cores() * side**3 / fastest
+    return side**3 / fastest
 
 
 def _none_drawn(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
@@ -69,8 +67,8 @@ def estimate(
 ) -> Estimate:
     """Return the cost of ``trials`` trials like those of ``sample``, drawn from the space.
 
-    ``images`` counts real and synthetic ones; ``speed`` is ``machine_speed()``; ``drawn`` says how
-    many synthetic images of a recipe train in a fold.
+    ``images`` counts real and synthetic ones; ``speed`` is ``core_speed()`` times the number of
+    workers; ``drawn`` says how many synthetic images of a recipe train in a fold.
     """
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)

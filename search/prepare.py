@@ -13,7 +13,7 @@ import pandas as pd
 
 from search import folder as folders
 from search.catalog import BACKBONES
-from search.cost import Estimate, estimate, machine_speed, seconds_of_views
+from search.cost import Estimate, core_speed, estimate, seconds_of_views
 from search.data.dataset import Dataset
 from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table
 from search.data.images import DECODING_VERSION
@@ -182,11 +182,16 @@ class Prepared:
         """Return what the whole search may cost, from a sample of its space."""
         images = len(self.dataset), len(self.pool) if self.pool else 0
         trials, racing = self.study.max_trials, self.options.racing
-        return estimate(self._sample, trials, self.folds, images, racing, machine_speed(), self._drawn())
+        return estimate(self._sample, trials, self.folds, images, racing, self._speed, self._drawn())
 
     def views(self) -> dict[Augment, float]:
         """Return the seconds that the views of each (policy, strength) pair in a sample of the space take, once."""
-        return seconds_of_views(self._sample, len(self.dataset), machine_speed())
+        return seconds_of_views(self._sample, len(self.dataset), self._speed)
+
+    @property
+    def _speed(self) -> float:
+        """Multiply-adds a second of all workers."""
+        return core_speed() * min(self.slots, cores())
 
     @cached_property
     def _sample(self) -> list[Recipe]:
