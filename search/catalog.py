@@ -40,8 +40,11 @@ class Backbone:
         """Whether it starts from ImageNet weights."""
         return self.weights is not None
 
-    def freezes(self, unfrozen_blocks: int) -> bool:
-        """Return whether a part of the network stays as it is when so many of its blocks do not."""
+    def cacheable(self, unfrozen_blocks: int) -> bool:
+        """Return whether a recipe that unfreezes so many blocks has a frozen part, whose activations can be kept.
+
+        Views are fixed, so those of any augmentation can; where nothing is frozen, only pixels and views are kept.
+        """
         return unfrozen_blocks < self.blocks
 
 

@@ -27,6 +27,10 @@ class Clock:
             self._note()
             self._stages.pop()
 
+    def skip(self) -> None:
+        """Forget what has passed since the last stage ended: nobody was at work."""
+        self._since = time.perf_counter()
+
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last lap, and begin another."""
         self._note()

@@ -6,6 +6,7 @@ that a worker that dies takes one job with it and no more.
 """
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -16,11 +17,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from search.machine import NETWORKS_KEPT
 from search.racing import Job
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ Flag = Any  # a byte in memory that driver and worker share; without a lock, whi
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: with a result, or with an error in words.
+    """How a job ended: with a result, or with an error in words; ``stages`` are the seconds that it took.
 
     A job that was cancelled ends with an error too. ``final`` where a retry would do the same;
     ``fatal`` where no job can succeed until a person has mended something, so that the search must stop.
@@ -50,6 +52,7 @@ class Outcome:
     error: str = ""
     final: bool = False
     fatal: bool = False
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 class Executor(Protocol):
@@ -84,6 +87,12 @@ class Executor(Protocol):
 
 def execute(trainer: "Trainer", job: Job) -> Outcome:
     """Run a job where we are, and turn whatever it raises into an outcome."""
+    trainer.clock.lap()
+    outcome = _executed(trainer, job)
+    return dataclasses.replace(outcome, stages=trainer.clock.lap())
+
+
+def _executed(trainer: "Trainer", job: Job) -> Outcome:
     from search.errors import UserError
     from search.fit import DivergedError
     from search.train import CancelledError
@@ -240,7 +249,7 @@ class _Slot:
 
     def submit(self, job: Job) -> None:
         self._job, self._cancelled.value = job, 0
-        self._shapes = [job.shape, *(shape for shape in self._shapes if shape != job.shape)]
+        self._shapes = [job.shape, *(shape for shape in self._shapes if shape != job.shape)][:NETWORKS_KEPT]
         try:
             self.future = self._pool.submit(_run_in_worker, job)
         except BrokenProcessPool:  # it died while idle
@@ -271,8 +280,9 @@ class _Slot:
         if self._failed_starts > 1:
             self.kill()
             return Outcome(job, error=CANNOT_START, fatal=True)
+        cancelled = bool(self._cancelled.value)
         self._replace()
-        if started:
+        if started or cancelled:
             return Outcome(job, error="the worker process died (out of memory, or killed)")
         self.submit(job)
         return None

@@ -3,6 +3,7 @@
 Rows number the real images first and the synthetic ones after them.
 """
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
+from search.cache import TOUCH_EVERY
 from search.clock import Clock
 from search.data.folds import Fold
 from search.data.images import decode
@@ -92,6 +94,7 @@ class Feed:
         """Hold on to what all runs share; nothing is read before it is asked for."""
         self.materials, self._clock = materials, clock
         self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
+        self._looked = 0.0
 
     def part(self, recipe: Recipe, fold: Fold) -> Part:
         """Return what trains a run."""
@@ -131,6 +134,9 @@ class Feed:
 
         Workers that want the same views share the work of making them.
         """
+        if time.monotonic() - self._looked > TOUCH_EVERY:  # so that the cache knows them to be in use
+            self._decoded.clear()
+            self._looked = time.monotonic()
         shown = range(min(recipe.views, recipe.epochs))
         activations = self._activations(engine, recipe.views)
         with self._clock.stage("views"):
@@ -147,7 +153,8 @@ class Feed:
     def _activations(self, engine: Engine, views: int) -> Activations:
         materials = self.materials
         weights = materials.weights.get(engine.shape.backbone, "")
-        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, views)
+        kept = views * (2 if materials.pool else 1)  # at most, if there are more synthetic images than real ones
+        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, kept)
 
     def _shown(self, engine: Engine, with_pool: bool) -> list[Images]:
         """Return the real images, and the synthetic ones after them where they are wanted."""

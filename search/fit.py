@@ -91,10 +91,7 @@ def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) 
             run.note(epoch, float(loss), float(hits))
         run.check(epoch)
     plain = feed.plain(engine)
-    parts = (
-        run.fold.validation[at : at + PREDICTION_BATCH] for at in range(0, len(run.fold.validation), PREDICTION_BATCH)
-    )
-    run.score(np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in parts]))
+    run.score(np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in _pieces(run.fold.validation)]))
 
 
 def fit_heads(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
@@ -119,9 +116,8 @@ def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Call
                 run.note(epoch, loss, hits)
         for run in runs:
             run.check(epoch)
-    scored = heads.predict([plain.take(run.fold.validation) for run in runs])
-    for run, probabilities in zip(runs, scored, strict=True):
-        run.score(probabilities)
+    for head, run in enumerate(runs):
+        run.score(np.concatenate([heads.predict(head, plain.take(rows)) for rows in _pieces(run.fold.validation)]))
 
 
 def _batches_of_heads(runs: Sequence[Run], inputs: Rows) -> Iterator[tuple[slice, Batches]]:
@@ -138,6 +134,12 @@ def _batches_of_heads(runs: Sequence[Run], inputs: Rows) -> Iterator[tuple[slice
     for steps in _chunks(runs[0].steps, shape[1] * shape[2] * inputs.row_bytes):
         features = inputs.take(rows[steps].ravel()).reshape(*rows[steps].shape, -1)
         yield steps, Batches(features, labels[steps], weights[steps], shares[steps])
+
+
+def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the rows, as many at a time as are predicted together."""
+    for at in range(0, len(rows), PREDICTION_BATCH):
+        yield rows[at : at + PREDICTION_BATCH]
 
 
 def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:

@@ -70,7 +70,10 @@ class Look:
 
 @dataclass
 class Trial:
-    """One set of hyperparameter values and all that happened to it; ``stages`` are seconds of its workers."""
+    """One set of hyperparameter values and all that happened to it.
+
+    ``stages`` are the seconds of its workers; ``ahead`` holds the jobs that ended before their turn, by number.
+    """
 
     id: str
     values: dict[str, Any]
@@ -79,6 +82,7 @@ class Trial:
     failures: list[Failure] = field(default_factory=list)
     jobs: int = 0
     stages: dict[str, float] = field(default_factory=dict)
+    ahead: dict[int, Event] = field(default_factory=dict)
     verdict: Verdict | None = None
 
     @property
@@ -101,6 +105,7 @@ class History:
     sessions: list[Event] = field(default_factory=list)
     ended: str = ""  # why the search ended, if it did
     driver: list[dict[str, float]] = field(default_factory=list)  # seconds by stage, of each session that said so
+    beside: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
     holdouts: list[Look] = field(default_factory=list)
     failed_looks: list[tuple[str, Failure]] = field(default_factory=list)
 
@@ -141,6 +146,7 @@ class History:
             self.ended = event["reason"]
         elif kind == "profile":
             self.driver.append({stage: _number(seconds) for stage, seconds in event["stages"].items()})
+            add_stages(self.beside, event.get("beside", {}))
         elif event.get("trial") in self.trials:  # of these, an attempt is for people to read
             self._apply_to(self.trials[event["trial"]], event)
 
@@ -150,7 +156,10 @@ class History:
             trial.jobs, file, sha256 = event["job"], event["file"], event["sha256"]
             for run in event["runs"]:
                 trial.runs[run["fold"]] = _run(run, file, sha256)
+            trial.ahead.pop(trial.jobs, None)
             add_stages(trial.stages, event.get("stages", {}))
+        elif kind == "ahead" and event["job"] > trial.jobs:
+            trial.ahead[event["job"]] = event
         elif kind == "holdout" and not self.look_at(trial.id):
             self.holdouts.append(Look(trial.id, _run(event["run"], event["file"], event["sha256"]), len(self.trials)))
         elif kind == "failure":

@@ -1,10 +1,13 @@
 """The machine that we are on: its cores and memory, and how many workers they carry."""
 
 import os
+from pathlib import Path
 
 import psutil
 
+NETWORKS_KEPT = 4  # compiled, in each worker; those not used for longest go
 WORKER_BYTES = 4 * 10**9  # of all memory, for each worker: it is replaced before it has grown so far
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def cores() -> int:
@@ -15,10 +18,20 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def workers(gpu: bool) -> int:
-    """Return how many workers suit the machine: one for each core, as far as memory goes; one for a GPU.
+def memory() -> int:
+    """Return the bytes of memory that this process may use: the machine's, or those of its container."""
+    total: int = psutil.virtual_memory().total
+    try:
+        return min(total, int(CONTAINER_LIMIT.read_text()))
+    except (OSError, ValueError):  # there is no container, or it has no limit ("max")
+        return total
 
-    TensorFlow makes little of a second core with networks and batches as small as ours, two processes of one
-    thread each nearly double the work (see the README's decisions).
+
+def workers(gpu: bool, most: int) -> int:
+    """Return how many workers, of ``most`` that find work, suit the machine; one for a GPU.
+
+    One for each core, as far as memory goes: TensorFlow makes little of a second core with networks
+    and batches as small as ours, and two processes of one thread each do nearly twice the work
+    (see the README's decisions).
     """
-    return 1 if gpu else max(1, min(cores(), psutil.virtual_memory().total // WORKER_BYTES))
+    return 1 if gpu else max(1, min(cores(), most, memory() // WORKER_BYTES))

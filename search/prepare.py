@@ -258,8 +258,7 @@ def complete(
         say(note)
     known = folders.read_table(folder, folders.SYNTHETIC) if recorded else None
     pool = read_synthetic(inputs, options, say, tell, known)
-    slots = options.slots or (1 if options.executor == "inline" else workers(has_gpu()))
-    threads = recorded["threads"] if recorded else max(1, cores() // slots)
+    slots, threads = _slots_and_threads(options, len(inputs.plan.folds), recorded)
     hand = Hand(synthetic=pool is not None)
     prepared = Prepared(file, inputs, options, folder, pool, hand, slots, threads, findings)
     register(prepared.build)
@@ -268,6 +267,16 @@ def complete(
     if recorded:
         folders.check_same(folder, recorded, prepared.identity, file.text)
     return prepared
+
+
+def _slots_and_threads(options: Options, folds: int, recorded: folders.About | None) -> tuple[int, int]:
+    """Return how many workers there are and the threads of each, which a search that has begun keeps."""
+    most = 1 if options.executor == "inline" else workers(has_gpu(), folds)
+    if recorded:
+        threads = recorded["threads"]
+        return options.slots or max(1, min(most, cores() // threads)), threads
+    slots = options.slots or most
+    return slots, max(1, cores() // slots)
 
 
 def versions() -> dict[str, str]:

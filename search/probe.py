@@ -74,4 +74,5 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
     with silenced():
         shape = Shape(backbone, 0, images.pixels.shape[1], materials.classes)
         engine = Engine(shape, lambda: build(shape, "imagenet", weights))
-        return Activations(materials.cache, weights, materials.seed).of(engine, shown, PLAIN, 0)[:]
+        activations = Activations(materials.cache, weights, materials.seed, materials.cache_bytes)
+        return activations.of(engine, shown, PLAIN, 0)[:]

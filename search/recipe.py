@@ -151,15 +151,6 @@ class Recipe:
         """16 hexadecimal digits, equal for equal recipes."""
         return digest(self.to_dict())
 
-    @property
-    def cacheable(self) -> bool:
-        """Whether there is a frozen part, whose activations can be kept: its views are fixed, so any policy's can.
-
-        Where nothing is frozen, only pixels and their views can be kept.
-        """
-        assert self.unfrozen_blocks is not None
-        return BACKBONES[self.backbone].freezes(self.unfrozen_blocks)
-
     def summary(self) -> str:
         """Return the recipe in one line, what matters first."""
         depth = "head only" if self.head_only else f"{self.unfrozen_blocks} blocks"

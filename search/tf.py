@@ -35,9 +35,13 @@ with silenced():
     import tensorflow as tf
 
 
+# What computes, on which last decimals depend: the version, and whether oneDNN is used.
+COMPUTED_BY = f"tensorflow {tf.__version__}, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'default')}"
+
+
 def has_gpu() -> bool:
     """Return whether TensorFlow sees a GPU here."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-__all__ = ["has_gpu", "keras", "silenced", "tf"]
+__all__ = ["COMPUTED_BY", "has_gpu", "keras", "silenced", "tf"]

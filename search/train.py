@@ -7,7 +7,7 @@ neither the order of runs nor the process that they happen in changes a result.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import psutil
@@ -17,13 +17,13 @@ from search.clock import Clock
 from search.errors import UserError
 from search.feed import Feed, Materials
 from search.fit import Run, fit_body, fit_heads
+from search.machine import NETWORKS_KEPT
 from search.models.build import Network, Shape, build, shape_of
 from search.models.engine import Engine
 from search.racing import Job
 from search.tf import silenced, tf
 
 TRAINING_VERSION = 2  # part of what a search is: results of another version are not mixed with ours
-NETWORKS_KEPT = 4
 
 
 class CancelledError(Exception):
@@ -50,16 +50,11 @@ class RunResult:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The runs of a job, the worker's memory in bytes after it, and the seconds that each stage of it took.
-
-    Stages are "images" (decoding), "views" (drawing them, activations of the frozen part), "build"
-    (the network and its compiled steps), "train" (predicting included) and the rest.
-    """
+    """The runs of a job, and the bytes of memory that are the worker's own after it."""
 
     job: Job
     runs: tuple[RunResult, ...]
     memory: int
-    stages: dict[str, float] = field(default_factory=dict)
 
 
 def set_up(threads: int) -> None:
@@ -87,13 +82,17 @@ def _pin_threads(threads: int) -> None:
 
 
 class Trainer:
-    """Trains the jobs of one search in this process; ``cancelled`` tells whether to give the present one up."""
+    """Trains the jobs of one search in this process; ``cancelled`` tells whether to give the present one up.
+
+    The stages of its ``clock`` are "images" (decoding), "views" (drawing them, activations of the
+    frozen part), "build" (the network and its compiled steps) and "train" (predicting included).
+    """
 
     def __init__(self, materials: Materials, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Hold on to what all jobs share; nothing is read before the first job."""
         self.materials = materials
-        self._clock = Clock()
-        self._feed = Feed(materials, self._clock)
+        self.clock = Clock()
+        self._feed = Feed(materials, self.clock)
         self._cancelled = cancelled
         self._engines: OrderedDict[Shape, Engine] = OrderedDict()
 
@@ -102,28 +101,26 @@ class Trainer:
 
         Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
         """
-        self._clock.lap()
         recipe, folds = job.recipe, [self.materials.folds[fold] for fold in job.folds]
         runs = [Run(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
         engine = self._engine(shape_of(recipe, self.materials.classes))
         self._feed.store(engine, recipe)
         if not recipe.head_only:
-            with self._clock.stage("build"):
+            with self.clock.stage("build"):
                 engine.trace()
         began = time.perf_counter()
-        with self._clock.stage("train"):
+        with self.clock.stage("train"):
             if recipe.head_only:
                 fit_heads(self._feed, engine, runs, self._proceed)
             else:
                 for run in runs:
                     fit_body(self._feed, engine, run, self._proceed)
-        seconds = (time.perf_counter() - began) / max(1, len(runs))
-        results = tuple(self._result(run, seconds) for run in runs)
-        return JobResult(job, results, psutil.Process().memory_info().rss, self._clock.lap())
+        seconds, shown = time.perf_counter() - began, sum(len(run.part) for run in runs)
+        return JobResult(job, tuple(self._result(run, seconds * len(run.part) / shown) for run in runs), _own_memory())
 
     def _build(self, shape: Shape) -> Network:
         pretrained = BACKBONES[shape.backbone].pretrained
-        with self._clock.stage("build"):
+        with self.clock.stage("build"):
             return build(shape, "imagenet" if pretrained else None, self.materials.weights.get(shape.backbone, ""))
 
     def _proceed(self) -> None:
@@ -138,6 +135,13 @@ class Trainer:
         if shape not in self._engines:
             self._engines[shape] = Engine(shape, lambda: self._build(shape))
         self._engines.move_to_end(shape)
-        while len(self._engines) > NETWORKS_KEPT:
-            self._engines.popitem(last=False)
+        built = [other for other, engine in self._engines.items() if engine.is_built and other != shape]
+        for oldest in built[: 1 - NETWORKS_KEPT]:
+            del self._engines[oldest]
         return self._engines[shape]
+
+
+def _own_memory() -> int:
+    """Return the bytes of this process that are no mapped files."""
+    told = psutil.Process().memory_info()
+    return int(told.rss - getattr(told, "shared", 0))

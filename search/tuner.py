@@ -22,13 +22,13 @@ import numpy as np
 from search import folder as folders
 from search import stats
 from search.cache import trim
-from search.clock import Clock
+from search.clock import Clock, rounded
 from search.errors import UserError
 from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
 from search.hand import read_space
-from search.journal import LOOK, Journal, Verdict, check_unused
+from search.journal import LOOK, Journal, Verdict, add_stages, check_unused
 from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Prepared, prepare, versions
@@ -69,6 +69,7 @@ class KFoldTuner(BaseTuner):
 
         Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
         """
+        self._clock.skip()
         with _Session(self.prepared, self.view, self._clock) as session:
             self.oracle = session.oracle
             session.run()
@@ -120,7 +121,8 @@ class _Session:
         self.prepared, self.view, self.clock = prepared, view, clock
         self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
-        self.arrived: dict[tuple[str, int], Outcome] = {}  # those whose turn has not come
+        self.arrived: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}  # events whose turn has not come
+        self.beside: dict[str, float] = {}  # seconds of workers on what no trial has
         self.trimmed = 0.0
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
@@ -155,6 +157,9 @@ class _Session:
                     f"The space gives another recipe for trial {trial.id} than it did when the trial began. "
                     "Undo the change, or begin another search with --name or --fresh."
                 )
+            for number, event in trial.ahead.items():
+                fields = {name: value for name, value in event.items() if name != "event"}
+                self.arrived[trial.id, number] = "job", fields
         self.oracle = retell(prepared.study.oracle, prepared.hyperparameters, prepared.study.seed, self.history)
 
     def __enter__(self) -> Self:
@@ -182,7 +187,7 @@ class _Session:
 
     def __exit__(self, *_error: object) -> None:
         with contextlib.suppress(UserError):  # what ends the session matters more than how long it took
-            self.journal.append("profile", stages=self.clock.lap())
+            self.journal.append("profile", stages=self.clock.lap(), beside=rounded(self.beside))
         self.journal.close()
 
     def _write(self, event: str, **fields: Any) -> None:
@@ -195,17 +200,17 @@ class _Session:
         with self._executor() as executor, self.view as view:
             view.begin(self.max_trials)
             view.show(self.history, self.rules, [])
-            while True:
-                more = self._advance(executor)
+            more = self._advance(executor)
+            while more:
                 with self.clock.stage("show"):
                     view.show(self.history, self.rules, self.running.values())
-                if not more:
-                    break
                 with self.clock.stage("wait"):
                     outcome = executor.wait(TICK)
                 if outcome is not None:
                     self._take(outcome)
+                    more = self._advance(executor)
                 self._trim_cache()
+            view.show(self.history, self.rules, [])
         self._write("end", reason=self._reason())
 
     def _say_cost(self) -> None:
@@ -232,8 +237,9 @@ class _Session:
         while (step := self._next_step()) is not None:
             if isinstance(step, Verdict):
                 self._conclude(step, executor)
-            elif (outcome := self.arrived.pop((step.trial, step.number), None)) is not None:
-                self._record(outcome)
+            elif (step.trial, step.number) in self.arrived:
+                kind, fields = self.arrived.pop((step.trial, step.number))
+                self._write(kind, **fields)
             else:
                 self._begin_jobs(step, executor)
                 return True
@@ -282,37 +288,44 @@ class _Session:
         self._write("verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason)
         tell(self.oracle, trial.id, verdict.score)
         self.asked_in_vain = False
-        for jobs in (self.running, self.arrived):
-            for name in [name for name in jobs if name[0] == trial.id]:
-                del jobs[name]
         executor.cancel(trial.id)
+        self.running = {name: job for name, job in self.running.items() if name[0] != trial.id}
+        for name in [name for name in self.arrived if name[0] == trial.id]:
+            _, fields = self.arrived.pop(name)
+            if "file" in fields:
+                (self.prepared.folder / fields["file"]).unlink(missing_ok=True)
 
     def _take(self, outcome: Outcome) -> None:
         """Keep what came back until it is its turn, unless nobody waits for it any more."""
+        job = outcome.job
         if outcome.fatal:
             raise UserError(outcome.error)
-        name = (outcome.job.trial, outcome.job.number)
-        if outcome.job.folds and self.running.pop(name, None) is not None:
-            self.arrived[name] = outcome
+        if not job.folds or self.running.pop((job.trial, job.number), None) is None:
+            add_stages(self.beside, outcome.stages)
+            return
+        kind, fields = self._told(outcome)
+        self.arrived[job.trial, job.number] = kind, fields
+        if kind == "job" and job.number > self.history.trials[job.trial].jobs + 1:
+            self._write("ahead", **fields)
 
-    def _record(self, outcome: Outcome) -> None:
-        """Write down how a job ended: its runs, file first, or its failure."""
+    def _told(self, outcome: Outcome) -> tuple[str, dict[str, Any]]:
+        """Return the event of a job that ended, its runs stored, or its failure."""
         job = outcome.job
         if outcome.result is None:
-            self._write("failure", trial=job.trial, job=job.number, error=outcome.error, final=outcome.final)
             if job.number == LOOK:
                 self.view.say(f"The hold-out could not be scored with {job.trial}: {outcome.error}")
-            return
+            add_stages(self.beside, outcome.stages)
+            return "failure", {"trial": job.trial, "job": job.number, "error": outcome.error, "final": outcome.final}
         file = f"{folders.RUNS}/{job.trial}-{'holdout' if job.number == LOOK else job.number}.npz"
         data = npz_bytes(_arrays(outcome.result, self.prepared.dataset.ids))
         with self.clock.stage("write"):
             write_bytes(self.prepared.folder / file, data)
-        stored = {"trial": job.trial, "file": file, "sha256": hashlib.sha256(data).hexdigest()}
-        runs = [_told(run) for run in outcome.result.runs]
+        fields = {"trial": job.trial, "file": file, "sha256": hashlib.sha256(data).hexdigest()}
+        runs = [_in_journal(run) for run in outcome.result.runs]
         if job.number == LOOK:
-            self._write("holdout", **stored, run=runs[0])
-        else:
-            self._write("job", **stored, job=job.number, runs=runs, stages=outcome.result.stages)
+            add_stages(self.beside, outcome.stages)
+            return "holdout", {**fields, "run": runs[0]}
+        return "job", {**fields, "job": job.number, "runs": runs, "stages": outcome.stages}
 
     def _trim_cache(self) -> None:
         """Keep the cache within its bound, from time to time."""
@@ -331,7 +344,7 @@ class _Session:
         return len(self.history.trials) - len(self.history.with_status("duplicate"))
 
 
-def _told(run: RunResult) -> dict[str, Any]:
+def _in_journal(run: RunResult) -> dict[str, Any]:
     """Return what the journal says of a run."""
     return {
         "fold": run.fold,

@@ -27,6 +27,8 @@ class Guesser:
     def wait(self, timeout):
         job = self.waiting.pop()
         self.jobs.append((job.trial, job.folds))
+        if not job.folds:
+            return Outcome(job, JobResult(job, (), 0))
         if job.folds[0] in self.fails:
             return Outcome(job, error="no memory")
         runs = tuple(self.guess(job.recipe, self.materials.folds[fold]) for fold in job.folds)

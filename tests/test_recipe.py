@@ -233,5 +233,6 @@ def test_head_only_and_settled():
 def test_activations_can_be_kept_where_a_block_is_frozen_whatever_the_policy(name, policy):
     backbone = BACKBONES[name]
     depths = [*range(backbone.blocks + 1), None] if backbone.pretrained else [None, backbone.blocks]
-    frozen = [Recipe(name, unfrozen_blocks=depth, augment=Augment(policy)).cacheable for depth in depths]
+    recipes = [Recipe(name, unfrozen_blocks=depth, augment=Augment(policy)) for depth in depths]
+    frozen = [backbone.cacheable(recipe.unfrozen_blocks) for recipe in recipes]
     assert frozen == [depth not in {None, backbone.blocks} for depth in depths]

@@ -66,14 +66,18 @@ class Disorderly(Guesser):
 
 
 def search(place, monkeypatch, slots, dies=0.0):
-    """Return the events of a search with so many slots, but for sessions and attempts."""
+    """Return the events of a search with so many slots, but for sessions, attempts and what came before its turn."""
     Disorderly.slots, Disorderly.dies, Disorderly.most, Disorderly.cancelled = slots, dies, 0, 0
     Disorderly.jobs = []
     monkeypatch.setattr(loop, "Workers", Disorderly)
     name = f"with-{slots}-{dies}"
     KFoldTuner("space.py", view=Lines(wide_console()), slots=slots, offline=True, name=name).search()
-    events = read_events(place / "results" / name / "journal.jsonl")
-    return [event for event in events if event["event"] not in ("session", "attempt", "profile")]
+    return told(place / "results" / name)
+
+
+def told(folder):
+    events = read_events(folder / "journal.jsonl")
+    return [event for event in events if event["event"] not in ("session", "attempt", "ahead", "profile")]
 
 
 def test_the_journal_does_not_depend_on_the_number_of_slots_or_the_order_of_outcomes(place, monkeypatch):
@@ -98,3 +102,55 @@ def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place, monkeyp
     assert len([event for event in events if event["event"] == "verdict"]) == 14
     retried = [failure for failure in failures if (failure["trial"], failure["job"]) in jobs]
     assert retried
+
+
+HEADS = """
+from search import Augment, Recipe, Study
+
+study = Study(data="shapes", folds=2, holdout=2, max_trials=3, oracle="random", seed=3)
+
+def space(hp):
+    rate = hp.Float("learning_rate", 1e-5, 1e-2, sampling="log")
+    return Recipe("MobileNet_0.25", augment=Augment("flip_crop"), learning_rate=rate)
+"""
+
+
+def test_other_workers_help_with_the_views_of_heads(place, monkeypatch, imagenet):
+    (place / "space.py").write_text(HEADS)
+    alone = search(place, monkeypatch, 1)
+    assert [event["event"] for event in alone].count("job") == 3
+    assert () not in {folds for _, folds in Disorderly.jobs}
+    assert search(place, monkeypatch, 3) == alone
+    assert [folds for _, folds in Disorderly.jobs].count(()) > 0
+    assert alone[-2]["event"] == "holdout"
+
+
+class Interrupted(Disorderly):
+    """Ends every job but the first, and then is interrupted."""
+
+    def wait(self, timeout):
+        for job in self.waiting:
+            if job.number > 1:
+                self.waiting.remove(job)
+                self.waiting.append(job)
+                return Guesser.wait(self, timeout)
+        raise KeyboardInterrupt
+
+
+def test_what_ended_before_its_turn_outlives_an_interruption(place, monkeypatch):
+    whole = search(place, monkeypatch, 1)
+    monkeypatch.setattr(loop, "Workers", Interrupted)
+    Disorderly.slots = 3
+    options = {"slots": 3, "offline": True, "name": "interrupted", "view": Lines(wide_console())}
+    with pytest.raises(KeyboardInterrupt):
+        KFoldTuner("space.py", **options).search()
+    folder = place / "results" / "interrupted"
+    assert not [event for event in told(folder) if event["event"] == "job"]
+    kept = [event["job"] for event in read_events(folder / "journal.jsonl") if event["event"] == "ahead"]
+    assert kept == [2, 3, 4]
+    monkeypatch.setattr(loop, "Workers", Disorderly)
+    Disorderly.jobs = []
+    KFoldTuner("space.py", **options).search()
+    trained = [folds for trial, folds in Disorderly.jobs if trial == "0000"]
+    assert not {("f1@0.5",), ("f2@0.5",), ("f3@0.5",)} & set(trained)
+    assert told(folder) == whole

@@ -327,6 +327,23 @@ def test_heads_on_stored_features_need_no_network(photographs, imagenet, tmp_pat
     np.testing.assert_array_equal(warm.probabilities, cold.probabilities)
 
 
+def test_steps_are_compiled_once_for_all_runs_of_a_shape(shapes_trainer):
+    for fields in ({}, {"batch_size": 5}, {"learning_rate": 1e-4, "dropout": 0.5, "weight_decay": 0.1}):
+        run(shapes_trainer, small(**fields, epochs=2), "f0", "f1@0.5")
+    (engine,) = shapes_trainer._engines.values()
+    assert [step.experimental_get_tracing_count() for step in (engine.epoch, engine.predict)] == [1, 1]
+
+
+def test_a_trainer_keeps_a_few_networks_those_used_last(shapes_trainer, monkeypatch):
+    monkeypatch.setattr("search.train.NETWORKS_KEPT", 2)
+    sizes = (32, 40, 48, 40, 56)
+    results = [run(shapes_trainer, small(image_size=size, epochs=1), "f0")[0] for size in sizes]
+    assert [shape.image_size for shape in shapes_trainer._engines] == [40, 56]
+    np.testing.assert_array_equal(results[1].probabilities, results[3].probabilities)
+    (again,) = run(shapes_trainer, small(image_size=32, epochs=1), "f0")
+    np.testing.assert_array_equal(again.probabilities, results[0].probabilities)
+
+
 def test_a_job_that_nobody_waits_for_ends_with_its_epoch(shapes, tmp_path):
     answers = iter([False, False, True])
     trainer = Trainer(materials(shapes, tmp_path / "cache", folds=3), cancelled=lambda: next(answers))

@@ -19,21 +19,19 @@ from search.recipe import Augment
 SMALLEST_CROP = 0.6  # of the area
 OPERATIONS_PER_IMAGE = 2
 AHEAD = 2  # batches
+THREADS = 4  # draw faster than a network computes
 GREY = (128, 128, 128)
 
 Policy = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
 
-def augmented(pixels: np.ndarray, contents: Sequence[str], augment: Augment, view: int, seed: int) -> np.ndarray:
-    """Return view ``view`` of the images, (n, size, size, 3) uint8; ``contents`` are their digests."""
-    rows = np.arange(len(pixels))
-    return next(batches_of(pixels, contents, augment, view, seed, rows, max(1, len(pixels))), pixels)
-
-
 def batches_of(
     pixels: np.ndarray, contents: Sequence[str], augment: Augment, view: int, seed: int, rows: np.ndarray, size: int
 ) -> Iterator[np.ndarray]:
-    """Yield view ``view`` of these rows, ``size`` at a time; threads draw the next batches meanwhile."""
+    """Yield view ``view`` of these rows of ``pixels`` (n, side, side, 3), uint8, ``size`` at a time.
+
+    ``contents`` are the digests of the images. Threads draw the next batches meanwhile.
+    """
     parts = [rows[at : at + size] for at in range(0, len(rows), size)]
     if augment.policy == "none":
         yield from (pixels[part] for part in parts)
@@ -45,7 +43,7 @@ def batches_of(
         return np.asarray(policy(Image.fromarray(pixels[row]), augment.strength or 0.0, rng))
 
     drawing: deque[list[Future[np.ndarray]]] = deque()
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(min(THREADS, cores())) as pool:
         for part in parts:
             drawing.append([pool.submit(one, row) for row in part.tolist()])
             if len(drawing) > AHEAD:

@@ -33,7 +33,7 @@ class Shape:
     @property
     def frozen(self) -> bool:
         """Whether a part of the network stays as it is."""
-        return BACKBONES[self.backbone].freezes(self.unfrozen_blocks)
+        return BACKBONES[self.backbone].cacheable(self.unfrozen_blocks)
 
 
 def shape_of(recipe: Recipe, classes: int) -> Shape:

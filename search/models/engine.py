@@ -32,6 +32,11 @@ class Engine:
         for step in (self.epoch, self.predict):
             step.get_concrete_function()
 
+    @property
+    def is_built(self) -> bool:
+        """Whether anything has asked for the network."""
+        return "network" in vars(self)
+
     @cached_property
     def predict(self) -> Any:
         """The function from inputs of the unfrozen part to class probabilities."""

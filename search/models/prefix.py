@@ -19,6 +19,7 @@ from search.files import write_rows
 from search.models.augment import batches_of
 from search.models.engine import Engine
 from search.recipe import Augment
+from search.tf import COMPUTED_BY
 
 ACTIVATIONS_VERSION = 2
 BATCH = 32
@@ -39,8 +40,8 @@ class Images:
 class Computed:
     """View ``view`` of the images as a network's trained part wants it, computed whenever rows are taken.
 
-    It stands for an array of one row for each image: ``shape`` (n, …), ``dtype`` and ``itemsize``
-    (bytes) are that array's, and ``computed[rows]`` is an array of the rows in their order.
+    It stands for an array of one row for each image: ``shape`` (n, …) and ``dtype`` are
+    that array's, and ``computed[rows]`` is an array of the rows in their order.
     """
 
     engine: Engine
@@ -60,14 +61,9 @@ class Computed:
         return np.dtype(np.float32 if self.engine.shape.frozen else np.uint8)
 
     @property
-    def itemsize(self) -> int:
-        """Bytes of one number."""
-        return self.dtype.itemsize
-
-    @property
     def row_bytes(self) -> int:
         """Bytes of one row."""
-        return int(np.prod(self.shape[1:])) * self.itemsize
+        return int(np.prod(self.shape[1:])) * self.dtype.itemsize
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -144,6 +140,6 @@ class Activations:
 
     def _key(self, rows: Computed) -> str:
         shape, augment = rows.engine.shape, rows.augment
-        part = [shape.backbone, self.weights, shape.unfrozen_blocks] if shape.frozen else None
+        part = [shape.backbone, self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
         drawn = [augment.policy, augment.strength, rows.view, self.seed] if augment.policy != "none" else None
         return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, part, drawn])

@@ -72,11 +72,12 @@ def as_json(record: Record, trials: pd.DataFrame) -> dict[str, Any]:
 def profile(record: Record) -> dict[str, Any]:
     """Return where the seconds went: of the driver by stage, and of workers by kind of trial and stage.
 
-    A driver that is killed cannot say; ``sessions`` counts those that did, of all.
+    "beside" is what workers did for no trial: helping with the views of another's job, jobs given up
+    or failed, the hold-out. A driver that is killed cannot say; ``sessions`` counts those that did, of all.
     """
     history = record.history
     driver: dict[str, float] = {}
-    workers: dict[str, dict[str, float]] = {"heads": {}, "unfrozen": {}}
+    workers: dict[str, dict[str, float]] = {"heads": {}, "unfrozen": {}, "beside": dict(history.beside)}
     for stages in history.driver:
         add_stages(driver, stages)
     for trial in history.trials.values():

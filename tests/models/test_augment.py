@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from search.catalog import AUGMENT_POLICIES
-from search.models.augment import OPERATIONS, augmented
+from search.models.augment import OPERATIONS, batches_of
 from search.recipe import Augment
 
 CONTENTS = ["a", "b", "c"]
+
+
+def augmented(pixels, contents, augment, view, seed):
+    return np.concatenate(list(batches_of(pixels, contents, augment, view, seed, np.arange(len(pixels)), 2)))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.models.heads import Batches, Heads, dropped
+from search.models.heads import Batches, Heads, compiled, dropped
 from search.tf import keras, tf
 from search.train import set_up
 
@@ -37,11 +37,11 @@ def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
     shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
     together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01)
     sums = together.train(batches, rates())
-    predictions = together.predict([shown] * len(SEEDS))
+    predictions = [together.predict(head, shown) for head in range(len(SEEDS))]
     for head, seed in enumerate(SEEDS):
         alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01)
         np.testing.assert_allclose(alone.train(only(batches, head), rates())[0], sums[head], rtol=1e-4)
-        np.testing.assert_allclose(alone.predict([shown])[0], predictions[head], atol=1e-5)
+        np.testing.assert_allclose(alone.predict(0, shown), predictions[head], atol=1e-5)
     assert not np.allclose(predictions[0], predictions[1], atol=1e-2)
 
 
@@ -70,9 +70,16 @@ def test_a_head_is_what_keras_trains(dropout):
         total += float(tf.reduce_sum(each))
         right += int((logits.numpy().argmax(1) == truth).sum())
     shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
-    np.testing.assert_allclose(head.predict([shown])[0], tf.nn.softmax(dense(shown)), atol=1e-5)
+    np.testing.assert_allclose(head.predict(0, shown), tf.nn.softmax(dense(shown)), atol=1e-5)
     assert losses == pytest.approx(total, rel=1e-4)
     assert hits == right
+
+
+def test_heads_are_compiled_once_for_any_values_and_batches():
+    rng = np.random.default_rng(0)
+    for widest, dropout, decay in ((8, 0.0, 0.0), (5, 0.4, 0.01), (9, 0.2, 0.1)):
+        Heads(SEEDS, FEATURES, CLASSES, dropout, decay).train(examples(len(SEEDS), rng, widest), rates())
+    assert compiled(len(SEEDS), FEATURES, CLASSES).experimental_get_tracing_count() == 1
 
 
 def test_steps_taken_in_two_calls_equal_those_taken_in_one():
@@ -82,17 +89,19 @@ def test_steps_taken_in_two_calls_equal_those_taken_in_one():
     first, second = (Batches(*(part[at] for part in vars(batches).values())) for at in (slice(15), slice(15, None)))
     halves = two.train(first, rates()[:15]) + two.train(second, rates()[15:])
     np.testing.assert_allclose(halves, sums, rtol=1e-5)
-    for a, b in zip(one.predict([batches.features[0, 0]] * 2), two.predict([batches.features[0, 0]] * 2), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    for head in range(2):
+        shown = batches.features[0, 0]
+        np.testing.assert_allclose(one.predict(head, shown), two.predict(head, shown), atol=1e-6)
 
 
-def test_padding_changes_nothing():
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_padding_changes_nothing(dropout):
     batches = examples(1, np.random.default_rng(0))
     wider = Batches(*(np.concatenate([part, np.zeros_like(part)], axis=2) for part in vars(batches).values()))
-    plain, padded = (Heads([3], FEATURES, CLASSES, 0.0, 0.0) for _ in range(2))
+    plain, padded = (Heads([3], FEATURES, CLASSES, dropout, 0.0) for _ in range(2))
     np.testing.assert_allclose(padded.train(wider, rates()), plain.train(batches, rates()), rtol=1e-5)
     shown = batches.features[0, 0]
-    np.testing.assert_allclose(padded.predict([shown])[0], plain.predict([shown])[0], atol=1e-6)
+    np.testing.assert_allclose(padded.predict(0, shown), plain.predict(0, shown), atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [24, 7])  # 7: no whole number of words

@@ -42,12 +42,12 @@ def test_what_does_not_fit_is_computed_for_the_rows_that_are_asked_for(policy, n
     computed = Activations(tmp_path / "not", "w", 7, limit=0).of(network, images, augment, 1)
     assert not (tmp_path / "not").exists()
     assert isinstance(computed, Computed) != (not network.shape.frozen and policy == "none")
-    assert (computed.shape, computed.dtype, computed.itemsize) == (kept.shape, kept.dtype, kept.itemsize)
+    assert (computed.shape, computed.dtype) == (kept.shape, kept.dtype)
     assert len(computed) == len(kept) == ROWS
     order = np.random.default_rng(1).permutation(ROWS)
     for rows in (order, order[:3], order[:0], slice(2, 9), slice(None), np.array([4, 4])):
         assert computed[rows].dtype == kept.dtype
-        np.testing.assert_allclose(computed[rows], kept[rows], atol=1e-5)
+        np.testing.assert_array_equal(computed[rows], kept[rows])
 
 
 def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images, tmp_path):
