@@ -58,7 +58,7 @@ from search import Recipe, Study
 study = Study(data="shapes", folds=5, train_fractions=(1.0, 0.5), oracle="random", max_trials=32, seed=3)
 
 def space(hp):
-    size = hp.Choice("image_size", [32, 40, 48])
+    size = hp.Choice("image_size", [32, 40, 48, 56, 64, 72, 80])  # more shapes than a worker keeps
     rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
     return Recipe("SmallCNN", None, learning_rate=rate, epochs=2, image_size=size)
 """
@@ -69,8 +69,9 @@ from search import Augment, Recipe, Study
 study = Study(data="rubbish", folds=2, train_fractions=(1.0,), groups=None, oracle="grid", max_trials=2, seed=3)
 
 def space(hp):
-    policy = hp.Choice("augment", ["flip_crop", "color"])
-    return Recipe("SmallCNN", None, augment=Augment(policy), epochs=8, image_size=256, batch_size=64)
+    if hp.Choice("trial", [0, 1]) == 0:
+        return Recipe("SmallCNN", None, augment=Augment("flip_crop"), epochs=8, image_size=256, batch_size=64)
+    return Recipe("MobileNetV2_0.35", 4, augment=Augment("flip_crop"), epochs=8, image_size=160, batch_size=64)
 """
 
 
@@ -89,11 +90,12 @@ def test_three_hundred_jobs_leave_the_driver_as_it_was_and_workers_below_what_re
     assert len(seen["driver"]) >= 300
     record_property("driver MB", [seen["driver"][at] // 10**6 for at in (19, 99, 199, 299)])
     record_property("largest worker MB", max(seen["workers"]) // 10**6)
+    # By the twentieth job all that is imported late has been.
     assert seen["driver"][299] <= 1.05 * seen["driver"][19]
     assert max(seen["workers"]) <= seen["workers"][0] + RECYCLE_BYTES
 
 
-def test_a_search_completes_on_data_four_times_as_large_as_its_memory(photographs, tmp_path, record_property):
+def test_a_search_completes_on_data_four_times_as_large_as_its_memory(photographs, imagenet, tmp_path, record_property):
     (tmp_path / "rubbish").symlink_to(photographs / "trash6")
     seen = watched(tmp_path, MUCH_DATA, racing=False)
     cached = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.npy"))

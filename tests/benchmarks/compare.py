@@ -31,6 +31,7 @@ from result_table import show
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from works import FULL, QUICK, Plan, write_space
 
+from search.machine import cores
 from search.report.console import wide_console
 
 DATA = processes.ROOT.parent / "shared" / "data" / "hymenoptera"
@@ -75,7 +76,7 @@ class Work:
         self.trials.write_text(json.dumps([recipe.to_dict() for recipe in self.recipes]))
         self.folds = processes.write_folds(self.space, data, folder / "cache-folds", folder / "folds")
         files = pd.read_csv(folder / "folds" / "plan.csv", dtype=str)
-        if other := sorted({Path(file).suffix for file in files["file"]} - set(NAIVE_READS)):
+        if other := sorted({Path(file).suffix.lower() for file in files["file"]} - set(NAIVE_READS)):
             sys.exit(f"{data} has files that the naive loop cannot read: {', '.join(other)}.")
         self.images, self.classes = files["id"].nunique(), files["class"].nunique()
         self.repeats: list[Repeat] = []
@@ -181,7 +182,7 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
     """Time what was asked for; return the results."""
     plans = [plan for plan in (QUICK if given.quick else FULL) if plan.name in (given.work or VARIANTS)]
     data = first_images(given.data, folder / "images", QUICK_IMAGES) if given.quick else given.data.resolve()
-    results: dict[str, Any] = {"data": str(given.data), "quick": given.quick, "cores": os.cpu_count(), "works": {}}
+    results: dict[str, Any] = {"data": str(given.data), "quick": given.quick, "cores": cores(), "works": {}}
     results["load"] = os.getloadavg()
     rates: dict[Kind, float] = {}
     for plan in plans:

@@ -13,7 +13,6 @@ processes as there are cores with a thread each; whichever passes more images in
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from sampling import Run
 from works import BACKBONE, EVERYTHING
 
 from search import Recipe
+from search.machine import cores
 
 BATCH = 32
 STEPS = 600  # of heads in one call, so that calling costs nothing
@@ -66,11 +66,11 @@ def seconds_of(counts: Counter, rates: dict[Kind, float]) -> float:
 
 def rates_for(kinds: Iterable[Kind], size: int, classes: int, seconds: float) -> dict[Kind, float]:
     """Return how many images pass in a second, for each kind, in whichever setting is faster."""
-    cores = os.cpu_count() or 1
+    processors = cores()
     kinds = sorted(kinds)
     if not kinds:
         return {}
-    found = [_side_by_side(kinds, size, classes, seconds, *each) for each in {(1, cores), (cores, 1)}]
+    found = [_side_by_side(kinds, size, classes, seconds, *each) for each in {(1, processors), (processors, 1)}]
     return {kind: max(rates[kind] for rates in found) for kind in kinds}
 
 

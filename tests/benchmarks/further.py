@@ -9,6 +9,23 @@ from typing import Any
 import processes
 from works import Plan, one_more_pair, write_space
 
+LONG = '''"""A long search of heads, for the benchmark."""
+
+from search import Augment, Recipe, Study
+
+study = Study(data={data!r}, train_fractions=(1.0, 0.25), oracle="tpe", image_size={size}, seed={seed})
+
+
+def space(hp):
+    return Recipe(
+        "MobileNetV2_0.35",
+        dropout=hp.Float("dropout", 0.0, 0.5),
+        augment=Augment(hp.Choice("augment", ["none", "flip_crop"])),
+        learning_rate=hp.Float("learning_rate", 1e-4, 1e-2, sampling="log"),
+        weight_decay=hp.Choice("weight_decay", [0.0, 1e-4, 1e-2]),
+    )
+'''
+
 
 def one_more(plan: Plan, data: Path, cache: Path, folder: Path, repeats: int) -> dict[str, Any]:
     """Return the seconds that each further (policy, strength) pair costs.
@@ -32,9 +49,13 @@ def one_more(plan: Plan, data: Path, cache: Path, folder: Path, repeats: int) ->
 
 
 def resume(plan: Plan, data: Path, cache: Path, folder: Path, trials: int, repeats: int) -> dict[str, Any]:
-    """Return the seconds from starting to resume a long search to its next run, with and without imports."""
-    long = dataclasses.replace(plan, depths={0: trials + repeats}, fractions=(1.0, 0.25))
-    space = write_space(folder / "space.py", long, data)
+    """Return the seconds from starting to resume a long search to its next run, with and without imports.
+
+    The run has begun when its job ended, less the seconds that the job took. TPE proposes it, from all trials.
+    """
+    space = folder / "space.py"
+    space.parent.mkdir(parents=True)
+    space.write_text(LONG.format(data=str(data), size=plan.size, seed=plan.seed), encoding="utf-8")
     results = folder / "results"
     begun = processes.search(space, data, cache, results, "--no-racing", "--trials", trials)
     first, imports = [], []
@@ -47,7 +68,8 @@ def resume(plan: Plan, data: Path, cache: Path, folder: Path, trials: int, repea
         )
         journal.ending.set()
         journal.join()
-        first.append(journal.first("attempt"))
+        ended, job = journal.first("job")
+        first.append(ended - sum(job["stages"].values()))
         imports.append(processes.call("-c", "import search.tuner"))
     return {
         "runs": len(begun.runs),

@@ -160,7 +160,9 @@ def main() -> None:
     if given.runs:
         # Of a few runs the first would bear what a process does once, and be scaled up: do it before.
         wanted = [(int(trial), fold) for trial, _, fold in (run.partition(":") for run in given.runs)]
+        began = time.perf_counter()
         train_and_score({**recipes[wanted[0][0]], "epochs": 1}, given.folds / wanted[0][1], given.size, given.weights)
+        given.out.write_text(json.dumps({"warm_up": time.perf_counter() - began}) + "\n")
     FoldTuner(recipes, wanted, given).search(verbose=0)
 
 

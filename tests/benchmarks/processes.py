@@ -70,9 +70,9 @@ class Watch(threading.Thread):
                 at += whole
                 self.events += [(now, json.loads(line)) for line in text[:whole].splitlines()]
 
-    def first(self, kind: str) -> float:
-        """Return when the first event of a kind came."""
-        return next(now for now, event in self.events if event["event"] == kind)
+    def first(self, kind: str) -> tuple[float, Event]:
+        """Return when the first event of a kind came, and the event."""
+        return next((now, event) for now, event in self.events if event["event"] == kind)
 
 
 @dataclass
@@ -130,4 +130,6 @@ def naive(
     places = ("--folds", folds, "--weights", weights_file(), "--out", out, "--size", size, "--seed", seed)
     seconds = call(HERE / "naive.py", trials, *places, *wanted)
     told = [json.loads(line) for line in out.read_text().splitlines()]
-    return seconds - sum(run["seconds"] for run in told), told
+    warm_up = sum(line.pop("warm_up", 0.0) for line in told)  # only where a few runs are timed
+    ran = [line for line in told if line]
+    return seconds - warm_up - sum(run["seconds"] for run in ran), ran
