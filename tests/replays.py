@@ -8,7 +8,7 @@ recorded runs of whatever folds the job names, until there is a verdict.
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -140,11 +140,35 @@ def _outcome(history: History, recording: Recording, order: Sequence[int]) -> Re
     )
 
 
-def shuffled(recording: Recording, times: int, seed: int, part: float = 1.0) -> Iterable[np.ndarray]:
-    """Yield orders of the recording's trials, or of a random ``part`` of them."""
+def race(recording: Recording, times: int, part: float = 1.0, seed: int = 1) -> list[Replay]:
+    """Race all trials in so many shuffled orders; or a random ``part`` of them with folds that changed places.
+
+    All orders of one recording have one winner to lose; parts of it have many.
+    """
+    replays = []
     for number in range(times):
-        order = np.random.default_rng((seed, number)).permutation(len(recording.trials))
-        yield order[: round(part * len(order))]
+        rng = np.random.default_rng((seed, number))
+        order = rng.permutation(len(recording.trials))[: round(part * len(recording.trials))]
+        replays.append(replay(recording if part == 1 else _folds_swapped(recording, rng), order))
+    return replays
+
+
+def _folds_swapped(recording: Recording, rng: np.random.Generator) -> Recording:
+    """Return the same search with its folds in another order, the same for all trials and sizes."""
+    folds = recording.rules.folds
+    splits = recording.rules.splits
+    other = dict(zip(splits, (splits[at] for at in rng.permutation(len(splits))), strict=True))
+    id_of = {(fold.split, fold.fraction): fold.id for fold in folds}
+    taken = {fold.id: id_of[other[fold.split], fold.fraction] for fold in folds}
+    trials = tuple(
+        dataclasses.replace(
+            trial,
+            scores={fold: trial.scores[taken[fold]] for fold in taken},
+            seconds={fold: trial.seconds[taken[fold]] for fold in taken},
+        )
+        for trial in recording.trials
+    )
+    return dataclasses.replace(recording, trials=trials)
 
 
 def kept(replays: Sequence[Replay], within: float = 0.0) -> float:
@@ -174,9 +198,8 @@ def main() -> None:
     for path in sorted(RECORDINGS.glob("*.json")):
         for recording in (read(path.stem), read(path.stem).full_size_alone()):
             for part in (1.0, 0.5):
-                raced = [replay(recording, order) for order in shuffled(recording, times, seed=1, part=part)]
                 name = recording.name if part == 1 else f"{recording.name}, half the trials"
-                sys.stdout.write(told(name, raced) + "\n")
+                sys.stdout.write(told(name, race(recording, times, part)) + "\n")
 
 
 if __name__ == "__main__":
