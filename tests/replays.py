@@ -185,7 +185,7 @@ def told(name: str, replays: Sequence[Replay]) -> str:
     """Say in a line how these replays came out."""
     regrets = 100 * np.array([replay.regret for replay in replays])
     return (
-        f"{name:40} {len(replays):5d} replays: winner kept {kept(replays):6.1%}, within 0.3 points "
+        f"{name:50} {len(replays):5d} replays: winner kept {kept(replays):6.1%}, within 0.3 points "
         f"{kept(replays, WITHIN):6.1%}, regret {regrets.mean():.2f} (at most {regrets.max():.2f}) points; "
         f"{np.mean([replay.runs for replay in replays]):.0%} of the runs, "
         f"{np.mean([replay.seconds for replay in replays]):.0%} of the seconds"
