@@ -52,7 +52,7 @@ def test_it_does_so_with_full_size_folds_alone(name, part):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("part", [1, 0.5])
 def test_it_does_so_in_a_thousand_orders(name, part):
-    """About five minutes: pytest -m slow tests/test_replays.py."""
+    """About three minutes: pytest -m slow tests/test_replays.py."""
     for recording in (read(name), read(name).full_size_alone()):
         raced = race(recording, 1000, part, seed=2)
         assert holds(raced), told(recording.name, raced)
