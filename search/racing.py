@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats as scipy_stats
+from scipy import special
 
 from search.data.holdout import HOLDOUT
 from search.journal import LOOK, History, Run, Trial, Verdict
@@ -192,7 +192,8 @@ def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[floa
     # Runs seen stand for the unseen sizes too, so their error counts for those as well.
     scale = sizes / len(seen)
     total = sum((weight * scale) ** 2 * v for v in var.values()) + (unseen * weight) ** 2 * gap * (1 + 1 / c)
-    return score, float(scipy_stats.t.ppf(scipy_stats.norm.cdf(PATIENCE), min(df)) * np.sqrt(total))
+    quantile = special.stdtrit(min(df), special.ndtr(PATIENCE))  # Student's; 100 times as fast as scipy.stats
+    return score, float(quantile * np.sqrt(total))
 
 
 def _spread_of_runs(complete: np.ndarray, chance: float) -> np.ndarray:

@@ -211,11 +211,6 @@ def test_cells_are_nan_where_nothing_has_run():
     assert np.isnan(table[1]).all()
 
 
-def test_a_duplicate_waits_for_the_trial_that_it_repeats():
-    events = [*trial(0, [0.8] * 3), {"event": "trial", "trial": "0001", "values": {}, "recipe": recipe(0)}]
-    assert step(events, 1) is None
-
-
 def test_random_splits_validate_on_their_own_part_of_the_images():
     assert RULES.validation_images == 400 / 5
     assert Rules(FOLDS, "accuracy", 400, val=0.25).validation_images == 100
