@@ -26,6 +26,7 @@ TOUCH_EVERY = 60.0
 CHECKSUMS = "checksums.json"  # file in the entry: [bytes, CRC-32]
 DAMAGE = (EOFError, OSError, ValueError)
 READ_BYTES = 2**20
+TRIES = 3
 LARGEST_SHARE = 0.5  # of the cache, which also holds decoded images and what other recipes need
 
 _sound: dict[Path, dict[str, tuple[int, ...]]] = {}  # entries that this process has verified, with what it saw
@@ -44,6 +45,13 @@ def stored(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T]
     """
     with contextlib.suppress(*DAMAGE):
         return _used(folder, load)
+    for tries in range(TRIES):
+        with contextlib.suppress(*((FileNotFoundError,) if tries < TRIES - 1 else ())):  # somebody deletes the cache
+            return _made(folder, fill, load, wait)
+    raise AssertionError("the last try returns or raises")
+
+
+def _made(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T], wait: bool) -> T:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(lock_of(folder), wait=wait) as mine:
         if not mine:

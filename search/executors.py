@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from search.errors import UserError
 from search.machine import NETWORKS_KEPT
 from search.racing import Job
 
@@ -34,6 +36,7 @@ CANNOT_START = (
     "Worker processes die while they start; workers.log in the results folder may say why. In a script of your own, "
     'call search() under `if __name__ == "__main__":`; executor="inline" trains without workers.'
 )
+STARTS = 5
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
 Flag = Any  # a byte in memory that driver and worker share; without a lock, which a killed worker might keep
@@ -93,7 +96,6 @@ def execute(trainer: "Trainer", job: Job) -> Outcome:
 
 
 def _executed(trainer: "Trainer", job: Job) -> Outcome:
-    from search.errors import UserError
     from search.fit import DivergedError
     from search.train import CancelledError
 
@@ -236,7 +238,17 @@ class _Slot:
         self.future: Future[Outcome] | None = None
 
     def warm_up(self) -> None:
-        self._pid = self._pool.submit(os.getpid)
+        """Start the worker. Raises UserError where that cannot be done."""
+        for _ in range(STARTS):
+            try:
+                self._pid = self._pool.submit(os.getpid)
+            except (EOFError, OSError):  # the server that forks workers was killed, and is not yet known to be gone
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                time.sleep(0.5)
+                self._pool = self._new_pool(self._cancelled)
+            else:
+                return
+        raise UserError(CANNOT_START)
 
     def strangeness(self, job: Job) -> tuple[bool, int]:
         """Return what is smallest for the worker that should get this job: the one that had its shape last."""

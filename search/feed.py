@@ -3,7 +3,6 @@
 Rows number the real images first and the synthetic ones after them.
 """
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
-from search.cache import TOUCH_EVERY
 from search.clock import Clock
 from search.data.folds import Fold
 from search.data.images import decode
@@ -94,7 +92,6 @@ class Feed:
         """Hold on to what all runs share; nothing is read before it is asked for."""
         self.materials, self._clock = materials, clock
         self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
-        self._looked = 0.0
 
     def part(self, recipe: Recipe, fold: Fold) -> Part:
         """Return what trains a run."""
@@ -134,9 +131,7 @@ class Feed:
 
         Workers that want the same views share the work of making them.
         """
-        if time.monotonic() - self._looked > TOUCH_EVERY:  # so that the cache knows them to be in use
-            self._decoded.clear()
-            self._looked = time.monotonic()
+        self._decoded.clear()  # looked up anew, they are checked, and known to be in use
         shown = range(min(recipe.views, recipe.epochs))
         activations = self._activations(engine, recipe.views)
         with self._clock.stage("views"):

@@ -41,7 +41,8 @@ COMPUTED_BY = f"tensorflow {tf.__version__}, oneDNN {os.environ.get('TF_ENABLE_O
 
 def has_gpu() -> bool:
     """Return whether TensorFlow sees a GPU here."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    with silenced():
+        return bool(tf.config.list_physical_devices("GPU"))
 
 
 __all__ = ["COMPUTED_BY", "has_gpu", "keras", "silenced", "tf"]

@@ -345,3 +345,17 @@ def test_what_would_fill_more_than_half_of_the_cache_is_not_worth_keeping():
     assert worth_keeping(0, 100, 8, 0)
     assert not worth_keeping(1, 1, 1, 1)
     assert worth_keeping(10**9, 10**9, 8, None)
+
+
+def test_a_cache_that_is_deleted_while_an_entry_is_made_gets_it_all_the_same(tmp_path):
+    deleted = []
+
+    def fill(folder):
+        if not deleted:
+            deleted.append(True)
+            shutil.rmtree(tmp_path / "cache")
+        (folder / "file").write_text("made")
+
+    assert stored(tmp_path / "cache" / "kind" / "name", fill, lambda at: (at / "file").read_text()) == "made"
+    with pytest.raises(FileNotFoundError):
+        stored(tmp_path / "cache" / "kind" / "other", lambda _: (tmp_path / "none").read_text(), lambda _: None)

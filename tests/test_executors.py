@@ -153,3 +153,15 @@ def test_a_cancelled_job_ends_soon_and_its_worker_lives_on(stuff, tmp_path):
         workers.submit(job())
         assert outcome_of(workers).result is not None
         assert pid_of(workers) == pid
+
+
+def test_a_killed_server_of_workers_is_started_again(stuff, tmp_path):
+    from multiprocessing import forkserver
+
+    with Workers(stuff, 1, tmp_path / "log") as workers:
+        pid_of(workers)
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        workers.submit(job(LONG))
+        assert "died" in outcome_of(workers).error  # its workers cannot be watched any more
+        workers.submit(job())
+        assert outcome_of(workers).result is not None

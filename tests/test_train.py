@@ -352,6 +352,16 @@ def test_a_job_that_nobody_waits_for_ends_with_its_epoch(shapes, tmp_path):
     assert next(answers, "all were asked for") == "all were asked for"
 
 
+def test_images_that_are_damaged_between_jobs_are_decoded_anew(shapes_trainer, tmp_path):
+    (good,) = run(shapes_trainer, small(epochs=2), "f0")
+    (pixels,) = (tmp_path / "cache").glob("decoded/*/pixels.npy")
+    with pixels.open("r+b") as file:
+        file.seek(2000)
+        file.write(bytes(20_000))
+    (again,) = run(shapes_trainer, small(epochs=2), "f0")
+    np.testing.assert_array_equal(again.probabilities, good.probabilities)
+
+
 ACCURACIES = {"hymenoptera": 0.85, "cats_dogs": 0.90}
 
 
