@@ -70,8 +70,8 @@ study = Study(data="rubbish", folds=2, train_fractions=(1.0,), groups=None, orac
 
 def space(hp):
     if hp.Choice("trial", [0, 1]) == 0:
-        return Recipe("SmallCNN", None, augment=Augment("flip_crop"), epochs=8, image_size=256, batch_size=64)
-    return Recipe("MobileNetV2_0.35", 4, augment=Augment("flip_crop"), epochs=8, image_size=160, batch_size=64)
+        return Recipe("SmallCNN", None, augment=Augment("flip_crop"), epochs=8, image_size=256)
+    return Recipe("MobileNetV2_0.35", 4, augment=Augment("flip_crop"), epochs=8, image_size=160)
 """
 
 
@@ -84,21 +84,25 @@ def watched(folder, space, **options):
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_three_hundred_jobs_leave_the_driver_as_it_was_and_workers_below_what_recycles_them(tmp_path, record_property):
+def test_three_hundred_jobs_leave_the_driver_as_it_was_and_workers_below_what_recycles_them(
+    tmp_path, record_testsuite_property
+):
     write_shapes(tmp_path / "shapes", {"across": 20, "down": 20})
     seen = watched(tmp_path, MANY_JOBS, racing=False)
     assert len(seen["driver"]) >= 300
-    record_property("driver MB", [seen["driver"][at] // 10**6 for at in (19, 99, 199, 299)])
-    record_property("largest worker MB", max(seen["workers"]) // 10**6)
+    record_testsuite_property("driver MB", [seen["driver"][at] // 10**6 for at in (19, 99, 199, 299)])
+    record_testsuite_property("largest worker MB", max(seen["workers"]) // 10**6)
     # By the twentieth job all that is imported late has been.
     assert seen["driver"][299] <= 1.05 * seen["driver"][19]
     assert max(seen["workers"]) <= seen["workers"][0] + RECYCLE_BYTES
 
 
-def test_a_search_completes_on_data_four_times_as_large_as_its_memory(photographs, imagenet, tmp_path, record_property):
+def test_a_search_completes_on_data_four_times_as_large_as_its_memory(
+    photographs, imagenet, tmp_path, record_testsuite_property
+):
     (tmp_path / "rubbish").symlink_to(photographs / "trash6")
     seen = watched(tmp_path, MUCH_DATA, racing=False)
     cached = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.npy"))
-    record_property("cached MB", cached // 10**6)
-    record_property("peaks of anonymous memory MB", [peak // 10**6 for peak in seen["peaks"]])
+    record_testsuite_property("cached MB", cached // 10**6)
+    record_testsuite_property("peaks of anonymous memory MB", [peak // 10**6 for peak in seen["peaks"]])
     assert cached >= 4 * seen["peaks"][-1]
