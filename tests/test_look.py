@@ -102,7 +102,7 @@ def test_the_winner_alone_is_scored_when_all_else_is_done(place, jobs):
     assert looks(jobs) == [best.id]
     assert jobs[-1] == (best.id, ("holdout",))
     events = [event["event"] for event in journal(place)]
-    assert events[-3:] == ["attempt", "holdout", "end"]
+    assert events[-4:] == ["attempt", "holdout", "end", "profile"]
 
 
 def test_a_finished_search_does_not_look_again(place, jobs):
