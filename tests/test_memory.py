@@ -70,7 +70,7 @@ study = Study(data="rubbish", folds=2, train_fractions=(1.0,), groups=None, orac
 
 def space(hp):
     if hp.Choice("trial", [0, 1]) == 0:
-        return Recipe("SmallCNN", None, augment=Augment("flip_crop"), epochs=8, image_size=256)
+        return Recipe("SmallCNN", None, augment=Augment("flip_crop"), epochs=8, image_size=320)
     return Recipe("MobileNetV2_0.35", 4, augment=Augment("flip_crop"), epochs=8, image_size=160)
 """
 

@@ -195,7 +195,7 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
         results["works"][plan.name] = result_of(work, VARIANTS[plan.name], rates)
         results["images a second"] = {f"{what}, {blocks} blocks": rate for (what, blocks), rate in rates.items()}
         write(given.out, results)
-        if plan.name == "head-only":
+        if plan.name == "head-only" and not given.quick:
             results |= ask_further(work, folder, given, progress)
             write(given.out, results)
     return results
@@ -203,7 +203,7 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
 
 def ask_further(work: Work, folder: Path, given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Return what one more pair costs, and how soon a long search goes on, from the cache of a head-only work."""
-    task, trials = progress.add_task("One more pair; resuming", total=2), 20 if given.quick else 200
+    task, trials = progress.add_task("One more pair; resuming", total=2), 200
     cache = work.folder / "cache-0"
     pair = further.one_more(work.plan, work.data, cache, folder / "pair", given.repeats)
     progress.advance(task)
