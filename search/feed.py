@@ -148,7 +148,7 @@ class Feed:
     def _activations(self, engine: Engine, views: int) -> Activations:
         materials = self.materials
         weights = materials.weights.get(engine.shape.backbone, "")
-        kept = views * (2 if materials.pool else 1)  # at most, if there are more synthetic images than real ones
+        kept = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
         return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, kept)
 
     def _shown(self, engine: Engine, with_pool: bool) -> list[Images]:
