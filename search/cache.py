@@ -45,10 +45,10 @@ def stored(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T]
     """
     with contextlib.suppress(*DAMAGE):
         return _used(folder, load)
-    for tries in range(TRIES):
-        with contextlib.suppress(*((FileNotFoundError,) if tries < TRIES - 1 else ())):  # somebody deletes the cache
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(FileNotFoundError):  # somebody deletes the cache
             return _made(folder, fill, load, wait)
-    raise AssertionError("the last try returns or raises")
+    return _made(folder, fill, load, wait)
 
 
 def _made(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T], wait: bool) -> T:

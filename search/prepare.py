@@ -1,6 +1,5 @@
 """Everything before the first trial: inputs, weights and space, and whether a search began with the same."""
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -31,7 +30,7 @@ from search.oracle import at_values, random_points, register
 from search.readers.paths import check_outside
 from search.recipe import Augment, Recipe
 from search.study import SpaceFile, Study, build_recipe
-from search.tf import has_gpu
+from search.tf import ONEDNN, has_gpu
 from search.train import TRAINING_VERSION
 
 IDENTITY_FIELDS = (
@@ -282,8 +281,7 @@ def _slots_and_threads(options: Options, folds: int, recorded: folders.About | N
 def versions() -> dict[str, str]:
     """Return the versions on which results depend."""
     packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "pillow")
-    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
-    return {"python": sys.version.split()[0], "onednn": onednn, **{package: version(package) for package in packages}}
+    return {"python": sys.version.split()[0], "onednn": ONEDNN, **{package: version(package) for package in packages}}
 
 
 def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:

@@ -36,7 +36,8 @@ with silenced():
 
 
 # What computes, on which last decimals depend: the version, and whether oneDNN is used.
-COMPUTED_BY = f"tensorflow {tf.__version__}, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'default')}"
+ONEDNN = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
+COMPUTED_BY = f"tensorflow {tf.__version__}, oneDNN {ONEDNN}"
 
 
 def has_gpu() -> bool:
@@ -45,4 +46,4 @@ def has_gpu() -> bool:
         return bool(tf.config.list_physical_devices("GPU"))
 
 
-__all__ = ["COMPUTED_BY", "has_gpu", "keras", "silenced", "tf"]
+__all__ = ["COMPUTED_BY", "ONEDNN", "has_gpu", "keras", "silenced", "tf"]

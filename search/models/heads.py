@@ -72,13 +72,9 @@ class Heads:
         return tf.nn.softmax(tf.matmul(features, kernels[head]) + biases[head]).numpy()
 
 
+@np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so
 def _sums(logits: np.ndarray, shown: Batches) -> np.ndarray:
     there = shown.shares > 0
-    with np.errstate(invalid="ignore", over="ignore"):  # where it diverges, the sums say so
-        return _of_each(logits, shown, there)
-
-
-def _of_each(logits: np.ndarray, shown: Batches, there: np.ndarray) -> np.ndarray:
     shifted = logits - logits.max(-1, keepdims=True)
     of_truth = np.take_along_axis(shifted, shown.labels[..., None], -1)[..., 0]
     losses = (np.log(np.exp(shifted).sum(-1)) - of_truth) * shown.weights * there
