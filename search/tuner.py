@@ -359,6 +359,6 @@ def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for run in result.runs:
         stored = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
-        stored["probabilities"] = run.probabilities
+        stored |= {"probabilities": run.probabilities, "validation": run.watched}
         arrays |= {f"{run.fold}/{name}": array for name, array in stored.items()}
     return arrays
