@@ -27,7 +27,9 @@ ORDER = (
     *("models.backbones", "models.augment", "models.folding", "models.build", "models.engine"),
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
-    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
+    *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
+    *("report.images", "report.tables", "report.console", "report.pages"),
+    "report.checks",
     *("tuner", "cli", "__main__"),
 )
 LIGHT = (
