@@ -28,7 +28,7 @@ ORDER = (
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
-    *("report.images", "report.tables", "report.console", "report.pages"),
+    *("report.images", "report.tables", "report.words", "report.thumbnails", "report.console", "report.pages"),
     "report.checks",
     *("tuner", "cli", "__main__"),
 )

@@ -20,6 +20,8 @@ from search.stats.effects import Cell, Factor, additive, interaction, thirds
 from search.stats.selection import FEWEST, Corrected, corrected
 from search.stats.survival import Curve, curve, drops, slopes
 
+WORTH_SAVING = 10.0  # seconds of all runs of a trial
+CLEARLY_CHEAPER = 1.5  # times
 HEAD_ONLY, ALL = "head only", "all"
 
 
@@ -66,11 +68,13 @@ class Judgement:
 
     @cached_property
     def recommended(self) -> Trial | None:
-        """The trial to use: the winner, or the cheapest complete one within a raw point of it."""
+        """The trial to use: the winner, or the cheapest clearly cheaper one within a raw point of it."""
         if not self.complete:
             return None
-        scores = self.cells.mean(axis=(1, 2))
-        return self.complete[recommended(scores, [trial.seconds for trial in self.complete])]
+        scores, seconds = self.cells.mean(axis=(1, 2)), np.array([trial.seconds for trial in self.complete])
+        saving = (seconds[0] - seconds >= WORTH_SAVING) & (seconds * CLEARLY_CHEAPER <= seconds[0])
+        worth = np.flatnonzero(saving | (np.arange(len(scores)) == 0))  # the rest is noise of the clock
+        return self.complete[worth[recommended(scores[worth], seconds[worth])]]
 
     @cached_property
     def differences(self) -> list[Difference]:
