@@ -279,8 +279,8 @@ def limits(judgement: Judgement) -> list[str]:
         )
     said += [
         (
-            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate trials "
-            "are counted and never ranked."
+            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate "
+            "trials are counted and never ranked."
         ),
         "All of it is about images like these: what was not photographed was not tested.",
     ]
