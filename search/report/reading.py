@@ -103,7 +103,7 @@ def number(value: Any, digits: int = 3, *, sign: bool = False) -> str:
     if not known(value):
         return MISSING
     text = f"{float(value):{'+' if sign else ''}.{digits}f}"
-    return text.replace("-", "−")  # noqa: RUF001  # as wide as a plus
+    return text.replace("-", "−")  # as wide as a plus
 
 
 def between(low: Any, high: Any, digits: int = 3, *, sign: bool = False) -> str:
@@ -117,7 +117,7 @@ def plain(value: Any) -> str:
     """Return a value of a recipe as text, as short as it can be told."""
     if not known(value):
         return "none"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def p_value(value: Any) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 from search.finding import NOTE, WARNING, Finding
 from search.report.document import PARTS, Document, Fact
 
-NASTY = ("<script>alert(1)</script>", "a|b", "*bold* `code` [x](http://y.z)", "</script><!--", "ants & \"bees\"'")
+NASTY = ("<script>alert(1)</script>", "a|b", "*bold* `code` [x](http://y.z)", "</script><!--", 'ants & "bees"\'')
 LONG = "很长的中文类别名称用来检查版面是否会被破坏因为真实数据里的文件夹名称可能非常长甚至超过六十个字符并且没有任何空格可以换行"
 SIZES = (1.0, 0.25)
 BACKBONES = ("MobileNetV2_0.35", "MobileNet_0.25", "EfficientNetV2B0", "SmallCNN")
@@ -76,7 +76,7 @@ def two_classes():
 
 def hundred_classes():
     names = (*NASTY, LONG, *(f"{LONG[:44]}第{number}类" for number in range(94)))
-    return build(30, classes=names, each=5)
+    return build(30, classes=names, each=12)
 
 
 def many():
@@ -125,7 +125,9 @@ def build(trials, classes=("glass", "metal", "paper", "plastic"), sizes=SIZES, f
             {"trial": [winner], "score": [0.871], "low": [0.84], "high": [0.9], "confirmed": [0.862]}
             | {"confirmed_low": [0.83], "confirmed_high": [0.894], "runs": [10]}
         ),
-        "ledger": pd.DataFrame({"what": ["trials", "completed", "runs trained"], "value": [trials, len(complete), 112]}),
+        "ledger": pd.DataFrame(
+            {"what": ["trials", "completed", "runs trained"], "value": [trials, len(complete), 112]}
+        ),
     }
 
 
@@ -149,7 +151,9 @@ def _trials(draw, count, sizes, folds, baselines):
     frame["unfrozen_blocks"] = pd.Series(depth, dtype=object).where(backbone != "SmallCNN", None)
     frame["dropout"] = draw.choice([0.0, 0.2, 0.4], count)
     frame["augment"] = policy
-    frame["augment_strength"] = np.where(np.isin(policy, ["color", "randaugment"]), draw.choice([0.3, 0.7], count), np.nan)
+    frame["augment_strength"] = np.where(
+        np.isin(policy, ["color", "randaugment"]), draw.choice([0.3, 0.7], count), np.nan
+    )
     frame["class_weight"] = draw.choice(["none", "balanced"], count)
     frame["synthetic_per_class"] = draw.choice([0, 8, 32], count)
     frame["learning_rate"] = rate
@@ -212,11 +216,21 @@ def _survival(complete, sizes, images, winner, recommended):
 def _effects():
     told = {
         "backbone": ("yes", 0.0004, "", zip(BACKBONES, (0.04, -0.005, 0.05, -0.085), strict=True)),
-        "learning_rate": ("unknown", 0.09, "", [("0.0003 to 0.0008", 0.004), ("0.0008 to 0.003", 0.008), ("0.003 to 0.01", -0.012)]),
+        "learning_rate": (
+            "unknown",
+            0.09,
+            "",
+            [("0.0003 to 0.0008", 0.004), ("0.0008 to 0.003", 0.008), ("0.003 to 0.01", -0.012)],
+        ),
         "augment": ("no", 0.7, "", zip(AUGMENT, (-0.006, 0.003, 0.002, 0.001), strict=True)),
         "dropout": ("no", 0.9, "", [("0", 0.001), ("0.2", 0.002), ("0.4", -0.003)]),
         "unfrozen_blocks": ("unknown", 0.3, "", [("0", -0.01), ("1", 0.006), ("2", 0.004)]),
-        "synthetic_per_class": ("unknown", np.nan, "cannot be separated from backbone", [("0", np.nan), ("32", np.nan)]),
+        "synthetic_per_class": (
+            "unknown",
+            np.nan,
+            "cannot be separated from backbone",
+            [("0", np.nan), ("32", np.nan)],
+        ),
     }
     return pd.DataFrame(
         {"factor": factor, "level": level, "trials": 8, "runs": 50, "effect": effect}
@@ -227,7 +241,9 @@ def _effects():
 
 
 def _interaction(draw):
-    cells = [(backbone, depth) for backbone in BACKBONES[:3] for depth in ("head only", "1", "2")] + [("SmallCNN", "all")]
+    cells = [(backbone, depth) for backbone in BACKBONES[:3] for depth in ("head only", "1", "2")] + [
+        ("SmallCNN", "all")
+    ]
     return pd.DataFrame(
         {"backbone": backbone, "unfrozen_blocks": depth, "trials": int(draw.integers(1, 6)), "score": score}
         | {"low": score - 0.03, "high": score + 0.03}
@@ -271,8 +287,9 @@ def _curves(draw, winner, sizes, folds, epochs=15):
 def _confusion(draw, classes, each):
     near = draw.gamma(0.3, 1, (len(classes), len(classes)))
     np.fill_diagonal(near, 0)
-    wrong = near / near.sum(axis=1, keepdims=True) * draw.uniform(0.05, 0.3, (len(classes), 1)) * each
-    counts = np.rint(wrong).astype(int)
+    share = draw.uniform(0.05, 0.3, len(classes))
+    near /= near.sum(axis=1, keepdims=True)
+    counts = np.stack([draw.multinomial(round(each * part), row) for part, row in zip(share, near, strict=True)])
     np.fill_diagonal(counts, np.maximum(each - counts.sum(axis=1), 0))
     return pd.DataFrame(
         {"label": label, "predicted": other, "images": counts[i, j], "share": counts[i, j] / max(counts[i].sum(), 1)}
@@ -360,7 +377,9 @@ def document(tables, **changed):
         words={part: (f"What the part on {title.lower()} says in a sentence.",) for part, title in PARTS.items()},
         pictures={name: picture(number) for number, name in enumerate(dict.fromkeys(ids))},
         findings=(
-            Finding(WARNING, "near-duplicates", "12 images form 6 groups", 'Use Study(groups="auto")', ("a/1.jpg", "b.jpg")),
+            Finding(
+                WARNING, "near-duplicates", "12 images form 6 groups", 'Use Study(groups="auto")', ("a/1.jpg", "b.jpg")
+            ),
             Finding(NOTE, "sizes", "images are 120 to 512 px"),
         ),
         versions=(Fact("TensorFlow", "2.21.0"), Fact("Seed", "7"), Fact("Python", "3.11.2")),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from search.report import reading
+from search.report.captions import RECIPES
 from search.report.charts.style import (
     DEEPEST,
     LEVELS,
@@ -21,17 +22,16 @@ from search.report.charts.style import (
 )
 from search.report.reading import RECIPE, Tables
 
-DRAWN = 300
 NAMED = 7  # values along an axis of recipes
 LONGEST = 17  # letters of a name along it
 HEADING = "#"
 AFTER_BAR = "slice(datum.value, indexof(datum.value, '|') + 1)"
 IS_HEADING = f"slice(datum.value, 0, 1) == '{HEADING}'"
-MATTERS = {"yes": "matters", "no": "matters little", "unknown": "unknown"}
+MATTERS = {"yes": "matters", "no": "matters little", "unknown": "not known"}
 
 
 def effects(tables: Tables) -> Chart | None:
-    """The difference that each level of each factor makes, with its 95 % interval; what matters comes first."""
+    """Draw the difference that each level of each factor makes, with its 95 % interval; what matters comes first."""
     table = reading.ordered_effects(tables)
     if table.empty:
         return None
@@ -42,7 +42,7 @@ def effects(tables: Tables) -> Chart | None:
         rows += [_level(place, row) for row in levels.to_dict("records")]
     y = alt.Y(
         "row:N",
-        sort=[row["row"] for row in rows],
+        scale=alt.Scale(domain=[row["row"] for row in rows]),
         axis=alt.Axis(
             title=None,
             labelExpr=AFTER_BAR,
@@ -92,7 +92,7 @@ def _level(place: int, row: dict[Any, Any]) -> Row:
 
 
 def interaction(tables: Tables) -> Chart | None:
-    """The mean score of each backbone at each depth: number and count in every cell, deeper where better."""
+    """Draw the mean score of each backbone at each depth: number and count in every cell, deeper where better."""
     table = tables["interaction"].dropna(subset=["score"])
     if table.empty or len(table) < 2:
         return None
@@ -133,9 +133,9 @@ def _depth(text: str) -> tuple[int, str]:
 
 
 def parallel(tables: Tables) -> Chart | None:
-    """Every complete recipe as a line over its values, the better the deeper; None where nothing varies."""
-    done = reading.complete(tables).head(DRAWN)
-    fields = [field for field in RECIPE if field in done and done[field].map(reading.plain).nunique() > 1]
+    """Draw every complete recipe as a line over its values, the better the deeper; None where nothing varies."""
+    done = reading.complete(tables).head(RECIPES)
+    fields = [field for field in RECIPE if field in done and done[field].map(reading.plain).unique().size > 1]
     if len(done) < 3 or not fields:
         return None
     places = {field: _places(done, field) for field in fields}
@@ -205,7 +205,7 @@ def _lines(rows: list[Row], names: list[Row], axes: list[str], fifths: list[str]
     colour = alt.Color(
         "fifth:N",
         scale=alt.Scale(domain=fifths, range=LEVELS[-len(fifths) :]),
-        legend=alt.Legend(title=f"{SCORE}:", symbolType="stroke", titleOrient="left", labelLimit=120),
+        legend=alt.Legend(title=f"{SCORE}:", symbolType="stroke", labelLimit=120),
         sort=None,
     )
     hover = tips({"trial": "trial", "score": "score", "summary": "recipe"}, ("score",))
@@ -224,7 +224,5 @@ def _lines(rows: list[Row], names: list[Row], axes: list[str], fifths: list[str]
         .add_params(over)
     )
     text = alt.Chart(values(names)).encode(x=x, y=y, text="name:N")
-    halo = text.mark_text(fontSize=11, stroke=PALETTE["paper"], strokeWidth=4, strokeJoin="round", strokeOpacity=0.85)
+    halo = text.mark_text(fontSize=11, stroke=PALETTE["paper"], strokeWidth=5, strokeJoin="round")
     return finished(lines + halo + text.mark_text(fontSize=11), height=360, narrowest=96 * len(axes))
-
-

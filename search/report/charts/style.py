@@ -1,10 +1,4 @@
-"""The look of every chart: colours with one meaning each, type, and the shape of their values.
-
-Charts are drawn in the colours of a light page; on a page each colour is a CSS variable of the
-same name, so that a chart follows the page into the dark and back, and onto paper. The best and
-what cannot be told from it are blue, the recommended trial orange, wrong predictions purple,
-all others grey: distinct to people who see red and green alike, and in lightness.
-"""
+"""The look of every chart: type, axes, the shape of their values. What colours mean stands in colours.py."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,29 +7,16 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from search.report.colours import LIGHT as PALETTE
 from search.report.reading import BEST, UNJUDGED, WORSE
 
-PALETTE = {
-    "ink": "#1b2127",
-    "soft": "#56616c",
-    "line": "#dde2e6",
-    "rest": "#98a2ac",
-    "paper": "#fefefe",
-    "best": "#0b62b0",
-    "recommended": "#c4520b",
-    "wrong": "#a3246a",
-    "level1": "#c6d0d9",
-    "level2": "#9dbad8",
-    "level3": "#649bcf",
-    "level4": "#2a75ba",
-    "level5": "#08447c",
-}
 LEVELS = [PALETTE[f"level{number}"] for number in range(1, 6)]
 STANDING = {BEST: PALETTE["best"], WORSE: PALETTE["rest"], UNJUDGED: PALETTE["soft"]}
 CHOSEN = {"winner": PALETTE["best"], "winner, recommended": PALETTE["best"], "recommended": PALETTE["recommended"]}
 DEEPEST = 0.5  # opacity of a cell: at most this, text on it is legible in the light and in the dark
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 WHOLE, HALF = 860, 420  # px of a picture across the page, and of one of two side by side
+WIDE = "\u2e80"  # from here letters are about twice as wide
 SCORE = "score (mean over training sizes)"
 
 Chart = alt.Chart | alt.LayerChart
@@ -55,8 +36,14 @@ def _plain(value: Any) -> Any:
     return round(value, 5) if isinstance(value, float) else value
 
 
-def finished(chart: Chart, *, height: int | alt.Step, width: int = WHOLE, narrowest: int = 300) -> Chart:
-    """Return a chart as wide as its place, ``width`` px as a picture, and never below ``narrowest`` px on a page."""
+def finished(
+    chart: Chart, *, height: int | alt.Step, above: str = "", width: int = WHOLE, narrowest: int = 300
+) -> Chart:
+    """Return a chart as wide as its place, ``width`` px as a picture, and never below ``narrowest`` px on a page.
+
+    ``above`` is the title of its vertical axis, which stands above it, to be read without turning the head.
+    """
+    chart = chart.properties(title=alt.TitleParams(text=above)) if above else chart
     return chart.properties(
         width="container",
         height=height,
@@ -81,25 +68,25 @@ def config() -> dict[str, Any]:
             "ticks": False,
             "labelPadding": 6,
             "titlePadding": 8,
+            "labelFlush": False,
         },
+        "axisQuantitative": {"tickCount": 7},
         "axisY": {"labelLimit": 270},
         "legend": {
             **text,
-            "title": None,
             "orient": "top",
             "labelLimit": 260,
             "symbolSize": 70,
             "columnPadding": 16,
             "offset": 8,
             "symbolStrokeWidth": 2,
+            "symbolOpacity": 1,
+            "titleFontWeight": "normal",
+            "titleLimit": 400,
         },
+        "title": {"anchor": "start", "color": PALETTE["ink"], "fontSize": 12, "fontWeight": "normal", "offset": 10},
         "text": {"color": PALETTE["ink"], "fontSize": 12},
     }
-
-
-def upright(title: str) -> alt.Axis:
-    """Return a vertical axis with its title above it, to be read without turning the head."""
-    return alt.Axis(title=title, titleAngle=0, titleAlign="left", titleAnchor="end", titleX=0, titleY=-10)
 
 
 def colours(meaning: dict[str, str], present: Iterable[str]) -> alt.Scale:
@@ -107,6 +94,13 @@ def colours(meaning: dict[str, str], present: Iterable[str]) -> alt.Scale:
     there = set(present)
     names = [name for name in meaning if name in there]
     return alt.Scale(domain=names, range=[meaning[name] for name in names])
+
+
+def shortened(names: Iterable[str]) -> str:
+    """Return Vega's expression for labels that keep the beginning and the end of long names, where names differ."""
+    head, tail = (6, 5) if any(letter > WIDE for name in names for letter in name) else (13, 8)
+    cut = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, -{tail})"
+    return f"length(datum.label) > {head + tail + 2} ? {cut} : datum.label"
 
 
 def room(numbers: Iterable[float | None], share: float = 0.04) -> list[float]:

@@ -3,20 +3,20 @@
 import altair as alt
 
 from search.report import reading
-from search.report.charts.style import CHOSEN, PALETTE, Chart, colours, finished, room, tips, upright, values
+from search.report.captions import LINES
+from search.report.charts.style import CHOSEN, PALETTE, Chart, colours, finished, room, tips, values
 from search.report.reading import Tables
 
-DRAWN = 40
 OTHERS = "other complete trials"
 
 
 def survival(tables: Tables) -> Chart | None:
-    """The objective at each number of training images, a line for each trial; None for one training size."""
+    """Draw the objective at each number of training images, a line for each trial; None for one training size."""
     table = tables["survival"]
     if table["fraction"].nunique() < 2:
         return None
     names = reading.chosen(tables)
-    kept = list(dict.fromkeys([*names, *reading.complete(tables)["trial"].head(DRAWN)]))[:DRAWN]
+    kept = list(dict.fromkeys([*names, *reading.complete(tables)["trial"].head(LINES)]))[:LINES]
     drawn = table[table["trial"].isin(kept)]
     rows = [
         {**row, "called": names.get(row["trial"], OTHERS), "between": reading.between(row["low"], row["high"])}
@@ -31,17 +31,19 @@ def survival(tables: Tables) -> Chart | None:
     )
     told = [row for row in rows if row["called"] != OTHERS]
     limits = [row[key] for row in told for key in ("low", "high")]
-    title = f"{reading.objective(tables)} at that training size"
     y = alt.Y(
         "score:Q",
         scale=alt.Scale(domain=room([row["score"] for row in rows] + limits), nice=False, clamp=True),
-        axis=upright(title),
+        title=None,
     )
     colour = alt.Color(
-        "called:N", scale=colours({**CHOSEN, OTHERS: PALETTE["rest"]}, (row["called"] for row in rows)), sort=None
+        "called:N", scale=colours({**CHOSEN, OTHERS: PALETTE["rest"]}, (row["called"] for row in rows)), title=None
     )
     shown = {"trial": "trial", "called": "what", "images": "images", "score": "score", "between": "95 % interval"}
-    hover = tips({**shown, "accuracy": "accuracy", "drop_vs_median": "drop minus median drop"}, ("score", "accuracy", "drop_vs_median"))
+    hover = tips(
+        {**shown, "accuracy": "accuracy", "drop_vs_median": "drop minus median drop"},
+        ("score", "accuracy", "drop_vs_median"),
+    )
     base = alt.Chart(values(rows)).encode(x=x, y=y, detail="trial:N", tooltip=hover)
     others = base.transform_filter(f"datum.called == '{OTHERS}'")
     best = alt.Chart(values(told)).encode(x=x, y=y, color=colour, detail="trial:N", tooltip=hover)
@@ -53,6 +55,7 @@ def survival(tables: Tables) -> Chart | None:
         + best.mark_line(strokeWidth=3)
         + best.mark_point(filled=True, size=70, opacity=1),
         height=340,
+        above=f"{reading.objective(tables)} at that training size",
     )
 
 
@@ -66,7 +69,7 @@ def _apart(numbers: list[float]) -> list[float]:
 
 
 def strip(tables: Tables) -> Chart | None:
-    """The score of every fold, of the winner and the recommended trial, with the mean of each training size."""
+    """Draw the score of every fold, of the winner and the recommended trial, with the mean of each training size."""
     table = tables["strip"]
     if table.empty:
         return None
@@ -86,7 +89,7 @@ def strip(tables: Tables) -> Chart | None:
     base = alt.Chart(values(rows)).encode(
         y=alt.Y("size:N", sort=order, axis=alt.Axis(title=None, labelColor=PALETTE["ink"])),
         yOffset=alt.YOffset("called:N", sort=trials, scale=alt.Scale(paddingInner=0.2)),
-        color=alt.Color("called:N", scale=colours(CHOSEN, names.values())),
+        color=alt.Color("called:N", scale=colours(CHOSEN, names.values()), title=None),
     )
     x = alt.X("score:Q", scale=scale, title=f"{reading.objective(tables)} of a fold; the bar is their mean")
     hover = tips({"trial": "trial", "fold": "fold", "size": "training size", "score": "score"}, ("score",))

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from search.report import reading
+from search.report.captions import COSTS, TRIALS
 from search.report.charts.style import (
     PALETTE,
     SCORE,
@@ -16,13 +17,10 @@ from search.report.charts.style import (
     finished,
     room,
     tips,
-    upright,
     values,
 )
 from search.report.reading import RECIPE, Tables
 
-DRAWN = 30
-DRAWN_COST = 300
 TIMES = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400)
 AS_TIME = (
     "datum.value < 60 ? datum.value + ' s' : datum.value < 3600 ? datum.value / 60 + ' min' : datum.value / 3600 + ' h'"
@@ -37,20 +35,22 @@ def leading(tables: Tables, most: int) -> pd.DataFrame:
 
 
 def leaderboard(tables: Tables) -> Chart | None:
-    """A dot and its 95 % interval for each complete trial, best at the top; baselines are diamonds."""
-    shown = leading(tables, DRAWN)
+    """Draw a dot and the 95 % interval for each complete trial, best at the top; baselines are diamonds."""
+    shown = leading(tables, TRIALS)
     if shown.empty:
         return None
     rows = _rows(shown, tables)
     scale = alt.Scale(domain=room([row[key] for row in rows for key in ("score", "low", "high")]), nice=False)
     colour = alt.Color(
-        "standing:N", scale=colours(STANDING, shown["standing"]), legend=alt.Legend(symbolType="circle", orient="top")
+        "standing:N", scale=colours(STANDING, shown["standing"]), legend=alt.Legend(title=None, symbolType="circle")
     )
     y = alt.Y("name:N", sort=[row["name"] for row in rows], axis=alt.Axis(title=None, labelColor=PALETTE["ink"]))
     base = alt.Chart(values(rows)).encode(y=y, tooltip=_tips(tables))
     x = alt.X("score:Q", scale=scale, title=SCORE)
     best = alt.Chart(values(rows[:1])).mark_rule(color=PALETTE["rest"], strokeDash=[2, 3]).encode(x=x)
-    limits = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour)
+    limits = base.mark_rule(strokeWidth=2, opacity=0.55).encode(
+        x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour
+    )
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, shape=_shape())
     called = (
         base.transform_filter("datum.called != ''")
@@ -61,8 +61,8 @@ def leaderboard(tables: Tables) -> Chart | None:
 
 
 def cost(tables: Tables) -> Chart | None:
-    """Score against the seconds that a trial took, on a logarithmic scale."""
-    shown = leading(tables, DRAWN_COST)
+    """Draw the score against the seconds that a trial took, on a logarithmic scale."""
+    shown = leading(tables, COSTS)
     if shown.empty:
         return None
     rows = _rows(shown, tables)
@@ -78,9 +78,9 @@ def cost(tables: Tables) -> Chart | None:
         axis=axis,
         title="seconds of training, all runs of a trial (logarithmic)",
     )
-    y = alt.Y("score:Q", scale=alt.Scale(domain=room(row["score"] for row in rows), nice=False), axis=upright(SCORE))
+    y = alt.Y("score:Q", scale=alt.Scale(domain=room(row["score"] for row in rows), nice=False), title=None)
     colour = alt.Color(
-        "standing:N", scale=colours(STANDING, shown["standing"]), legend=alt.Legend(symbolType="circle", orient="top")
+        "standing:N", scale=colours(STANDING, shown["standing"]), legend=alt.Legend(title=None, symbolType="circle")
     )
     base = alt.Chart(values(rows)).encode(x=x, y=y, tooltip=_tips(tables))
     dots = base.mark_point(filled=True, size=80, opacity=0.9).encode(color=colour, shape=_shape())
@@ -89,13 +89,11 @@ def cost(tables: Tables) -> Chart | None:
         .mark_text(dy=-11, fontSize=11, fontWeight="bold")
         .encode(text="called:N", color=_call_colour())
     )
-    return finished(dots + called, height=300)
+    return finished(dots + called, height=300, above=SCORE)
 
 
 def _shape() -> alt.Shape:
-    return alt.Shape(
-        "what:N", scale=alt.Scale(domain=["trial", "baseline"], range=["circle", "diamond"]), legend=None
-    )
+    return alt.Shape("what:N", scale=alt.Scale(domain=["trial", "baseline"], range=["circle", "diamond"]), legend=None)
 
 
 def _call_colour() -> Any:

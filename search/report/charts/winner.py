@@ -1,10 +1,13 @@
 """Charts of the winner: its learning curves, what it takes for what, its recall by class, its calibration."""
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from search.report import reading
+from search.report.captions import CLASSES, CONFUSED, EPOCHS, RECALLS
 from search.report.charts.style import (
     DEEPEST,
     HALF,
@@ -15,22 +18,18 @@ from search.report.charts.style import (
     colours,
     finished,
     room,
+    shortened,
     tips,
-    upright,
     values,
 )
 from search.report.reading import Tables
 
 PARTS = {"training": PALETTE["rest"], "validation": PALETTE["best"]}
-POINTS = 60  # epochs of a curve
-CLASSES = 40  # in a confusion matrix that shows them all
-CONFUSED = 24  # in one that does not
 NUMBERED = 20  # with counts in the cells
-RECALLS = 40
 
 
 def curves(tables: Tables, measure: str, size: int) -> Chart | None:
-    """Loss or accuracy by epoch: a thin line for each fold, a thick one for their mean.
+    """Draw loss or accuracy by epoch: a thin line for each fold, a thick one for their mean.
 
     ``size`` is 0 for the whole training part, 1 for the smallest training size, None where there is none.
     """
@@ -38,27 +37,29 @@ def curves(tables: Tables, measure: str, size: int) -> Chart | None:
     sizes = sorted(table["fraction"].unique(), reverse=True)
     if table.empty or size >= min(len(sizes), 2):
         return None
-    epochs = np.unique(np.linspace(1, table["epoch"].max(), POINTS).round())
+    epochs = np.unique(np.linspace(1, table["epoch"].max(), EPOCHS).round())
     kept = table[table["epoch"].isin(epochs)]
     shown = kept[kept["fraction"] == (sizes[-1] if size else sizes[0])]
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
     limits = kept[measure].to_numpy(dtype=float)
     domain = [0, float(np.quantile(limits, 0.995)) * 1.05] if measure == "loss" else room(limits)
-    y = alt.Y(f"{measure}:Q", scale=alt.Scale(domain=domain, nice=measure == "loss", clamp=True), axis=upright(measure))
+    y = alt.Y(f"{measure}:Q", scale=alt.Scale(domain=domain, nice=measure == "loss", clamp=True), title=None)
     base = alt.Chart(values(shown[["fold", "epoch", "part", measure]].to_dict("records"))).encode(
-        x=x, color=alt.Color("part:N", scale=colours(PARTS, shown["part"]))
+        x=x, color=alt.Color("part:N", scale=colours(PARTS, shown["part"]), title=None)
     )
     thin = base.mark_line(strokeWidth=1, opacity=0.35).encode(
         y=y,
         detail="fold:N",
         tooltip=tips({"fold": "fold", "part": "part", "epoch": "epoch", measure: measure}, (measure,)),
     )
-    mean = base.mark_line(strokeWidth=3).encode(y=alt.Y(f"mean({measure}):Q", scale=alt.Scale(domain=domain)))
-    return finished(thin + mean, height=230, width=HALF)
+    mean = base.mark_line(strokeWidth=3).encode(
+        y=alt.Y(f"mean({measure}):Q", scale=alt.Scale(domain=domain), title=None)
+    )
+    return finished(thin + mean, height=230, width=HALF, above=measure)
 
 
 def confusion(tables: Tables) -> Chart | None:
-    """How many images of each class are taken for each: right ones blue, wrong ones purple, by share of the class."""
+    """Draw how many images of each class are taken for each: right ones blue, wrong ones purple, by share of the class."""
     table = tables["confusion"]
     if table.empty:
         return None
@@ -77,12 +78,19 @@ def confusion(tables: Tables) -> Chart | None:
     ]
     longest = max(map(len, order))
     tilt = 0 if longest * len(order) < 90 else -45
-    label = {"labelColor": PALETTE["ink"], "labelLimit": 150, "labelOverlap": False}
+    label: dict[str, Any] = {
+        "labelColor": PALETTE["ink"],
+        "labelLimit": 150,
+        "labelOverlap": False,
+        "labelExpr": shortened(order),
+    }
     x = alt.X(
         "predicted:N",
         sort=order,
         scale=alt.Scale(domain=order),
-        axis=alt.Axis(title="predicted", orient="top", labelAngle=tilt, labelAlign="center" if not tilt else "left", **label),
+        axis=alt.Axis(
+            title="predicted", orient="top", labelAngle=tilt, labelAlign="center" if not tilt else "left", **label
+        ),
     )
     y = alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(title=None, **label))
     base = alt.Chart(values(rows)).encode(
@@ -120,7 +128,7 @@ def gathered(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def recall(tables: Tables) -> Chart | None:
-    """The recall of each class with its 95 % interval (Wilson), the worst class at the top."""
+    """Draw the recall of each class with its 95 % interval (Wilson), the worst class at the top."""
     table = tables["classes"].dropna(subset=["recall"])
     if table.empty:
         return None
@@ -133,7 +141,9 @@ def recall(tables: Tables) -> Chart | None:
         y=alt.Y(
             "class:N",
             sort=[row["class"] for row in rows],
-            axis=alt.Axis(title=None, labelColor=PALETTE["ink"], labelLimit=200),
+            axis=alt.Axis(
+                title=None, labelColor=PALETTE["ink"], labelLimit=200, labelExpr=shortened(row["class"] for row in rows)
+            ),
         ),
         tooltip=tips(
             {"class": "class", "images": "images", "correct": "correct", "recall": "recall"}
@@ -151,7 +161,7 @@ def recall(tables: Tables) -> Chart | None:
 
 
 def calibration(tables: Tables) -> Chart | None:
-    """How often the winner is right at each confidence, with 95 % intervals; on the diagonal it means what it says."""
+    """Draw how often the winner is right at each confidence, with 95 % intervals; on the diagonal it means what it says."""
     table = tables["calibration"]
     if table.empty:
         return None
@@ -168,7 +178,7 @@ def calibration(tables: Tables) -> Chart | None:
     accuracy = alt.Scale(domain=[0, 1])
     ends: list[Row] = [{"confidence": end, "accuracy": end} for end in (least, 1)]
     x = alt.X("confidence:Q", scale=scale, title="confidence (probability of the predicted class)")
-    y = alt.Y("accuracy:Q", scale=accuracy, axis=upright("share of predictions that are right"))
+    y = alt.Y("accuracy:Q", scale=accuracy, title=None)
     ideal = alt.Chart(values(ends)).mark_line(color=PALETTE["soft"], strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
     base = alt.Chart(values(rows)).encode(
         x=x,
@@ -177,9 +187,9 @@ def calibration(tables: Tables) -> Chart | None:
         ),
     )
     limits = base.mark_rule(strokeWidth=2, opacity=0.55, color=PALETTE["best"]).encode(
-        y=alt.Y("accuracy_low:Q", scale=accuracy), y2="accuracy_high:Q"
+        y=alt.Y("accuracy_low:Q", scale=accuracy, title=None), y2="accuracy_high:Q"
     )
     dots = base.mark_point(filled=True, opacity=1, color=PALETTE["best"]).encode(
         y=y, size=alt.Size("images:Q", scale=alt.Scale(range=[30, 300]), legend=None)
     )
-    return finished(ideal + limits + dots, height=260, width=HALF)
+    return finished(ideal + limits + dots, height=260, width=HALF, above="share of predictions that are right")
