@@ -28,8 +28,17 @@ ORDER = (
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
-    *("report.images", "report.tables", "report.words", "report.thumbnails", "report.console", "report.pages"),
-    "report.checks",
+    *("report.images", "report.tables", "report.words", "report.thumbnails", "report.document", "report.summary"),
+    *("report.colours", "report.reading", "report.captions", "report.views", "report.pictures"),
+    *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
+    *(
+        "report.charts.winner",
+        "report.charts.gallery",
+        "report.page",
+        "report.pages",
+        "report.console",
+        "report.checks",
+    ),
     *("tuner", "cli", "__main__"),
 )
 LIGHT = (

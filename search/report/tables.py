@@ -59,8 +59,6 @@ def all_tables(judgement: Judgement) -> Tables:
 def _trials(judgement: Judgement) -> pd.DataFrame:
     """Return the leaderboard, with what can be said of each complete trial beside the best."""
     table = trials_table(judgement.record)
-    if table.empty:
-        return table
     complete = [trial.id for trial in judgement.complete]
     drop, of_median = judgement.drops
     behind = dict(zip(complete[1:], judgement.differences, strict=True))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from search.folder import Record
 from search.journal import Trial
 from search.report.judgement import Judgement
 from search.report.leaderboard import at_size, interval, on_holdout, seen_before
@@ -253,6 +254,33 @@ def confirmation(judgement: Judgement) -> list[str]:
             "That removes the luck of seeds and folds from a score, and not the luck of these images: they are the "
             "same, so about a third of the flattery stays."
         ),
+    ]
+
+
+def data(record: Record) -> list[str]:
+    """Return what the images are, and how many were left out."""
+    about = record.about
+    classes = ", ".join(f"{name} {count}" for name, count in about["classes"].items())
+    said = [f"{about['images']} images of {about['data']}: {classes}."]
+    if record.rules.holdout:
+        beside = about.get("beside_holdout", 0)
+        left = f"; {beside} are in neither, as they share a group with one of those" if beside else ""
+        said.append(f"The folds use {record.rules.images}; {about['holdout']} are held out{left}.")
+    if about["unreadable"]:
+        some = listed(f"{id_} ({reason})" for id_, reason in about["unreadable"])
+        said.append(f"Left out, as they could not be read: {len(about['unreadable'])}, such as {some}.")
+    said.append(f"Synthetic images: {about['synthetic'] or 'none'}.")
+    return said
+
+
+def record(record_: Record) -> list[str]:
+    """Return what was fixed and how it ended."""
+    study = ", ".join(f"{plain(name)} {value}" for name, value in record_.about["identity"]["study"].items())
+    backbones = ", ".join(record_.about["weights"])
+    return [
+        f"Study: {study}.",
+        f"Backbones at hand: {backbones}.",
+        f"The search ended: {record_.history.ended or 'not yet'}.",
     ]
 
 
