@@ -103,9 +103,7 @@ def leaderboard(tables: Tables) -> View:
     others = trials[trials["status"] != "completed"].assign(standing="")
     names = reading.chosen(tables)
     accuracies = "".join(f"| # accuracy, {reading.size_words(fraction)}" for _, fraction in sizes)
-    titles = (
-        f"# rank | trial | recipe | # score | # 95 % interval | against the best | # p {accuracies} | # time | # runs"
-    )
+    titles = f"# rank | trial | recipe | # score | # 95 % interval | against the best | # p {accuracies} | # time"
     caption = (
         "Trials, best first. The accuracy stands beside the score for each training size (all, or part of the "
         "training images); time is that of all runs of a trial."
@@ -129,14 +127,13 @@ def _trial(row: dict[Any, Any], sizes: list[str], names: dict[str, str]) -> Row:
         p_value(row["behind_p"]),
         *(score(row[f"accuracy@{size}"]) for size in sizes),
         Cell(reading.seconds(row["seconds"]), float(row["seconds"]) if reading.known(row["seconds"]) else None),
-        count(row["runs"]),
     )
     return Row(cells, kind)
 
 
 def _against(row: dict[Any, Any]) -> Cell:
     if row["status"] != "completed":
-        return Cell(str(row["status"]))
+        return Cell(f"{row['status']} after {int(row['runs'])} runs" if row["runs"] else str(row["status"]))
     if row["rank"] == 1:
         return Cell("the best", -1.0)
     said = {reading.BEST: "cannot be told apart", reading.WORSE: "worse"}.get(row["standing"], reading.UNJUDGED)

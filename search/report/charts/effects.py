@@ -33,13 +33,15 @@ MATTERS = {"yes": "matters", "no": "matters little", "unknown": "not known"}
 def effects(tables: Tables) -> Chart | None:
     """Draw the difference that each level of each factor makes, with its 95 % interval; what matters comes first."""
     table = reading.ordered_effects(tables)
-    if table.empty:
+    if table["effect"].isna().all():
         return None
     rows: list[Row] = []
     for place, (factor, levels) in enumerate(table.groupby("factor", sort=False)):
         verdict = MATTERS[levels["matters"].iloc[0]]
-        rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}"})
-        rows += [_level(place, row) for row in levels.to_dict("records")]
+        judged = levels["effect"].notna().any()
+        said = "" if judged else levels["note"].iloc[0] or "cannot be judged"
+        rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}", "said": said})
+        rows += [_level(place, row) for row in levels.to_dict("records") if judged]
     y = alt.Y(
         "row:N",
         scale=alt.Scale(domain=[row["row"] for row in rows]),

@@ -61,7 +61,7 @@ def leaderboard(tables: Tables) -> Chart | None:
 def cost(tables: Tables) -> Chart | None:
     """Draw the score against the seconds that a trial took, on a logarithmic scale."""
     shown = leading(tables, COSTS)
-    if shown.empty:
+    if len(shown) < 2:
         return None
     rows = _rows(shown, tables)
     for row in rows:
