@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
-
 from search.report import reading
 from search.report.reading import RECIPE, Tables, between, number
 
@@ -35,8 +33,8 @@ def _only(drawn: int, tables: Tables) -> str:
 
 def _leading(drawn: int, tables: Tables) -> str:
     of = _complete(tables)
-    kept = f" Drawn are {drawn} of {of} complete trials: the baselines, the recommended one, and the best. All are in trials.csv."
-    return kept if of > drawn else ""
+    kept = f"{drawn} of {of} complete trials: the baselines, the recommended one, and the best"
+    return f" Drawn are {kept}. All are in trials.csv." if of > drawn else ""
 
 
 def _complete(tables: Tables) -> int:
@@ -45,8 +43,8 @@ def _complete(tables: Tables) -> int:
 
 def _leaderboard(tables: Tables) -> str:
     return (
-        "Each dot is a complete trial, its line the corrected 95 % interval; diamonds are baselines. The dashed line is "
-        "the winner's score. Intervals that overlap do not settle it: colours tell who is worse by a paired test."
+        "Each dot is a complete trial, its line the corrected 95 % interval; diamonds are baselines. The dashed line "
+        "is the winner's score. Intervals that overlap do not settle it: colours tell who is worse by a paired test."
         + _leading(TRIALS, tables)
     )
 
@@ -71,9 +69,9 @@ def _cost(tables: Tables) -> str:
 def _cost_words(tables: Tables) -> str:
     trials = tables["trials"].set_index("trial")
     told = [
-        f"the {name} {trial} took {reading.seconds(trials['seconds'].get(trial))} for {number(trials['score'].get(trial))}"
+        f"the {name} {trial} took {reading.seconds(trials.loc[trial, 'seconds'])} for "
+        f"{number(trials.loc[trial, 'score'])}"
         for trial, name in reading.chosen(tables).items()
-        if trial in trials.index
     ]
     return f"Scatter plot of score against seconds: {', '.join(told)}. The table of trials has the numbers."
 
@@ -140,7 +138,10 @@ def _strip_words(tables: Tables) -> str:
 def _curves(tables: Tables) -> str:
     curves = tables["curves"]
     longest = curves["epoch"].max()
-    said = "Thin lines are folds, the thick one is their mean. Training that goes on to fall while validation does not is overfitting."
+    said = (
+        "Thin lines are folds, the thick one is their mean. Training loss that goes on to fall while validation loss "
+        "does not is overfitting."
+    )
     return said + (f" {EPOCHS} of {longest:.0f} epochs are drawn." if longest > EPOCHS else "")
 
 
@@ -189,7 +190,7 @@ def _recall_words(tables: Tables) -> str:
 
 
 def _calibration_words(tables: Tables) -> str:
-    table: pd.DataFrame = tables["calibration"]
+    table = tables["calibration"]
     told = [f"{row.accuracy:.0%} right at {row.confidence:.0%}" for row in table.sort_values("confidence").itertuples()]
     return f"Share of right predictions by confidence: {', '.join(told)}."
 
@@ -206,7 +207,7 @@ CAPTIONS: dict[str, tuple[str, Callable[[Tables], str], Callable[[Tables], str]]
         "What makes a difference",
         _always(
             "A dot is how far a level lies from the mean of its factor, in points of score, with its 95 % interval. "
-            "Black factors matter; for grey ones that is not shown, or the difference is small."
+            "Grey factors are not shown to matter, or differ by little."
         ),
         _effects_words,
     ),
@@ -218,13 +219,21 @@ CAPTIONS: dict[str, tuple[str, Callable[[Tables], str], Callable[[Tables], str]]
     "parallel": ("All complete recipes", _parallel, _parallel_words),
     "strip": (
         "How much single folds differ",
-        _always("A dot is a fold, the bar the mean. Folds of one column are the same images for both trials."),
+        _always("A dot is a fold, the bar the mean. Both trials were trained and scored on the same folds."),
         _strip_words,
     ),
     "loss": ("Loss by epoch, all training images", _curves, _curves_words("loss", 0)),
-    "accuracy": ("Accuracy by epoch, all training images", _curves, _curves_words("accuracy", 0)),
-    "loss_small": ("Loss by epoch, fewest training images", _curves, _curves_words("loss", 1)),
-    "accuracy_small": ("Accuracy by epoch, fewest training images", _curves, _curves_words("accuracy", 1)),
+    "accuracy": ("Accuracy by epoch, all training images", _always("The same runs."), _curves_words("accuracy", 0)),
+    "loss_small": (
+        "Loss by epoch, fewest training images",
+        _always("On the same axes as above."),
+        _curves_words("loss", 1),
+    ),
+    "accuracy_small": (
+        "Accuracy by epoch, fewest training images",
+        _always("On the same axes as above."),
+        _curves_words("accuracy", 1),
+    ),
     "confusion": ("What is taken for what", _confusion, _confusion_words),
     "recall": ("Recall by class", _recall, _recall_words),
     "calibration": (

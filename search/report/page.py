@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no other: charts as vectors, interactive where scripts run, and no network ever."""
+"""A report as one HTML file that needs no other: charts as vectors, interactive where scripts run, and no network."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from search.report.pictures import Spec, as_data, bundle, digest, svg, themed
 from search.report.reading import Tables
 from search.report.views import View
 
-CARDS, GROUPS, GROUP_IMAGES = 48, 40, 8  # images shown of a kind, groups of duplicates, images of a group
+CARDS, GROUPS, GROUP_IMAGES = 48, 40, 8  # images of a kind, groups of duplicates, images of a group
 THUMBNAILS = 2_000_000  # bytes of thumbnails: those that come later are named alone
+LEGIBLE = 0.75  # of its size a picture is made no smaller
 FILES = 12  # of a finding
 
 VIEWS: dict[str, Callable[[Tables], View]] = {
@@ -38,11 +39,12 @@ VIEWS: dict[str, Callable[[Tables], View]] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart on the page: its caption, the static picture, and the least width at which it can be read, in px."""
+    """A chart on the page: its caption, its picture, and the least widths (px) of what replaces it, and of it."""
 
     caption: Caption
     picture: Markup
     narrowest: int
+    still: int
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,7 @@ def render(document: Document, tables: Tables, charts: Mapping[str, Spec]) -> st
     ``charts`` are specifications from ``search.report.charts.gallery.draw``. The page's policy
     forbids all network and every script but its own two, so that texts stay texts whatever they hold.
     """
-    figures = {
-        name: Figure(caption(name, tables), Markup(svg(spec, name)), spec["usermeta"]["narrowest"])  # noqa: S704  # ours
-        for name, spec in charts.items()
-    }
+    figures = {name: _figure(spec, name, tables) for name, spec in charts.items()}
     scripts = [Markup(bundle()), _file("report.js")] if charts else [_file("report.js")]  # noqa: S704  # ours too
     thumbnails = _Thumbnails(document.pictures)
     return (
@@ -100,6 +99,12 @@ def render(document: Document, tables: Tables, charts: Mapping[str, Spec]) -> st
             "img-src data:; base-uri 'none'; form-action 'none'",
         )
     )
+
+
+def _figure(spec: Spec, name: str, tables: Tables) -> Figure:
+    size = spec["usermeta"]
+    picture = Markup(svg(spec, name))  # noqa: S704  # Vega escapes the texts in it
+    return Figure(caption(name, tables), picture, size["narrowest"], round(LEGIBLE * size["width"]))
 
 
 @cache
@@ -171,7 +176,7 @@ def _cards(table: pd.DataFrame, card: Callable[[dict[Any, Any]], Card]) -> Cards
 
 
 def _duplicates(tables: Tables, thumbnails: _Thumbnails) -> list[Cards]:
-    """Return the groups of duplicates, those of different labels first; images without thumbnails once they are many."""
+    """Return the groups of duplicates, those of different labels first."""
     table = tables["duplicates"]
     groups: Iterable[tuple[Any, pd.DataFrame]] = table.groupby("group", sort=False)
     ordered = sorted((rows for _, rows in groups), key=lambda rows: not (rows["different_labels"].astype(bool).any()))

@@ -1,10 +1,11 @@
-"""A chart's specification as what can be shown: a PNG, SVG that follows the page, a script's data. No browser, no network."""
+"""A chart's specification as a PNG, as SVG that follows the page, as data of a script; no browser, no network."""
 
 import base64
 import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def write_pictures(charts: Mapping[str, Spec], folder: Path) -> dict[str, str]:
     return {name: f"{FOLDER}/{name}.png" for name in charts}
 
 
+@cache
 def bundle() -> str:
     """Return the script that makes charts interactive: Vega, Vega-Lite, Vega-Embed, about 0.9 MB."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", r"<\/script")

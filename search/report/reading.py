@@ -121,10 +121,10 @@ def plain(value: Any) -> str:
 
 
 def p_value(value: Any) -> str:
-    """Return a probability as text: "< 0.001", or "0.04"."""
+    """Return a probability as text: "< 0.001" or "0.04"."""
     if not known(value):
         return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    return "<\u00a00.001" if value < 0.001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
 
 def seconds(value: Any) -> str:

@@ -103,7 +103,7 @@ def leaderboard(tables: Tables) -> View:
     others = trials[trials["status"] != "completed"].assign(standing="")
     names = reading.chosen(tables)
     accuracies = "".join(f"| # accuracy, {reading.size_words(fraction)}" for _, fraction in sizes)
-    titles = f"# rank | trial | recipe | # score | # 95 % interval | against the best {accuracies} | # time | # runs"
+    titles = f"# rank | trial | recipe | # score | # 95 % interval | against the best | # p {accuracies} | # time"
     caption = (
         "Trials, best first. The accuracy stands beside the score for each training size (all, or part of the "
         "training images); time is that of all runs of a trial."
@@ -124,21 +124,20 @@ def _trial(row: dict[Any, Any], sizes: list[str], names: dict[str, str]) -> Row:
         score(row["score"]),
         limits(row["score_low"], row["score_high"]),
         _against(row),
+        p_value(row["behind_p"]),
         *(score(row[f"accuracy@{size}"]) for size in sizes),
         Cell(reading.seconds(row["seconds"]), float(row["seconds"]) if reading.known(row["seconds"]) else None),
-        count(row["runs"]),
     )
     return Row(cells, kind)
 
 
 def _against(row: dict[Any, Any]) -> Cell:
     if row["status"] != "completed":
-        return Cell(str(row["status"]))
+        return Cell(f"{row['status']} after {int(row['runs'])} runs" if row["runs"] else str(row["status"]))
     if row["rank"] == 1:
         return Cell("the best", -1.0)
-    p = f" (p = {reading.p_value(row['behind_p'])})".replace("= <", "<") if reading.known(row["behind_p"]) else ""
     said = {reading.BEST: "cannot be told apart", reading.WORSE: "worse"}.get(row["standing"], reading.UNJUDGED)
-    return Cell(said + p, float(row["behind"]) if reading.known(row["behind"]) else None)
+    return Cell(said, float(row["behind"]) if reading.known(row["behind"]) else None)
 
 
 def baselines(tables: Tables) -> View:
@@ -147,9 +146,16 @@ def baselines(tables: Tables) -> View:
         "Baselines, and how much better the winner is: differences of scores, paired by fold (Holm-adjusted p).",
         "trial | baseline | # score | # 95 % interval | # winner minus it | # 95 % interval | # p | better",
         (
-            (text(row["trial"]), text(row["baseline"]), score(row["score"]), limits(row["low"], row["high"]))
-            + (score(row["difference"], sign=True), limits(row["difference_low"], row["difference_high"], sign=True))
-            + (p_value(row["p_holm"]), _better(row["better"]))
+            (
+                text(row["trial"]),
+                text(row["baseline"]),
+                score(row["score"]),
+                limits(row["low"], row["high"]),
+                score(row["difference"], sign=True),
+                limits(row["difference_low"], row["difference_high"], sign=True),
+                p_value(row["p_holm"]),
+                _better(row["better"]),
+            )
             for row in records(tables["baselines"])
         ),
     )
@@ -166,9 +172,16 @@ def comparisons(tables: Tables) -> View:
         "are one-sided; the last is McNemar's test on these images alone, which says nothing of new ones.",
         "trial | against | # difference | # 95 % interval | # p | # p (Holm) | better | # p, these images",
         (
-            (text(row["trial"]), text(row["against"]), score(row["difference"], sign=True))
-            + (limits(row["low"], row["high"], sign=True), p_value(row["p"]), p_value(row["p_holm"]))
-            + (_better(row["better"]), p_value(row["images_p"]))
+            (
+                text(row["trial"]),
+                text(row["against"]),
+                score(row["difference"], sign=True),
+                limits(row["low"], row["high"], sign=True),
+                p_value(row["p"]),
+                p_value(row["p_holm"]),
+                _better(row["better"]),
+                p_value(row["images_p"]),
+            )
             for row in records(tables["comparisons"])
         ),
     )
@@ -180,8 +193,14 @@ def confirmation(tables: Tables) -> View:
         "Trained again on fresh folds of the same images, which takes away most of the flattery of having been picked.",
         "trial | # score | # 95 % interval | # confirmed | # 95 % interval | # runs",
         (
-            (text(row["trial"]), score(row["score"]), limits(row["low"], row["high"]), score(row["confirmed"]))
-            + (limits(row["confirmed_low"], row["confirmed_high"]), count(row["runs"]))
+            (
+                text(row["trial"]),
+                score(row["score"]),
+                limits(row["low"], row["high"]),
+                score(row["confirmed"]),
+                limits(row["confirmed_low"], row["confirmed_high"]),
+                count(row["runs"]),
+            )
             for row in records(tables["confirmation"])
         ),
     )
@@ -199,8 +218,15 @@ def survival(tables: Tables) -> View:
         "trials: bad recipes have little to lose.",
         "trial | what | # training images | # score at that size | # 95 % interval | # accuracy | # drop minus median",
         (
-            (text(row["trial"]), text(called[row["trial"]]), _images(row), score(row["score"]))
-            + (limits(row["low"], row["high"]), score(row["accuracy"]), score(row["drop_vs_median"], sign=True))
+            (
+                text(row["trial"]),
+                text(called[row["trial"]]),
+                _images(row),
+                score(row["score"]),
+                limits(row["low"], row["high"]),
+                score(row["accuracy"]),
+                score(row["drop_vs_median"], sign=True),
+            )
             for trial in called
             for row in records(shown[shown["trial"] == trial])
         ),
@@ -220,9 +246,17 @@ def effects(tables: Tables) -> View:
         "stopped trials. p is of the factor, Holm-adjusted.",
         "factor | level | # effect | # 95 % interval | # trials | # runs | # p | matters | note",
         (
-            (text(RECIPE.get(row["factor"], row["factor"])), text(row["level"]), score(row["effect"], sign=True))
-            + (limits(row["low"], row["high"], sign=True), count(row["trials"]), count(row["runs"]))
-            + (p_value(row["p"]), text(row["matters"]), Cell(str(row["note"] or "")))
+            (
+                text(RECIPE.get(row["factor"], row["factor"])),
+                text(row["level"]),
+                score(row["effect"], sign=True),
+                limits(row["low"], row["high"], sign=True),
+                count(row["trials"]),
+                count(row["runs"]),
+                p_value(row["p"]),
+                text(row["matters"]),
+                Cell(str(row["note"] or "")),
+            )
             for row in records(reading.ordered_effects(tables))
         ),
     )
@@ -234,8 +268,13 @@ def interaction(tables: Tables) -> View:
         "Mean score of each backbone at each depth.",
         "backbone | unfrozen blocks | # trials | # score | # 95 % interval",
         (
-            (text(row["backbone"]), text(row["unfrozen_blocks"]), count(row["trials"]), score(row["score"]))
-            + (limits(row["low"], row["high"]),)
+            (
+                text(row["backbone"]),
+                text(row["unfrozen_blocks"]),
+                count(row["trials"]),
+                score(row["score"]),
+                limits(row["low"], row["high"]),
+            )
             for row in records(tables["interaction"])
         ),
     )
@@ -248,8 +287,15 @@ def classes(tables: Tables) -> View:
         "train on it. The interval is that of the recall (Wilson).",
         "class | # images | # right | # recall | # 95 % interval | # precision | # F1",
         (
-            (text(row["class"]), count(row["images"]), count(row["correct"]), score(row["recall"]))
-            + (limits(row["low"], row["high"]), score(row["precision"]), score(row["f1"]))
+            (
+                text(row["class"]),
+                count(row["images"]),
+                count(row["correct"]),
+                score(row["recall"]),
+                limits(row["low"], row["high"]),
+                score(row["precision"]),
+                score(row["f1"]),
+            )
             for row in records(tables["classes"])
         ),
     )
@@ -261,8 +307,13 @@ def calibration(tables: Tables) -> View:
         "Calibration: how often the winner is right when it is so confident.",
         "confidence | # images | # mean confidence | # share right | # 95 % interval",
         (
-            (Cell(f"{row['low']:.2g} to {row['high']:.2g}", float(row["low"])), count(row["images"]))
-            + (score(row["confidence"]), score(row["accuracy"]), limits(row["accuracy_low"], row["accuracy_high"]))
+            (
+                Cell(f"{row['low']:.2g} to {row['high']:.2g}", float(row["low"])),
+                count(row["images"]),
+                score(row["confidence"]),
+                score(row["accuracy"]),
+                limits(row["accuracy_low"], row["accuracy_high"]),
+            )
             for row in records(tables["calibration"])
         ),
     )
@@ -274,8 +325,12 @@ def confused(tables: Tables) -> View:
         "Classes that the winner takes for another, most images first.",
         "labelled | predicted | # images | # of the label's images",
         (
-            (text(row["label"]), text(row["predicted"]), count(row["images"]))
-            + (Cell(f"{100 * row['share']:.0f} %", float(row["share"])),)
+            (
+                text(row["label"]),
+                text(row["predicted"]),
+                count(row["images"]),
+                Cell(f"{100 * row['share']:.0f} %", float(row["share"])),
+            )
             for row in records(tables["confused"])
         ),
     )
@@ -287,8 +342,13 @@ def hard(tables: Tables) -> View:
         "Images that every recipe, or nearly every one, gets wrong.",
         "image | labelled | most often taken for | # recipes wrong | # winner's probability of the label",
         (
-            (text(row["id"]), text(row["label"]), text(row["predicted"]), _of(row["wrong"], row["recipes"]))
-            + (score(row["probability"]),)
+            (
+                text(row["id"]),
+                text(row["label"]),
+                text(row["predicted"]),
+                _of(row["wrong"], row["recipes"]),
+                score(row["probability"]),
+            )
             for row in records(tables["hard"])
         ),
     )
@@ -316,8 +376,7 @@ def duplicates(tables: Tables) -> View:
         "Groups of images that show the same; those with different labels contradict each other.",
         "# group | image | labelled | different labels",
         (
-            (count(row["group"]), text(row["id"]), text(row["label"]))
-            + (Cell("yes" if row["different_labels"] else "no"),)
+            (count(row["group"]), text(row["id"]), text(row["label"]), Cell("yes" if row["different_labels"] else "no"))
             for row in records(tables["duplicates"])
         ),
     )

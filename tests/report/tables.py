@@ -1,4 +1,4 @@
-"""Made-up tables of a report, of every kind that charts and pages must draw; believable, but nobody trained anything."""
+"""Made-up tables of a report, of every kind that charts and pages must draw: believable, and nobody trained."""
 
 import base64
 import io
@@ -12,7 +12,11 @@ from search.finding import NOTE, WARNING, Finding
 from search.report.document import PARTS, Document, Fact
 
 NASTY = ("<script>alert(1)</script>", "a|b", "*bold* `code` [x](http://y.z)", "</script><!--", 'ants & "bees"\'')
-LONG = "很长的中文类别名称用来检查版面是否会被破坏因为真实数据里的文件夹名称可能非常长甚至超过六十个字符并且没有任何空格可以换行"
+LONG = (
+    "很长的中文类别名称用来检查版面是否会被破"
+    "坏因为真实数据里的文件夹名称可能非常长甚"
+    "至超过六十个字符并且没有任何空格可以换行"
+)
 SIZES = (1.0, 0.25)
 BACKBONES = ("MobileNetV2_0.35", "MobileNet_0.25", "EfficientNetV2B0", "SmallCNN")
 AUGMENT = ("none", "flip_crop", "color", "randaugment")

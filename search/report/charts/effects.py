@@ -33,13 +33,15 @@ MATTERS = {"yes": "matters", "no": "matters little", "unknown": "not known"}
 def effects(tables: Tables) -> Chart | None:
     """Draw the difference that each level of each factor makes, with its 95 % interval; what matters comes first."""
     table = reading.ordered_effects(tables)
-    if table.empty:
+    if table["effect"].isna().all():
         return None
     rows: list[Row] = []
     for place, (factor, levels) in enumerate(table.groupby("factor", sort=False)):
         verdict = MATTERS[levels["matters"].iloc[0]]
-        rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}"})
-        rows += [_level(place, row) for row in levels.to_dict("records")]
+        judged = levels["effect"].notna().any()
+        said = "" if judged else levels["note"].iloc[0] or "cannot be judged"
+        rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}", "said": said})
+        rows += [_level(place, row) for row in levels.to_dict("records") if judged]
     y = alt.Y(
         "row:N",
         scale=alt.Scale(domain=[row["row"] for row in rows]),
@@ -57,18 +59,20 @@ def effects(tables: Tables) -> Chart | None:
     )
     base = alt.Chart(values(rows)).encode(y=y, tooltip=hover)
     told = base.transform_filter("isValid(datum.middle)")
-    title = "difference from the mean over the factor's levels, in points of score"
-    x = alt.X("middle:Q", title=title, axis=alt.Axis(format="+d", tickMinStep=1))
+    title = "points of score from the factor's mean"
+    x = alt.X(
+        "middle:Q", title=title, axis=alt.Axis(format="+d", tickMinStep=1, labelExpr="datum.value ? datum.label : '0'")
+    )
     colour = alt.condition("datum.verdict == 'matters'", alt.value(PALETTE["ink"]), alt.value(PALETTE["rest"]))
     zero = alt.Chart(values([{"zero": 0}])).mark_rule(color=PALETTE["soft"]).encode(x=alt.X("zero:Q", title=title))
     notes = (
         base.transform_filter("datum.said")
-        .mark_text(align="left", dx=8, color=PALETTE["soft"], fontSize=11)
-        .encode(x=alt.datum(0), text="said:N")
+        .mark_text(align="left", color=PALETTE["soft"], fontSize=11)
+        .encode(x=alt.value(4), text="said:N")
     )
     limits = told.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
     dots = told.mark_point(filled=True, size=75, opacity=1).encode(x=x, color=colour)
-    return finished(zero + limits + dots + notes, height=alt.Step(21))
+    return finished(zero + limits + dots + notes, height=21 * len(rows))
 
 
 def _level(place: int, row: dict[Any, Any]) -> Row:
@@ -125,7 +129,9 @@ def interaction(tables: Tables) -> Chart | None:
         fillOpacity=alt.FillOpacity("deep:Q", scale=None, legend=None)
     )
     told = base.mark_text(dy=-6, fontWeight="bold").encode(text="told:N")
-    return finished(cells + told + base.mark_text(dy=9, fontSize=11).encode(text="count:N"), height=alt.Step(46))
+    return finished(
+        cells + told + base.mark_text(dy=9, fontSize=11).encode(text="count:N"), height=46 * table["backbone"].nunique()
+    )
 
 
 def _depth(text: str) -> tuple[int, str]:

@@ -7,9 +7,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from search.report.colours import LIGHT as PALETTE
+from search.report.colours import LIGHT
 from search.report.reading import BEST, UNJUDGED, WORSE
 
+PALETTE = LIGHT  # as a page begins; pictures.py turns it into what follows the page
 LEVELS = [PALETTE[f"level{number}"] for number in range(1, 6)]
 STANDING = {BEST: PALETTE["best"], WORSE: PALETTE["rest"], UNJUDGED: PALETTE["soft"]}
 CHOSEN = {"winner": PALETTE["best"], "winner, recommended": PALETTE["best"], "recommended": PALETTE["recommended"]}
@@ -36,9 +37,7 @@ def _plain(value: Any) -> Any:
     return round(value, 5) if isinstance(value, float) else value
 
 
-def finished(
-    chart: Chart, *, height: int | alt.Step, above: str = "", width: int = WHOLE, narrowest: int = 300
-) -> Chart:
+def finished(chart: Chart, *, height: int, above: str = "", width: int = WHOLE, narrowest: int = 300) -> Chart:
     """Return a chart as wide as its place, ``width`` px as a picture, and never below ``narrowest`` px on a page.
 
     ``above`` is the title of its vertical axis, which stands above it, to be read without turning the head.
@@ -69,6 +68,7 @@ def config() -> dict[str, Any]:
             "labelPadding": 6,
             "titlePadding": 8,
             "labelFlush": False,
+            "labelSeparation": 8,
         },
         "axisQuantitative": {"tickCount": 7},
         "axisY": {"labelLimit": 270},
@@ -96,11 +96,14 @@ def colours(meaning: dict[str, str], present: Iterable[str]) -> alt.Scale:
     return alt.Scale(domain=names, range=[meaning[name] for name in names])
 
 
-def shortened(names: Iterable[str]) -> str:
+def shortened() -> str:
     """Return Vega's expression for labels that keep the beginning and the end of long names, where names differ."""
-    head, tail = (6, 5) if any(letter > WIDE for name in names for letter in name) else (13, 8)
-    cut = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, -{tail})"
-    return f"length(datum.label) > {head + tail + 2} ? {cut} : datum.label"
+
+    def cut(head: int, tail: int) -> str:
+        both = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, -{tail})"
+        return f"(length(datum.label) > {head + tail + 2} ? {both} : datum.label)"
+
+    return f"test(regexp('[{WIDE}-\uffff]'), datum.label) ? {cut(6, 5)} : {cut(13, 8)}"
 
 
 def room(numbers: Iterable[float | None], share: float = 0.04) -> list[float]:

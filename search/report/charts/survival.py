@@ -91,7 +91,7 @@ def strip(tables: Tables) -> Chart | None:
         yOffset=alt.YOffset("called:N", sort=trials, scale=alt.Scale(paddingInner=0.2)),
         color=alt.Color("called:N", scale=colours(CHOSEN, names.values()), title=None),
     )
-    x = alt.X("score:Q", scale=scale, title=f"{reading.objective(tables)} of a fold; the bar is their mean")
+    x = alt.X("score:Q", scale=scale, title=f"{reading.objective(tables)} of a fold")
     hover = tips({"trial": "trial", "fold": "fold", "size": "training size", "score": "score"}, ("score",))
     dots = base.mark_point(filled=True, size=75, opacity=0.65).encode(x=x, tooltip=hover)
     mean = base.mark_tick(thickness=3, size=20).encode(x=alt.X("mean(score):Q", scale=scale))

@@ -1,5 +1,6 @@
 """Charts of trials: the leaderboard, and what a score costs."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -31,7 +32,8 @@ def leading(tables: Tables, most: int) -> pd.DataFrame:
     """Return the best complete trials, at most so many, and below them the baselines and the recommended one."""
     done = reading.complete(tables)
     kept = (done["baseline"] != "") | (done["trial"] == reading.recommended(tables))
-    return done[kept | (kept.cumsum().rsub(done.reset_index().index + 1).to_numpy() <= most - kept.sum())]
+    best = done[~kept].head(most - int(kept.sum()))
+    return done[kept | done["trial"].isin(best["trial"])]
 
 
 def leaderboard(tables: Tables) -> Chart | None:
@@ -52,18 +54,14 @@ def leaderboard(tables: Tables) -> Chart | None:
         x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour
     )
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, shape=_shape())
-    called = (
-        base.transform_filter("datum.called != ''")
-        .mark_text(align="left", dx=8, dy=-8, fontSize=11, fontWeight="bold")
-        .encode(x=x, text="called:N", color=_call_colour())
-    )
-    return finished(best + limits + dots + called, height=alt.Step(24))
+    middle = sum(scale["domain"]) / 2
+    return finished(best + limits + dots + _called(base.encode(x=x), f"datum.score > {middle}"), height=24 * len(rows))
 
 
 def cost(tables: Tables) -> Chart | None:
     """Draw the score against the seconds that a trial took, on a logarithmic scale."""
     shown = leading(tables, COSTS)
-    if shown.empty:
+    if len(shown) < 2:
         return None
     rows = _rows(shown, tables)
     for row in rows:
@@ -76,7 +74,7 @@ def cost(tables: Tables) -> Chart | None:
         "seconds:Q",
         scale=alt.Scale(type="log", domain=[min(times) / 1.3, max(times) * 1.3], nice=False),
         axis=axis,
-        title="seconds of training, all runs of a trial (logarithmic)",
+        title="time of all runs of a trial (logarithmic)",
     )
     y = alt.Y("score:Q", scale=alt.Scale(domain=room(row["score"] for row in rows), nice=False), title=None)
     colour = alt.Color(
@@ -84,12 +82,17 @@ def cost(tables: Tables) -> Chart | None:
     )
     base = alt.Chart(values(rows)).encode(x=x, y=y, tooltip=_tips(tables))
     dots = base.mark_point(filled=True, size=80, opacity=0.9).encode(color=colour, shape=_shape())
-    called = (
-        base.transform_filter("datum.called != ''")
-        .mark_text(dy=-11, fontSize=11, fontWeight="bold")
-        .encode(text="called:N", color=_call_colour())
-    )
-    return finished(dots + called, height=300, above=SCORE)
+    middle = math.sqrt(min(times) * max(times))
+    return finished(dots + _called(base, f"datum.seconds > {middle}"), height=300, above=SCORE)
+
+
+def _called(base: alt.Chart, late: str) -> alt.LayerChart:
+    """Return what trials are called, beside their dots: to the left of those for which ``late`` holds."""
+    shown = base.encode(text="called:N", color=_call_colour()).transform_filter("datum.called != ''")
+    look: dict[str, Any] = {"dy": -9, "fontSize": 11, "fontWeight": "bold"}
+    left = shown.transform_filter(late).mark_text(align="right", dx=-5, **look)
+    right = shown.transform_filter(f"!({late})").mark_text(align="left", dx=5, **look)
+    return left + right
 
 
 def _shape() -> alt.Shape:

@@ -59,7 +59,7 @@ def curves(tables: Tables, measure: str, size: int) -> Chart | None:
 
 
 def confusion(tables: Tables) -> Chart | None:
-    """Draw how many images of each class are taken for each: right ones blue, wrong ones purple, by share of the class."""
+    """Draw how many images of each class are taken for each, the deeper the larger their share of the class."""
     table = tables["confusion"]
     if table.empty:
         return None
@@ -82,7 +82,7 @@ def confusion(tables: Tables) -> Chart | None:
         "labelColor": PALETTE["ink"],
         "labelLimit": 150,
         "labelOverlap": False,
-        "labelExpr": shortened(order),
+        "labelExpr": shortened(),
     }
     x = alt.X(
         "predicted:N",
@@ -106,18 +106,20 @@ def confusion(tables: Tables) -> Chart | None:
     )
     told = cells + base.mark_text(fontSize=12).encode(text="count:N") if numbered else cells
     side = 34 if len(order) <= NUMBERED else 18
-    return finished(told, height=alt.Step(side), narrowest=max(300, 150 + 24 * len(order)))
+    return finished(told, height=side * len(order), narrowest=max(300, 150 + 24 * len(order)))
 
 
 def gathered(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return a confusion matrix and its classes in order; of very many, the most confused ones and "others"."""
+    """Return a confusion matrix and its classes in order; of very many, the most confused ones and the "others"."""
     order = list(dict.fromkeys(table["label"]))
     if len(order) <= CLASSES:
         return table, order
     wrong = table[table["label"] != table["predicted"]]
     errors = wrong.groupby("label")["images"].sum().add(wrong.groupby("predicted")["images"].sum(), fill_value=0)
     kept = set(errors.sort_values(ascending=False, kind="stable").index[:CONFUSED])
-    others = f"others ({len(order) - CONFUSED} classes)"
+    others = f"{len(order) - CONFUSED} others"
+    while others in order:  # a class may have any name
+        others += "\N{ZERO WIDTH SPACE}"
     renamed = table.assign(
         label=table["label"].where(table["label"].isin(kept), others),
         predicted=table["predicted"].where(table["predicted"].isin(kept), others),
@@ -141,9 +143,7 @@ def recall(tables: Tables) -> Chart | None:
         y=alt.Y(
             "class:N",
             sort=[row["class"] for row in rows],
-            axis=alt.Axis(
-                title=None, labelColor=PALETTE["ink"], labelLimit=200, labelExpr=shortened(row["class"] for row in rows)
-            ),
+            axis=alt.Axis(title=None, labelColor=PALETTE["ink"], labelLimit=200, labelExpr=shortened()),
         ),
         tooltip=tips(
             {"class": "class", "images": "images", "correct": "correct", "recall": "recall"}
@@ -157,11 +157,11 @@ def recall(tables: Tables) -> Chart | None:
     dots = base.mark_point(filled=True, size=75, opacity=1, color=PALETTE["best"]).encode(
         x=alt.X("recall:Q", scale=scale, title="recall")
     )
-    return finished(limits + dots, height=alt.Step(22), width=WHOLE if len(rows) > NUMBERED else HALF)
+    return finished(limits + dots, height=22 * len(rows), width=WHOLE if len(rows) > NUMBERED else HALF)
 
 
 def calibration(tables: Tables) -> Chart | None:
-    """Draw how often the winner is right at each confidence, with 95 % intervals; on the diagonal it means what it says."""
+    """Draw how often the winner is right at each confidence, with 95 % intervals."""
     table = tables["calibration"]
     if table.empty:
         return None

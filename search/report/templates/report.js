@@ -43,7 +43,9 @@ function enliven(plot) {
   live.className = "live waiting";
   live.setAttribute("aria-hidden", "true");
   plot.append(live);
-  specification.config.axisY.labelLimit = Math.min(270, Math.round(0.36 * plot.clientWidth));
+  specification.config.axisY.labelLimit = Math.min(270, Math.round(0.4 * plot.clientWidth));
+  if (plot.clientWidth < 400) Object.assign(specification.config.legend, { columns: 1, labelLimit: plot.clientWidth - 40 });
+  specification.config.axis.titleLimit = Math.max(150, plot.clientWidth - 60);
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, logLevel: 1 };
   window.vegaEmbed(live, specification, options).then(() => {
     still.remove();
