@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,31 @@ from search.folder import Record
 from search.journal import add_stages
 from search.racing import ranked
 from search.report.charts.gallery import draw
+from search.report.document import Document
 from search.report.evidence import read_runs
 from search.report.judgement import Judgement
 from search.report.leaderboard import interval, seen_before
+from search.report.markdown import markdown
 from search.report.page import render
+from search.report.pictures import write_pictures
 from search.report.summary import document
 from search.report.tables import all_tables
-from search.report.document import Document
 from search.stats import Interval
 
 SCHEMA = 2  # of report.json; report.schema.json beside this file documents it
 PAGE = "index.html"
 
 
-def write_report(record: Record) -> list[Path]:
-    """Write the report of a search, running or ended, into its folder; return the paths, the page first."""
+@dataclass(frozen=True)
+class Report:
+    """A report that was written: what it says, and its files by name."""
+
+    document: Document
+    paths: dict[str, Path]
+
+
+def write_report(record: Record) -> Report:
+    """Write the report of a search, running or ended, into its folder."""
     folder = record.folder / "report"
     folder.mkdir(exist_ok=True)
     judgement = Judgement.of(record)
@@ -36,6 +47,7 @@ def write_report(record: Record) -> list[Path]:
     told, charts = document(judgement, tables), draw(tables)
     texts = {
         PAGE: render(told, tables, charts),
+        "report.md": markdown(told, tables, write_pictures(charts, folder)),
         "report.json": json.dumps(as_json(judgement, tables, told), indent=2, ensure_ascii=False, allow_nan=False)
         + "\n",
         "predictions.csv": predictions_table(record).to_csv(index=False),
@@ -43,7 +55,7 @@ def write_report(record: Record) -> list[Path]:
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-    return [folder / name for name in texts]
+    return Report(told, {name: folder / name for name in texts})
 
 
 def as_json(judgement: Judgement, tables: dict[str, pd.DataFrame], told: Document) -> dict[str, Any]:
