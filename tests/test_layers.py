@@ -26,6 +26,9 @@ ORDER = (
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
+    *("report.document", "report.reading", "report.views", "report.captions", "report.colours", "report.pictures"),
+    *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
+    *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown"),
     *("tuner", "cli", "__main__"),
 )
 LIGHT = (
@@ -116,6 +119,7 @@ def test_light_modules_do_not_load_tensorflow():
         "search.readers",
         "search.models",
         "search.report",
+        "search.report.charts",
         *(f"search.{name}" for name in LIGHT),
     ]
     code = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"

@@ -100,9 +100,8 @@ def build(trials, classes=("glass", "metal", "paper", "plastic"), sizes=SIZES, f
     images = each * len(classes)
     frame = _trials(draw, trials, sizes, folds, baselines)
     frame["baseline"] = frame["trial"].map(
-        {"b0": "head alone, default settings", "b1": "training from scratch"} if baselines else {}
+        lambda trial: {"b0": "head alone, default settings", "b1": "training from scratch"}.get(trial, "")
     )
-    frame["baseline"] = frame["baseline"].fillna("")
     complete = frame[frame["status"] == "completed"]
     winner = complete["trial"].iloc[0]
     recommended = complete["trial"].iloc[min(3, len(complete) - 1)]
