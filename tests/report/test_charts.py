@@ -165,10 +165,10 @@ def test_contrast_is_enough(colours):
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("eyes", [*BLIND, "all"])
 def test_colours_are_told_apart_by_everyone(colours, eyes):
-    seen = {name: seen_by(eyes, colours[name]) for name in ("best", "recommended", "wrong", "rest", "ink")}
-    for one, other in itertools.combinations(seen, 2):
-        if {one, other} != {"wrong", "recommended"}:  # never in one chart
-            assert np.linalg.norm(seen[one] - seen[other]) > 15, (one, other)  # 2.3 is a just noticeable difference
+    together = [*itertools.combinations(("best", "recommended", "rest", "ink"), 2), ("best", "wrong")]
+    for one, other in together:
+        difference = np.linalg.norm(seen_by(eyes, colours[one]) - seen_by(eyes, colours[other]))
+        assert difference > 15, (one, other)  # 2.3 is just noticeable
 
 
 def rgb(colour):

@@ -146,7 +146,7 @@ def test_the_answer_comes_first():
     tables = usual()
     words = document(tables)
     text = Page(made("usual")).text
-    places = [text.index(part) for part in (*words.answer, words.command, words.facts[1].value, words.cautions[0])]
+    places = [text.index(part) for part in (*words.answer, words.command, words.facts[1].label, words.cautions[0])]
     assert places == sorted(places)
     assert places[0] < 400
 
@@ -155,8 +155,8 @@ def test_names_of_classes_stay_names():
     page = Page(made("hundred_classes"))
     assert all(name in page.text for name in (*NASTY, LONG))
     assert len(page.all("script")) == 3
-    data = json.loads(page.scripts[0])
-    assert NASTY[0] in json.dumps(data["recall"], ensure_ascii=False) + json.dumps(data["confusion"])
+    (rows,) = json.loads(page.scripts[0])["recall"]["datasets"].values()
+    assert {row["class"] for row in rows} & set(NASTY)
 
 
 def test_every_word_of_a_document_is_inert():
