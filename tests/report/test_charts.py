@@ -6,6 +6,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import vl_convert
 from tables import KINDS, build, usual
@@ -237,3 +238,25 @@ def test_data_are_harmless_in_a_script():
     text = as_data(held)
     assert not set(text) & set("<>&\u2028")
     assert json.loads(text) == held
+
+
+def test_what_lacks_may_be_none_or_nan():
+    tables = usual()
+    objects = {name: table.astype(object).where(table.notna(), None) for name, table in tables.items()}
+    assert list(draw(objects)) == list(CHARTS)
+    assert rows(draw(objects)["leaderboard"]) == rows(made("usual")[1]["leaderboard"])
+
+
+def test_long_curves_keep_their_ends_and_what_was_measured_seldom():
+    tables = usual()
+    curves = tables["curves"]
+    longer = curves.assign(epoch=curves["epoch"] * 20)
+    often = longer[longer["part"] == "training"].loc[lambda part: part.index.repeat(20)].reset_index(drop=True)
+    often["epoch"] -= np.arange(len(often)) % 20
+    tables["curves"] = pd.concat([often, longer[longer["part"] == "validation"]])
+    loss = rows(draw(tables)["loss"])
+    epochs = {part: {row["epoch"] for row in loss if row["part"] == part} for part in ("training", "validation")}
+    assert epochs["validation"] == {20 * epoch for epoch in range(1, 16)}
+    assert len(epochs["training"]) == captions.EPOCHS
+    assert {1, 300} <= epochs["training"]
+    assert "60 of 300 epochs" in captions.caption("loss", tables).text
