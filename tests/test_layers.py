@@ -29,16 +29,10 @@ ORDER = (
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
     *("report.images", "report.tables", "report.words", "report.thumbnails", "report.document", "report.summary"),
-    *("report.colours", "report.reading", "report.captions", "report.views", "report.pictures"),
+    *("report.reading", "report.views", "report.captions", "report.colours", "report.pictures"),
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
-    *(
-        "report.charts.winner",
-        "report.charts.gallery",
-        "report.page",
-        "report.pages",
-        "report.console",
-        "report.checks",
-    ),
+    *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
+    *("report.console", "report.checks"),
     *("tuner", "cli", "__main__"),
 )
 LIGHT = (
@@ -139,6 +133,7 @@ def test_light_modules_do_not_load_tensorflow():
         "search.readers",
         "search.models",
         "search.report",
+        "search.report.charts",
         "search.stats",
         *(f"search.{name}" for name in LIGHT),
     ]
