@@ -27,6 +27,7 @@ def cli() -> None:
     python -m search run spaces/finetune.py                    search; the same line again resumes
     python -m search run spaces/finetune.py --data my-images   on your own class folders
     python -m search check spaces/finetune.py --data my-images what is odd about them, and what it would cost
+    python -m search watch NAME                                follow it from another terminal
     python -m search report NAME                               write the report again
     """
 
@@ -125,6 +126,20 @@ def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: 
 def report(name: str, results: str) -> None:
     """Print the best trials of the search NAME and write its report."""
     _report(_folder(name, results))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+def watch(name: str, results: str) -> None:
+    """Show the search NAME live, from any terminal. Ctrl-C ends the watching, never the search."""
+    from search.report.console import wide_console
+    from search.report.watch import watch as follow
+
+    try:
+        follow(_folder(name, results), wide_console())
+    except KeyboardInterrupt:
+        click.echo("\nNo longer watching; the search is as it was.")
 
 
 @cli.command()

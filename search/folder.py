@@ -87,13 +87,19 @@ def read_record(folder: Path) -> Record:
         )
     journal = folder / FILE
     history = replay(read_events(journal)) if journal.exists() else History()
-    rules = rules_of(about, history)
-    for trial in history.trials.values():
-        if any(rules.objective not in run.scores for run in trial.runs.values()):
+    record = Record(folder, about, history, rules_of(about, history))
+    check_scores(record)
+    return record
+
+
+def check_scores(record: Record) -> None:
+    """Raise UserError for runs without a score of the objective."""
+    objective = record.rules.objective
+    for trial in record.history.trials.values():
+        if any(objective not in run.scores for run in trial.runs.values()):
             raise UserError(
-                f"The journal {journal} holds a run of trial {trial.id} without {rules.objective}. {WAYS_OUT}"
+                f"The journal {record.folder / FILE} holds a run of trial {trial.id} without {objective}. {WAYS_OUT}"
             )
-    return Record(folder, about, history, rules)
 
 
 def rules_of(about: About, history: History) -> Rules:

@@ -166,6 +166,7 @@ class _Session:
         options = self.prepared.options
         self.journal.append(
             "session",
+            at=round(time.time(), 3),
             max_trials=self.max_trials,
             racing=options.racing,
             executor=options.executor,
