@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,7 @@ CACHE_GB = click.option(
 )
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
 OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 
 
@@ -83,6 +85,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 )
 @click.option("--no-racing", is_flag=True, help="Train every trial on every fold, hopeless or not.")
 @click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
+@TENSORBOARD
 def run(space: Path, no_racing: bool, **options: Any) -> None:
     """Run the search that the file SPACE describes, or resume it."""
     _search(space, racing=not no_racing, **options)
@@ -95,7 +98,8 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
-def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: int | None, slots: int | None) -> None:
+@TENSORBOARD
+def resume(name: str, results: str, trials: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
     from search.hand import read_space
@@ -110,21 +114,23 @@ def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: 
         study=read_space(space).study.as_recorded(record.about["identity"]["study"]),
         name=record.name,
         results=str(record.folder.parent),
-        cache=cache,
-        cache_gb=cache_gb,
-        slots=slots,
         data=record.about["data"],
         synthetic=record.about["synthetic"],
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
+        tensorboard=tensorboard or last.get("tensorboard", False),
+        **options,
     )
 
 
 @cli.command()
 @click.argument("name")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
-def report(name: str, results: str) -> None:
+@TENSORBOARD
+def report(name: str, results: str, tensorboard: bool) -> None:
     """Print the best trials of the search NAME and write its report."""
+    if tensorboard:
+        _write_board(_folder(name, results))
     _report(_folder(name, results))
 
 
@@ -262,6 +268,10 @@ def _folder(name: str, results: str) -> Path:
 def _search(space: Path, **options: Any) -> None:
     from search.executors import start_server
 
+    if options.get("tensorboard"):
+        from search.report.tensorboard import check_at_hand
+
+        check_at_hand()
     if options.get("executor") != "inline":
         start_server()  # it loads TensorFlow while we do
     click.echo("Loading TensorFlow and Keras Tuner")
@@ -270,6 +280,18 @@ def _search(space: Path, **options: Any) -> None:
     tuner = KFoldTuner(space, **options)
     tuner.search()
     _report(tuner.prepared.folder)
+
+
+def _write_board(folder: Path) -> None:
+    from search.folder import read_record
+    from search.report.tensorboard import Board
+
+    record = read_record(folder)
+    board = Board(folder)
+    lost = board.update(record)
+    if lost:
+        click.echo(f"Missing or changed, so not shown: {', '.join(lost)}.", err=True)
+    click.echo(f"TensorBoard: tensorboard --logdir {shlex.quote(str(board.folder))}")
 
 
 def _report(folder: Path) -> None:

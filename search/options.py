@@ -38,6 +38,7 @@ class Options:
     strict: bool = False
     racing: bool = True
     fresh: bool = False
+    tensorboard: bool = False
 
     @property
     def cache_bytes(self) -> int:
