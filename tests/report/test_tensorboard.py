@@ -13,7 +13,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from searches import held_out
+from searches import Search, held_out
 from test_kill import outcome, prepare, start, wait_for_lines
 
 from search.errors import UserError
@@ -22,6 +22,13 @@ from search.report import tensorboard as boards
 from search.report.leaderboard import at_size, ranked, score
 
 PATIENCE = 120  # seconds
+# As where TensorFlow is not installed: loading it would take most of the time, and it reads the same.
+SERVE = """
+import sys, types
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")
+from tensorboard.main import run_main
+run_main()
+"""
 
 
 class Server:
@@ -67,7 +74,7 @@ def served(folder, runs):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", str(port)]
+    command = [sys.executable, "-c", SERVE, "--logdir", str(folder), "--port", str(port)]
     process = subprocess.Popen([*command, "--host", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     server = Server(f"http://127.0.0.1:{port}")
     try:
