@@ -55,7 +55,7 @@ class Board:
         """Look after ``tensorboard/`` in the folder of a search. Raises UserError where TensorBoard is missing."""
         check_at_hand()
         self.folder = search / FOLDER
-        self._written: set[Path] = set()
+        self._done: set[tuple[str, str]] = set()  # (trial, fold), and (trial, "") for trials that ended
         for half in self.folder.glob(f"{HALF}*"):
             with contextlib.suppress(FileNotFoundError):  # whoever writes it has just finished
                 if time.time() - half.stat().st_mtime > ABANDONED:
@@ -67,53 +67,45 @@ class Board:
         for trial in record.history.trials.values():
             look = record.history.look_at(trial.id)
             for run in [*trial.runs.values(), *([look.run] if look else [])]:
-                lost += [] if self._write_run(record.folder, trial.id, run) else [run.file]
-            if status(trial) not in {"open", "duplicate"}:
+                if (trial.id, run.fold) not in self._done and not self._write_run(record.folder, trial.id, run):
+                    lost.append(run.file)  # noqa: PERF401 it is written on the way
+            if (trial.id, "") not in self._done and status(trial) not in {"open", "duplicate"}:
                 self._write_trial(record, trial)
         return sorted(set(lost))
 
     def _write_run(self, search: Path, trial: str, run: Run) -> bool:
-        """Write the curves of a run; return whether that could be done."""
+        """Write the curves of a run, unless they are there; return whether they are there now."""
         place = self.folder / trial / run.fold
-        if self._has(place / "train" / FILE):  # which is written last
-            return True
-        arrays = read_run(search, run)
-        if arrays is None:
-            return False
-        curve = arrays["curve"]
-        parts = {"train": np.column_stack([np.arange(1, len(curve) + 1), curve])}
-        if "validation" in arrays:
-            parts = {"validation": arrays["validation"], **parts}
-        ended = (search / run.file).stat().st_mtime
-        for name, rows in parts.items():
-            if self._has(place / name / FILE):
-                continue
-            points = [
-                (ended + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=False)))
-                for epoch, *values in rows.tolist()
-            ]
-            self._put(place / name / FILE, _scalars(points))
+        if not _there(place / "train" / FILE):  # which is written last
+            arrays = read_run(search, run)
+            if arrays is None:
+                return False
+            ended, curve = (search / run.file).stat().st_mtime, arrays["curve"]
+            parts = {"train": np.column_stack([np.arange(1, len(curve) + 1), curve])}
+            if "validation" in arrays:
+                parts = {"validation": arrays["validation"], **parts}
+            for name, rows in parts.items():
+                points = [
+                    (ended + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=True)))
+                    for epoch, *values in rows.tolist()
+                ]
+                self._put(place / name / FILE, _scalars(points))
+        self._done.add((trial, run.fold))
         return True
 
     def _write_trial(self, record: Record, trial: Trial) -> None:
         """Write a trial that has ended for the HPARAMS tab: its values, score, accuracies and status."""
         path = self.folder / "hparams" / trial.id / FILE
-        if self._has(path):
-            return
-        files = [record.folder / run.file for run in trial.runs.values()]
-        times = [file.stat().st_mtime for file in files if file.exists()] or [time.time()]
-        sizes = {f"accuracy@{q:g}": at_size(trial, record.rules, q, "accuracy") for q in record.rules.fractions}
-        metrics = {tag: value for tag, value in sizes.items() if not math.isnan(value)}
-        if status(trial) == "completed":
-            metrics = {"score": score(trial), **metrics}
-        began = min(times) - trial.seconds / max(1, len(files))
-        self._put(path, [_begins(trial, began), *_scalars([(max(times), 0, metrics)]), _ends(trial, max(times))])
-
-    def _has(self, path: Path) -> bool:
-        """Return whether a file is there; an empty one was lost in a power cut."""
-        if path not in self._written and path.exists() and path.stat().st_size > 0:
-            self._written.add(path)
-        return path in self._written
+        if not _there(path):
+            files = {record.folder / run.file for run in trial.runs.values()}
+            ended = max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
+            sizes = {f"accuracy@{q:g}": at_size(trial, record.rules, q, "accuracy") for q in record.rules.fractions}
+            metrics = {tag: value for tag, value in sizes.items() if not math.isnan(value)}
+            if status(trial) == "completed":
+                metrics["score"] = score(trial)
+            began = ended - trial.seconds  # or later, where several runs were trained at a time
+            self._put(path, [_begins(trial, began), *_scalars([(ended, 0, metrics)]), _ends(trial, ended)])
+        self._done.add((trial.id, ""))
 
     def _put(self, path: Path, events: Iterable[Any]) -> None:
         """Write a file of events in one step, under a name that TensorBoard passes over until it is whole."""
@@ -133,7 +125,11 @@ class Board:
         except BaseException:
             Path(half).unlink(missing_ok=True)
             raise
-        self._written.add(path)
+
+
+def _there(path: Path) -> bool:
+    """Return whether a file is there; an empty one was lost in a power cut."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _event(at: float, **fields: Any) -> Any:

@@ -1,7 +1,9 @@
 """A search is followed from another process, which can do it no harm."""
 
+import io
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,7 +12,8 @@ import threading
 import time
 
 import pytest
-from searches import fill
+from rich.console import Console
+from searches import Search, fill
 from test_kill import heed_interrupts, prepare, start, wait_for_lines
 
 from search.journal import Journal, read_events, replay
@@ -41,11 +44,10 @@ def followed(made):
 
 
 def test_a_search_is_followed_from_before_its_beginning_through_a_kill_to_its_end(tmp_path):
-    folder = prepare(tmp_path / "place", trials=3)
+    folder = prepare(tmp_path / "place", trials=6)
     watched = watcher(folder)
     lines_until(watched, "There is no search in results/broken yet; waiting for one to begin")
     driver = start(folder)
-    lines_until(watched, "0000 begins: SmallCNN")
     wait_for_lines(folder, driver, 5)
     driver.kill()
     driver.wait()
@@ -65,7 +67,7 @@ def test_a_search_is_followed_from_before_its_beginning_through_a_kill_to_its_en
     best = ranked(history.trials.values())[0]
     assert f"Winner: trial {best.id}" in rest
     assert f"{score(best):.3f}" in rest
-    assert f"0002 {history.trials['0002'].verdict.status}" in rest
+    assert f"0005 {history.trials['0005'].verdict.status}" in rest
 
 
 def test_a_finished_search_is_summed_up_at_once_though_its_images_are_gone(search, made):
@@ -134,6 +136,67 @@ def test_a_search_begun_anew_or_moved_away_is_noticed(made, tmp_path):
         made.folder.mkdir()
         shutil.copytree(tmp_path / "made.old-1", made.folder, dirs_exist_ok=True)
         assert seen.replaced
+
+
+def test_after_one_begun_anew_that_one_is_followed_to_its_end(made, tmp_path):
+    made.complete(0.5)
+    console = Console(file=io.StringIO(), width=140)
+    watched = threading.Thread(target=watching.watch, args=(made.folder, console))
+    watched.start()
+    made.journal.close()
+    made.folder.rename(tmp_path / "made.old-1")
+    again = Search(tmp_path)
+    again.complete(0.9)
+    again.complete(0.7)
+    again.journal.append("end", reason="all 2 trials are done")
+    again.journal.close()
+    watched.join(PATIENCE)
+    assert not watched.is_alive()
+    assert "Trials: 2 completed." in console.file.getvalue()
+    assert f"{score(again.history.trials['0000']):.3f}" in console.file.getvalue()
+
+
+@pytest.fixture
+def tmux(tmp_path):
+    """Run a command in a terminal; return what shows its screen, and takes keys."""
+    program = shutil.which("tmux") or pytest.skip("needs tmux")
+    call = [program, "-S", str(tmp_path / "socket"), "-f", os.devnull]
+
+    def run(*command):
+        words = " ".join(map(shlex.quote, [*map(str, command)]))
+        subprocess.run([*call, "new-session", "-d", "-x", "120", "-y", "30", f"{words}; sleep 600"], check=True)
+
+        def screen(until, key=None):
+            if key:
+                subprocess.run([*call, "send-keys", key], check=True)
+            end, text = time.monotonic() + PATIENCE, ""
+            while until not in text and time.monotonic() < end:
+                time.sleep(0.1)
+                text = subprocess.run([*call, "capture-pane", "-p"], capture_output=True, text=True, check=True).stdout
+            assert until in text, text
+            return text
+
+        return screen
+
+    yield run
+    subprocess.run([*call, "kill-server"], check=False, capture_output=True)
+
+
+def test_in_a_terminal_it_is_a_live_picture_of_the_driver_s_work(made, tmux):
+    made.complete(0.9)
+    trial = made.begin()
+    made.journal.append("attempt", trial=trial.id, job=1, folds=["f1@0.25"])
+    screen = tmux(sys.executable, "-m", "search", "watch", made.folder)
+    text = screen("Runs of these trials")
+    assert re.search(r"Trials .* 1/20", text)
+    assert re.search(r"Runs of these trials .* 0/6 +0001 f1@0.25", text)
+    made.train(trial, 0.9)
+    made.judge(trial)
+    text = screen(f"0001 completed: {trial.verdict.reason}")
+    assert re.search(r"Trials .* 2/20", text)
+    made.journal.close()
+    assert "Runs of these trials" not in screen("No driver is at work")
+    assert "0001 completed" in screen("No longer watching", key="C-c")
 
 
 def test_time_left_counts_from_the_beginning_of_the_session(made):
