@@ -55,6 +55,12 @@ CACHE_GB = click.option(
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
 TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
+CONFIRM = click.option(
+    "--confirm",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Train the N best recipes again at the end, on reshuffled folds with fresh seeds.",
+)
 OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 
 
@@ -84,11 +90,13 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
 )
 @click.option("--no-racing", is_flag=True, help="Train every trial on every fold, hopeless or not.")
+@click.option("--no-baselines", is_flag=True, help="Leave out the recipes that need no search.")
+@CONFIRM
 @click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
 @TENSORBOARD
-def run(space: Path, no_racing: bool, **options: Any) -> None:
+def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, **options: Any) -> None:
     """Run the search that the file SPACE describes, or resume it."""
-    _search(space, racing=not no_racing, **options)
+    _search(space, racing=not no_racing, baselines=not no_baselines, confirm=confirm or 0, **options)
 
 
 @cli.command()
@@ -99,7 +107,8 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
 @TENSORBOARD
-def resume(name: str, results: str, trials: int | None, tensorboard: bool, **options: Any) -> None:
+@CONFIRM
+def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
     from search.hand import read_space
@@ -119,6 +128,8 @@ def resume(name: str, results: str, trials: int | None, tensorboard: bool, **opt
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
         tensorboard=tensorboard or last.get("tensorboard", False),
+        baselines=last.get("baselines", True),
+        confirm=last.get("confirm", 0) if confirm is None else confirm,
         **options,
     )
 
@@ -296,16 +307,16 @@ def _write_board(folder: Path) -> None:
 
 def _report(folder: Path) -> None:
     from search.folder import read_record
-    from search.report.console import summary, wide_console
-    from search.report.pages import write_report
+    from search.report.console import closing, summary, wide_console
+    from search.report.pages import PAGE, write_report
 
     console = wide_console()
     record = read_record(folder)
-    paths = write_report(record)  # first: what is printed may be cut off
+    written = write_report(record)  # first: what is printed may be cut off
     summary(record, console)
-    console.print(f"Report: {paths[0]}", highlight=False, soft_wrap=True)
-    names = ", ".join(path.name for path in paths[1:])
-    console.print(f"        and {names} beside it", highlight=False, soft_wrap=True)
+    closing(written.document, console)
+    console.print(f"Report: {written.paths[PAGE]}", highlight=False, soft_wrap=True)
+    console.print("        beside it report.md, report.json, and every table as CSV", highlight=False, soft_wrap=True)
 
 
 def main() -> NoReturn:

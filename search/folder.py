@@ -64,6 +64,8 @@ def read_about(folder: Path) -> About | None:
         about: About = json.loads(path.read_text(encoding="utf-8"))
         version = about["format"]
         lacking = [key for key in NEEDED if key not in about or not isinstance(about[key], NEEDED[key])]
+    except FileNotFoundError:  # --fresh moved it away just now
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}). {WAYS_OUT}") from None
     if version == FORMAT and lacking:
@@ -105,12 +107,13 @@ def check_scores(record: Record) -> None:
 def rules_of(about: About, history: History) -> Rules:
     """Return the rules that a search was last run with."""
     folds = tuple(PlannedFold(f["id"], tuple(f["split"]), f["fraction"]) for f in about["folds"])
-    racing = bool(history.sessions and history.sessions[-1]["racing"])
+    last = history.sessions[-1] if history.sessions else {}
     study = about["identity"]["study"]
     val = study["val"] if study.get("splits") == "shuffle" else None
     # Searches that were begun before there were hold-outs say nothing of them.
     images = about["in_folds"] if "in_folds" in about else about["images"]
-    return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")))
+    racing, confirm = bool(last.get("racing")), int(last.get("confirm", 0))
+    return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")), confirm)
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:

@@ -20,8 +20,9 @@ from rich.text import Text
 
 from search.folder import Record
 from search.journal import History, Trial
-from search.racing import Job, Rules
+from search.racing import Job, Rules, ranked, score
 from search.report.caveats import warnings
+from search.report.document import Document
 from search.report.leaderboard import (
     at_size,
     in_order,
@@ -29,8 +30,6 @@ from search.report.leaderboard import (
     marks,
     on_holdout,
     range_of_marks,
-    ranked,
-    score,
     status,
 )
 
@@ -108,8 +107,7 @@ class Clock:
             self._ended_before = ended
             self._began = time.monotonic()
         done = ended - self._ended_before
-        duplicates = len(history.with_status("duplicate"))
-        to_do = self.max_trials - (ended - duplicates)
+        to_do = self.max_trials - (history.spent - len(history.open_trials()))
         if done < 1 or to_do < 1 or self.idle:
             return ""
         return f"about {duration((time.monotonic() - self._began) / done * to_do)} left"
@@ -350,6 +348,15 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
     for name, value in best[0].recipe.to_dict().items():
         words = str(value) if name == "synthetic_per_class" else _plain(value)  # here a ratio is told by its point
         console.print(f"  {name} = {words}", highlight=False, markup=False)
+
+
+def closing(document: Document, console: Console) -> None:
+    """Print the answer in sentences, and the line that retrains the recommended recipe."""
+    console.print()
+    for sentence in document.answer:
+        console.print(sentence, highlight=False, markup=False)
+    if document.command:
+        console.print(f"Take it away: {document.command}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _of_intervals(rules: Rules) -> str:

@@ -8,12 +8,13 @@ import pandas as pd
 
 from search.folder import Record
 from search.journal import History, Trial
-from search.racing import Rules, cells
+from search.racing import Rules, cells, ranked
+from search.recipe import Recipe
 from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
 
-TIE = 9  # decimals: the last bits of a sum are no merit
 MARKS = "▁▂▃▄▅▆▇█"
+NO_RECIPE = Recipe("SmallCNN", None)
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
 
@@ -22,24 +23,11 @@ def status(trial: Trial) -> str:
     return trial.verdict.status if trial.verdict else "open"
 
 
-def ranked(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the complete trials, best first; of equal ones the earlier first, as times would not repeat."""
-    complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
-    return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.id))
-
-
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
     """Return all trials: the complete ones ranked, then the others by status and number."""
     trials = list(trials)
     rest = [trial for trial in trials if status(trial) != "completed"]
     return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[status(trial)], trial.id))
-
-
-def score(trial: Trial) -> float:
-    """Return the score of a complete trial."""
-    assert trial.verdict is not None
-    assert trial.verdict.score is not None
-    return trial.verdict.score
 
 
 def interval(trial: Trial, rules: Rules) -> Interval:
@@ -79,8 +67,8 @@ def trials_table(record: Record) -> pd.DataFrame:
     rules = record.rules
     rank = {trial.id: place for place, trial in enumerate(ranked(record.history.trials.values()), start=1)}
     rows = [_trial_row(trial, rules, rank.get(trial.id)) for trial in in_order(record.history.trials.values())]
-    if not rows:
-        return pd.DataFrame()
+    if not rows:  # a table without rows has its columns all the same
+        return pd.DataFrame(columns=list(_trial_row(Trial("", {}, NO_RECIPE), rules, None)))
     table = pd.DataFrame(rows).astype({"rank": "Int64"})
     # Beside a ratio pandas would make floats of whole numbers, which mean something else.
     table["synthetic_per_class"] = pd.Series([row["synthetic_per_class"] for row in rows], dtype=object)
@@ -96,6 +84,7 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
     return {
         "rank": rank,
         "trial": trial.id,
+        "baseline": trial.baseline,
         "status": status(trial),
         "score": limits.mean,
         "score_low": limits.low if limits.known else np.nan,
@@ -108,6 +97,7 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
         **recipe,
         "augment": augment["policy"],
         "augment_strength": augment["strength"],
+        "summary": trial.recipe.summary(),
         "reason": trial.verdict.reason if trial.verdict else "",
     }
 

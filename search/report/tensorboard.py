@@ -23,15 +23,17 @@ from search.amounts import in_words
 from search.errors import UserError
 from search.folder import Record
 from search.journal import Run, Trial
-from search.report.leaderboard import at_size, score, status
-from search.report.pages import read_run
+from search.racing import score
+from search.report.evidence import Arrays, read_runs
+from search.report.leaderboard import at_size, status
 
 FOLDER = "tensorboard"
 FILE = "events.out.tfevents.search"  # TensorBoard reads what has "tfevents" in its name, and nothing else
 HALF = ".half-"
 ABANDONED = 60.0  # seconds after which no living process still writes a file
 TAGS = ("epoch_loss", "epoch_accuracy")
-STATUSES = {"completed": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}  # stopped ones are neither
+PARTS = {"values": f"{FILE}.1", "result": f"{FILE}.2"}
+STATUSES = {"completed": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}  # stopped ones are neither, yet
 
 Point = tuple[float, int, dict[str, float]]  # seconds since 1970, epoch, values by tag
 
@@ -55,7 +57,7 @@ class Board:
         """Look after ``tensorboard/`` in the folder of a search. Raises UserError where TensorBoard is missing."""
         check_at_hand()
         self.folder = search / FOLDER
-        self._done: set[tuple[str, str]] = set()  # (trial, fold), and (trial, "") for trials that ended
+        self._done: set[tuple[str, ...]] = set()
         for half in self.folder.glob(f"{HALF}*"):
             with contextlib.suppress(FileNotFoundError):  # whoever writes it has just finished
                 if time.time() - half.stat().st_mtime > ABANDONED:
@@ -63,55 +65,66 @@ class Board:
 
     def update(self, record: Record) -> list[str]:
         """Write what is not there yet; return the run files that are missing or damaged."""
-        lost = []
+        lost: set[str] = set()
         for trial in record.history.trials.values():
             look = record.history.look_at(trial.id)
-            for run in [*trial.runs.values(), *([look.run] if look else [])]:
-                if (trial.id, run.fold) not in self._done and not self._write_run(record.folder, trial.id, run):
-                    lost.append(run.file)  # noqa: PERF401 it is written on the way
-            if (trial.id, "") not in self._done and status(trial) not in {"open", "duplicate"}:
-                self._write_trial(record, trial)
-        return sorted(set(lost))
+            runs = [*trial.runs.values(), *trial.confirmed.values(), *([look.run] if look else [])]
+            missing = [run for run in runs if not self._has(trial.id, run.fold, "train")]  # which is written last
+            stored = read_runs(record.folder, missing) if missing else {}
+            for run in missing:
+                if run.fold in stored:
+                    self._write_run(record.folder, trial.id, run, stored[run.fold])
+                else:
+                    lost.add(run.file)
+            self._write_trial(record, trial)
+        return sorted(lost)
 
-    def _write_run(self, search: Path, trial: str, run: Run) -> bool:
-        """Write the curves of a run, unless they are there; return whether they are there now."""
-        place = self.folder / trial / run.fold
-        if not _there(place / "train" / FILE):  # which is written last
-            arrays = read_run(search, run)
-            if arrays is None:
-                return False
-            ended, curve = (search / run.file).stat().st_mtime, arrays["curve"]
-            parts = {"train": np.column_stack([np.arange(1, len(curve) + 1), curve])}
-            if "validation" in arrays:
-                parts = {"validation": arrays["validation"], **parts}
-            for name, rows in parts.items():
-                points = [
-                    (ended + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=True)))
-                    for epoch, *values in rows.tolist()
-                ]
-                self._put(place / name / FILE, _scalars(points))
-        self._done.add((trial, run.fold))
-        return True
+    def _write_run(self, search: Path, trial: str, run: Run, arrays: Arrays) -> None:
+        """Write the curves of a run."""
+        ended, curve = (search / run.file).stat().st_mtime, arrays["curve"]
+        parts = {"train": np.column_stack([np.arange(1, len(curve) + 1), curve])}
+        if "validation" in arrays:
+            parts = {"validation": arrays["validation"], **parts}
+        for name, rows in parts.items():
+            points = [
+                (ended + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=True)))
+                for epoch, *values in rows.tolist()
+            ]
+            self._put((trial, run.fold, name), _scalars(points))
 
     def _write_trial(self, record: Record, trial: Trial) -> None:
-        """Write a trial that has ended for the HPARAMS tab: its values, score, accuracies and status."""
-        path = self.folder / "hparams" / trial.id / FILE
-        if not _there(path):
-            files = {record.folder / run.file for run in trial.runs.values()}
-            ended = max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
+        """Write a trial that has ended for the HPARAMS tab: its values, and how it ended.
+
+        A stopped one may be finished at the end of a search, so its end is not written before.
+        """
+        files = {record.folder / run.file for run in trial.runs.values()}
+        values, result = ("hparams", trial.id, "values"), ("hparams", trial.id, "result")
+        if status(trial) not in {"open", "duplicate"} and not self._has(*values):
+            self._put(values, [_begins(trial, _ended(files) - trial.seconds)])
+        if status(trial) in STATUSES and not self._has(*result):
             sizes = {f"accuracy@{q:g}": at_size(trial, record.rules, q, "accuracy") for q in record.rules.fractions}
             metrics = {tag: value for tag, value in sizes.items() if not math.isnan(value)}
             if status(trial) == "completed":
                 metrics["score"] = score(trial)
-            began = ended - trial.seconds  # or later, where several runs were trained at a time
-            self._put(path, [_begins(trial, began), *_scalars([(ended, 0, metrics)]), _ends(trial, ended)])
-        self._done.add((trial.id, ""))
+            ended = _ended(files)
+            self._put(result, [*_scalars([(ended, 0, metrics)]), _ends(trial, ended)])
 
-    def _put(self, path: Path, events: Iterable[Any]) -> None:
+    def _has(self, *place: str) -> bool:
+        """Return whether a file is there; an empty one was lost in a power cut."""
+        if place not in self._done and (path := self._path(*place)).exists() and path.stat().st_size > 0:
+            self._done.add(place)
+        return place in self._done
+
+    def _path(self, *place: str) -> Path:
+        """Return the file of some curves, or of one of the two parts of a trial, which TensorBoard reads by name."""
+        folder = self.folder.joinpath(*place)
+        return folder.parent / PARTS[place[-1]] if place[-1] in PARTS else folder / FILE
+
+    def _put(self, place: tuple[str, ...], events: Iterable[Any]) -> None:
         """Write a file of events in one step, under a name that TensorBoard passes over until it is whole."""
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        buffer = io.BytesIO()
+        path, buffer = self._path(*place), io.BytesIO()
         writer = RecordWriter(buffer)
         for event in [_event(0.0, file_version="brain.Event:2"), *events]:
             writer.write(event.SerializeToString())
@@ -127,9 +140,9 @@ class Board:
             raise
 
 
-def _there(path: Path) -> bool:
-    """Return whether a file is there; an empty one was lost in a power cut."""
-    return path.exists() and path.stat().st_size > 0
+def _ended(files: Iterable[Path]) -> float:
+    """Return when the last of these files was written, in seconds since 1970; now where there is none."""
+    return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
 
 
 def _event(at: float, **fields: Any) -> Any:
@@ -157,7 +170,7 @@ def _ends(trial: Trial, at: float) -> Any:
     from tensorboard.plugins.hparams import api_pb2, metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
-    ended = SessionEndInfo(status=getattr(api_pb2, STATUSES.get(status(trial), "STATUS_UNKNOWN")), end_time_secs=at)
+    ended = SessionEndInfo(status=getattr(api_pb2, STATUSES[status(trial)]), end_time_secs=at)
     told = metadata.create_summary_metadata(HParamsPluginData(session_end_info=ended))
     value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=told, tensor=metadata.NULL_TENSOR)
     return _event(at, summary=Summary(value=[value]))

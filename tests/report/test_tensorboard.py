@@ -19,8 +19,9 @@ from test_kill import outcome, prepare, start, wait_for_lines
 
 from search.errors import UserError
 from search.files import npz_bytes
+from search.racing import ranked, score, trial_score
 from search.report import tensorboard as boards
-from search.report.leaderboard import at_size, ranked, score
+from search.report.leaderboard import at_size
 
 PATIENCE = 120  # seconds
 # As where TensorFlow is not installed: loading it would take most of the time, and it reads the same.
@@ -75,7 +76,7 @@ def served(folder, runs):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", SERVE, "--logdir", str(folder), "--port", str(port)]
+    command = [sys.executable, "-c", SERVE, "--logdir", str(folder), "--port", str(port), "--reload_interval", "1"]
     process = subprocess.Popen([*command, "--host", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     server = Server(f"http://127.0.0.1:{port}")
     try:
@@ -152,15 +153,34 @@ def test_validation_is_shown_where_it_was_stored_and_the_look_at_the_hold_out(tm
         assert len(server.scalars("0000/holdout/train", "epoch_loss")) == 3
 
 
+def test_a_stopped_trial_that_is_finished_at_the_end_gets_its_score_while_the_server_runs(made):
+    made.complete(0.5)
+    trial = made.stop(0.9)
+    board = boards.Board(made.folder)
+    board.update(made.record)
+    with served(board.folder, runs_of(made)) as server:
+        assert (server.sessions()[trial.id][1], server.sessions()[trial.id][2]) == ({}, "STATUS_UNKNOWN")
+        made.train(trial, 0.9, made.folds[2:])
+        made.conclude(trial, "completed", trial_score(trial, made.rules), "finished at the end")
+        board.update(made.record)
+        until = time.monotonic() + PATIENCE
+        while server.sessions()[trial.id][2] != "STATUS_SUCCESS" and time.monotonic() < until:
+            time.sleep(0.5)
+        told = server.sessions()[trial.id]
+    assert told[1]["score"] == pytest.approx(score(trial))
+    assert told[2] == "STATUS_SUCCESS"
+    assert told[0]["backbone"] == trial.recipe.backbone
+
+
 def test_what_is_there_stays_and_what_is_missing_comes_later(made):
     made.complete(0.5)
     board = boards.Board(made.folder)
     board.update(made.record)
     first = files(board.folder)
-    stamps = {path: path.stat().st_ino for path in board.folder.rglob(boards.FILE)}
+    stamps = {path: path.stat().st_ino for path in board.folder.rglob(f"{boards.FILE}*")}
     lost = board.folder / "0000" / "f0" / "train" / boards.FILE
     lost.unlink()
-    emptied = board.folder / "hparams" / "0000" / boards.FILE
+    emptied = board.folder / "hparams" / "0000" / boards.PARTS["result"]
     emptied.write_bytes(b"")  # as a power cut can leave it
     made.complete(0.7)
     again = boards.Board(made.folder)
@@ -241,8 +261,11 @@ def test_a_killed_search_that_is_resumed_ends_with_all_of_it_once(tmp_path):
     _, trials, ended = outcome(folder / "results" / "broken")
     assert ended
     board = folder / "results" / "broken" / "tensorboard"
-    expected = {f"{name}/{fold}/train/{boards.FILE}" for name, trial in trials.items() for fold in trial[3]}
-    assert set(files(board)) == expected | {f"hparams/{name}/{boards.FILE}" for name in trials}
-    with served(board, len(expected) + len(trials)) as server:
-        assert set(server.sessions()) == set(trials)
+    parts = ("train", "validation")
+    expected = {f"{name}/{fold}/{part}" for name, trial in trials.items() for fold in trial[3] for part in parts}
+    shown = {str(path.parent.relative_to(board)) for path in board.rglob(f"{boards.FILE}*")}
+    assert shown == expected | {f"hparams/{name}" for name, trial in trials.items() if trial[2].status != "duplicate"}
+    with served(board, len(shown)) as server:
+        assert set(server.sessions()) == {name.split("/")[1] for name in shown if name.startswith("hparams/")}
         assert [step for step, _ in server.scalars("0000/f0/train", "epoch_loss")] == [1, 2]
+        assert server.scalars("0000/f0/validation", "epoch_loss")[-1][0] == 2

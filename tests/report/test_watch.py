@@ -17,8 +17,8 @@ from searches import Search, fill
 from test_kill import heed_interrupts, prepare, start, wait_for_lines
 
 from search.journal import Journal, read_events, replay
+from search.racing import ranked, score
 from search.report import watch as watching
-from search.report.leaderboard import ranked, score
 
 PATIENCE = 120  # seconds
 
