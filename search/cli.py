@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ def cli() -> None:
     python -m search run spaces/finetune.py                    search; the same line again resumes
     python -m search run spaces/finetune.py --data my-images   on your own class folders
     python -m search check spaces/finetune.py --data my-images what is odd about them, and what it would cost
+    python -m search watch NAME                                follow it from another terminal
     python -m search report NAME                               write the report again
     """
 
@@ -52,6 +54,7 @@ CACHE_GB = click.option(
 )
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
 CONFIRM = click.option(
     "--confirm",
     metavar="N",
@@ -90,6 +93,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 @click.option("--no-baselines", is_flag=True, help="Leave out the recipes that need no search.")
 @CONFIRM
 @click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
+@TENSORBOARD
 def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, **options: Any) -> None:
     """Run the search that the file SPACE describes, or resume it."""
     _search(space, racing=not no_racing, baselines=not no_baselines, confirm=confirm or 0, **options)
@@ -102,8 +106,9 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+@TENSORBOARD
 @CONFIRM
-def resume(name: str, results: str, trials: int | None, confirm: int | None, **options: Any) -> None:
+def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
     from search.hand import read_space
@@ -122,6 +127,7 @@ def resume(name: str, results: str, trials: int | None, confirm: int | None, **o
         synthetic=record.about["synthetic"],
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
+        tensorboard=tensorboard or last.get("tensorboard", False),
         baselines=last.get("baselines", True),
         confirm=last.get("confirm", 0) if confirm is None else confirm,
         **options,
@@ -131,9 +137,26 @@ def resume(name: str, results: str, trials: int | None, confirm: int | None, **o
 @cli.command()
 @click.argument("name")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
-def report(name: str, results: str) -> None:
+@TENSORBOARD
+def report(name: str, results: str, tensorboard: bool) -> None:
     """Print the best trials of the search NAME and write its report."""
+    if tensorboard:
+        _write_board(_folder(name, results))
     _report(_folder(name, results))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+def watch(name: str, results: str) -> None:
+    """Show the search NAME live, from any terminal. Ctrl-C ends the watching, never the search."""
+    from search.report.console import wide_console
+    from search.report.watch import watch as follow
+
+    try:
+        follow(_folder(name, results), wide_console())
+    except KeyboardInterrupt:
+        click.echo("\nNo longer watching; the search is as it was.")
 
 
 @cli.command()
@@ -256,6 +279,10 @@ def _folder(name: str, results: str) -> Path:
 def _search(space: Path, **options: Any) -> None:
     from search.executors import start_server
 
+    if options.get("tensorboard"):
+        from search.report.tensorboard import check_at_hand
+
+        check_at_hand()
     if options.get("executor") != "inline":
         start_server()  # it loads TensorFlow while we do
     click.echo("Loading TensorFlow and Keras Tuner")
@@ -264,6 +291,18 @@ def _search(space: Path, **options: Any) -> None:
     tuner = KFoldTuner(space, **options)
     tuner.search()
     _report(tuner.prepared.folder)
+
+
+def _write_board(folder: Path) -> None:
+    from search.folder import read_record
+    from search.report.tensorboard import Board
+
+    record = read_record(folder)
+    board = Board(folder)
+    lost = board.update(record)
+    if lost:
+        click.echo(f"Missing or changed, so not shown: {', '.join(lost)}.", err=True)
+    click.echo(f"TensorBoard: tensorboard --logdir {shlex.quote(str(board.folder))}")
 
 
 def _report(folder: Path) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import inspect
+import shlex
 import tempfile
 import textwrap
 import time
@@ -34,6 +35,7 @@ from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, r
 from search.prepare import Prepared, prepare, versions
 from search.racing import Job, jobs_ahead, next_afterwards, next_step, ranked
 from search.report.console import Screen, duration, screen, summary, wide_console
+from search.report.tensorboard import Board, check_at_hand
 from search.study import Space, SpaceFile, Study
 from search.train import JobResult, RunResult
 
@@ -46,7 +48,7 @@ class KFoldTuner(BaseTuner):
 
     ``space`` is the path of a space file, or a function ``space(hp)`` given together with a
     ``study``. ``options`` are those of ``search.options.Options`` (data, groups, holdout, name, results, cache,
-    trials, oracle, seed, executor, slots, offline, strict, racing, fresh). Making a tuner reads
+    trials, oracle, seed, executor, slots, offline, strict, racing, fresh, tensorboard). Making a tuner reads
     the data and plans the folds; ``search`` writes and trains. Raises UserError for anything that
     a person must mend.
     """
@@ -55,6 +57,8 @@ class KFoldTuner(BaseTuner):
         self, space: str | Path | Space, study: Study | None = None, *, view: Screen | None = None, **options: Any
     ) -> None:
         """Read the data, plan the folds and find the weights; write nothing yet."""
+        if options.get("tensorboard"):
+            check_at_hand()
         self.view = view or screen(wide_console())
         self._clock = Clock()
         with self.view, self._clock.stage("prepare"):
@@ -165,8 +169,10 @@ class _Session:
         options = self.prepared.options
         self.journal.append(
             "session",
+            at=round(time.time(), 3),
             max_trials=self.max_trials,
             racing=options.racing,
+            tensorboard=options.tensorboard,
             baselines=self.prepared.study.baselines,
             confirm=options.confirm,
             executor=options.executor,
@@ -177,6 +183,8 @@ class _Session:
         about = folders.read_about(self.prepared.folder)
         assert about is not None
         self.rules = rules_of(about, self.history)
+        self.board = Board(self.prepared.folder) if options.tensorboard else None
+        self._update_board()  # what an earlier session could not write any more
         self._say_versions()
         return self
 
@@ -212,7 +220,13 @@ class _Session:
                     more = self._advance(executor)
                 self._trim_cache()
             view.show(self.history, self.rules, [])
+        self._update_board()
         self._write("end", reason=self._reason())
+
+    def _update_board(self) -> None:
+        if self.board is not None:
+            with self.clock.stage("write"):
+                self.board.update(Record(self.prepared.folder, self.prepared.about, self.history, self.rules))
 
     def _say_cost(self) -> None:
         if not self.history.trials:
@@ -222,6 +236,8 @@ class _Session:
                 f"{len(self.rules.folds)} runs (rough; racing {'on' if self.rules.racing else 'off'})"
             )
         self.view.say(f"Results: {self.prepared.folder}")
+        if self.board is not None:
+            self.view.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
 
     def _executor(self) -> Executor:
         options, materials = self.prepared.options, self.prepared.materials
@@ -293,6 +309,7 @@ class _Session:
         """End a trial; what was begun of it in vain is given up. Of one that is finished later the oracle knows."""
         known = trial.baseline or trial.verdict
         self._write("verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason)
+        self._update_board()
         if not known:
             tell(self.oracle, trial.id, verdict.score)
             self.asked_in_vain = False
