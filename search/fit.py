@@ -27,7 +27,7 @@ class Run:
 
     ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
     the mean loss and the accuracy of each epoch, in training; ``probabilities`` is (n validation
-    rows, classes).
+    rows, classes); ``head`` the kernel (features, classes) and the bias (classes,) that came of it.
     """
 
     recipe: Recipe
@@ -37,6 +37,7 @@ class Run:
     seed: int = field(init=False)
     curve: np.ndarray = field(init=False)
     probabilities: np.ndarray = field(init=False)
+    head: tuple[np.ndarray, np.ndarray] = field(init=False)
 
     def __post_init__(self, study_seed: int) -> None:
         """Begin the draws of the seed."""
@@ -92,6 +93,7 @@ def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) 
         run.check(epoch)
     plain = feed.plain(engine)
     run.score(np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in _pieces(run.fold.validation)]))
+    run.head = engine.network.head.kernel.numpy(), engine.network.head.bias.numpy()
 
 
 def fit_heads(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
@@ -118,6 +120,7 @@ def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Call
             run.check(epoch)
     for head, run in enumerate(runs):
         run.score(np.concatenate([heads.predict(head, plain.take(rows)) for rows in _pieces(run.fold.validation)]))
+        run.head = heads.weights(head)
 
 
 def _batches_of_heads(runs: Sequence[Run], inputs: Rows) -> Iterator[tuple[slice, Batches]]:
