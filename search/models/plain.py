@@ -45,7 +45,7 @@ def _scaling(shape: Shape) -> keras.layers.Layer:
     if not isinstance(how, str):
         scale, offset = how
         return keras.layers.Rescaling(scale, offset, name="scaling")
-    # Channels are scaled apart and perhaps swapped: a fixed 1 × 1 convolution, read off the function itself.
+    # Channels are scaled apart and perhaps swapped: a fixed 1 by 1 convolution, read off the function itself.
     offset = keras.ops.convert_to_numpy(scaled(backbone, np.zeros((1, 1, 1, 3), np.float32)))
     primaries = WHITE * np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
     kernel = (keras.ops.convert_to_numpy(scaled(backbone, primaries)) - offset) / WHITE

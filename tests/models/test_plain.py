@@ -10,14 +10,14 @@ import pytest
 from search.catalog import BACKBONES
 from search.models import build as building
 from search.models import plain
-from search.models.backbones import construct
+from search.models.backbones import construct, scaled
 from search.models.build import Shape, build
 from search.models.engine import Engine
 from search.models.heads import Batches, Heads
 from search.models.plain import plain_model
 
-SIDE, CLASSES = 64, 3
-CHEAP = ("SmallCNN", "MobileNet_0.25", "MobileNetV2_0.35")
+SIDE, CLASSES = 48, 3
+SMALL = ("SmallCNN", "MobileNet_0.25", "MobileNetV2_0.35")
 
 # Loads each file where this package cannot be imported.
 LOADER = """
@@ -25,59 +25,97 @@ import sys
 sys.modules["search"] = None
 import json, keras, numpy as np
 pixels = np.load(sys.argv[1])
-print(json.dumps([keras.models.load_model(file).predict(pixels, verbose=0).tolist() for file in sys.argv[2:]]))
+told = [keras.models.load_model(file).predict(pixels, verbose=0).tolist() for file in sys.argv[2:]]
+print(json.dumps(told))
 """
 
 
 def depths(name):
-    """Some blocks, none and all; where nothing can be frozen, all."""
+    """No block, one and all; all where nothing can be frozen."""
     blocks = BACKBONES[name].blocks
     return (0, 1, blocks) if BACKBONES[name].pretrained else (blocks,)
 
 
-def weights_like_trained_ones(variables, seed):
-    """Move every weight, those of BatchNorm too, so that what is lost or swapped is seen."""
+def fill(variables, seed):
+    """Give every weight a value of its own, BatchNorm's statistics too, so that what is lost or swapped is seen."""
     rng = np.random.default_rng(seed)
     for variable in variables:
-        drawn = rng.uniform(0.8, 1.2, variable.shape).astype(np.float32)
-        is_sum = variable.path.endswith(("beta", "moving_mean", "bias"))
-        variable.assign(np.asarray(variable) + (drawn - 1 if is_sum else 0) if is_sum else np.asarray(variable) * drawn)
+        if "kernel" in variable.path:
+            drawn = (
+                variable.numpy() * rng.uniform(0.8, 1.2, variable.shape) if seed else rng.normal(0, 1, variable.shape)
+            )
+            variable.assign(drawn if seed else drawn * np.sqrt(2 / np.prod(variable.shape[:-1])))
+        else:
+            is_factor = variable.path.endswith(("gamma", "moving_variance"))
+            variable.assign(
+                rng.uniform(0.8, 1.2, variable.shape) if is_factor else rng.uniform(-0.1, 0.1, variable.shape)
+            )
+
+
+def head_for(features):
+    """Return a kernel and a bias that tell images of these features (n, D) apart."""
+    kernel = np.random.default_rng(1).normal(0, 1, (features.shape[1], CLASSES))
+    kernel /= np.std(features @ kernel, axis=0)
+    return kernel.astype(np.float32), -(features @ kernel).mean(axis=0).astype(np.float32)
+
+
+def trained(shape, weights, pixels):
+    """Return the probabilities that a network in training gives, the weights of its body, and its head."""
+    network = build(shape, weights)
+    if network.body is None:
+        features = network.prefix(pixels).numpy()
+        heads = Heads([7], features.shape[1], CLASSES, 0.2, 0.0)
+        ones = np.ones((1, 1, len(pixels)), np.float32)
+        labels = np.array([[[0, 1, 2, 1]]], np.int32)
+        heads.train(Batches(features[None, None], labels, ones, ones / len(pixels)), np.float32([0.05]))
+        return heads.predict(0, features), {}, heads.weights(0)
+    fill(network.body.weights, 2)
+    inputs = pixels if network.prefix is None else network.prefix(pixels)
+    shown = scaled(network.backbone, pixels) if network.prefix is None else inputs
+    head = head_for(network.pool(network.body(shown, training=False)).numpy())
+    for variable, value in zip(network.head.variables, head, strict=True):
+        variable.assign(value)
+    return Engine(shape, lambda: network).predict(inputs).numpy(), network.body_weights, head
 
 
 @pytest.fixture
 def pixels():
-    return np.random.default_rng(5).integers(0, 256, (4, SIDE, SIDE, 3), dtype=np.uint8)
+    coarse = np.random.default_rng(5).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
+    return coarse.repeat(SIDE // 4, axis=1).repeat(SIDE // 4, axis=2)
 
 
-@pytest.fixture
-def random_weights(monkeypatch):
-    """Every backbone is built with the same random weights each time, BatchNorm's statistics among them."""
+def check_exported(shapes, weights, pixels, tmp_path):
+    """Save each network as plain Keras, and compare what it says elsewhere with what it said in training."""
+    np.save(tmp_path / "pixels.npy", pixels)
+    expected, files = [], []
+    for number, shape in enumerate(shapes):
+        probabilities, body, head = trained(shape, weights, pixels)
+        expected.append(probabilities)
+        files.append(tmp_path / f"{number}.keras")
+        plain_model(shape, body, head, weights).save(files[-1])
+        assert np.ptp(probabilities, axis=0).max() > 1e-3, "it tells no images apart, so nothing is compared"
+    told = subprocess.run(
+        [sys.executable, "-c", LOADER, tmp_path / "pixels.npy", *files], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    for shape, one, other in zip(shapes, json.loads(told.stdout.splitlines()[-1]), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4, err_msg=str(shape))
 
+
+def test_random_weights_give_the_same_probabilities_at_every_depth(pixels, tmp_path, monkeypatch):
     def same(backbone, _weights, _sha256=""):
         base = construct(backbone, None)
-        if backbone.pretrained:
-            building.initialise(base, 3) if False else None
+        fill(base.weights, 0)
         return base
 
-    return monkeypatch, same
+    for module in (building, plain):
+        monkeypatch.setattr(module, "construct", same)
+    names = [name for name in BACKBONES if name not in SMALL[1:]]
+    check_exported(
+        [Shape(name, depth, SIDE, CLASSES) for name in names for depth in depths(name)], None, pixels, tmp_path
+    )
 
 
-def trained(shape, weights, pixels):
-    """Return the probabilities of a network as training sees it, its body's weights and its head."""
-    network = build(shape, weights)
-    rng = np.random.default_rng(1)
-    if network.body is None:
-        features = network.prefix(pixels).numpy()
-        heads = Heads([7], features.shape[1], CLASSES, 0.2, 0.0)
-        shown = features[None, None]
-        ones = np.ones(shown.shape[:3], np.float32)
-        labels = np.array([0, 1, 2, 1], np.int32)[None, None]
-        heads.train(Batches(shown, labels, ones, ones / len(pixels)), np.array([0.05], np.float32))
-        return heads.predict(0, features), {}, heads.weights(0)
-    weights_like_trained_ones(network.body.weights, 2)
-    for variable in network.head.variables:
-        variable.assign(rng.normal(0, 0.05, variable.shape))
-    engine = Engine(shape, lambda: network)
-    inputs = pixels if network.prefix is None else network.prefix(pixels)
-    head = network.head.kernel.numpy(), network.head.bias.numpy()
-    return engine.predict(inputs).numpy(), network.body_weights, head
+def test_imagenet_weights_give_the_same_probabilities_at_every_depth(imagenet, pixels, tmp_path):
+    shapes = [Shape(name, depth, SIDE, CLASSES) for name in SMALL[1:] for depth in depths(name)]
+    check_exported(shapes, "imagenet", pixels, tmp_path)
