@@ -36,20 +36,25 @@ def depths(name):
     return (0, 1, blocks) if BACKBONES[name].pretrained else (blocks,)
 
 
-def fill(variables, seed):
-    """Give every weight a value of its own, BatchNorm's statistics too, so that what is lost or swapped is seen."""
-    rng = np.random.default_rng(seed)
+def draw(variables):
+    """Draw every weight anew, BatchNorm's statistics too."""
+    rng = np.random.default_rng(3)
     for variable in variables:
         if "kernel" in variable.path:
-            drawn = (
-                variable.numpy() * rng.uniform(0.8, 1.2, variable.shape) if seed else rng.normal(0, 1, variable.shape)
-            )
-            variable.assign(drawn if seed else drawn * np.sqrt(2 / np.prod(variable.shape[:-1])))
+            fan_in = np.prod(variable.shape[: 2 if variable.shape[-1] == 1 else -1])  # of a depthwise one, or another
+            variable.assign(rng.normal(0, np.sqrt(2 / fan_in), variable.shape))
         else:
             is_factor = variable.path.endswith(("gamma", "moving_variance"))
             variable.assign(
                 rng.uniform(0.8, 1.2, variable.shape) if is_factor else rng.uniform(-0.1, 0.1, variable.shape)
             )
+
+
+def train(variables):
+    """Move every weight a little, as training does, so that what is lost or swapped is seen."""
+    rng = np.random.default_rng(2)
+    for variable in variables:
+        variable.assign(variable.numpy() * rng.uniform(0.9, 1.1, variable.shape) + rng.uniform(0, 0.01, variable.shape))
 
 
 def head_for(features):
@@ -69,7 +74,7 @@ def trained(shape, weights, pixels):
         labels = np.array([[[0, 1, 2, 1]]], np.int32)
         heads.train(Batches(features[None, None], labels, ones, ones / len(pixels)), np.float32([0.05]))
         return heads.predict(0, features), {}, heads.weights(0)
-    fill(network.body.weights, 2)
+    train(network.body.weights)
     inputs = pixels if network.prefix is None else network.prefix(pixels)
     shown = scaled(network.backbone, pixels) if network.prefix is None else inputs
     head = head_for(network.pool(network.body(shown, training=False)).numpy())
@@ -105,7 +110,7 @@ def check_exported(shapes, weights, pixels, tmp_path):
 def test_random_weights_give_the_same_probabilities_at_every_depth(pixels, tmp_path, monkeypatch):
     def same(backbone, _weights, _sha256=""):
         base = construct(backbone, None)
-        fill(base.weights, 0)
+        draw(base.weights)
         return base
 
     for module in (building, plain):
