@@ -52,6 +52,12 @@ CACHE_GB = click.option(
 )
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+CONFIRM = click.option(
+    "--confirm",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Train the N best recipes again at the end, on reshuffled folds with fresh seeds.",
+)
 OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 
 
@@ -81,10 +87,12 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
 )
 @click.option("--no-racing", is_flag=True, help="Train every trial on every fold, hopeless or not.")
+@click.option("--no-baselines", is_flag=True, help="Leave out the recipes that need no search.")
+@CONFIRM
 @click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
-def run(space: Path, no_racing: bool, **options: Any) -> None:
+def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, **options: Any) -> None:
     """Run the search that the file SPACE describes, or resume it."""
-    _search(space, racing=not no_racing, **options)
+    _search(space, racing=not no_racing, baselines=not no_baselines, confirm=confirm or 0, **options)
 
 
 @cli.command()
@@ -94,7 +102,8 @@ def run(space: Path, no_racing: bool, **options: Any) -> None:
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
-def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: int | None, slots: int | None) -> None:
+@CONFIRM
+def resume(name: str, results: str, trials: int | None, confirm: int | None, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search import folder
     from search.hand import read_space
@@ -109,13 +118,13 @@ def resume(name: str, results: str, cache: str | None, cache_gb: float, trials: 
         study=read_space(space).study.as_recorded(record.about["identity"]["study"]),
         name=record.name,
         results=str(record.folder.parent),
-        cache=cache,
-        cache_gb=cache_gb,
-        slots=slots,
         data=record.about["data"],
         synthetic=record.about["synthetic"],
         trials=trials or last.get("max_trials"),
         racing=last.get("racing", True),
+        baselines=last.get("baselines", True),
+        confirm=last.get("confirm", 0) if confirm is None else confirm,
+        **options,
     )
 
 

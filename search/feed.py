@@ -109,6 +109,10 @@ class Feed:
         """Return what is scored: real images as they are."""
         return self._inputs(engine, PLAIN, 1, 0, with_pool=False)
 
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """Return the class numbers of these rows."""
+        return self._labels[rows]
+
     def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
         """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
         pool = self.materials.pool

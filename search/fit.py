@@ -11,9 +11,11 @@ from search.feed import Feed, Part, Rows
 from search.models.engine import Engine
 from search.models.heads import Batches, Heads
 from search.recipe import Recipe
+from search.stats import SMALLEST_PROBABILITY
 
 WARM_UP = 0.1  # of the steps
 CHUNK_BYTES = 64 * 2**20
+POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
 PREDICTION_BATCH = 64
 
 
@@ -26,8 +28,9 @@ class Run:
     """A run under way: its recipe and fold, what trains it, and what has come of it.
 
     ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
-    the mean loss and the accuracy of each epoch, in training; ``probabilities`` is (n validation
-    rows, classes); ``head`` the kernel (features, classes) and the bias (classes,) that came of it.
+    the mean loss and the accuracy of each epoch, in training; ``watched`` (points, 3) an epoch with
+    both on the validation part after it, for people to look at: nothing is chosen by it.
+    ``probabilities`` is (n validation rows, classes); ``head`` the kernel (features, classes) and the bias (classes,) that came of it.
     """
 
     recipe: Recipe
@@ -36,6 +39,7 @@ class Run:
     study_seed: InitVar[int]
     seed: int = field(init=False)
     curve: np.ndarray = field(init=False)
+    watched: list[tuple[float, float, float]] = field(init=False, default_factory=list)
     probabilities: np.ndarray = field(init=False)
     head: tuple[np.ndarray, np.ndarray] = field(init=False)
 
@@ -65,6 +69,13 @@ class Run:
                 f"the loss is no number in epoch {epoch + 1} of {self.recipe.epochs}: learning rate too high?"
             )
 
+    def watch(self, epoch: int, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Add what the validation part, whose labels these are, says after an epoch."""
+        if len(labels):
+            true = np.clip(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY, 1)
+            hits = probabilities.argmax(axis=1) == labels
+            self.watched.append((epoch + 1, float(-np.log(true).mean()), float(hits.mean())))
+
     def score(self, probabilities: np.ndarray) -> None:
         """Keep the predictions. Raises DivergedError where they are no numbers."""
         if not np.isfinite(probabilities).all():
@@ -78,7 +89,12 @@ def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) 
     ``proceed`` is called before each epoch and may raise.
     """
     recipe, part = run.recipe, run.part
-    rates = learning_rates(recipe, run.steps)
+    rates, plain = learning_rates(recipe, run.steps), feed.plain(engine)
+    truth = feed.labels(run.fold.validation)
+
+    def predicted() -> np.ndarray:
+        return np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in _pieces(run.fold.validation)])
+
     engine.network.reset(recipe, run.seed)
     for epoch in range(recipe.epochs):
         proceed()
@@ -91,8 +107,10 @@ def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) 
             loss, hits = engine.epoch(*shown_to, ends, rates[epoch, steps])
             run.note(epoch, float(loss), float(hits))
         run.check(epoch)
-    plain = feed.plain(engine)
-    run.score(np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in _pieces(run.fold.validation)]))
+        if epoch in watched_epochs(recipe):
+            run.watch(epoch, truth, predicted())
+    run.score(predicted())
+    run.watch(recipe.epochs - 1, truth, run.probabilities)
     run.head = engine.network.head.kernel.numpy(), engine.network.head.bias.numpy()
 
 
@@ -109,6 +127,12 @@ def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Call
     recipe, plain, seeds = runs[0].recipe, feed.plain(engine), [run.seed for run in runs]
     heads = Heads(seeds, plain.shape[0], engine.shape.classes, recipe.dropout, recipe.weight_decay)
     rates = learning_rates(recipe, runs[0].steps)
+    truth = [feed.labels(run.fold.validation) for run in runs]
+
+    def predicted(head: int) -> np.ndarray:
+        pieces = _pieces(runs[head].fold.validation)
+        return np.concatenate([heads.predict(head, plain.take(rows)) for rows in pieces])
+
     for epoch in range(recipe.epochs):
         proceed()
         inputs = feed.view(engine, recipe, epoch)
@@ -116,10 +140,13 @@ def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Call
             sums = heads.train(batches, rates[epoch, steps])
             for run, (loss, hits) in zip(runs, sums, strict=True):
                 run.note(epoch, loss, hits)
-        for run in runs:
+        for head, run in enumerate(runs):
             run.check(epoch)
+            if epoch in watched_epochs(recipe):
+                run.watch(epoch, truth[head], predicted(head))
     for head, run in enumerate(runs):
-        run.score(np.concatenate([heads.predict(head, plain.take(rows)) for rows in _pieces(run.fold.validation)]))
+        run.score(predicted(head))
+        run.watch(recipe.epochs - 1, truth[head], run.probabilities)
         run.head = heads.weights(head)
 
 
@@ -150,6 +177,11 @@ def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:
     size = max(1, CHUNK_BYTES // max(1, step_bytes))
     for at in range(0, steps, size):
         yield slice(at, at + size)
+
+
+def watched_epochs(recipe: Recipe) -> set[int]:
+    """Return the epochs, but the last, after which the validation part is looked at."""
+    return set(np.linspace(0, recipe.epochs - 1, POINTS_WATCHED).round().astype(int).tolist()) - {recipe.epochs - 1}
 
 
 def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:

@@ -99,12 +99,13 @@ def read_record(folder: Path) -> Record:
 def rules_of(about: About, history: History) -> Rules:
     """Return the rules that a search was last run with."""
     folds = tuple(PlannedFold(f["id"], tuple(f["split"]), f["fraction"]) for f in about["folds"])
-    racing = bool(history.sessions and history.sessions[-1]["racing"])
+    last = history.sessions[-1] if history.sessions else {}
     study = about["identity"]["study"]
     val = study["val"] if study.get("splits") == "shuffle" else None
     # Searches that were begun before there were hold-outs say nothing of them.
     images = about["in_folds"] if "in_folds" in about else about["images"]
-    return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")))
+    racing, confirm = bool(last.get("racing")), int(last.get("confirm", 0))
+    return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")), confirm)
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:

@@ -19,6 +19,7 @@ from search.recipe import Recipe
 Event = dict[str, Any]
 FILE = "journal.jsonl"
 LOOK = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
+CONFIRM = "confirm-"  # begins the names of the reshuffled folds, on which the best recipes are trained again
 WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which moves the old folder aside)."
 
 
@@ -72,22 +73,28 @@ class Look:
 class Trial:
     """One set of hyperparameter values and all that happened to it.
 
-    ``stages`` are the seconds of its workers; ``ahead`` holds the jobs that ended before their turn, by number.
+    ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmed`` are its
+    runs on reshuffled folds. ``stages`` are the seconds of its workers; ``ahead`` holds the jobs that ended
+    before their turn, by number. ``stopped`` is the first verdict of a trial that was stopped and finished
+    later: it is completed then, but what the oracle was told stays.
     """
 
     id: str
     values: dict[str, Any]
     recipe: Recipe
+    baseline: str = ""
     runs: dict[str, Run] = field(default_factory=dict)
+    confirmed: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     jobs: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     ahead: dict[int, Event] = field(default_factory=dict)
     verdict: Verdict | None = None
+    stopped: Verdict | None = None
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far."""
+        """Seconds of training on the study's folds so far."""
         return sum(run.seconds for run in self.runs.values())
 
 
@@ -95,7 +102,7 @@ class Trial:
 class History:
     """What the journal says: trials in the order they were proposed, events in the order they ended.
 
-    ``order`` holds ("trial" or "verdict", trial id) as they happened, for the oracle to be retold.
+    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, for the oracle to be retold.
     ``holdouts`` are the looks at the hold-out, one a trial; ``failed_looks`` those of the last
     session that came to nothing, as (trial id, failure).
     """
@@ -121,6 +128,17 @@ class History:
         """Return the trials with this verdict."""
         return [trial for trial in self.trials.values() if trial.verdict and trial.verdict.status == status]
 
+    @property
+    def proposed(self) -> list[Trial]:
+        """The trials that the oracle proposed: all but the baselines."""
+        return [trial for trial in self.trials.values() if not trial.baseline]
+
+    @property
+    def spent(self) -> int:
+        """How many trials count for the budget: all but baselines and duplicates."""
+        duplicate = [trial for trial in self.proposed if trial.verdict and trial.verdict.status == "duplicate"]
+        return len(self.proposed) - len(duplicate)
+
     def twin(self, trial: Trial) -> Trial | None:
         """Return the earlier trial with an equal recipe, if there is one."""
         for other in self.trials.values():
@@ -141,7 +159,8 @@ class History:
             self.ended, self.failed_looks = self.ended if event.get("look") else "", []
         elif kind == "trial" and event["trial"] not in self.trials:
             recipe = Recipe.from_dict(event["recipe"])
-            self.trials[event["trial"]] = Trial(event["trial"], dict(event["values"]), recipe)
+            baseline = str(event.get("baseline", ""))
+            self.trials[event["trial"]] = Trial(event["trial"], dict(event["values"]), recipe, baseline)
             self.order.append(("trial", event["trial"]))
         elif kind == "end":
             self.ended = event["reason"]
@@ -156,7 +175,8 @@ class History:
         if kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
             trial.jobs, file, sha256 = event["job"], event["file"], event["sha256"]
             for run in event["runs"]:
-                trial.runs[run["fold"]] = _run(run, file, sha256)
+                runs = trial.confirmed if run["fold"].startswith(CONFIRM) else trial.runs
+                runs[run["fold"]] = _run(run, file, sha256)
             trial.ahead.pop(trial.jobs, None)
             add_stages(trial.stages, event.get("stages", {}))
         elif kind == "ahead" and event["job"] > trial.jobs:
@@ -169,10 +189,17 @@ class History:
                 self.failed_looks.append((trial.id, failure))
             else:
                 trial.failures.append(failure)
-        elif kind == "verdict" and trial.verdict is None:
+        elif kind == "verdict":
             score = None if event["score"] is None else _number(event["score"])
-            trial.verdict = Verdict(event["status"], score, event["reason"])
+            self._conclude(trial, Verdict(event["status"], score, event["reason"]))
+
+    def _conclude(self, trial: Trial, verdict: Verdict) -> None:
+        if trial.verdict is None:
+            trial.verdict = verdict
             self.order.append(("verdict", trial.id))
+        elif trial.verdict.status == "stopped" and verdict.status == "completed":
+            trial.stopped, trial.verdict = trial.verdict, verdict
+            self.order.append(("finished", trial.id))
 
 
 def _run(told: Event, file: str, sha256: str) -> Run:

@@ -19,6 +19,7 @@ class Options:
     """What may be set beside the study; None leaves it to the study or the default.
 
     ``groups`` and ``holdout`` are as in Study (numbers as text do, too), where "none" stands for its None.
+    ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds.
     """
 
     data: str | None = None
@@ -37,6 +38,8 @@ class Options:
     offline: bool = False
     strict: bool = False
     racing: bool = True
+    baselines: bool = True
+    confirm: int = 0
     fresh: bool = False
 
     @property
@@ -59,6 +62,8 @@ def overridden(study: Study, options: Options) -> Study:
         changes["groups"] = None if options.groups.lower() == NONE else options.groups
     if options.holdout is not None:
         changes["holdout"] = None if str(options.holdout).lower() == NONE else _number_or_text(options.holdout)
+    if not options.baselines:
+        changes["baselines"] = False
     study = study.replace(**changes)
     return study.replace(data=study.data_folder())
 

@@ -219,9 +219,11 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
     Raises UserError where the journal holds a trial that this oracle would not have proposed.
     """
     oracle = ORACLES[kind](hyperparameters, seed)
-    oracle.journalled = {trial.id: trial.values for trial in history.trials.values()}
+    oracle.journalled = {trial.id: trial.values for trial in history.proposed}
     for event, trial_id in history.order:
         trial = history.trials[trial_id]
+        if trial.baseline:
+            continue
         if event == "trial":
             told = oracle.create_trial(tuner_id=trial_id)
             if told.trial_id != trial_id or told.hyperparameters.values != trial.values:
@@ -229,9 +231,10 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
                     f"The {kind} oracle proposes other values for trial {trial_id} than the journal holds; another "
                     "version of Keras Tuner began this search. Install that one, or begin anew with --fresh."
                 )
-        else:
-            assert trial.verdict is not None
-            tell(oracle, trial_id, trial.verdict.score)
+        elif event == "verdict":
+            verdict = trial.stopped or trial.verdict
+            assert verdict is not None
+            tell(oracle, trial_id, verdict.score)
     return oracle
 
 

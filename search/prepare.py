@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from search import folder as folders
+from search.baselines import baselines
 from search.catalog import BACKBONES
 from search.cost import Estimate, core_speed, estimate, seconds_of_views
 from search.data.dataset import Dataset
-from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table
+from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table, reshuffled
 from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool, check_amounts, tally
 from search.digests import digest
@@ -23,6 +24,7 @@ from search.feed import Materials
 from search.finding import WARNING, in_a_line
 from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
 from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
+from search.journal import CONFIRM
 from search.machine import cores, workers
 from search.models.backbones import check_weights
 from search.options import Options, as_arguments, check_name, name_of, overridden
@@ -90,6 +92,18 @@ class Prepared:
         return self.inputs.plan
 
     @property
+    def baselines(self) -> dict[str, Recipe]:
+        """The baselines by what they are called; none where they are not wanted."""
+        if not self.study.baselines:
+            return {}
+        return baselines(self.hand.weights or {}, self.image_size)
+
+    @property
+    def _reshuffled(self) -> list[Fold]:
+        """The folds on which the best recipes train again; none where that is not wanted."""
+        return reshuffled(self.dataset, self.study, CONFIRM) if self.options.confirm else []
+
+    @property
     def image_size(self) -> int:
         """The side of the images in px, where a recipe names none."""
         return self.inputs.image_size
@@ -111,7 +125,7 @@ class Prepared:
             contents=tuple(data.contents),
             labels=data.labels,
             pool=self.pool,
-            folds={fold.id: fold for fold in self.plan.every},
+            folds={fold.id: fold for fold in (*self.plan.every, *self._reshuffled)},
             weights=dict(self.hand.weights or {}),
             keras_home=weights_folder().parent.resolve(),
             threads=self.threads,

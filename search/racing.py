@@ -4,7 +4,7 @@ A trial's final score is predicted from the runs that it has and from how the co
 on the same folds; it is stopped when even a lucky rest would leave it behind the best.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,10 +12,12 @@ import numpy as np
 from scipy import special
 
 from search.data.holdout import HOLDOUT
-from search.journal import LOOK, History, Run, Trial, Verdict
+from search.journal import CONFIRM, LOOK, History, Run, Trial, Verdict
 from search.recipe import Recipe
 
 FAILURES_ALLOWED = 2
+TIE = 9  # decimals: the last bits of a sum are no merit
+ENOUGH_TO_CORRECT = 10  # complete trials, for what picking the best of them flatters (search.stats.selection)
 BURN_IN = 4
 FEWEST_RUNS = 2
 PATIENCE = 2.5  # in standard deviations of a normal: how unlikely a comeback must be
@@ -38,7 +40,8 @@ class Rules:
     """What decides over trials: the folds in the order they are run, the objective, N images, racing or not.
 
     ``images`` counts those in the folds, without the hold-out. ``val`` is the part that validates
-    in random splits, None for k-fold. ``holdout`` says whether there is one to score at the end.
+    in random splits, None for k-fold. ``holdout`` says whether there is one to score at the end;
+    ``confirm`` how many of the best recipes train again on reshuffled folds.
     """
 
     folds: tuple[PlannedFold, ...]
@@ -47,6 +50,7 @@ class Rules:
     racing: bool = True
     val: float | None = None
     holdout: bool = False
+    confirm: int = 0
 
     @cached_property
     def fractions(self) -> list[float]:
@@ -96,7 +100,7 @@ def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:
     if not jobs:
         score = trial_score(trial, rules)
         return Verdict("completed", score, f"{rules.objective} {score:.3f} over {len(rules.folds)} runs")
-    if rules.racing and (behind := hopeless(history, trial, rules)):
+    if rules.racing and not trial.baseline and (behind := hopeless(history, trial, rules)):
         return behind
     return jobs[0]
 
@@ -105,11 +109,62 @@ def jobs_ahead(trial: Trial, rules: Rules) -> list[Job]:
     """Return the jobs that ``trial`` has yet to do if nothing stops it, in their order.
 
     Heads train all their folds in one job; deeper trials one fold at a time, smallest training
-    size first, so that a hopeless one is stopped early.
+    size first, so that a hopeless one is stopped early. After the study's folds come the reshuffled ones.
     """
     todo = [fold.id for fold in rules.folds if fold.id not in trial.runs]
+    if not todo and trial.verdict and trial.verdict.status == "completed":
+        todo = [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmed]
     parts = [todo] if trial.recipe.head_only and todo else [[fold] for fold in todo]
     return [Job(trial.id, trial.jobs + at, trial.recipe, tuple(part)) for at, part in enumerate(parts, start=1)]
+
+
+def ranked(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the complete trials, best first; of equal ones the earlier first, as times would not repeat."""
+    complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
+    return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.id))
+
+
+def score(trial: Trial) -> float:
+    """Return the score of a complete trial."""
+    assert trial.verdict is not None
+    assert trial.verdict.score is not None
+    return trial.verdict.score
+
+
+def next_afterwards(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
+    """Return what is to be done when no trial is open and none will be proposed, and for which trial; None if nothing.
+
+    The best stopped trials are finished, as correcting the winner needs complete ones; the best
+    recipes train again on reshuffled folds, where that is wanted; and the winner is scored on the hold-out.
+    """
+    finishing = _next_to_finish(history, rules)
+    if finishing:
+        return finishing
+    best = ranked(history.trials.values())
+    for trial in best[: rules.confirm]:
+        if (jobs := jobs_ahead(trial, rules)) and not _given_up(trial):
+            return trial, jobs[0]
+    if best and (look := next_look(history, best[0], rules)):
+        return best[0], look
+    return None
+
+
+def _next_to_finish(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
+    complete, stopped = history.with_status("completed"), history.with_status("stopped")
+    promising = sorted(stopped, key=lambda trial: (-score(trial), trial.id))
+    for trial in promising if len(complete) < ENOUGH_TO_CORRECT else []:
+        if jobs := jobs_ahead(trial, rules):
+            if _given_up(trial):
+                continue
+            return trial, jobs[0]
+        final = trial_score(trial, rules)
+        return trial, Verdict("completed", final, f"{rules.objective} {final:.3f}, finished at the end; {_was(trial)}")
+    return None
+
+
+def _was(trial: Trial) -> str:
+    assert trial.verdict is not None
+    return f"it had been stopped: {trial.verdict.reason}"
 
 
 def next_look(history: History, winner: Trial, rules: Rules) -> Job | None:

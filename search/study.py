@@ -35,6 +35,7 @@ class Study:
     ``splits`` is "kfold", or "shuffle": ``folds`` random splits with a part ``val`` in (0, 1) for
     validation. ``holdout`` is kept from all trials and scored once, for the winner: a part in
     (0, 1), a number of images of each class, or the name of a given split such as "test".
+    ``baselines`` says whether two recipes that need no search are trained first, to compare with.
     ``train_fractions`` are the training sizes, as parts of each fold's training part in (0, 1];
     their mean score ranks the trials. ``image_size`` is the side in px of recipes that name none
     (None: the typical longest side of the images, from 32 to 160). The ``objective`` is always
@@ -56,6 +57,7 @@ class Study:
     train_fractions: tuple[float, ...] = (1.0, 0.25)
     oracle: str = "tpe"
     max_trials: int = 20
+    baselines: bool = True
     image_size: int | None = None
     seed: int = 7
 
@@ -73,8 +75,9 @@ class Study:
             raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
         if self.synthetic is not None and not isinstance(self.synthetic, str | Path):
             raise UserError(f"Study(synthetic={self.synthetic!r}) must be a folder, or None.")
-        if not isinstance(self.trust_unsourced, bool):
-            raise UserError(f"trust_unsourced={self.trust_unsourced!r} must be True or False.")
+        for name in ("trust_unsourced", "baselines"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name}={getattr(self, name)!r} must be True or False.")
         object.__setattr__(self, "val", real("val", self.val, 0, 0.9, open_low=True))
         object.__setattr__(self, "holdout", self._holdout())
         object.__setattr__(self, "train_fractions", self._fractions())

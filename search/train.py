@@ -37,7 +37,8 @@ class RunResult:
     """One run as it comes back: predictions with their rows and labels, curve, seconds, synthetic images used.
 
     ``probabilities`` has the shape (n validation images, classes), ``curve`` (epochs, 2) holds
-    training loss and accuracy. ``synthetic`` counts, by class, the images
+    training loss and accuracy, ``watched`` (points, 3) some epochs with both on the validation
+    part. ``synthetic`` counts, by class, the images
     "asked" for, "admissible" and "drawn"; it is empty where the recipe asks for none.
     """
 
@@ -46,6 +47,7 @@ class RunResult:
     labels: np.ndarray
     probabilities: np.ndarray
     curve: np.ndarray
+    watched: np.ndarray
     seconds: float
     synthetic: dict[str, dict[str, int]]
 
@@ -149,7 +151,9 @@ class Trainer:
 
     def _result(self, run: Run, seconds: float) -> RunResult:
         fold, truth = run.fold, self.materials.labels[run.fold.validation]
-        return RunResult(fold.id, fold.validation, truth, run.probabilities, run.curve, seconds, run.part.synthetic)
+        watched = np.array(run.watched, np.float32).reshape(-1, 3)
+        predicted = fold.validation, truth, run.probabilities
+        return RunResult(fold.id, *predicted, run.curve, watched, seconds, run.part.synthetic)
 
     def _engine(self, shape: Shape) -> Engine:
         if shape not in self._engines:

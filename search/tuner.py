@@ -28,13 +28,12 @@ from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
 from search.hand import read_space
-from search.journal import LOOK, Journal, Look, Verdict, add_stages, check_unused
+from search.journal import LOOK, Journal, Look, Trial, Verdict, add_stages, check_unused
 from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Prepared, prepare, versions
-from search.racing import Job, jobs_ahead, next_look, next_step
+from search.racing import Job, jobs_ahead, next_afterwards, next_step, ranked
 from search.report.console import Screen, duration, screen, summary, wide_console
-from search.report.leaderboard import ranked
 from search.study import Space, SpaceFile, Study
 from search.train import JobResult, RunResult
 
@@ -93,8 +92,8 @@ class KFoldTuner(BaseTuner):
         return read_record(self.prepared.folder)
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
-        """Return the hyperparameters of the best complete trials, best first."""
-        best = ranked(self.record.history.trials.values())[:num_trials]
+        """Return the hyperparameters of the best complete trials, best first; baselines have none."""
+        best = ranked(self.record.history.proposed)[:num_trials]
         return [at_values(self.prepared.hyperparameters, trial.values) for trial in best]
 
     def get_best_models(self, *_args: Any, **_kwargs: Any) -> NoReturn:
@@ -169,7 +168,7 @@ class _Session:
         else:
             folders.begin(prepared.folder, prepared.about, prepared.file.text, prepared.tables)
         for trial in self.history.trials.values():
-            if prepared.recipe(trial.values) != trial.recipe:
+            if not trial.baseline and prepared.recipe(trial.values) != trial.recipe:
                 raise UserError(
                     f"The space gives another recipe for trial {trial.id} than it did when the trial began. "
                     "Undo the change, or begin another search with --name or --fresh."
@@ -185,6 +184,8 @@ class _Session:
             "session",
             max_trials=self.max_trials,
             racing=options.racing,
+            baselines=self.prepared.study.baselines,
+            confirm=options.confirm,
             executor=options.executor,
             slots=self.prepared.slots,
             threads=self.prepared.threads,
@@ -267,9 +268,10 @@ class _Session:
         Returns False where nothing is left to do. One trial after another and its jobs in their order,
         so that what is decided does not depend on how many jobs run at a time.
         """
-        while (step := self._next_step()) is not None:
+        while (next_ := self._next_step()) is not None:
+            trial, step = next_
             if isinstance(step, Verdict):
-                self._conclude(step, executor)
+                self._conclude(trial, step, executor)
             elif (step.trial, step.number) in self.arrived:
                 kind, fields = self.arrived.pop((step.trial, step.number))
                 self._write(kind, **fields)
@@ -278,13 +280,13 @@ class _Session:
                 return True
         return False
 
-    def _next_step(self) -> Job | Verdict | None:
-        """Return what the trial that is open needs, or a new one; at the end the winner's look at the hold-out."""
+    def _next_step(self) -> tuple[Trial, Job | Verdict] | None:
+        """Return what the trial that is open needs, or a new one; then what is left to do at the end."""
         with self.clock.stage("decide"):
             if self.history.open_trials() or self._propose():
-                return next_step(self.history, self.history.open_trials()[0], self.rules)
-            best = ranked(self.history.trials.values())
-            return next_look(self.history, best[0], self.rules) if best else None
+                trial = self.history.open_trials()[0]
+                return trial, next_step(self.history, trial, self.rules)
+            return next_afterwards(self.history, self.rules)
 
     def _begin_jobs(self, job: Job, executor: Executor) -> None:
         """Begin a job, and while slots are free those that will follow it if nothing stops their trial."""
@@ -302,10 +304,15 @@ class _Session:
                 executor.submit(dataclasses.replace(job, folds=()))
 
     def _propose(self) -> bool:
-        """Add a trial; return False where the budget is spent or the space exhausted."""
-        if self._spent() >= self.max_trials or self.asked_in_vain:
+        """Add a trial, baselines first; return False where the budget is spent or the space exhausted."""
+        if not self.history.proposed:
+            for number, (name, recipe) in enumerate(self.prepared.baselines.items()):
+                if f"b{number}" not in self.history.trials:
+                    self._write("trial", trial=f"b{number}", values={}, recipe=recipe.to_dict(), baseline=name)
+                    return True
+        if self.history.spent >= self.max_trials or self.asked_in_vain:
             return False
-        trial_id = f"{len(self.history.trials):04d}"
+        trial_id = f"{len(self.history.proposed):04d}"
         with self.clock.stage("ask"):
             values = ask(self.oracle, trial_id)
         if values is None:
@@ -315,12 +322,13 @@ class _Session:
         self._write("trial", trial=trial_id, values=values, recipe=recipe.to_dict())
         return True
 
-    def _conclude(self, verdict: Verdict, executor: Executor) -> None:
-        """End the open trial; what was begun of it in vain is given up."""
-        trial = self.history.open_trials()[0]
+    def _conclude(self, trial: Trial, verdict: Verdict, executor: Executor) -> None:
+        """End a trial; what was begun of it in vain is given up. Of one that is finished later the oracle knows."""
+        known = trial.baseline or trial.verdict
         self._write("verdict", trial=trial.id, status=verdict.status, score=verdict.score, reason=verdict.reason)
-        tell(self.oracle, trial.id, verdict.score)
-        self.asked_in_vain = False
+        if not known:
+            tell(self.oracle, trial.id, verdict.score)
+            self.asked_in_vain = False
         executor.cancel(trial.id)
         self.running = {name: job for name, job in self.running.items() if name[0] != trial.id}
         for name in [name for name in self.arrived if name[0] == trial.id]:
@@ -368,13 +376,9 @@ class _Session:
                 trim(self.prepared.inputs.cache, self.prepared.options.cache_bytes)
 
     def _reason(self) -> str:
-        if self._spent() >= self.max_trials:
+        if self.history.spent >= self.max_trials:
             return f"all {self.max_trials} trials are done"
-        return f"the space is exhausted: its {self._spent()} points have all been tried"
-
-    def _spent(self) -> int:
-        """Return how many trials count for the budget: all but duplicates."""
-        return len(self.history.trials) - len(self.history.with_status("duplicate"))
+        return f"the space is exhausted: its {self.history.spent} points have all been tried"
 
 
 def _in_journal(run: RunResult) -> dict[str, Any]:
@@ -392,6 +396,6 @@ def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for run in result.runs:
         stored = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
-        stored["probabilities"] = run.probabilities
+        stored |= {"probabilities": run.probabilities, "validation": run.watched}
         arrays |= {f"{run.fold}/{name}": array for name, array in stored.items()}
     return arrays

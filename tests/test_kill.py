@@ -25,7 +25,7 @@ from search.journal import read_events
 SPACE = """
 from search import Augment, Recipe, Study
 
-study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials={trials}, seed=3)
+study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials={trials}, seed=3, baselines=False)
 
 def space(hp):
     return Recipe(

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
     *("errors", "digests", "clock", "machine", "files", "cache", "catalog"),
-    *("amounts", "recipe", "study", "hand", "stats"),
+    *("amounts", "recipe", "baselines", "study", "hand", "stats"),
     *("data.images", "data.dataset"),
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),

@@ -11,13 +11,16 @@ from shapes import write_shapes
 from search import KFoldTuner, UserError
 from search import tuner as loop
 from search.folder import read_record
+from search.racing import ranked
 from search.report.console import Lines, wide_console
-from search.report.leaderboard import ranked
 
 SPACE = """
 from search import Recipe, Study
 
-study = Study(data="shapes", folds=2, train_fractions=(1.0,), holdout=2, max_trials=2, oracle="random", seed=3)
+study = Study(
+    data="shapes", folds=2, train_fractions=(1.0,), holdout=2, max_trials=2,
+    oracle="random", seed=3, baselines=False,
+)
 
 def space(hp):
     return Recipe("SmallCNN", None, learning_rate=hp.Choice("learning_rate", [1e-5, 1e-4, 1e-3, 1e-2]), epochs=1)

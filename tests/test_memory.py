@@ -55,7 +55,10 @@ if __name__ == "__main__":
 MANY_JOBS = """
 from search import Recipe, Study
 
-study = Study(data="shapes", folds=5, train_fractions=(1.0, 0.5), oracle="random", max_trials=32, seed=3)
+study = Study(
+    data="shapes", folds=5, train_fractions=(1.0, 0.5),
+    oracle="random", max_trials=32, seed=3, baselines=False,
+)
 
 def space(hp):
     size = hp.Choice("image_size", [32, 40, 48, 56, 64, 72, 80])  # more shapes than a worker keeps
@@ -66,7 +69,10 @@ def space(hp):
 MUCH_DATA = """
 from search import Augment, Recipe, Study
 
-study = Study(data="rubbish", folds=2, train_fractions=(1.0,), groups=None, oracle="grid", max_trials=2, seed=3)
+study = Study(
+    data="rubbish", folds=2, train_fractions=(1.0,), groups=None,
+    oracle="grid", max_trials=2, seed=3, baselines=False,
+)
 
 def space(hp):
     if hp.Choice("trial", [0, 1]) == 0:

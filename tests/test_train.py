@@ -71,6 +71,15 @@ def test_labels_and_rows_travel_with_predictions(shapes_trainer):
         np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+def test_the_validation_part_is_watched_and_its_last_point_is_the_score(shapes_trainer):
+    result, short = (run(shapes_trainer, small(epochs=epochs), "f0")[0] for epochs in (9, 2))
+    told = scores(result.labels, result.probabilities)
+    assert result.watched[:, 0].tolist() == [1, 3, 5, 7, 9]
+    assert short.watched[:, 0].tolist() == [1, 2]
+    np.testing.assert_allclose(result.watched[-1, 1:], [told["log_loss"], told["accuracy"]], rtol=1e-5)
+    assert result.watched[0, 1] != result.watched[-1, 1]
+
+
 def test_a_run_is_the_same_alone_among_others_and_in_another_process_state(shapes_trainer, shapes, tmp_path):
     """Fresh weights and draws of its own: order, grouping and what the process did before change nothing."""
     wanted = small(dropout=0.3, augment=Augment("flip_crop"))

@@ -14,15 +14,15 @@ from search.journal import read_events
 from search.options import Options
 from search.oracle import BaseTuner
 from search.prepare import prepare
+from search.racing import ranked
 from search.report.console import Lines, wide_console
-from search.report.leaderboard import ranked
 from search.report.pages import profile
 from search.study import load_space_file
 
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
 
-study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials=5, seed=3)
+study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials=5, seed=3, baselines=False)
 
 def space(hp):
     return Recipe(
@@ -251,7 +251,7 @@ def test_a_space_function_and_a_study_do_as_well(place):
         rate = hp.Choice("learning_rate", [1e-3, 1e-2])
         return Recipe("SmallCNN", unfrozen_blocks=None, learning_rate=rate, epochs=1)
 
-    study = Study(data="shapes", folds=3, train_fractions=(1.0,), max_trials=2, oracle="random")
+    study = Study(data="shapes", folds=3, train_fractions=(1.0,), max_trials=2, oracle="random", baselines=False)
     searched = tuner(my_space, study=study)
     searched.search()
     assert searched.record.name == "my_space-shapes"

@@ -3,6 +3,7 @@
 A plan is made once from (labels, groups, seed), stored as ``folds.csv`` and never drawn again.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -84,9 +85,7 @@ def make_plan(dataset: Dataset, study: Study) -> Plan:
 
     Raises UserError for a plan that cannot be had, naming the class, its count and the way out.
     """
-    data = ordered(dataset)
-    given = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
-    held, used = hold_out(data, study, given)
+    data, held, used = _parted(dataset, study)
     kept = data.only(used)
     _check_counts(kept, study, len(dataset) - len(held) - len(used))
     folds, notes = _folds(kept, study)
@@ -95,6 +94,23 @@ def make_plan(dataset: Dataset, study: Study) -> Plan:
     holdout = Fold(0, 0, 1.0, data.back(used), data.back(held), HOLDOUT)
     left_out = np.setdiff1d(np.arange(len(dataset)), np.concatenate([holdout.train, holdout.validation]))
     return Plan(folds, holdout, left_out, (*_on_holdout(dataset, holdout, left_out), *notes))
+
+
+def reshuffled(dataset: Dataset, study: Study, prefix_: str) -> list[Fold]:
+    """Return folds of the same images, held-out ones outside as ever, drawn anew; names begin with ``prefix_``.
+
+    They are a function of the study's seed, so that all who ask get the same.
+    """
+    data, _, used = _parted(dataset, study)
+    folds, _ = _folds(data.only(used), study.replace(seed=seed_from(study.seed, "reshuffled")))
+    return [dataclasses.replace(fold, id=prefix_ + fold.id) for fold in folds]
+
+
+def _parted(dataset: Dataset, study: Study) -> tuple[Ordered, np.ndarray, np.ndarray]:
+    """Return the images in an order of their own, which of them are held out, and which the folds may use."""
+    data = ordered(dataset)
+    given = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
+    return data, *hold_out(data, study, given)
 
 
 def _folds(data: Ordered, study: Study) -> tuple[list[Fold], tuple[str, ...]]:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from search.folder import Record
 from search.journal import History, Trial
-from search.racing import Job, Rules
+from search.racing import Job, Rules, ranked, score
 from search.report.caveats import warnings
 from search.report.leaderboard import (
     at_size,
@@ -29,8 +29,6 @@ from search.report.leaderboard import (
     marks,
     on_holdout,
     range_of_marks,
-    ranked,
-    score,
     status,
 )
 
@@ -98,8 +96,7 @@ class Clock:
             self._ended_before = ended
             self._began = time.monotonic()
         done = ended - self._ended_before
-        duplicates = len(history.with_status("duplicate"))
-        to_do = self.max_trials - (ended - duplicates)
+        to_do = self.max_trials - (history.spent - len(history.open_trials()))
         if done < 1 or to_do < 1:
             return ""
         return f"about {duration((time.monotonic() - self._began) / done * to_do)} left"

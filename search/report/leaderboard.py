@@ -8,11 +8,10 @@ import pandas as pd
 
 from search.folder import Record
 from search.journal import History, Trial
-from search.racing import Rules, cells
+from search.racing import Rules, cells, ranked
 from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
 
-TIE = 9  # decimals: the last bits of a sum are no merit
 MARKS = "▁▂▃▄▅▆▇█"
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
@@ -22,24 +21,11 @@ def status(trial: Trial) -> str:
     return trial.verdict.status if trial.verdict else "open"
 
 
-def ranked(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the complete trials, best first; of equal ones the earlier first, as times would not repeat."""
-    complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
-    return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.id))
-
-
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
     """Return all trials: the complete ones ranked, then the others by status and number."""
     trials = list(trials)
     rest = [trial for trial in trials if status(trial) != "completed"]
     return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[status(trial)], trial.id))
-
-
-def score(trial: Trial) -> float:
-    """Return the score of a complete trial."""
-    assert trial.verdict is not None
-    assert trial.verdict.score is not None
-    return trial.verdict.score
 
 
 def interval(trial: Trial, rules: Rules) -> Interval:

@@ -14,14 +14,13 @@ from search.clock import rounded
 from search.files import write_text
 from search.folder import Record
 from search.journal import Run, add_stages
-from search.racing import Rules
+from search.racing import Rules, ranked
 from search.report.caveats import warnings
 from search.report.leaderboard import (
     at_size,
     interval,
     ledger,
     on_holdout,
-    ranked,
     runs_table,
     seen_before,
     trials_table,

@@ -13,7 +13,7 @@ LONG = '''"""A long search of heads, for the benchmark."""
 
 from search import Augment, Recipe, Study
 
-study = Study(data={data!r}, train_fractions=(1.0, 0.25), oracle="tpe", image_size={size}, seed={seed})
+study = Study(data={data!r}, train_fractions=(1.0, 0.25), oracle="tpe", image_size={size}, seed={seed}, baselines=False)
 
 
 def space(hp):

@@ -32,6 +32,7 @@ study = Study(
     max_trials={trials},
     image_size={size},
     seed={seed},
+    baselines=False,
 )
 
 RECIPES = {recipes}

@@ -751,7 +751,10 @@ def test_whether_a_bomb_is_an_image_is_told_without_decoding_it(tmp_path):
 SPACE = """
 from search import Recipe, Study
 
-study = Study(data="pets", folds=2, train_fractions=(1.0,), max_trials=1, oracle="random", image_size=32)
+study = Study(
+    data="pets", folds=2, train_fractions=(1.0,), max_trials=1,
+    oracle="random", image_size=32, baselines=False,
+)
 
 def space(hp):
     return Recipe("SmallCNN", None, epochs=1, batch_size=hp.Choice("batch_size", [8, 16]))

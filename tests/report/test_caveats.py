@@ -9,10 +9,10 @@ from rich.console import Console
 from searches import ODD, Search, strict_json
 
 from search import folder as folders
+from search.racing import ranked
 from search.recipe import Recipe
 from search.report import console as terminal
 from search.report.caveats import columns, shortfalls, total, warnings
-from search.report.leaderboard import ranked
 from search.report.pages import write_report
 
 AMOUNTS = {"across": 4, "down": 0.5}

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 from searches import fill, hundreds
 
-from search.racing import Job
+from search.racing import Job, ranked, score
 from search.report import console as terminal
-from search.report.leaderboard import interval, ranked, score
+from search.report.leaderboard import interval
 
 
 def shown(draw, width):

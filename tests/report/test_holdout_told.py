@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 from searches import Search, fill, held_out, strict_json
 
+from search.racing import ranked
 from search.report.console import summary
-from search.report.leaderboard import interval, ranked, seen_before
+from search.report.leaderboard import interval, seen_before
 from search.report.pages import write_report
 
 

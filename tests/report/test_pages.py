@@ -9,8 +9,8 @@ import pytest
 from searches import ODD, Search, fill, hundreds, strict_json
 
 from search import folder as folders
+from search.racing import ranked
 from search.report import console as terminal
-from search.report.leaderboard import ranked
 from search.report.pages import predictions_table, write_report
 
 

@@ -1,0 +1,168 @@
+"""Baselines come first; at the end promising trials are finished, and the best confirmed."""
+
+import contextlib
+
+import pytest
+from guessing import Guesser
+from shapes import write_shapes
+
+from search import KFoldTuner
+from search import tuner as loop
+from search.baselines import HEAD, SCRATCH, WHOLE, baselines
+from search.folder import read_record
+from search.journal import CONFIRM, read_events
+from search.racing import cells, ranked, score
+from search.report.console import Lines, wide_console
+
+SPACE = """
+from search import Recipe, Study
+
+study = Study(data="shapes", folds=4, train_fractions=(1.0, 0.5), holdout=2, max_trials=14, oracle="random", seed=3)
+
+def space(hp):
+    return Recipe("SmallCNN", None, epochs=1, learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"))
+"""
+
+
+class Stopping(Guesser):
+    """A guesser that is interrupted after some jobs."""
+
+    jobs: list = []
+    after = 10**9
+
+    def wait(self, timeout):
+        if len(self.jobs) >= self.after:
+            raise KeyboardInterrupt
+        return super().wait(timeout)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_shapes(tmp_path / "shapes", {"across": 14, "down": 14})
+    (tmp_path / "space.py").write_text(SPACE)
+    monkeypatch.setattr(loop, "Inline", Stopping)
+    Stopping.jobs, Stopping.after = [], 10**9
+    return tmp_path
+
+
+def search(**options):
+    options = {"name": "made", "executor": "inline", "offline": True, **options}
+    tuner = KFoldTuner("space.py", view=Lines(wide_console()), **options)
+    tuner.search()
+    return tuner.record
+
+
+def told(record):
+    events = read_events(record.folder / "journal.jsonl")
+    return [event for event in events if event["event"] not in ("session", "attempt", "profile", "end")]
+
+
+def test_baselines_are_trained_first_and_are_no_part_of_the_budget(place):
+    history = search(trials=2).history
+    assert list(history.trials) == ["b0", "0000", "0001"]
+    assert history.trials["b0"].baseline == SCRATCH
+    assert history.trials["b0"].verdict.status == "completed"
+    assert history.spent == 2
+    assert history.ended == "all 2 trials are done"
+    assert "b0" not in [trial.id for trial in history.proposed]
+
+
+def test_baselines_can_be_left_out_and_are_not_made_up_for_later(place):
+    assert list(search(trials=1, baselines=False).history.trials) == ["0000"]
+    assert list(search(trials=2).history.trials) == ["0000", "0001"]
+
+
+def test_the_oracle_proposes_the_same_with_and_without_baselines(place):
+    one, other = (search(trials=3, name=str(with_), baselines=with_).history.proposed for with_ in (True, False))
+    assert [trial.values for trial in one] == [trial.values for trial in other]
+
+
+def test_best_hyperparameters_are_those_of_proposed_trials(place):
+    tuner = KFoldTuner("space.py", view=Lines(wide_console()), executor="inline", trials=2, offline=True)
+    tuner.search()
+    assert len(tuner.get_best_hyperparameters(5)) == 2
+
+
+def test_baselines_are_of_the_first_pretrained_backbone():
+    made = baselines(["SmallCNN", "MobileNet_0.25", "MobileNetV2"], 96)
+    assert list(made) == [HEAD, WHOLE]
+    assert [recipe.backbone for recipe in made.values()] == ["MobileNet_0.25"] * 2
+    assert made[HEAD].head_only
+    assert made[WHOLE].unfrozen_blocks == 5
+    assert {recipe.image_size for recipe in made.values()} == {96}
+    assert list(baselines(["SmallCNN"], 32)) == [SCRATCH]
+
+
+def test_promising_trials_are_finished_at_the_end(place):
+    record = search()
+    history = record.history
+    finished = [trial for trial in history.trials.values() if trial.stopped]
+    assert finished
+    assert len(history.with_status("completed")) == 10
+    left = [score(trial) for trial in history.with_status("stopped")]
+    assert left
+    for trial in finished:
+        assert trial.verdict.status == "completed"
+        assert trial.verdict.score == pytest.approx(cells(trial, record.rules).mean())
+        assert trial.stopped.score >= max(left)  # the best predicted ones
+        assert "finished at the end; it had been stopped" in trial.verdict.reason
+
+
+def test_without_racing_nothing_is_left_to_finish(place):
+    assert not any(trial.stopped for trial in search(racing=False).history.trials.values())
+
+
+def test_a_search_that_was_finished_can_be_extended(place):
+    search(trials=12)
+    extended = search(trials=14).history
+    assert extended.spent == 14  # the oracle was retold what it had been told
+
+
+def test_the_best_are_confirmed_on_other_folds(place):
+    record = search(confirm=2)
+    best = ranked(record.history.trials.values())
+    assert [bool(trial.confirmed) for trial in best] == [True] * 2 + [False] * (len(best) - 2)
+    for trial in best[:2]:
+        assert set(trial.confirmed) == {CONFIRM + fold.id for fold in record.rules.folds}
+        assert len(trial.runs) == len(record.rules.folds)
+        assert trial.verdict.score == pytest.approx(cells(trial, record.rules).mean())
+    assert len(record.history.holdouts) == 1
+
+
+def test_confirming_can_be_asked_for_later(place):
+    before = told(search())
+    after = told(search(confirm=1))
+    assert after[: len(before)] == before
+    new = after[len(before) :]
+    assert {event["event"] for event in new} == {"job"}
+    assert {run["fold"].startswith(CONFIRM) for event in new for run in event["runs"]} == {True}
+
+
+def test_folds_are_reshuffled_within_what_is_not_held_out(place):
+    tuner = KFoldTuner("space.py", view=Lines(wide_console()), confirm=1, offline=True)
+    folds, held = tuner.prepared.materials.folds, set(tuner.prepared.plan.holdout.validation.tolist())
+    for fold in tuner.prepared.folds:
+        other = folds[CONFIRM + fold.id]
+        assert (other.fraction, other.split) == (fold.fraction, fold.split)
+        assert not held & {*other.train.tolist(), *other.validation.tolist()}
+    parts = [tuple(sorted(fold.validation)) for name, fold in folds.items() if "@" not in name and name != "holdout"]
+    assert len(set(parts)) == len(parts) == 8
+    whole = [
+        row for name, fold in folds.items() if name in {f"{CONFIRM}f{k}" for k in range(4)} for row in fold.validation
+    ]
+    assert sorted(whole) == sorted(folds["holdout"].train)
+
+
+@pytest.mark.parametrize("after", [1, 5, 40, 75, 90, 100, 108])
+def test_an_interruption_anywhere_changes_nothing(place, after):
+    whole = told(search(name="whole", confirm=1))
+    Stopping.jobs, Stopping.after = [], after
+    with contextlib.suppress(KeyboardInterrupt):
+        search(confirm=1)
+    Stopping.after = 10**9
+    if after == 108:
+        record = read_record(place / "results" / "made")
+        assert any(trial.stopped for trial in record.history.trials.values())
+    assert told(search(confirm=1)) == whole
