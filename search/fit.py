@@ -30,7 +30,8 @@ class Run:
     ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
     the mean loss and the accuracy of each epoch, in training; ``watched`` (points, 3) an epoch with
     both on the validation part after it, for people to look at: nothing is chosen by it.
-    ``probabilities`` is (n validation rows, classes); ``head`` the kernel (features, classes) and the bias (classes,) that came of it.
+    ``probabilities`` is (n validation rows, classes); ``head`` the kernel (features, classes) and the bias
+    (classes,) that came of it.
     """
 
     recipe: Recipe

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import inspect
+import shlex
 import tempfile
 import textwrap
 import time
@@ -32,7 +33,7 @@ from search.journal import LOOK, Journal, Look, Trial, Verdict, add_stages, chec
 from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Prepared, prepare, versions
-from search.racing import Job, jobs_ahead, next_afterwards, next_step, ranked
+from search.racing import Job, jobs_ahead, next_afterwards, next_look, next_step, ranked
 from search.report.console import Screen, duration, screen, summary, wide_console
 from search.study import Space, SpaceFile, Study
 from search.train import JobResult, RunResult
@@ -78,9 +79,9 @@ class KFoldTuner(BaseTuner):
 
         Raises UserError where it comes to nothing; the next call tries again.
         """
-        record = self.record
-        if not record.rules.holdout or (look := record.history.look_at(trial_id)):
-            return look if record.rules.holdout else None
+        look = self.record.history.look_at(trial_id)
+        if look or not self.record.rules.holdout:
+            return look
         self._clock.skip()
         with _Session(self.prepared, self.view, self._clock, look=trial_id) as session:
             session.look(executor or session.executor())
@@ -98,10 +99,8 @@ class KFoldTuner(BaseTuner):
 
     def get_best_models(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raise UserError: a search keeps predictions, not networks."""
-        raise UserError(
-            "A search keeps predictions, not networks; get_best_hyperparameters() gives the best recipes, and this "
-            f"trains the recommended one on all images: python -m search export {self.prepared.folder} --to my-model"
-        )
+        command = f"python -m search export {shlex.quote(str(self.prepared.folder))} --to FOLDER"
+        raise UserError(f"A search keeps predictions, not networks; train the recommended one with: {command}")
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials with their intervals, and the winner's recipe."""
@@ -190,7 +189,7 @@ class _Session:
             slots=self.prepared.slots,
             threads=self.prepared.threads,
             versions=versions(),
-            **({"look": self.looks_at} if self.looks_at else {}),
+            look=self.looks_at,
         )
         about = folders.read_about(self.prepared.folder)
         assert about is not None
@@ -244,12 +243,8 @@ class _Session:
     def look(self, executor: Executor) -> None:
         """Score one trial on the hold-out, and nothing else."""
         with executor:
-            while (job := next_look(self.history, self.history.trials[self.looks_at], self.rules)) is not None:
-                if told := self.arrived.pop((job.trial, job.number), None):
-                    self._write(told[0], **told[1])
-                    continue
-                self._begin_jobs(job, executor)
-                if (outcome := executor.wait(TICK)) is not None:
+            while self._advance(executor):
+                if outcome := executor.wait(TICK):
                     self._take(outcome)
         if not self.history.look_at(self.looks_at):
             error = self.history.failed_looks[-1][1].error
@@ -283,6 +278,9 @@ class _Session:
     def _next_step(self) -> tuple[Trial, Job | Verdict] | None:
         """Return what the trial that is open needs, or a new one; then what is left to do at the end."""
         with self.clock.stage("decide"):
+            if self.looks_at:
+                trial = self.history.trials[self.looks_at]
+                return (trial, look) if (look := next_look(self.history, trial, self.rules)) else None
             if self.history.open_trials() or self._propose():
                 trial = self.history.open_trials()[0]
                 return trial, next_step(self.history, trial, self.rules)

@@ -21,17 +21,18 @@ ORDER = (
     *("readers.packs", "readers.arrays", "readers.dispatch"),
     *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
     *("data.materialise", "data.synthetic", "data.digits", "finding", "audit", "options", "inputs"),
-    *("journal", "racing", "folder", "tf"),
-    *("models.backbones", "models.augment", "models.folding", "models.build", "models.engine"),
+    *("journal", "racing", "folder", "reopen", "tf"),
+    *("models.backbones", "models.augment", "models.folding", "models.build", "models.plain", "models.engine"),
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
-    *("tuner", "cli", "__main__"),
+    *("report.card", "predict"),
+    *("tuner", "export", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
     *(name for name in ORDER if name.startswith("report.")),
-    *("cost", "cli"),
+    *("cost", "predict", "cli"),
 )
 HOMES = {"tensorflow": {"tf"}, "keras": {"tf"}, "keras_tuner": {"oracle"}}  # the only importers
 
