@@ -60,11 +60,13 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
     with view:
         if tuner.record.rules.holdout and not tuner.record.history.look_at(trial_id):
             view.say(f"Training {trial_id} without the hold-out, to score it there once")
-            told = _Epochs(view, f"Without the hold-out: {trial_id}", trial.recipe, tuner.prepared.plan.in_folds)
+            told = _Epochs(
+                view, f"Images shown to {trial_id} without the hold-out", trial.recipe, tuner.prepared.plan.in_folds
+            )
             tuner.score_on_holdout(trial_id, Inline(materials, told.give_up))
         fold = everything(len(materials.labels))
         view.say(f"Training {trial_id} on all {len(fold.train)} images")
-        told = _Epochs(view, f"On all images: {trial_id}", trial.recipe, len(fold.train))
+        told = _Epochs(view, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
         trained = _trained(materials, trial, fold, told)
         _write(to, tuner.record, trial, materials, trained)
     return to
@@ -134,7 +136,7 @@ def _difference(file: Path, materials: Materials, trained: Trained, size: int) -
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = trained.run.fold.validation
     pixels = decode(materials.paths, materials.contents, size, materials.cache).pixels[rows]
-    told = keras.models.load_model(file).predict(pixels, verbose=0)
+    told = keras.models.load_model(file).predict_on_batch(pixels)
     difference = float(np.abs(told - trained.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(

@@ -15,7 +15,8 @@ from search.report.caveats import warnings
 from search.report.leaderboard import at_size, corrected_words, interval, recommended_trial, seen_before, status
 
 BEST = "best"
-MARKDOWN = re.compile(r"([\\`*_\[\]<>|&~#$:@])")
+# An underscore within a word, as in the names of backbones, means nothing.
+MARKDOWN = re.compile(r"([\\`*\[\]<>|&~#$@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.)")
 
 
 def trial_to_export(record: Record, asked: str) -> Trial:
@@ -157,8 +158,8 @@ def _limits(record: Record, trial: Trial) -> list[str]:
             "This model was trained on all images, those of the hold-out too, so nothing here has been measured on it."
         ),
         (
-            "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times than "
-            "those that trained it may be told far worse than the scores say."
+            "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
+            "than those that trained it may be told far worse than the scores say."
         ),
         "Probabilities are those of the network, not calibrated.",
         *warnings(record),
