@@ -17,7 +17,7 @@ from search.models.heads import Heads, State
 from search.models.plain import plain_model
 from search.tf import tf
 
-SIDE, CLASSES = 48, 3
+SIDE, CLASSES = 32, 3
 
 # Loads each file where this package cannot be imported.
 LOADER = """
@@ -25,7 +25,7 @@ import sys
 sys.modules["search"] = None
 import json, keras, numpy as np
 pixels = np.load(sys.argv[1])
-told = [keras.models.load_model(file).predict(pixels, verbose=0).tolist() for file in sys.argv[2:]]
+told = [keras.models.load_model(file).predict_on_batch(pixels).tolist() for file in sys.argv[2:]]
 print(json.dumps(told))
 """
 
