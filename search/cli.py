@@ -305,16 +305,16 @@ def _search(space: Path, **options: Any) -> None:
 
 def _report(folder: Path) -> None:
     from search.folder import read_record
-    from search.report.console import summary, wide_console
-    from search.report.pages import write_report
+    from search.report.console import closing, summary, wide_console
+    from search.report.pages import PAGE, write_report
 
     console = wide_console()
     record = read_record(folder)
-    paths = write_report(record)  # first: what is printed may be cut off
+    written = write_report(record)  # first: what is printed may be cut off
     summary(record, console)
-    console.print(f"Report: {paths[0]}", highlight=False, soft_wrap=True)
-    names = ", ".join(path.name for path in paths[1:])
-    console.print(f"        and {names} beside it", highlight=False, soft_wrap=True)
+    closing(written.document, console)
+    console.print(f"Report: {written.paths[PAGE]}", highlight=False, soft_wrap=True)
+    console.print("        beside it report.md, report.json, and every table as CSV", highlight=False, soft_wrap=True)
 
 
 def main() -> NoReturn:

@@ -11,7 +11,7 @@ from search.feed import Feed, Part, Rows
 from search.models.engine import Engine
 from search.models.heads import Batches, Heads
 from search.recipe import Recipe
-from search.stats import SMALLEST_PROBABILITY
+from search.stats.scores import SMALLEST_PROBABILITY
 
 WARM_UP = 0.1  # of the steps
 CHUNK_BYTES = 64 * 2**20

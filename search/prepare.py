@@ -166,6 +166,7 @@ class Prepared:
             "identity": self.identity,
             "weights": self.hand.weights,
             "data": str(data.source.absolute()),  # not resolved: what lies beside a link counts
+            "root": str(data.root.absolute()),
             "synthetic": str(self.pool.root.resolve()) if self.pool else None,
             "space_file": str(self.file.path) if self.file.path.is_file() else None,
             "images": len(data),

@@ -137,6 +137,11 @@ class Recipe:
         """Whether the whole backbone stays frozen."""
         return self.unfrozen_blocks == 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether everything trains."""
+        return self.unfrozen_blocks == BACKBONES[self.backbone].blocks
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         return {**dataclasses.asdict(self), "synthetic_per_class": plain(self.synthetic_per_class)}
@@ -154,7 +159,7 @@ class Recipe:
     def summary(self) -> str:
         """Return the recipe in one line, what matters first."""
         depth = "head only" if self.head_only else f"{self.unfrozen_blocks} blocks"
-        if self.unfrozen_blocks == BACKBONES[self.backbone].blocks:
+        if self.whole:
             depth = "all blocks"
         strength = "" if self.augment.strength is None else f" {self.augment.strength:g}"
         parts = [

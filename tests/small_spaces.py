@@ -3,10 +3,7 @@
 SPACE = """
 from search import Augment, Recipe, Study, at_hand
 
-study = Study(
-    data="shapes", folds=3, train_fractions=(1.0,), max_trials=1,
-    oracle="random", image_size=32, baselines=False,
-)
+study = Study("shapes", folds=3, train_fractions=(1.0,), max_trials=1, oracle="random", image_size=32, baselines=False)
 
 def space(hp):
     return Recipe({recipe})

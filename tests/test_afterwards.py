@@ -27,7 +27,7 @@ def space(hp):
 class Stopping(Guesser):
     """A guesser that is interrupted after some jobs."""
 
-    jobs: list = []
+    jobs: list
     after = 10**9
 
     def wait(self, timeout):

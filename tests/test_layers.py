@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 ORDER = (
     *("errors", "digests", "clock", "machine", "files", "cache", "catalog"),
-    *("amounts", "recipe", "baselines", "study", "hand", "stats"),
+    *("amounts", "recipe", "baselines", "study", "hand"),
+    *("stats.intervals", "stats.scores", "stats.comparing", "stats.selection", "stats.effects", "stats.survival"),
+    "stats.hard",
     *("data.images", "data.dataset"),
     *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
     *("readers.packs", "readers.arrays", "readers.dispatch"),
@@ -25,7 +27,18 @@ ORDER = (
     *("models.backbones", "models.augment", "models.folding", "models.build", "models.plain", "models.engine"),
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
-    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
+    *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
+    *("report.images", "report.tables", "report.words", "report.thumbnails", "report.document", "report.summary"),
+    *("report.colours", "report.reading", "report.captions", "report.views", "report.pictures"),
+    *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
+    *(
+        "report.charts.winner",
+        "report.charts.gallery",
+        "report.page",
+        "report.pages",
+        "report.console",
+        "report.checks",
+    ),
     *("report.card", "predict"),
     *("tuner", "export", "cli", "__main__"),
 )
@@ -65,12 +78,18 @@ def imported_by(path):
 
 
 def own_modules(names):
-    """Return the modules of search among imported names, which may be things within modules."""
+    """Return the modules of search among imported names, which may be things within modules.
+
+    What a package hands on from its modules counts as these.
+    """
     found = set()
     for parts in (name.split(".")[1:] for name in names if name.split(".")[0] == "search"):
         stems = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-        found.add(next((stem for stem in stems if file_of(stem).is_file()), "__init__"))
-    return found - {"__init__"}
+        if stem := next((stem for stem in stems if file_of(stem).is_file()), None):
+            found.add(stem)
+        elif parts and (package := file_of(f"{parts[0]}.__init__")).is_file():
+            found |= own_modules(imported_by(package))
+    return found
 
 
 def top_level(names):
@@ -91,6 +110,10 @@ def function():
     found = set(imports(ast.parse(code)))
     assert found == {"a.b", "search.folder", "search.__version__", "search.data.folds.Fold"}
     assert own_modules(found) == {"folder", "data.folds"}
+
+
+def test_what_a_package_hands_on_counts_as_its_modules():
+    assert own_modules({"search.stats.Interval", "search.stats"}) == {"stats.intervals", "stats.scores"}
 
 
 def test_every_module_has_its_place_in_the_order():
@@ -117,6 +140,7 @@ def test_light_modules_do_not_load_tensorflow():
         "search.readers",
         "search.models",
         "search.report",
+        "search.stats",
         *(f"search.{name}" for name in LIGHT),
     ]
     code = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"

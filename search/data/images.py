@@ -185,6 +185,15 @@ def decode_sizes(
     return {size: decode(paths, contents, size, cache) for size in wanted}
 
 
+def read_known(path: Path, content: str, size: int) -> tuple[Facts, np.ndarray] | str:
+    """Return an image of known content, decoded now, or why it cannot be read.
+
+    Raises UserError where it is gone or another image than it was.
+    """
+    read = _try_read(path, content, [size])
+    return read if isinstance(read, str) else (read[0], read[1][0])
+
+
 def _key(size: int, contents: Sequence[str]) -> str:
     return digest(["decoded", DECODING_VERSION, size, list(contents)])
 

@@ -1,13 +1,10 @@
 """An audit as people see it: lines in a terminal, and a page with the pictures."""
 
-import base64
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
-from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
@@ -16,6 +13,7 @@ from search.data.dataset import Dataset
 from search.files import write_text
 from search.finding import ERROR, NOTE, WARNING
 from search.report.console import duration
+from search.report.thumbnails import in_proportion, jpeg
 
 if TYPE_CHECKING:
     from search.check import Checked  # which loads TensorFlow
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 FILES_NAMED = 4
 GROUPS_SHOWN = 200
 IMAGES_SHOWN = 24
-JPEG_QUALITY = 80
 STYLES = {ERROR: "bold red", WARNING: "bold yellow", NOTE: "bold"}
 
 
@@ -108,18 +105,11 @@ def _group(group: DuplicateGroup, dataset: Dataset, thumbnails: np.ndarray) -> d
 
 def _image(row: int, dataset: Dataset, thumbnail: np.ndarray) -> dict[str, Any]:
     """Return an image in its own proportions again: thumbnails are squares."""
-    fact, side = dataset.facts[row], len(thumbnail)
-    scale = side / max(fact.width, fact.height)
+    width, height = in_proportion(dataset.facts[row], len(thumbnail))
     return {
         "id": dataset.ids[row],
         "label": dataset.classes[dataset.labels[row]],
-        "width": round(fact.width * scale),
-        "height": round(fact.height * scale),
-        "data": _jpeg(thumbnail),
+        "width": width,
+        "height": height,
+        "data": jpeg(thumbnail),
     }
-
-
-def _jpeg(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(pixels)).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode()

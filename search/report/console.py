@@ -22,6 +22,7 @@ from search.folder import Record
 from search.journal import History, Trial
 from search.racing import Job, Rules, ranked, score
 from search.report.caveats import warnings
+from search.report.document import Document
 from search.report.leaderboard import (
     at_size,
     in_order,
@@ -338,6 +339,15 @@ def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
     for name, value in best[0].recipe.to_dict().items():
         words = str(value) if name == "synthetic_per_class" else _plain(value)  # here a ratio is told by its point
         console.print(f"  {name} = {words}", highlight=False, markup=False)
+
+
+def closing(document: Document, console: Console) -> None:
+    """Print the answer in sentences, and the line that retrains the recommended recipe."""
+    console.print()
+    for sentence in document.answer:
+        console.print(sentence, highlight=False, markup=False)
+    if document.command:
+        console.print(f"Take it away: {document.command}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _of_intervals(rules: Rules) -> str:

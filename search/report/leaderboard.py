@@ -9,10 +9,12 @@ import pandas as pd
 from search.folder import Record
 from search.journal import History, Trial
 from search.racing import Rules, cells, ranked, score
+from search.recipe import Recipe
 from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
 
 MARKS = "▁▂▃▄▅▆▇█"
+NO_RECIPE = Recipe("SmallCNN", None)
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
 
@@ -82,8 +84,8 @@ def trials_table(record: Record) -> pd.DataFrame:
     rules = record.rules
     rank = {trial.id: place for place, trial in enumerate(ranked(record.history.trials.values()), start=1)}
     rows = [_trial_row(trial, rules, rank.get(trial.id)) for trial in in_order(record.history.trials.values())]
-    if not rows:
-        return pd.DataFrame()
+    if not rows:  # a table without rows has its columns all the same
+        return pd.DataFrame(columns=list(_trial_row(Trial("", {}, NO_RECIPE), rules, None)))
     table = pd.DataFrame(rows).astype({"rank": "Int64"})
     # Beside a ratio pandas would make floats of whole numbers, which mean something else.
     table["synthetic_per_class"] = pd.Series([row["synthetic_per_class"] for row in rows], dtype=object)
@@ -99,6 +101,7 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
     return {
         "rank": rank,
         "trial": trial.id,
+        "baseline": trial.baseline,
         "status": status(trial),
         "score": limits.mean,
         "score_low": limits.low if limits.known else np.nan,
@@ -111,6 +114,7 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
         **recipe,
         "augment": augment["policy"],
         "augment_strength": augment["strength"],
+        "summary": trial.recipe.summary(),
         "reason": trial.verdict.reason if trial.verdict else "",
     }
 

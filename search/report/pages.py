@@ -1,9 +1,8 @@
-"""The files of a report: Markdown to read, CSV and JSON for other tools, all from the same tables."""
+"""The files of a report: a page, Markdown with pictures, CSV and JSON, all from the same tables."""
 
-import hashlib
 import json
 import math
-import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +12,94 @@ import pandas as pd
 from search.clock import rounded
 from search.files import write_text
 from search.folder import Record
-from search.journal import Run, add_stages
-from search.racing import Rules, ranked
-from search.report.caveats import warnings
-from search.report.leaderboard import (
-    at_size,
-    interval,
-    ledger,
-    on_holdout,
-    runs_table,
-    seen_before,
-    trials_table,
-)
+from search.journal import add_stages
+from search.racing import ranked
+from search.report.charts.gallery import draw
+from search.report.document import Document
+from search.report.evidence import read_runs
+from search.report.judgement import Judgement
+from search.report.leaderboard import interval, seen_before
+from search.report.markdown import markdown
+from search.report.page import render
+from search.report.pictures import write_pictures
+from search.report.summary import document
+from search.report.tables import all_tables
+from search.stats import Interval
 
-SCHEMA = 1
-TOP = 20
+SCHEMA = 2  # of report.json; report.schema.json beside this file documents it
+PAGE = "index.html"
 
 
-def write_report(record: Record) -> list[Path]:
-    """Write report.md, trials.csv, folds.csv, predictions.csv and report.json; return their paths."""
+@dataclass(frozen=True)
+class Report:
+    """A report that was written: what it says, and its files by name."""
+
+    document: Document
+    paths: dict[str, Path]
+
+
+def write_report(record: Record) -> Report:
+    """Write the report of a search, running or ended, into its folder."""
     folder = record.folder / "report"
     folder.mkdir(exist_ok=True)
-    trials = trials_table(record)
-    predictions, lost = predictions_table(record)
+    judgement = Judgement.of(record)
+    tables = all_tables(judgement)
+    told, charts = document(judgement, tables), draw(tables)
     texts = {
-        "report.md": markdown(record, trials, lost),
-        "trials.csv": trials.to_csv(index=False),
-        "folds.csv": runs_table(record).to_csv(index=False),
-        "predictions.csv": predictions.to_csv(index=False),
-        "report.json": json.dumps(as_json(record, trials), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        PAGE: render(told, tables, charts),
+        "report.md": markdown(told, tables, write_pictures(charts, folder)),
+        "report.json": json.dumps(as_json(judgement, tables, told), indent=2, ensure_ascii=False, allow_nan=False)
+        + "\n",
+        "predictions.csv": predictions_table(record).to_csv(index=False),
+        **{f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()},
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-    return [folder / name for name in texts]
+    return Report(told, {name: folder / name for name in texts})
 
 
-def as_json(record: Record, trials: pd.DataFrame) -> dict[str, Any]:
-    """Return the report as JSON types; numbers that do not exist are null."""
-    best = ranked(record.history.trials.values())
+def as_json(judgement: Judgement, tables: dict[str, pd.DataFrame], told: Document) -> dict[str, Any]:
+    """Return the report as JSON types, as report.schema.json has them; numbers that do not exist are null."""
+    record, slope = judgement.record, judgement.slope
     return {
         "schema": SCHEMA,
         "name": record.name,
         "objective": record.rules.objective,
         "ended": record.history.ended,
-        "ledger": ledger(record),
-        "warnings": warnings(record),
-        "winner": {"trial": best[0].id, "recipe": best[0].recipe.to_dict()} if best else None,
+        "answer": list(told.answer),
+        "command": told.command,
+        "winner": _winner(judgement),
+        "recommended": judgement.recommended.id if judgement.recommended else None,
+        "contenders": [trial.id for trial in judgement.contenders],
+        "slope": _interval(slope) if slope else None,
+        "curve": vars(judgement.curve) if judgement.curve else None,
         "holdout": _looks(record),
-        "trials": [_finite(row) for row in trials.to_dict("records")],
-        "runs": [_finite(row) for row in runs_table(record).to_dict("records")],
+        "warnings": list(told.cautions),
+        "limits": list(told.limits),
+        "tables": {name: [_finite(row) for row in table.to_dict("records")] for name, table in tables.items()},
         "study": record.about,
         "sessions": record.history.sessions,
         "profile": profile(record),
     }
+
+
+def _winner(judgement: Judgement) -> dict[str, Any] | None:
+    """Return the winner with its raw score and the corrected one, or why there is none."""
+    if judgement.winner is None:
+        return None
+    corrected = judgement.corrected
+    return {
+        "trial": judgement.winner.id,
+        "recipe": judgement.winner.recipe.to_dict(),
+        "score": _interval(interval(judgement.winner, judgement.rules)),
+        "corrected_score": _interval(corrected.score) if corrected else None,
+        "corrected_full_accuracy": _interval(corrected.full_accuracy) if corrected else None,
+        "uncorrected": judgement.uncorrected or None,
+    }
+
+
+def _interval(limits: Interval) -> dict[str, Any]:
+    return _finite(vars(limits))
 
 
 def profile(record: Record) -> dict[str, Any]:
@@ -108,164 +142,25 @@ def _finite(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(key): plain(value) for key, value in row.items()}
 
 
-def predictions_table(record: Record) -> tuple[pd.DataFrame, list[str]]:
-    """Return the winner's out-of-fold predictions, and the files that are missing or damaged.
+def predictions_table(record: Record) -> pd.DataFrame:
+    """Return the winner's out-of-fold predictions, but for those whose files are missing or changed.
 
     One row for each (fold, image): its id, its class, the predicted class, the probability of
     each class. Those on the hold-out, if it was scored, come last, as fold "holdout".
     """
     best = ranked(record.history.trials.values())
     classes = list(record.about["classes"])
-    empty = pd.DataFrame(columns=["trial", "fold", "id", "label", "predicted", *(f"p({name})" for name in classes)])
-    if not best:
-        return empty, []
-    look = record.history.look_at(best[0].id)
-    parts, lost = [], []
-    for run in [*(best[0].runs[fold.id] for fold in record.rules.folds), *([look.run] if look else [])]:
-        arrays = read_run(record.folder, run)
-        if arrays is None:
-            lost.append(run.file)
-            continue
-        labels, probabilities = arrays["labels"], arrays["probabilities"]
-        part = pd.DataFrame(probabilities.round(5), columns=[f"p({name})" for name in classes])
+    columns = ["trial", "fold", "id", "label", "predicted", *(f"p({name})" for name in classes)]
+    look = record.history.look_at(best[0].id) if best else None
+    runs = [best[0].runs[fold.id] for fold in record.rules.folds] if best else []
+    parts = [pd.DataFrame(columns=columns)]
+    for fold, arrays in read_runs(record.folder, [*runs, *([look.run] if look else [])]).items():
+        probabilities = arrays["probabilities"]
+        part = pd.DataFrame(probabilities.round(5), columns=columns[5:])
         part.insert(0, "predicted", [classes[label] for label in probabilities.argmax(axis=1)])
-        part.insert(0, "label", [classes[label] for label in labels])
+        part.insert(0, "label", [classes[label] for label in arrays["labels"]])
         part.insert(0, "id", arrays["ids"])
-        part.insert(0, "fold", run.fold)
+        part.insert(0, "fold", fold)
         part.insert(0, "trial", best[0].id)
         parts.append(part)
-    return (pd.concat(parts, ignore_index=True) if parts else empty), sorted(set(lost))
-
-
-def read_run(folder: Path, run: Run) -> dict[str, np.ndarray] | None:
-    """Return the stored arrays of a run (ids, labels, probabilities, curve), None if the file is gone or changed."""
-    try:
-        data = (folder / run.file).read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data).hexdigest() != run.sha256:
-        return None
-    with np.load(folder / run.file, allow_pickle=False) as stored:
-        prefix = f"{run.fold}/"
-        return {name.removeprefix(prefix): stored[name] for name in stored.files if name.startswith(prefix)}
-
-
-def markdown(record: Record, trials: pd.DataFrame, lost: list[str]) -> str:
-    """Return the report as Markdown."""
-    parts = [f"# {record.name}", _answer(record)]
-    parts += [f"**Warning:** {_inert(warning)}" for warning in warnings(record)]
-    parts += ["## Best trials", _best_table(record, trials)]
-    parts += ["## What happened", _ledger(record), "## What may be concluded", _limits(record)]
-    if lost:
-        parts.append(f"Missing or changed, so left out of predictions.csv: {', '.join(lost)}.")
-    return "\n\n".join(parts) + "\n"
-
-
-def _answer(record: Record) -> str:
-    best = ranked(record.history.trials.values())
-    if not best:
-        return "No trial was completed, so there is no winner."
-    winner, rules = best[0], record.rules
-    limits = interval(winner, rules)
-    sizes = "; ".join(
-        f"{at_size(winner, rules, q, 'accuracy'):.3f} with {'all' if q == 1 else f'{q:.0%}'} of each training part"
-        for q in reversed(rules.fractions)
-    )
-    recipe = "\n".join(f"    {name} = {value}" for name, value in winner.recipe.to_dict().items())
-    unfinished = "" if record.history.ended else "**This search is not finished.** "
-    trials = "complete trials" if len(best) > 1 else "complete trial"
-    between = f"95 % interval {limits.low:.3f} to {limits.high:.3f}" if limits.known else "no interval"
-    said = on_holdout(record)
-    held = f"\n\nHold-out: {said}." if said else ""
-    return (
-        f"{unfinished}The best of {len(best)} {trials} is **{winner.id}** ({_inert(winner.recipe.summary())}). "
-        f"Its score, the mean {rules.objective} over training sizes, is {limits.mean:.3f} ({between}); its accuracy "
-        f"is {sizes}.{held}\n\n{recipe}"
-    )
-
-
-def _inert(text: str) -> str:
-    """Return text that may hold names of classes, which must not act as Markdown or HTML."""
-    return re.sub(r"([\\`|<>\[\]])", r"\\\1", " ".join(text.split()))
-
-
-def _best_table(record: Record, trials: pd.DataFrame) -> str:
-    if trials.empty:
-        return "There are none yet."
-    sizes = [column for column in trials.columns if column.startswith("accuracy@")]
-    head = ["rank", "trial", "status", "score", "95 % interval", *sizes, "runs", "seconds", "recipe"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in trials.head(TOP).to_dict("records"):
-        complete = row["status"] == "completed"
-        cells = [
-            str(row["rank"]) if complete else "",
-            row["trial"],
-            row["status"],
-            f"{row['score']:.3f}" if complete else "",
-            _between(row) if complete else "",
-            *("" if math.isnan(row[size]) else f"{row[size]:.3f}" for size in sizes),
-            str(row["runs"]),
-            f"{row['seconds']:.1f}",
-            _inert(record.history.trials[row["trial"]].recipe.summary()),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    more = len(trials) - TOP
-    return "\n".join(lines) + (f"\n\n{more} more are in trials.csv." if more > 0 else "")
-
-
-def _between(row: dict[Any, Any]) -> str:
-    return "no interval" if math.isnan(row["score_low"]) else f"{row['score_low']:.3f} to {row['score_high']:.3f}"
-
-
-def _ledger(record: Record) -> str:
-    counts = ledger(record)
-    images = record.about["images"]
-    classes = ", ".join(f"`{name}` {count}" for name, count in record.about["classes"].items())
-    left_out = "".join(f"\n- left out: `{id_}` ({reason})" for id_, reason in record.about["unreadable"])
-    listed = "\n".join(f"- {name.replace('_', ' ')}: {value:g}" for name, value in counts.items())
-    study = ", ".join(f"{name} {value}" for name, value in record.about["identity"]["study"].items())
-    backbones = ", ".join(record.about["weights"])
-    return (
-        f"{images} images of `{record.about['data']}` ({classes}).{_held(record)}{left_out}\n\n"
-        f"Study: {study}. Backbones at hand: {backbones}. Synthetic images: {record.about['synthetic'] or 'none'}.\n\n"
-        f"{listed}\n- search ended: {record.history.ended or 'not yet'}"
-    )
-
-
-def _held(record: Record) -> str:
-    if not record.rules.holdout:
-        return ""
-    beside = record.about.get("beside_holdout", 0)
-    left = f", and {beside} are in neither, as they share a group with one of those" if beside else ""
-    return f" The folds use {record.rules.images}; {record.about['holdout']} are held out{left}."
-
-
-def _limits(record: Record) -> str:
-    rules = record.rules
-    part = f"{1 - 1 / rules.parts:.0%}"
-    outside = " outside the hold-out" if rules.holdout else ""
-    said = [
-        f"Scores describe models trained on {part} of the images{outside} or less, not a model refitted on all.",
-        _of_intervals(rules),
-    ]
-    if rules.holdout:
-        seen = seen_before(record.history)
-        said.append(
-            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds; "
-            f"that score is not flattered by the choice{f', but it was {seen}' if seen else ''}."
-        )
-    said.append(
-        "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate trials "
-        "are counted and never ranked."
-    )
-    return "\n".join(f"- {text}" for text in said)
-
-
-def _of_intervals(rules: Rules) -> str:
-    flattery = "The best trial's score is also flattered by having been picked"
-    if len(rules.splits) < 2:
-        return f"There are no intervals: one split says nothing of how much splits differ; use more folds. {flattery}."
-    return (
-        "The interval of each trial allows for folds that share training images (Nadeau & Bengio 2003). "
-        f"{flattery}, which it does not allow for."
-    )
+    return pd.concat(parts[1:] or parts, ignore_index=True)

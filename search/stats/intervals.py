@@ -1,4 +1,4 @@
-"""Scores from out-of-fold predictions, and intervals that do not flatter.
+"""Intervals that do not flatter.
 
 Folds share training images, so their scores are correlated and the usual standard error is too
 small; the interval here is the corrected resampled t of Nadeau & Bengio (2003).
@@ -10,29 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats as scipy_stats
-from sklearn import metrics
 
 LEVEL = 0.95
-SMALLEST_PROBABILITY = 1e-7
-
-
-def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return the metrics of predictions on all images of a validation part.
-
-    ``labels`` are class numbers, shape (n,); ``probabilities`` has shape (n, classes). Balanced
-    accuracy and macro-F1 average over the classes that the part holds. ``log_loss`` is in nats.
-    """
-    predicted = probabilities.argmax(axis=1)
-    present = np.unique(labels)
-    true = np.clip(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY, 1)
-    return {
-        "accuracy": float(metrics.accuracy_score(labels, predicted)),
-        "balanced_accuracy": float(
-            metrics.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
-        ),
-        "macro_f1": float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
-        "log_loss": float(-np.log(true).mean()),
-    }
 
 
 @dataclass(frozen=True)
@@ -52,6 +31,18 @@ class Interval:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
+UNKNOWN = Interval(math.nan, -math.inf, math.inf)
+
+
+def inflation(scores: int, folds: float) -> float:
+    """Return what stands for 1/J in the variance of a mean of J correlated scores: 1/J + 1/(folds−1).
+
+    ``folds`` is how many times the images hold a validation part: k, or 1/val for random splits, so
+    that 1/(folds−1) is validation over training images (Nadeau & Bengio 2003).
+    """
+    return 1 / scores + 1 / (folds - 1)
+
+
 def corrected_interval(fold_scores: Sequence[float] | np.ndarray, folds: float) -> Interval:
     """Return the mean of J = repeats × folds scores with its corrected resampled t interval.
 
@@ -67,6 +58,6 @@ def corrected_interval(fold_scores: Sequence[float] | np.ndarray, folds: float) 
     half = (
         scipy_stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
         * values.std(ddof=1)
-        * math.sqrt(1 / len(values) + 1 / (folds - 1))
+        * math.sqrt(inflation(len(values), folds))
     )
     return Interval(mean, mean - float(half), mean + float(half))

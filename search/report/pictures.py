@@ -1,0 +1,79 @@
+"""A chart's specification as a PNG, as SVG that follows the page, as data of a script; no browser, no network."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from search.files import write_bytes
+from search.report.colours import VARIABLES
+
+SCALE = 2  # px of a PNG for each of the chart
+FOLDER = "pictures"
+Spec = dict[str, Any]
+
+
+def png(spec: Spec) -> bytes:
+    """Return a chart as a PNG on white."""
+    return vl_convert.vegalite_to_png(_fixed(spec) | {"background": "white"}, scale=SCALE, allowed_base_urls=[])
+
+
+def svg(spec: Spec, name: str) -> str:
+    """Return a chart as SVG whose colours are the page's variables; its ids begin with the chart's name."""
+    drawn = vl_convert.vegalite_to_svg(_fixed(spec), allowed_base_urls=[])
+    drawn = re.sub(
+        r'\b(fill|stroke)="(#[0-9a-f]{6})"', lambda found: f'{found[1]}="{VARIABLES.get(found[2], found[2])}"', drawn
+    )
+    drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", drawn)  # the figure says it in words, in one piece
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
+
+
+def themed(spec: Spec) -> Spec:
+    """Return a specification whose colours are the page's variables; what its data hold stays."""
+    return {key: value if key in {"datasets", "data"} else _themed(value) for key, value in spec.items()}
+
+
+def _themed(part: Any) -> Any:
+    if isinstance(part, dict):
+        return themed(part)
+    if isinstance(part, list):
+        return [_themed(item) for item in part]
+    return VARIABLES.get(part, part) if isinstance(part, str) else part
+
+
+def _fixed(spec: Spec) -> Spec:
+    """Return a specification of the width of a picture; Vega-Lite would take a container for 200 px."""
+    return spec | {"width": spec["usermeta"]["width"]}
+
+
+def write_pictures(charts: Mapping[str, Spec], folder: Path) -> dict[str, str]:
+    """Write each chart as ``pictures/<name>.png`` below ``folder``; return their paths relative to it."""
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for name, spec in charts.items():
+        write_bytes(folder / FOLDER / f"{name}.png", png(spec))
+    return {name: f"{FOLDER}/{name}.png" for name in charts}
+
+
+@cache
+def bundle() -> str:
+    """Return the script that makes charts interactive: Vega, Vega-Lite, Vega-Embed, about 0.9 MB."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", r"<\/script")
+
+
+def as_data(value: Any) -> str:
+    """Return JSON that is harmless inside a script element, whatever texts it holds."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def digest(script: str) -> str:
+    """Return a script's source for a content security policy: it alone may then run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

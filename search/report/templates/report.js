@@ -1,0 +1,82 @@
+"use strict";
+// Everything here is a comfort: without it the page has the same pictures and tables.
+
+// Sort a table by a column: numbers by what the cell holds, texts as people order them, nothing always last.
+function sortBy(table, index, button) {
+  const head = button.parentNode;
+  const body = table.tBodies[0];
+  const numeric = head.classList.contains("number");
+  const before = head.getAttribute("aria-sort");
+  const down = before ? before === "ascending" : numeric && !/^(rank|p|behind|group|time)/.test(button.textContent);
+  const key = (row) => {
+    const cell = row.cells[index];
+    if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+    return numeric || cell.textContent === "–" ? null : cell.textContent;
+  };
+  const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b
+    : String(a).localeCompare(String(b), undefined, { numeric: true }));
+  const rows = Array.from(body.rows, (row) => [key(row), row]);
+  rows.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : (down ? -1 : 1) * compare(a, b)));
+  body.append(...rows.map(([, row]) => row));
+  for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  if (table.tBodies[0].rows.length < 2) continue;
+  Array.from(table.tHead.rows[0].cells).forEach((head, index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => sortBy(table, index, button));
+  });
+}
+
+// Replace each still picture by its interactive chart when it comes near; where that fails, the picture stays.
+const specifications = JSON.parse(document.getElementById("specifications").textContent);
+
+function enliven(plot) {
+  const specification = specifications[plot.dataset.chart];
+  const still = plot.firstElementChild;
+  const live = document.createElement("div");
+  live.className = "live waiting";
+  live.setAttribute("aria-hidden", "true");
+  plot.append(live);
+  specification.config.axisY.labelLimit = Math.min(270, Math.round(0.4 * plot.clientWidth));
+  if (plot.clientWidth < 400) Object.assign(specification.config.legend, { columns: 1, labelLimit: plot.clientWidth - 40 });
+  specification.config.axis.titleLimit = Math.max(150, plot.clientWidth - 60);
+  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, logLevel: 1 };
+  window.vegaEmbed(live, specification, options).then(() => {
+    still.remove();
+    live.classList.remove("waiting");
+    plot.classList.add("lives");
+  }, (error) => {
+    live.remove();
+    console.error(plot.dataset.chart, error);
+  });
+}
+
+if (window.vegaEmbed && window.IntersectionObserver) {
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((one) => one.isIntersecting)) {
+      watcher.unobserve(entry.target);
+      enliven(entry.target);
+    }
+  }, { rootMargin: "800px" });
+  document.querySelectorAll("[data-chart]").forEach((plot) => watcher.observe(plot));
+}
+
+// What is folded is printed too.
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details:not([open])")) {
+    folded.open = true;
+    folded.dataset.printed = "";
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const opened of document.querySelectorAll("details[data-printed]")) {
+    opened.open = false;
+    delete opened.dataset.printed;
+  }
+});

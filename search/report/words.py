@@ -1,0 +1,371 @@
+"""What a report says in words: from the judgement to sentences that a person who knows no statistics understands."""
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+from search.folder import Record
+from search.journal import Trial
+from search.report.judgement import Judgement
+from search.report.leaderboard import at_size, interval, on_holdout, seen_before
+from search.report.tables import Tables
+from search.stats import Interval
+
+FLAT = 0.01  # a doubling that gains less than a point at best is not worth collecting
+NAMED = 3
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def answer(judgement: Judgement) -> list[str]:
+    """Return the answer in three sentences: what did best, how sure that is, and what else is as good."""
+    if judgement.winner is None:
+        return ["No trial was completed, so there is no winner."]
+    return [_best(judgement, judgement.winner), _surely(judgement), _beside(judgement)]
+
+
+def _best(judgement: Judgement, winner: Trial) -> str:
+    rules, tried = judgement.rules, len(judgement.complete)
+    sizes = list(zip(rules.fractions, judgement.images, strict=True))[::-1]
+    parts = [
+        f"{in_100(at_size(winner, rules, size, 'accuracy'))} with {_of_size(size)} training images{_about(number)}"
+        for size, number in sizes
+    ]
+    did = (
+        f"Of {tried} ways of fine-tuning that were tried in full, {winner.id} did best"
+        if tried > 1
+        else (f"Only one way of fine-tuning was tried in full, {winner.id}")
+    )
+    return f"{did}: {winner.recipe.summary()}; on images that it had not trained on it was right {', '.join(parts)}."
+
+
+def _surely(judgement: Judgement) -> str:
+    corrected = judgement.corrected
+    if corrected is None:
+        return (
+            f"That is the raw result of the best of {len(judgement.complete)}, and flattered by having been picked; "
+            f"it cannot be corrected, as {judgement.uncorrected}."
+        )
+    low, high = (f"{100 * limit:.0f}" for limit in (corrected.full_accuracy.low, corrected.full_accuracy.high))
+    return (
+        "Picking the best of many flatters it, so on new images of the same kind expect it to be right "
+        f"{in_100(corrected.full_accuracy.mean)}; anything from {low} to {high} would be no surprise."
+    )
+
+
+def _beside(judgement: Judgement) -> str:
+    others = len(judgement.contenders) - 1
+    if not judgement.comparable:
+        rivals = "One split says nothing of how much splits differ, so nothing can be said of the others"
+    elif len(judgement.complete) == 1:
+        rivals = "There is nothing to compare it with"
+    elif others < 1:
+        rivals = "It did better than each of the others by more than luck explains"
+    else:
+        recipes = "other way" if others == 1 else "other ways"
+        rivals = f"{_count(others).capitalize()} {recipes} cannot be told from it with so few images"
+    return f"{rivals}; {_to_use(judgement)}{_worth(judgement)}."
+
+
+def _to_use(judgement: Judgement) -> str:
+    winner, use = judgement.winner, judgement.recommended
+    assert winner is not None
+    assert use is not None
+    if use is winner:
+        return f"{winner.id} is the one to use"
+    times = winner.seconds / max(use.seconds, 1e-9)
+    return f"{use.id} comes within a point of it and trains {times:.1f} times as fast, so that is the one to use"
+
+
+def _worth(judgement: Judgement) -> str:
+    """Return what the search was worth, beside the best baseline; "" where there is none."""
+    baselines = [trial for trial in judgement.complete if trial.baseline]
+    if not baselines:
+        return ""
+    best, place = baselines[0], judgement.complete.index(baselines[0])
+    if place == 0:
+        return f", and it is what needs no search ({best.baseline})"
+    found = judgement.differences[place - 1]
+    told = "more than luck explains" if found.p_holm < 0.05 else "which may be luck"
+    return f", and the best that needs no search ({best.id}: {best.baseline}) is {points(found.mean)} behind, {told}"
+
+
+def survival(judgement: Judgement) -> list[str]:
+    """Return how the winner survives with fewer images, and whether more of them or more tuning would help."""
+    winner, rules = judgement.winner, judgement.rules
+    if winner is None or len(rules.fractions) < 2:
+        return ["All trials trained with the whole training part, so nothing is known of fewer images."]
+    drop, of_median = (float(some[0]) for some in judgement.drops)
+    words = "less than" if of_median < 0 else "more than"
+    beside = f", {points(abs(of_median))} {words} the median recipe" if len(judgement.complete) > 2 else ""
+    fewest, lost = _of_size(rules.fractions[0]), f"{points(drop)} of {plain(rules.objective)}"
+    said = [f"With {fewest} images the winner loses {lost}{beside}."]
+    firsts = {}
+    for size, means in zip(rules.fractions, judgement.cells.mean(axis=2).T, strict=True):
+        firsts[size] = judgement.complete[int(means.argmax())].id
+    if len(set(firsts.values())) > 1:
+        listed = ", ".join(f"{trial} with {_of_size(size)} images" for size, trial in firsts.items())
+        said.append(f"Different recipes are first at different sizes: {listed}; such orders are mostly luck.")
+    return [*said, *_more_images(judgement)]
+
+
+def _more_images(judgement: Judgement) -> list[str]:
+    slope = judgement.slope
+    if slope is None or not slope.known:
+        return ["Whether more images would help cannot be told from these folds."]
+    limits_ = f"95 % interval {100 * slope.low:+.1f} to {100 * slope.high:+.1f}"
+    between = f"{signed(slope.mean)} for each doubling of images, {limits_}"
+    if slope.low > 0:
+        told = f"More images would help: between the two largest sizes the winner gained {between}"
+    elif slope.high < FLAT:
+        told = f"More images of this kind would add little: between the two largest sizes the winner gained {between}"
+    else:
+        told = f"Whether more images would help is not sure: between the two largest sizes the winner gained {between}"
+    said = [f"{told}; curves flatten, so expect somewhat less beyond."]
+    if judgement.curve:
+        more = judgement.curve.at(2 * judgement.images[-1])
+        fit = f"residual {points(judgement.curve.residual)}"
+        sizes = len(judgement.images)
+        said.append(
+            f"The curve a + b n^-c through the {sizes} sizes ({fit}) has it at {more:.3f} with twice the images."
+        )
+    return [*said, *_more_tuning(judgement, slope)]
+
+
+def _more_tuning(judgement: Judgement, slope: Interval) -> list[str]:
+    others = len(judgement.contenders) - 1
+    if others < 2:
+        return []
+    tuning = (
+        f"More tuning of the same choices is unlikely to show: {_count(others)} other recipes already cannot be told "
+        "from the best"
+    )
+    return [f"{tuning}{', so more images are the better bet' if slope.low > 0 else ''}."]
+
+
+def matters(tables: Tables) -> list[str]:
+    """Return which choices matter, which do not, and of which nothing can be said."""
+    effects = tables["effects"]
+    if effects.empty:
+        return ["Nothing varied between the trials, so there is nothing to compare."]
+    said, notes = [], dict.fromkeys(note for note in effects["note"] if note)
+    heads = {
+        "yes": "These choices matter: {}.",
+        "no": "These hardly matter (less than two points between any two of their values): {}.",
+        "unknown": "Of these nothing can be said with so few trials and images: {}.",
+    }
+    for verdict, head in heads.items():
+        factors = effects[effects["matters"] == verdict].groupby("factor", sort=False)
+        if len(factors):
+            named = [_of_factor(name, rows) if verdict == "yes" else plain(name) for name, rows in factors]
+            said.append(head.format("; ".join(named)))
+    return [*said, *(f"{note[0].upper()}{note[1:]}." for note in notes)]
+
+
+def _of_factor(name: str, rows: pd.DataFrame) -> str:
+    known = rows[rows["effect"].notna()]
+    best, worst = known.loc[known["effect"].idxmax()], known.loc[known["effect"].idxmin()]
+    gap = points(best["effect"] - worst["effect"])
+    return f"{plain(name)} ({best['level']} is {gap} above {worst['level']}, p {rows['p'].iloc[0]:.2g})"
+
+
+def plain(name: str) -> str:
+    """Return the name of a factor as words."""
+    return name.replace("_", " ")
+
+
+def winner(judgement: Judgement, tables: Tables) -> list[str]:
+    """Return what is to be seen of the winner: its folds, its weakest class, its confidence."""
+    if judgement.winner is None:
+        return ["There is no winner."]
+    scores = [run.scores[judgement.rules.objective] for run in judgement.winner.runs.values()]
+    said = [f"From run to run its {plain(judgement.rules.objective)} goes from {min(scores):.3f} to {max(scores):.3f}."]
+    classes = tables["classes"].dropna(subset="recall")
+    if not classes.empty:
+        weakest = classes.loc[classes["recall"].idxmin()]
+        said.append(
+            f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right "
+            f"(95 % interval {weakest['low']:.2f} to {weakest['high']:.2f})."
+        )
+    bins = tables["calibration"]
+    if not bins.empty:
+        confident, right = (
+            (bins[column] * bins["images"]).sum() / bins["images"].sum() for column in ("confidence", "accuracy")
+        )
+        how = (
+            "too sure of itself"
+            if confident > right + 0.03
+            else "too modest"
+            if confident < right - 0.03
+            else "about right"
+        )
+        said.append(f"Its confidence is {how}: {confident:.0%} on average, where {right:.0%} are right.")
+    return said
+
+
+def images(judgement: Judgement, tables: Tables) -> list[str]:
+    """Return how many images no recipe gets right, and how many labels may be mistaken."""
+    evidence = judgement.evidence
+    hard, errors = tables["hard"], tables["label_errors"]
+    if evidence is None or len(evidence.trials) < 3:
+        return ["With fewer than three complete trials it cannot be said which images are hard."]
+    every = int((hard["group"] == "every recipe").sum())
+    said = [
+        (
+            f"Of {len(evidence.ids)} images {every} are wrong under every one of {len(evidence.trials)} recipes, and "
+            f"{len(hard) - every} more under nearly all (each by networks that did not train on it)."
+        )
+    ]
+    if len(evidence.trials) < evidence.complete:
+        said.append(f"That is about the best {len(evidence.trials)} of {evidence.complete} complete trials.")
+    if len(errors):
+        said.append(
+            f"The labels of {len(errors)} may be mistaken: the recipes together are surer of another class than they "
+            "usually are where it is right. Look at these first; a wrong label costs more than a wrong recipe."
+        )
+    return said
+
+
+def cautions(judgement: Judgement) -> list[str]:
+    """Return what is missing from the files of the search."""
+    evidence = judgement.evidence
+    if judgement.winner is not None and evidence is None:
+        return ["All stored predictions are missing or changed, so nothing that needs them is shown."]
+    if evidence is not None and evidence.lost:
+        more = f" and {len(evidence.lost) - NAMED} more" if len(evidence.lost) > NAMED else ""
+        named = ", ".join(evidence.lost[:NAMED])
+        return [f"Missing or changed, so their trials are left out of corrections and images: {named}{more}."]
+    return []
+
+
+def confirmation(judgement: Judgement) -> list[str]:
+    """Return what training the best again on reshuffled folds showed, and what that cannot show."""
+    if not judgement.confirmed:
+        return []
+    pairs = [(interval(trial, judgement.rules).mean, again.mean) for trial, again in judgement.confirmed]
+    change = sum(again - first for first, again in pairs) / len(pairs)
+    listed = "; ".join(
+        f"{trial.id} {first:.3f}, then {again:.3f}"
+        for (trial, _), (first, again) in zip(judgement.confirmed, pairs, strict=True)
+    )
+    return [
+        f"Trained again with fresh seeds on reshuffled folds: {listed} (on average {signed(change)}).",
+        (
+            "That removes the luck of seeds and folds from a score, and not the luck of these images: they are the "
+            "same, so about a third of the flattery stays."
+        ),
+    ]
+
+
+def data(record: Record) -> list[str]:
+    """Return what the images are, and how many were left out."""
+    about = record.about
+    classes = ", ".join(f"{name} {count}" for name, count in about["classes"].items())
+    said = [f"{about['images']} images of {about['data']}: {classes}."]
+    if record.rules.holdout:
+        beside = about.get("beside_holdout", 0)
+        left = f"; {beside} are in neither, as they share a group with one of those" if beside else ""
+        said.append(f"The folds use {record.rules.images}; {about['holdout']} are held out{left}.")
+    if about["unreadable"]:
+        some = listed(f"{id_} ({reason})" for id_, reason in about["unreadable"])
+        said.append(f"Left out, as they could not be read: {len(about['unreadable'])}, such as {some}.")
+    said.append(f"Synthetic images: {about['synthetic'] or 'none'}.")
+    return said
+
+
+def record(record_: Record) -> list[str]:
+    """Return what was fixed and how it ended."""
+    study = ", ".join(f"{plain(name)} {value}" for name, value in record_.about["identity"]["study"].items())
+    backbones = ", ".join(record_.about["weights"])
+    return [
+        f"Study: {study}.",
+        f"Backbones at hand: {backbones}.",
+        f"The search ended: {record_.history.ended or 'not yet'}.",
+    ]
+
+
+def limits(judgement: Judgement) -> list[str]:
+    """Return what may be concluded from a search, and what not."""
+    rules = judgement.rules
+    outside = " outside the hold-out" if rules.holdout else ""
+    said = [
+        (
+            f"Scores describe models trained on {1 - 1 / rules.parts:.0%} of the images{outside} or less, not a model "
+            "refitted on all."
+        ),
+        _of_intervals(judgement),
+        (
+            "Recipes that cannot be told apart are not thereby equal: to show that two differ by less than a point "
+            "would take some 15,000 images."
+        ),
+    ]
+    if rules.holdout:
+        seen = seen_before(judgement.record.history)
+        said.append(
+            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds; "
+            f"that score is not flattered by the choice{f', but it was {seen}' if seen else ''}."
+        )
+    said += [
+        (
+            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate "
+            "trials are counted and never ranked."
+        ),
+        "All of it is about images like these: what was not photographed was not tested.",
+    ]
+    return said
+
+
+def _of_intervals(judgement: Judgement) -> str:
+    if not judgement.comparable:
+        return "There are no intervals: one split says nothing of how much splits differ; use more folds."
+    return (
+        "Intervals allow for folds that share training images (Nadeau & Bengio 2003), comparisons for their number "
+        "(Holm 1979), the corrected score for having been picked (BBC-CV, Tsamardinos et al. 2018)."
+    )
+
+
+def holdout(judgement: Judgement) -> str:
+    """Return what the hold-out says of the winner, "" where nothing is held out."""
+    return on_holdout(judgement.record)
+
+
+def in_100(share: float) -> str:
+    """Return a share as "89 times in 100"; finer near the ends."""
+    if math.isnan(share):
+        return "an unknown number of times"
+    number = f"{100 * share:.1f}" if share > 0.99 and share < 1 else f"{100 * share:.0f}"
+    return f"{number} times in 100"
+
+
+def points(difference: float) -> str:
+    """Return a difference of scores in points."""
+    return f"{100 * difference:.1f} points"
+
+
+def signed(difference: float) -> str:
+    """Return a difference of scores in points with its sign."""
+    return f"{100 * difference:+.1f} points"
+
+
+def between(limits_: Interval) -> str:
+    """Return the limits of an interval in words."""
+    return f"95 % interval {limits_.low:.3f} to {limits_.high:.3f}" if limits_.known else "no interval"
+
+
+def _of_size(size: float) -> str:
+    named = {1.0: "all", 0.5: "half of the", 0.25: "a quarter of the", 0.1: "a tenth of the"}
+    return named.get(size, f"{size:.0%} of the")
+
+
+def _about(images_: float) -> str:
+    return "" if math.isnan(images_) else f" (about {images_:.0f})"
+
+
+def _count(number: int) -> str:
+    return COUNTS[number] if number < len(COUNTS) else str(number)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the first of some names in a line."""
+    names = list(names)
+    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")

@@ -1,0 +1,60 @@
+"""Images that recipes get wrong: hard ones, labels that may be mistaken, classes that are confused."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn import metrics
+
+
+def wrong_share(predicted: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (how many recipes had it wrong, how many predicted it) for each image number.
+
+    ``predicted`` (c, R) and ``labels`` (R,) are class numbers, ``rows`` (R,) the image number of
+    each prediction. Where repeats predict an image several times, a recipe had it wrong if more
+    than half of its predictions are.
+    """
+    images = int(rows.max()) + 1 if len(rows) else 0
+    times = np.bincount(rows, minlength=images)
+    wrong = np.zeros(images, dtype=int)
+    for recipe in predicted:
+        wrong += np.bincount(rows, recipe != labels, images) * 2 > times
+    return wrong, np.where(times > 0, len(predicted), 0)
+
+
+@dataclass(frozen=True)
+class LabelError:
+    """An image whose given label may be mistaken: its row, both classes, and the mean probability of each."""
+
+    image: int
+    label: int
+    suggested: int
+    confidence: float
+    own: float
+
+
+def label_errors(probabilities: np.ndarray, labels: np.ndarray) -> list[LabelError]:
+    """Return the images whose labels may be mistaken, the widest margin first (confident learning).
+
+    ``probabilities`` (n, classes) are out-of-fold, mean over recipes; ``labels`` (n,) class numbers.
+    A class is suggested where it is the most probable one, not the given one, and at least as
+    probable as it is on average for images that carry it (Northcutt, Jiang & Chuang 2021).
+    """
+    own = probabilities[np.arange(len(labels)), labels]
+    of_class = np.bincount(labels, minlength=probabilities.shape[1])
+    # A class that no image has is never suggested.
+    mean = np.bincount(labels, own, probabilities.shape[1]) / np.maximum(of_class, 1)
+    thresholds = np.where(of_class > 0, mean, np.inf)
+    suggested = probabilities.argmax(axis=1)
+    confidence = probabilities[np.arange(len(labels)), suggested]
+    suspect = np.flatnonzero((suggested != labels) & (confidence >= thresholds[suggested]))
+    order = suspect[np.argsort(own[suspect] - confidence[suspect], kind="stable")]
+    return [
+        LabelError(int(at), int(labels[at]), int(suggested[at]), float(confidence[at]), float(own[at])) for at in order
+    ]
+
+
+def confused(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many images of each class were taken for each, shape (classes, classes): row the label."""
+    if not len(labels):
+        return np.zeros((classes, classes), dtype=int)
+    return np.asarray(metrics.confusion_matrix(labels, predicted, labels=np.arange(classes)))
