@@ -17,8 +17,8 @@ from search.folder import read_record
 from search.journal import read_events
 from search.reopen import reopening
 from search.report.console import Lines, wide_console
-from search.report.leaderboard import recommended_trial
-from search.report.pages import read_run
+from search.report.evidence import read_runs
+from search.report.judgement import Judgement
 from search.tf import keras
 from search.train import Trainer
 
@@ -81,7 +81,7 @@ def test_an_export_holds_the_model_and_all_that_made_it(finished):
     assert {path.name for path in folder.iterdir()} == {"README.md", "labels.txt", "model.keras", "recipe.json"}
     assert (folder / "labels.txt").read_text() == "across\ndown\n"
     about = json.loads((folder / "recipe.json").read_text())
-    best = recommended_trial(record)
+    best = Judgement.of(record).recommended
     assert (about["trial"], about["recipe"]) == (best.id, best.recipe.to_dict())
     assert about["scores"]["score"] == best.verdict.score
     assert about["scores"]["holdout"]["images"] == 6
@@ -127,10 +127,10 @@ def test_the_code_of_the_card_gives_the_same_predictions_without_this_package(fi
 
 def test_the_code_that_trained_the_runs_trains_the_export(place, finished):
     record = read_record(place / "results" / "space-shapes")
-    trial = recommended_trial(record)
+    trial = Judgement.of(record).recommended
     materials = reopened(place, finished).prepared.materials
     trained = Trainer(materials).train(trial.recipe, materials.folds["holdout"], lambda: None)
-    stored = read_run(record.folder, record.history.look_at(trial.id).run)
+    stored = read_runs(record.folder, [record.history.look_at(trial.id).run])["holdout"]
     np.testing.assert_array_equal(trained.run.probabilities, stored["probabilities"])
 
 
@@ -146,7 +146,7 @@ def test_the_same_export_gives_the_same_weights_and_leaves_the_journal_alone(pla
 
 def test_another_trial_is_scored_on_the_holdout_once_and_the_search_stays_ended(place, finished, search):
     record = read_record(place / "results" / "space-shapes")
-    best = recommended_trial(record).id
+    best = Judgement.of(record).recommended.id
     other = next(name for name in record.history.trials if name != best)
     for target in ("one", "two"):
         code, _, err = search(
@@ -174,7 +174,7 @@ class Interrupting(Lines):
 
 def test_an_interrupted_export_leaves_nothing_and_can_be_repeated(place, finished):
     record = read_record(place / "results" / "space-shapes")
-    other = next(name for name in record.history.trials if name != recommended_trial(record).id)
+    other = next(name for name in record.history.trials if name != Judgement.of(record).recommended.id)
     view = Interrupting(wide_console())
     tuner = reopened(place, finished, view)
     for at, looked in (("without the hold-out", 1), (f"to {other}", 2)):

@@ -1,6 +1,5 @@
 """What an exported model says of itself: the trial behind it, its scores and what they are worth, how to use it."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,12 @@ from search.folder import Record
 from search.journal import Look, Trial
 from search.racing import score
 from search.report.caveats import warnings
-from search.report.leaderboard import at_size, corrected_words, interval, recommended_trial, seen_before, status
+from search.report.judgement import Judgement
+from search.report.leaderboard import at_size, interval, seen_before, status
+from search.report.markdown import inert
+from search.report.words import between
 
 BEST = "best"
-# An underscore within a word, as in the names of backbones, means nothing.
-MARKDOWN = re.compile(r"([\\`*\[\]<>|&~#$@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.)")
 
 
 def trial_to_export(record: Record, asked: str) -> Trial:
@@ -27,7 +27,7 @@ def trial_to_export(record: Record, asked: str) -> Trial:
     """
     trials = record.history.trials
     if asked == BEST:
-        best = recommended_trial(record)
+        best = Judgement.of(record).recommended
         if best is None:
             raise UserError(
                 f"No trial of {record.name} is complete, so none is recommended. Go on with the search, or name a "
@@ -77,7 +77,7 @@ def scores(record: Record, trial: Trial) -> dict[str, Any]:
         "score": score(trial) if complete else None,
         "interval": [limits.low, limits.high] if limits and limits.known else None,
         "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
-        "corrected": corrected_words(record, trial) if complete else None,
+        "picked": picked(Judgement.of(record), trial) if complete else None,
         "holdout": {**look.run.scores, "images": record.about["holdout"]} if look else None,
     }
 
@@ -87,7 +87,7 @@ def card(record: Record, facts: Facts) -> str:
     environment = Environment(
         loader=PackageLoader("search.report"),
         autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
-        finalize=inert,
+        finalize=lambda value: inert(str(value)),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -108,9 +108,24 @@ def card(record: Record, facts: Facts) -> str:
     )
 
 
-def inert(value: object) -> str:
-    """Return text on one line in which no name can act as Markdown or HTML."""
-    return MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
+def picked(judgement: Judgement, trial: Trial) -> str:
+    """Return in words what a complete trial's score is worth, given that it, or another one, was picked by it."""
+    of = f"of {len(judgement.complete)} complete trials"
+    place = [other.id for other in judgement.complete].index(trial.id) + 1
+    corrected, winner = judgement.corrected, judgement.complete[0].id
+    if corrected is None:
+        among = f"The best {of}: it was picked, which flatters it" if place == 1 else f"Number {place} {of}"
+        return f"{among}; scores cannot be corrected for that, as {judgement.uncorrected}"
+    there = (
+        f"{corrected.score.mean:.3f} ({between(corrected.score)}), and its accuracy with all of each training part to "
+        f"{corrected.full_accuracy.mean:.3f} ({between(corrected.full_accuracy)})"
+    )
+    if place == 1:
+        return f"The best {of}: corrected for having been picked, its score comes to {there}"
+    return (
+        f"Number {place} {of}. The score of the best one, {winner}, comes to {there} when it is corrected for having "
+        "been picked: the others are flattered less, but not told apart from luck either"
+    )
 
 
 def _scored(record: Record, trial: Trial) -> list[str]:
@@ -130,7 +145,7 @@ def _scored(record: Record, trial: Trial) -> list[str]:
                 f"Cross-validated score, the mean {rules.objective} over training sizes and folds: {score(trial):.3f} "
                 f"({between}). Accuracy {sizes}."
             ),
-            f"It was picked: {corrected_words(record, trial)}.",
+            f"{picked(Judgement.of(record), trial)}.",
         ]
     look = record.history.look_at(trial.id)
     return [*said, *([_on_holdout(record, look)] if look else [])]

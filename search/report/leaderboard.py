@@ -8,7 +8,7 @@ import pandas as pd
 
 from search.folder import Record
 from search.journal import History, Trial
-from search.racing import Rules, cells, ranked, score
+from search.racing import Rules, cells, ranked
 from search.recipe import Recipe
 from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
@@ -33,23 +33,6 @@ def in_order(trials: Iterable[Trial]) -> list[Trial]:
 def interval(trial: Trial, rules: Rules) -> Interval:
     """Return the corrected 95 % interval of a complete trial's score: sizes averaged within each fold first."""
     return corrected_interval(cells(trial, rules).mean(axis=0), rules.parts)
-
-
-def recommended_trial(record: Record) -> Trial | None:
-    """Return the trial that this search recommends, None where none is complete."""
-    best = ranked(record.history.trials.values())
-    return best[0] if best else None
-
-
-def corrected_words(record: Record, trial: Trial) -> str:
-    """Return in words the score of a complete trial, and what having been picked does to it."""
-    best = ranked(record.history.trials.values())
-    place = next(place for place, other in enumerate(best, start=1) if other.id == trial.id)
-    among = f"the best of {len(best)}" if place == 1 else f"number {place} of {len(best)}"
-    return (
-        f"raw score {score(trial):.3f}, {among} complete trials; having been picked flatters it, which cannot be "
-        "corrected here"
-    )
 
 
 def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:

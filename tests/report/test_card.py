@@ -5,7 +5,9 @@ from searches import ODD, Search, all_failed, all_stopped, held_out
 
 from search.errors import UserError
 from search.recipe import Recipe
-from search.report.card import BEST, Facts, card, inert, scores, trial_to_export
+from search.report.card import BEST, Facts, card, scores, trial_to_export
+from search.report.judgement import Judgement
+from search.report.markdown import inert
 
 VERSIONS = {"keras": "3.11", "tensorflow": "2.20"}
 
@@ -75,13 +77,13 @@ def test_a_card_says_what_the_scores_are_worth(filled):
     low, high = told["interval"]
     assert f": {told['score']:.3f} (95 % interval {low:.3f} to {high:.3f})" in text
     assert f"Accuracy {told['sizes']['1']:.3f} with all of each training part; {told['sizes']['0.25']:.3f}" in text
-    assert "the best of 3 complete trials; having been picked flatters it" in text
+    assert "The best of 3 complete trials: it was picked, which flatters it; scores cannot be corrected" in text
     assert "trained by this recipe on 67% of the images or less" in text
     assert "24 images in all; no synthetic ones." in text
     assert "nproven" not in text
     assert told["holdout"] is None
     assert "old-out:" not in text
-    assert "number 3 of 3" in text_of(filled, "0000")
+    assert "Number 3 of 3 complete trials; scores cannot be corrected" in text_of(filled, "0000")
     assert "and 40 synthetic ones beside them." in text_of(filled, synthetic=40)
 
 
@@ -120,18 +122,15 @@ def test_names_of_classes_act_neither_as_markdown_nor_as_html(odd):
     assert all(row.replace("\\|", "").count("|") == 3 for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("MobileNet_0.25", "MobileNet_0.25"),
-        ("_em_ **b**", r"\_em\_ \*\*b\*\*"),
-        ("<b>&amp;", r"\<b\>\&amp;"),
-        ("[x](http://y)", r"\[x\](http\://y)"),
-        ("a\n# b", r"a \# b"),
-    ],
-)
-def test_what_acts_is_escaped(name, shown):
-    assert inert(name) == shown
+def test_enough_trials_give_a_corrected_score(made):
+    for skill in (0.9, 0.7, 0.6, 0.5, 0.4):
+        made.complete(skill)
+    corrected = Judgement.of(made.record).corrected
+    for trial in ("0", "1"):
+        assert f"comes to {corrected.score.mean:.3f} (95 % interval" in text_of(made, trial)
+        assert f"to {corrected.full_accuracy.mean:.3f} (95 % interval" in text_of(made, trial)
+    assert "The best of 5 complete trials: corrected for having been picked" in text_of(made)
+    assert "Number 2 of 5 complete trials. The score of the best one, 0000, comes to" in text_of(made, "1")
 
 
 def test_large_images_are_decoded_as_in_training(made):
