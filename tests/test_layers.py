@@ -35,6 +35,7 @@ ORDER = (
         "report.charts.winner",
         "report.charts.gallery",
         "report.page",
+        "report.markdown",
         "report.pages",
         "report.console",
         "report.checks",
