@@ -158,7 +158,9 @@ class Recipe:
 
     def summary(self) -> str:
         """Return the recipe in one line, what matters first."""
-        depth = "head only" if self.head_only else f"{self.unfrozen_blocks} blocks"
+        depth = "1 block" if self.unfrozen_blocks == 1 else f"{self.unfrozen_blocks} blocks"
+        if self.head_only:
+            depth = "head only"
         if self.whole:
             depth = "all blocks"
         strength = "" if self.augment.strength is None else f" {self.augment.strength:g}"

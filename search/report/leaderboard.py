@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from search.folder import Record
-from search.journal import History, Trial
+from search.journal import History, Run, Trial
 from search.racing import Rules, cells, ranked
 from search.recipe import Recipe
 from search.report.caveats import columns, total
 from search.stats import Interval, corrected_interval
 
 MARKS = "▁▂▃▄▅▆▇█"
-NO_RECIPE = Recipe("SmallCNN", None)
+NO_RECIPE, NO_RUN = Recipe("SmallCNN", None), Run("", {}, 0.0, {}, "", "")
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
 
@@ -148,8 +148,10 @@ def runs_table(record: Record) -> pd.DataFrame:
         for fold in record.rules.folds
         if (run := trial.runs.get(fold.id)) is not None
     ]
-    table = pd.DataFrame(rows)
-    return table.astype({"synthetic_admissible": "Int64"}) if rows else table
+    if not rows:
+        metrics = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+        return pd.DataFrame(columns=["trial", "fold", "fraction", *metrics, "seconds", *columns(NO_RUN)])
+    return pd.DataFrame(rows).astype({"synthetic_admissible": "Int64"})
 
 
 def ledger(record: Record) -> dict[str, float]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,29 @@ Spec = dict[str, Any]
 
 def png(spec: Spec) -> bytes:
     """Return a chart as a PNG on white."""
-    return vl_convert.vegalite_to_png(_fixed(spec) | {"background": "white"}, scale=SCALE, allowed_base_urls=[])
+    white = _vector(spec).replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
+    return vl_convert.svg_to_png(white, scale=SCALE)
 
 
 def svg(spec: Spec, name: str) -> str:
     """Return a chart as SVG whose colours are the page's variables; its ids begin with the chart's name."""
-    drawn = vl_convert.vegalite_to_svg(_fixed(spec), allowed_base_urls=[])
     drawn = re.sub(
-        r'\b(fill|stroke)="(#[0-9a-f]{6})"', lambda found: f'{found[1]}="{VARIABLES.get(found[2], found[2])}"', drawn
+        r'\b(fill|stroke)="(#[0-9a-f]{6})"',
+        lambda found: f'{found[1]}="{VARIABLES.get(found[2], found[2])}"',
+        _vector(spec),
     )
     drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", drawn)  # the figure says it in words, in one piece
     return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
+
+
+def _vector(spec: Spec) -> str:
+    """Return a chart as SVG, drawn once for both kinds of picture."""
+    return _drawn(json.dumps(_fixed(spec)))
+
+
+@lru_cache(32)
+def _drawn(spec: str) -> str:
+    return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
 
 
 def themed(spec: Spec) -> Spec:

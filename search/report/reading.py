@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from search.amounts import in_words
+
 Tables = Mapping[str, pd.DataFrame]
 
 BEST, WORSE, UNJUDGED = "the best, or cannot be told from it", "worse than the best", "not judged"
@@ -32,7 +34,8 @@ def complete(tables: Tables) -> pd.DataFrame:
     trials = tables["trials"]
     done = trials[trials["status"] == "completed"].sort_values("rank", kind="stable")
     told = done["told_apart"].map({"no": BEST, "yes": WORSE}).fillna(UNJUDGED).astype(object)
-    return done.assign(standing=told.where(done["trial"] != winner(tables), BEST))
+    amounts = done["synthetic_per_class"].map(lambda amount: amount if isinstance(amount, int) else in_words(amount))
+    return done.assign(standing=told.where(done["trial"] != winner(tables), BEST), synthetic_per_class=amounts)
 
 
 def winner(tables: Tables) -> str:

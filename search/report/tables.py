@@ -72,7 +72,7 @@ def _trials(judgement: Judgement) -> pd.DataFrame:
         **_pooled(judgement),
     }
     place = table.columns.get_loc("runs")
-    table.insert(place, "told_apart", table["trial"].map(told).fillna(""))
+    table.insert(place, "told_apart", [told.get(trial, "") for trial in table["trial"]])
     for name, values in more.items():
         table.insert(place, name, table["trial"].map(values).astype(float))
         place += 1

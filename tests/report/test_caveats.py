@@ -1,7 +1,10 @@
 """What the report tells of synthetic images, from the tallies of the runs."""
 
 import io
+import itertools
 import json
+import re
+from html import escape
 
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ from search.racing import ranked
 from search.recipe import Recipe
 from search.report import console as terminal
 from search.report.caveats import columns, shortfalls, total, warnings
+from search.report.markdown import inert
 from search.report.pages import write_report
 
 AMOUNTS = {"across": 4, "down": 0.5}
@@ -40,7 +44,7 @@ def on_trust(made, number):
 
 
 def written(made):
-    return {path.name: path.read_text(encoding="utf-8") for path in write_report(made.record)}
+    return {name: path.read_text(encoding="utf-8") for name, path in write_report(made.record).paths.items()}
 
 
 def screen(made):
@@ -75,7 +79,7 @@ def test_folds_csv_holds_runs_of_old_and_new_journals(made):
 def test_whole_numbers_stay_whole_beside_ratios(made):
     for amount in (1, 1.0, 0.5, 0):
         trained(made, {}, amount)
-    rows = strict_json(written(made)["report.json"])["trials"]
+    rows = strict_json(written(made)["report.json"])["tables"]["trials"]
     told = {row["trial"]: repr(row["synthetic_per_class"]) for row in rows}
     assert told == {"0000": "1", "0001": "1.0", "0002": "0.5", "0003": "0"}
 
@@ -90,8 +94,9 @@ def test_where_fewer_were_drawn_than_asked_is_said_everywhere(made):
     )
     assert warnings(made.record) == [expected]
     texts = written(made)
-    assert f"**Warning:** {expected}" in texts["report.md"]
-    assert strict_json(texts["report.json"])["warnings"] == [expected]
+    assert inert(expected) in texts["report.md"]
+    assert escape(expected) in texts["index.html"]
+    assert strict_json(texts["report.json"])["warnings"][-1] == expected
     assert expected in screen(made)
 
 
@@ -118,8 +123,9 @@ def test_images_of_unknown_origin_are_warned_of_everywhere(made, number, words):
     (warning,) = warnings(made.record)
     assert f"Scores may be flattered by {words} unknown origin" in warning
     texts = written(made)
-    assert f"**Warning:** {warning}" in texts["report.md"]
-    assert strict_json(texts["report.json"])["warnings"] == [warning]
+    assert inert(warning) in texts["report.md"]
+    assert escape(warning) in texts["index.html"]
+    assert strict_json(texts["report.json"])["warnings"][-1] == warning
     assert warning in screen(made)
 
 
@@ -128,11 +134,13 @@ def test_names_of_classes_cannot_break_the_report(tmp_path):
     each = {"asked": dict.fromkeys(ODD, 3), "admissible": dict.fromkeys(ODD, 1), "drawn": dict.fromkeys(ODD, 1)}
     for name in ODD:
         trained(made, each, {name: 3})
-    lines = written(made)["report.md"].splitlines()
-    rows = [line.replace("\\|", "") for line in lines if line.startswith("|")]
-    assert len(rows) == 2 + len(ODD)
-    assert {row.count("|") for row in rows} == {rows[0].count("|")}
-    assert any("\\<script\\>" in line for line in lines)
-    assert not [line for line in lines if line.startswith(("|", "**")) and "<script>" in line]
+    texts = written(made)
+    rows = [re.sub(r"\\.", "", line) for line in texts["report.md"].splitlines() if line.startswith("|")]
+    for head, ruler in itertools.pairwise(rows):
+        if set(ruler) <= set("|-:"):
+            assert head.count("|") == ruler.count("|")
+    assert "\\<script\\>" in texts["report.md"]
+    assert "<script>" not in texts["report.md"].replace("\\<script\\>", "")
+    assert "&lt;script&gt;" in texts["index.html"]
     winner = ranked(made.history.trials.values())[0]
     assert f"synthetic_per_class = {{{ODD[int(winner.id)]!r}: 3}}" in screen(made)

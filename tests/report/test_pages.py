@@ -1,8 +1,11 @@
 """Files of a report: whole, strict and labelled, whatever became of a search."""
 
 import io
+import json
 import re
+from importlib import resources
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,61 +14,88 @@ from searches import ODD, Search, fill, hundreds, strict_json
 from search import folder as folders
 from search.racing import ranked
 from search.report import console as terminal
-from search.report.pages import predictions_table, write_report
+from search.report.pages import SCHEMA, predictions_table, write_report
 
 
 def written(made):
-    return {path.name: path.read_text(encoding="utf-8") for path in write_report(made.record)}
+    return {name: path.read_text(encoding="utf-8") for name, path in write_report(made.record).paths.items()}
 
 
-def test_every_search_has_a_whole_report(any_search):
+@pytest.fixture(scope="module")
+def schema():
+    text = resources.files("search.report").joinpath("report.schema.json").read_text(encoding="utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+def test_every_search_has_a_whole_report(any_search, schema):
     texts = written(any_search)
     told = strict_json(texts["report.json"])
-    trials = any_search.history.trials
-    assert len(told["trials"]) == told["ledger"]["trials"] == len(trials)
-    assert sum(told["ledger"][f"trials_{status}"] for status in terminal.STYLES) == len(trials)
-    assert len(told["runs"]) == told["ledger"]["runs_trained"]
+    schema.validate(told)
+    tables, trials = told["tables"], any_search.history.trials
+    ledger = {row["what"]: row["value"] for row in tables["ledger"]}
+    assert len(tables["trials"]) == ledger["trials"] == len(trials)
+    assert sum(ledger[f"trials_{status}"] for status in terminal.STYLES) == len(trials)
+    assert len(tables["folds"]) == ledger["runs_trained"]
     best = ranked(trials.values())
     assert (told["winner"] or {}).get("trial") == (best[0].id if best else None)
-    assert ("no winner" in texts["report.md"]) == (not best)
+    for name in ("report.md", "index.html"):
+        assert ("no winner" in texts[name]) == (not best), name
     assert "nan" not in re.findall(r"\w+", texts["report.md"])
-    if trials:
-        assert len(pd.read_csv(io.StringIO(texts["trials.csv"]), dtype={"trial": str})) == len(trials)
+    for name, rows in tables.items():
+        head, *_ = texts[f"{name}.csv"].splitlines()
+        assert "trial" in head or "," in head, name  # also a table without rows has columns
+        table = pd.read_csv(io.StringIO(texts[f"{name}.csv"]), dtype=str, keep_default_na=False)
+        assert len(table) == len(rows), name
+        assert not rows or table.columns.tolist() == list(rows[0]), name
+
+
+def test_the_schema_documents_every_table_and_refuses_what_it_does_not_know(filled, schema):
+    told = strict_json(written(filled)["report.json"])
+    assert schema.schema["properties"]["schema"]["const"] == told["schema"] == SCHEMA
+    documented = schema.schema["properties"]["tables"]["properties"]
+    assert set(documented) == set(told["tables"])
+    assert all(table["description"] for table in documented.values())
+    told["tables"]["trials"][0]["more"] = 1
+    assert not schema.is_valid(told)
 
 
 def test_numbers_that_do_not_exist_are_null(filled):
-    rows = {row["trial"]: row for row in strict_json(written(filled)["report.json"])["trials"]}
+    told = strict_json(written(filled)["report.json"])
+    rows = {row["trial"]: row for row in told["tables"]["trials"]}
     assert rows["0002"]["score"] is rows["0002"]["rank"] is rows["0001"]["predicted"] is None
     assert rows["0001"]["rank"] == 1
-
-
-def cells_of(line):
-    return re.split(r"(?<!\\)\|", line.strip())
 
 
 @pytest.mark.parametrize("kind", [fill, hundreds])
 def test_rows_of_markdown_tables_have_as_many_cells_as_their_header(tmp_path, kind):
     made = Search(tmp_path, ODD, each=6)
     kind(made)
-    lines = [line for line in written(made)["report.md"].splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + min(20, len(made.history.trials))
-    assert {len(cells_of(line)) for line in lines} == {len(cells_of(lines[0]))}
-    for line in lines[2:]:
-        _, rank, _, status, score_cell, limits, *_ = (cell.strip() for cell in cells_of(line))
-        assert bool(rank) == bool(score_cell) == bool(limits) == (status == "completed")
+    tables = [block for block in written(made)["report.md"].split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 3
+    for table in tables:
+        lines = [re.sub(r"\\.", "", line) for line in table.splitlines()]
+        assert {line.count("|") for line in lines} == {lines[0].count("|")}
 
 
-def test_markdown_says_how_many_trials_it_leaves_out(made):
+def test_pages_say_how_many_trials_they_leave_out(made):
     hundreds(made)
-    text = written(made)["report.md"]
-    assert "The best of 300 complete trials is **0299**" in text
-    assert "280 more are in trials.csv" in text
+    texts = written(made)
+    assert "Of 300 ways of fine-tuning that were tried in full, 0299 did best" in texts["report.md"]
+    assert "180 more rows" in texts["report.md"]
+    assert "The first 200 of 300 rows; all of them are in trials.csv." in texts["index.html"]
 
 
 def test_markdown_names_what_was_left_out_and_how_it_ended(filled):
     text = written(filled)["report.md"]
     assert "across/torn.png" in text
-    assert "search ended: all 6 trials are done" in text
+    assert "The search ended: all 6 trials are done" in text
+
+
+def test_pictures_of_the_markdown_are_there(filled):
+    text = written(filled)["report.md"]
+    named = re.findall(r"\]\((pictures/\w+\.png)\)", text)
+    assert len(named) >= 6
+    assert all((filled.folder / "report" / name).read_bytes().startswith(b"\x89PNG") for name in named)
 
 
 def test_predictions_carry_the_labels_of_their_images(odd):
@@ -100,15 +130,18 @@ def cut(path):
 
 @pytest.mark.parametrize("harm", [remove, change, cut])
 def test_harmed_runs_are_said_and_left_out(filled, harm):
-    whole, lost = predictions_table(filled.record)
-    assert lost == []
+    whole = predictions_table(filled.record)
     run = filled.history.trials["0001"].runs["f1"]
     harm(filled.folder / run.file)
-    rest, lost = predictions_table(filled.record)
-    assert lost == [run.file]
+    rest = predictions_table(filled.record)
     assert set(whole["fold"]) - set(rest["fold"]) == {"f1"}
     assert rest.equals(whole[whole["fold"] != "f1"].reset_index(drop=True))
-    assert f"left out of predictions.csv: {run.file}." in written(filled)["report.md"]
+    texts = written(filled)
+    for name in ("report.md", "index.html"):
+        assert f"their trials are left out of corrections and images: {run.file}." in texts[name].replace("\\", "")
+    assert strict_json(texts["report.json"])["winner"]["uncorrected"] == (
+        "3 complete trials, of which the predictions of 2 are there are too few to correct it (5 are needed)"
+    )
 
 
 def test_report_without_any_stored_run_is_still_written(filled):
@@ -116,5 +149,7 @@ def test_report_without_any_stored_run_is_still_written(filled):
         path.unlink()
     texts = written(filled)
     assert len(texts["predictions.csv"].splitlines()) <= 1  # a header at most
-    assert all(f"runs/0001-{job}.npz" in texts["report.md"] for job in range(1, 7))
-    assert strict_json(texts["report.json"])["winner"]["trial"] == "0001"
+    assert "All stored predictions are missing or changed" in texts["report.md"]
+    told = strict_json(texts["report.json"])
+    assert told["winner"]["trial"] == "0001"
+    assert told["winner"]["corrected_score"] is None
