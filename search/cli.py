@@ -147,7 +147,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     from search.export import export as write
     from search.tuner import KFoldTuner
 
-    check_target(to)  # before the images are read
+    check_target(to, Path(record.about["data"]))  # before the images are read
     write(KFoldTuner(space, **reopened), chosen.id, to)
     click.echo(f"Export: {to}, trial {chosen.id}: model.keras, labels.txt, recipe.json; README.md says what it is")
 

@@ -5,6 +5,7 @@ is loaded again and compared with the network that was trained before the folder
 """
 
 import json
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,7 @@ from search.models.build import shape_of
 from search.models.plain import plain_model
 from search.predict import FORMAT, MODEL, RECIPE
 from search.prepare import versions
+from search.readers.paths import check_outside
 from search.recipe import Recipe
 from search.report.card import Facts, card, scores
 from search.report.console import Screen
@@ -40,8 +42,14 @@ COMPARED = 64  # images, on which the saved model must agree with the network th
 TOLERANCE = 1e-4
 
 
-def check_target(to: Path) -> None:
-    """Raise UserError unless ``to`` is an empty folder, or nothing yet."""
+def check_target(to: Path, data: Path) -> None:
+    """Raise UserError unless ``to`` is an empty folder, or nothing yet, not among the images, and can be written."""
+    check_outside(to, data, "Name a folder elsewhere with --to")
+    nearest = next(place for place in (to, *to.absolute().parents) if place.exists())
+    if not os.access(nearest, os.W_OK):
+        raise UserError(f"{to} cannot be written: you may not write to {nearest}. Name another folder with --to.")
+    if not nearest.is_dir() and nearest != to:
+        raise UserError(f"{to} cannot be made: {nearest} is a file. Name another folder with --to.")
     if to.exists() and not to.is_dir():
         raise UserError(f"{to} is a file. Name a new folder with --to.")
     if to.is_dir() and any(to.iterdir()):
@@ -54,7 +62,7 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
     Where the study holds images out, the trial is scored on them first, unless that was done. Raises
     UserError where ``to`` is in use, training diverges or the folder cannot be written: then there is none.
     """
-    check_target(to)
+    check_target(to, tuner.prepared.dataset.source)
     materials, view = tuner.prepared.materials, tuner.view
     trial = tuner.record.history.trials[trial_id]
     with view:

@@ -191,18 +191,24 @@ def test_an_interrupted_export_leaves_nothing_and_can_be_repeated(place, finishe
     assert (place / "model" / "model.keras").is_file()
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_nothing_is_overwritten(place, finished, search, kind):
-    target = place / "mine"
-    if kind == "folder":
-        target.mkdir()
-        (target / "note.txt").write_text("mine")
-    else:
-        target.write_text("mine")
-    code, _, err = search("export", "space-shapes", "--to", "mine")
+@pytest.mark.parametrize(
+    ("to", "says"),
+    [
+        ("mine", "mine is a file. Name a new folder with --to"),
+        ("mine/deeper", "mine/deeper cannot be made"),
+        ("results", "results is not empty. Name a new folder with --to"),
+        ("{images}/model", "Name a folder elsewhere with --to"),
+    ],
+)
+def test_nothing_is_overwritten_nor_mixed_with_images(place, finished, search, to, says):
+    (place / "mine").write_text("mine")
+    before = {path.name for path in place.iterdir()}
+    code, _, err = search("export", "space-shapes", "--to", to.format(images=finished / "shapes"))
     assert code == 1
-    assert "Name a new folder with --to" in err
-    assert (target / "note.txt" if kind == "folder" else target).read_text() == "mine"
+    assert says in err
+    assert {path.name for path in place.iterdir()} == before
+    assert (place / "mine").read_text() == "mine"
+    assert not (finished / "shapes" / "model").exists()
 
 
 def test_changed_images_are_refused(finished, search, tmp_path, monkeypatch):
@@ -225,8 +231,7 @@ def test_best_models_are_had_by_an_export(place, finished):
 
 def test_photographs_heads_and_deeper_recipes(photographs, imagenet, tmp_path, search):
     (tmp_path / "space.py").write_text(PHOTOGRAPHS.format(data=photographs / "tiny_flowers3"))
-    code, _, err = search("run", "space.py", "--name", "flowers", "--executor", "inline", "--no-racing")
-    assert not code, err
+    KFoldTuner("space.py", view=Lines(wide_console()), name="flowers", executor="inline", racing=False).search()
     truths = {str(path): path.parent.name for path in sorted((photographs / "tiny_flowers3").rglob("*.jpg"))[::2]}
     for trial in ("0000", "0001"):
         code, _, err = search("export", "flowers", "--trial", trial, "--to", trial)
