@@ -30,6 +30,8 @@ def cli() -> None:
     python -m search check spaces/finetune.py --data my-images what is odd about them, and what it would cost
     python -m search watch NAME                                follow it from another terminal
     python -m search report NAME                               write the report again
+    python -m search export NAME --to my-model                 the recommended model, to take away
+    python -m search predict my-model my-images                what it sees in other images
     """
 
 
@@ -110,28 +112,12 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
 @CONFIRM
 def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
-    from search import folder
-    from search.hand import read_space
+    from search.folder import read_record
+    from search.reopen import reopening
 
-    record = folder.read_record(_folder(name, results))
-    if record.about["space_file"] is None:
-        raise UserError(f"{name} was begun from a function in a notebook: go on from there, with the same KFoldTuner.")
-    last = record.history.sessions[-1] if record.history.sessions else {}
-    space = record.folder / folder.SPACE
-    _search(
-        space,
-        study=read_space(space).study.as_recorded(record.about["identity"]["study"]),
-        name=record.name,
-        results=str(record.folder.parent),
-        data=record.about["data"],
-        synthetic=record.about["synthetic"],
-        trials=trials or last.get("max_trials"),
-        racing=last.get("racing", True),
-        tensorboard=tensorboard or last.get("tensorboard", False),
-        baselines=last.get("baselines", True),
-        confirm=last.get("confirm", 0) if confirm is None else confirm,
-        **options,
-    )
+    record = read_record(_folder(name, results))
+    space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
+    _search(space, **reopened)
 
 
 @cli.command()
@@ -157,6 +143,56 @@ def watch(name: str, results: str) -> None:
         follow(_folder(name, results), wide_console())
     except KeyboardInterrupt:
         click.echo("\nNo longer watching; the search is as it was.")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--trial", default="best", show_default=True, help="Which trial, such as 0007.")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@CACHE
+@CACHE_GB
+def export(name: str, to: Path, trial: str, results: str, **options: Any) -> None:
+    """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
+
+    Where the study has a hold-out, the trial is scored on it first, once.
+    """
+    from search.folder import read_record
+    from search.reopen import reopening
+    from search.report.card import trial_to_export
+
+    record = read_record(_folder(name, results))
+    chosen = trial_to_export(record, trial)
+    space, reopened = reopening(record, executor="inline", **options)
+    click.echo("Loading TensorFlow and Keras Tuner")
+    from search.export import check_target
+    from search.export import export as write
+    from search.tuner import KFoldTuner
+
+    check_target(to, Path(record.about["data"]))  # before the images are read
+    write(KFoldTuner(space, **reopened), chosen.id, to)
+    click.echo(f"Export: {to}, trial {chosen.id}: model.keras, labels.txt, recipe.json; README.md says what it is")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(1), default=2, show_default=True, help="How many classes of each image.")
+@click.option("--json", "form", flag_value="json", help="Print JSON alone.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV alone, with the probabilities of all classes.")
+def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) -> None:
+    """Say what the exported model in FOLDER sees in IMAGES, files or folders of them."""
+    from search.predict import as_csv, as_json, predicted, show
+    from search.report.console import screen, wide_console
+
+    with screen(wide_console(stderr=True)) as view:
+        told = predicted(folder, images, partial(view.progress, "Predicting"))
+    if form is None:
+        show(told, wide_console(), top)
+    else:
+        click.echo(as_csv(told) if form == "csv" else as_json(told, top), nl=False)
+    if not told.images:
+        sys.exit(1)
 
 
 @cli.command()

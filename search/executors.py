@@ -121,12 +121,12 @@ def _executed(trainer: "Trainer", job: Job) -> Outcome:
 class Inline:
     """Trains in the driver's own process, one job at a time: for debugging."""
 
-    def __init__(self, materials: "Materials") -> None:
-        """Load TensorFlow and make it deterministic."""
+    def __init__(self, materials: "Materials", cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Load TensorFlow and make it deterministic; ``cancelled`` is asked before each epoch whether to give up."""
         from search.train import Trainer, set_up
 
         set_up(materials.threads)
-        self._trainer = Trainer(materials)
+        self._trainer = Trainer(materials, cancelled)
         self._waiting: deque[Job] = deque()
 
     def free(self) -> int:

@@ -30,7 +30,8 @@ class Run:
     ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
     the mean loss and the accuracy of each epoch, in training; ``watched`` (points, 3) an epoch with
     both on the validation part after it, for people to look at: nothing is chosen by it.
-    ``probabilities`` is (n validation rows, classes).
+    ``probabilities`` is (n validation rows, classes); ``head`` the kernel (features, classes) and the bias
+    (classes,) that came of it.
     """
 
     recipe: Recipe
@@ -41,6 +42,7 @@ class Run:
     curve: np.ndarray = field(init=False)
     watched: list[tuple[float, float, float]] = field(init=False, default_factory=list)
     probabilities: np.ndarray = field(init=False)
+    head: tuple[np.ndarray, np.ndarray] = field(init=False)
 
     def __post_init__(self, study_seed: int) -> None:
         """Begin the draws of the seed."""
@@ -110,6 +112,7 @@ def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) 
             run.watch(epoch, truth, predicted())
     run.score(predicted())
     run.watch(recipe.epochs - 1, truth, run.probabilities)
+    run.head = engine.network.head.kernel.numpy(), engine.network.head.bias.numpy()
 
 
 def fit_heads(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
@@ -145,6 +148,7 @@ def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Call
     for head, run in enumerate(runs):
         run.score(predicted(head))
         run.watch(recipe.epochs - 1, truth[head], run.probabilities)
+        run.head = heads.weights(head)
 
 
 def _batches_of_heads(runs: Sequence[Run], inputs: Rows) -> Iterator[tuple[slice, Batches]]:

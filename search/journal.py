@@ -156,7 +156,8 @@ class History:
             self.sessions.append(
                 {**event, "racing": bool(event["racing"]), "versions": dict(event.get("versions", {}))}
             )
-            self.ended, self.failed_looks = "", []
+            # One that only looks at the hold-out, for an export, leaves a search that had ended as it was.
+            self.ended, self.failed_looks = self.ended if event.get("look") else "", []
         elif kind == "trial" and event["trial"] not in self.trials:
             recipe = Recipe.from_dict(event["recipe"])
             baseline = str(event.get("baseline", ""))

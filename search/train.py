@@ -6,7 +6,7 @@ neither the order of runs nor the process that they happen in changes a result.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import psutil
 
 from search.catalog import BACKBONES
 from search.clock import Clock
+from search.data.folds import Fold
 from search.errors import UserError
 from search.feed import Feed, Materials
 from search.fit import Run, fit_body, fit_heads
@@ -21,6 +22,7 @@ from search.machine import NETWORKS_KEPT
 from search.models.build import Network, Shape, build, shape_of
 from search.models.engine import Engine
 from search.racing import Job
+from search.recipe import Recipe
 from search.tf import silenced, tf
 
 TRAINING_VERSION = 2  # part of what a search is: results of another version are not mixed with ours
@@ -48,6 +50,14 @@ class RunResult:
     watched: np.ndarray
     seconds: float
     synthetic: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, and what training made of the unfrozen part of its network: the weights by path."""
+
+    run: Run
+    body: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,18 @@ class Trainer:
 
         Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
         """
-        recipe, folds = job.recipe, [self.materials.folds[fold] for fold in job.folds]
+        runs, seconds = self._fit(job.recipe, [self.materials.folds[fold] for fold in job.folds], self._proceed)
+        shown = sum(len(run.part) for run in runs)
+        return JobResult(job, tuple(self._result(run, seconds * len(run.part) / shown) for run in runs), _own_memory())
+
+    def train(self, recipe: Recipe, fold: Fold, proceed: Callable[[], None]) -> Trained:
+        """Return a run with its weights; ``proceed`` is called before each epoch. Raises DivergedError as ``run``."""
+        (run,), _ = self._fit(recipe, [fold], proceed)
+        engine = self._engine(shape_of(recipe, self.materials.classes))
+        return Trained(run, {} if recipe.head_only else engine.network.body_weights)
+
+    def _fit(self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None]) -> tuple[list[Run], float]:
+        """Return the runs, fitted, and the seconds that this took."""
         runs = [Run(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
         engine = self._engine(shape_of(recipe, self.materials.classes))
         self._feed.store(engine, recipe)
@@ -113,12 +134,11 @@ class Trainer:
         began = time.perf_counter()
         with self.clock.stage("train"):
             if recipe.head_only:
-                fit_heads(self._feed, engine, runs, self._proceed)
+                fit_heads(self._feed, engine, runs, proceed)
             else:
                 for run in runs:
-                    fit_body(self._feed, engine, run, self._proceed)
-        seconds, shown = time.perf_counter() - began, sum(len(run.part) for run in runs)
-        return JobResult(job, tuple(self._result(run, seconds * len(run.part) / shown) for run in runs), _own_memory())
+                    fit_body(self._feed, engine, run, proceed)
+        return runs, time.perf_counter() - began
 
     def _build(self, shape: Shape) -> Network:
         pretrained = BACKBONES[shape.backbone].pretrained

@@ -29,11 +29,11 @@ from search.executors import Executor, Inline, Outcome, Workers
 from search.files import npz_bytes, write_bytes
 from search.folder import Record, read_record, rules_of
 from search.hand import read_space
-from search.journal import LOOK, Journal, Trial, Verdict, add_stages, check_unused
+from search.journal import LOOK, Journal, Look, Trial, Verdict, add_stages, check_unused
 from search.options import Options
 from search.oracle import ORACLES, BaseTuner, HyperParameters, ask, at_values, retell, tell
 from search.prepare import Prepared, prepare, versions
-from search.racing import Job, jobs_ahead, next_afterwards, next_step, ranked
+from search.racing import Job, jobs_ahead, next_afterwards, next_look, next_step, ranked
 from search.report.console import Screen, duration, screen, summary, wide_console
 from search.report.tensorboard import Board, check_at_hand
 from search.study import Space, SpaceFile, Study
@@ -77,6 +77,19 @@ class KFoldTuner(BaseTuner):
             self.oracle = session.oracle
             session.run()
 
+    def score_on_holdout(self, trial_id: str, executor: Executor | None = None) -> Look | None:
+        """Return the hold-out's look at a trial, taken now unless there was one; None where nothing is held out.
+
+        Raises UserError where it comes to nothing; the next call tries again.
+        """
+        look = self.record.history.look_at(trial_id)
+        if look or not self.record.rules.holdout:
+            return look
+        self._clock.skip()
+        with _Session(self.prepared, self.view, self._clock, look=trial_id) as session:
+            session.look(executor or session.executor())
+        return session.history.look_at(trial_id)
+
     @property
     def record(self) -> Record:
         """The search as its folder tells it. Raises UserError before the first ``search``."""
@@ -89,7 +102,8 @@ class KFoldTuner(BaseTuner):
 
     def get_best_models(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raise UserError: a search keeps predictions, not networks."""
-        raise UserError("A search keeps predictions, not networks; get_best_hyperparameters() gives the best recipes.")
+        command = f"python -m search export {shlex.quote(str(self.prepared.folder))} --to FOLDER"
+        raise UserError(f"A search keeps predictions, not networks; train the recommended one with: {command}")
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials with their intervals, and the winner's recipe."""
@@ -120,8 +134,9 @@ def _options(options: dict[str, Any]) -> Options:
 class _Session:
     """One sitting of a search, from taking the lock to giving it back."""
 
-    def __init__(self, prepared: Prepared, view: Screen, clock: Clock) -> None:
+    def __init__(self, prepared: Prepared, view: Screen, clock: Clock, look: str = "") -> None:
         self.prepared, self.view, self.clock = prepared, view, clock
+        self.looks_at = look  # the only trial that is wanted, and only its score on the hold-out
         self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
         self.arrived: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}  # events whose turn has not come
@@ -179,6 +194,7 @@ class _Session:
             slots=self.prepared.slots,
             threads=self.prepared.threads,
             versions=versions(),
+            look=self.looks_at,
         )
         about = folders.read_about(self.prepared.folder)
         assert about is not None
@@ -206,7 +222,7 @@ class _Session:
     def run(self) -> None:
         """Do what is next, wait for what comes back; until nothing is left to do."""
         self._say_cost()
-        with self._executor() as executor, self.view as view:
+        with self.executor() as executor, self.view as view:
             view.begin(self.max_trials)
             view.show(self.history, self.rules, [])
             more = self._advance(executor)
@@ -239,7 +255,18 @@ class _Session:
         if self.board is not None:
             self.view.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
 
-    def _executor(self) -> Executor:
+    def look(self, executor: Executor) -> None:
+        """Score one trial on the hold-out, and nothing else."""
+        with executor:
+            while self._advance(executor):
+                if outcome := executor.wait(TICK):
+                    self._take(outcome)
+        if not self.history.look_at(self.looks_at):
+            error = self.history.failed_looks[-1][1].error
+            raise UserError(f"The hold-out could not be scored with {self.looks_at}: {error}.")
+
+    def executor(self) -> Executor:
+        """Return where jobs happen."""
         options, materials = self.prepared.options, self.prepared.materials
         if options.executor == "inline":
             return Inline(materials)
@@ -266,6 +293,9 @@ class _Session:
     def _next_step(self) -> tuple[Trial, Job | Verdict] | None:
         """Return what the trial that is open needs, or a new one; then what is left to do at the end."""
         with self.clock.stage("decide"):
+            if self.looks_at:
+                trial = self.history.trials[self.looks_at]
+                return (trial, look) if (look := next_look(self.history, trial, self.rules)) else None
             if self.history.open_trials() or self._propose():
                 trial = self.history.open_trials()[0]
                 return trial, next_step(self.history, trial, self.rules)

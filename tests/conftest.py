@@ -86,3 +86,25 @@ def space(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished search of three trials with a hold-out, and its recommended model exported beside it."""
+    place = tmp_path_factory.mktemp("finished")
+    write_shapes(place / "shapes", {"across": 14, "down": 14})
+    recipe = '"SmallCNN", None, epochs=6, learning_rate=hp.Choice("learning_rate", [1e-3, 3e-3, 1e-2])'
+    (place / "space.py").write_text(SPACE.format(recipe=recipe).replace("max_trials=1", "max_trials=3, holdout=3"))
+    from search import KFoldTuner
+    from search.cli import main
+    from search.report.console import Lines, wide_console
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        view = Lines(wide_console())
+        KFoldTuner("space.py", view=view, executor="inline", racing=False, cache="cache", offline=True).search()
+        patch.setattr(sys, "argv", ["search", "export", "space-shapes", "--to", "model", "--cache", "cache"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+    return place

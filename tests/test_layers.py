@@ -23,8 +23,8 @@ ORDER = (
     *("readers.packs", "readers.arrays", "readers.dispatch"),
     *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
     *("data.materialise", "data.synthetic", "data.digits", "finding", "audit", "options", "inputs"),
-    *("journal", "racing", "folder", "tf"),
-    *("models.backbones", "models.augment", "models.folding", "models.build", "models.engine"),
+    *("journal", "racing", "folder", "reopen", "tf"),
+    *("models.backbones", "models.augment", "models.folding", "models.build", "models.plain", "models.engine"),
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
@@ -32,13 +32,13 @@ ORDER = (
     *("report.reading", "report.views", "report.captions", "report.colours", "report.pictures"),
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
     *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
-    *("report.console", "report.checks", "report.watch", "report.tensorboard"),
-    *("tuner", "cli", "__main__"),
+    *("report.console", "report.checks", "report.watch", "report.tensorboard", "report.card", "predict"),
+    *("tuner", "export", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
     *(name for name in ORDER if name.startswith("report.")),
-    *("cost", "cli"),
+    *("cost", "predict", "cli"),
 )
 HOMES = {  # the only importers
     "tensorflow": {"tf"},

@@ -250,6 +250,20 @@ def _try_read(path: Path, content: str, sizes: Sequence[int]) -> tuple[Facts, li
         return f"cannot be opened: {error.strerror}"
     if hashlib.sha256(data).hexdigest() != content:
         raise UserError(f"The image {path} changed while the search ran. Put the old one back, or begin anew.")
+    return _read_or_reason(data, sizes)
+
+
+def try_image(path: Path, size: int) -> np.ndarray | str:
+    """Return one image as ``read_image`` does, or why it cannot be read, in words for people."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    read = _read_or_reason(data, [size])
+    return read if isinstance(read, str) else read[1][0]
+
+
+def _read_or_reason(data: bytes, sizes: Sequence[int]) -> tuple[Facts, list[np.ndarray]] | str:
     try:
         return _read(data, sizes)
     except UnidentifiedImageError:

@@ -107,6 +107,11 @@ class Network:
         body = self.body.trainable_variables if self.body is not None else []
         return [*body, *self.head.trainable_variables]
 
+    @property
+    def body_weights(self) -> dict[str, np.ndarray]:
+        """The weights of the unfrozen part, by paths that are those of the backbone as ``construct`` gives it."""
+        return {variable.path: variable.numpy() for variable in (self.body.weights if self.body is not None else [])}
+
     def reset(self, recipe: Recipe, seed: int) -> None:
         """Begin a run: fresh weights, optimiser and draws, and the recipe's values.
 

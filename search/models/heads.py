@@ -71,6 +71,11 @@ class Heads:
         kernels, biases, _ = self._state
         return tf.nn.softmax(tf.matmul(features, kernels[head]) + biases[head]).numpy()
 
+    def weights(self, head: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the kernel (D, C) and the bias (C,) of one head."""
+        kernels, biases, _ = self._state
+        return kernels[head].numpy(), biases[head].numpy()
+
 
 @np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so
 def _sums(logits: np.ndarray, shown: Batches) -> np.ndarray:

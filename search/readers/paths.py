@@ -49,7 +49,7 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
 
     def content(row: dict[str, str]) -> tuple[str, str]:
         try:
-            problem = _unfit((root / row["id"]).stat())
+            problem = unfit((root / row["id"]).stat())
             return ("", problem) if problem else (file_sha256(root / row["id"]), "")
         except FileNotFoundError:
             return "", "there is no such file"
@@ -62,7 +62,7 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
     return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]
 
 
-def _unfit(status: os.stat_result) -> str:
+def unfit(status: os.stat_result) -> str:
     """Return why a file must not even be opened: reading a pipe waits for ever, and some files have no end."""
     if not stat.S_ISREG(status.st_mode):
         return "a folder, not a file" if stat.S_ISDIR(status.st_mode) else "no ordinary file (a pipe, device or socket)"

@@ -197,7 +197,7 @@ class LiveView:
         """Move the bar of what is being done; it goes when all is done."""
         if what != self._preparing:
             self._preparing, self._began = what, time.monotonic()
-        left = (time.monotonic() - self._began) / done * (of - done)
+        left = (time.monotonic() - self._began) / max(done, 1) * (of - done)
         note = f"about {duration(left)} left" if done * 10 > of else ""
         self._trials.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
 
@@ -234,7 +234,8 @@ class LiveView:
         self._known = now
 
     def __enter__(self) -> Self:
-        """Start drawing."""
+        """Start drawing, perhaps not for the first time."""
+        self._live.update(self._trials)
         self._live.start()
         return self
 

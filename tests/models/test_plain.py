@@ -1,0 +1,134 @@
+"""The exported network is the one that was trained, in layers that plain Keras has."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from search.catalog import BACKBONES
+from search.models import build as building
+from search.models import plain
+from search.models.backbones import construct, scaled
+from search.models.build import Shape, build
+from search.models.engine import Engine
+from search.models.heads import Heads, State
+from search.models.plain import plain_model
+from search.tf import tf
+
+SIDE, CLASSES = 32, 3
+
+# Loads each file where this package cannot be imported.
+LOADER = """
+import sys
+sys.modules["search"] = None
+import json, keras, numpy as np
+pixels = np.load(sys.argv[1])
+told = [keras.models.load_model(file).predict_on_batch(pixels).tolist() for file in sys.argv[2:]]
+print(json.dumps(told))
+"""
+
+
+def depths(name):
+    """No block, one and all; all where nothing can be frozen."""
+    blocks = BACKBONES[name].blocks
+    return (0, 1, blocks) if BACKBONES[name].pretrained else (blocks,)
+
+
+def draw(variables):
+    """Draw every weight anew, BatchNorm's statistics too."""
+    rng = np.random.default_rng(3)
+    for variable in variables:
+        if "kernel" in variable.path:
+            fan_in = np.prod(variable.shape[: 2 if variable.shape[-1] == 1 else -1])  # of a depthwise one, or another
+            variable.assign(rng.normal(0, np.sqrt(2 / fan_in), variable.shape))
+        else:
+            is_factor = variable.path.endswith(("gamma", "moving_variance"))
+            variable.assign(
+                rng.uniform(0.8, 1.2, variable.shape) if is_factor else rng.uniform(-0.1, 0.1, variable.shape)
+            )
+
+
+def train(variables):
+    """Move every weight a little, as training does, so that what is lost or swapped is seen."""
+    rng = np.random.default_rng(2)
+    for variable in variables:
+        variable.assign(variable.numpy() * rng.uniform(0.9, 1.1, variable.shape) + rng.uniform(0, 0.01, variable.shape))
+
+
+def head_for(features):
+    """Return a kernel and a bias that tell images of these features (n, D) apart."""
+    kernel = np.random.default_rng(1).normal(0, 1, (features.shape[1], CLASSES))
+    kernel /= np.std(features @ kernel, axis=0)
+    return kernel.astype(np.float32), -(features @ kernel).mean(axis=0).astype(np.float32)
+
+
+def trained(shape, weights, pixels):
+    """Return the probabilities that a network in training gives, the weights of its body, and its head."""
+    network = build(shape, weights)
+    if network.body is None:
+        features = network.prefix(pixels).numpy()
+        heads = Heads([7], features.shape[1], CLASSES, 0.2, 0.0)
+        kernel, bias = head_for(features)
+        heads._state = State(tf.constant(kernel[None]), tf.constant(bias[None]), heads._state.moments)
+        return heads.predict(0, features), {}, heads.weights(0)
+    train(network.body.weights)
+    inputs = pixels if network.prefix is None else network.prefix(pixels)
+    shown = scaled(network.backbone, pixels) if network.prefix is None else inputs
+    head = head_for(network.pool(network.body(shown, training=False)).numpy())
+    for variable, value in zip(network.head.variables, head, strict=True):
+        variable.assign(value)
+    return Engine(shape, lambda: network).predict(inputs).numpy(), network.body_weights, head
+
+
+@pytest.fixture
+def pixels():
+    coarse = np.random.default_rng(5).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
+    return coarse.repeat(SIDE // 4, axis=1).repeat(SIDE // 4, axis=2)
+
+
+def check_exported(shapes, weights, pixels, tmp_path):
+    """Save each network as plain Keras, and compare what it says elsewhere with what it said in training."""
+    np.save(tmp_path / "pixels.npy", pixels)
+    expected, files = [], []
+    for number, shape in enumerate(shapes):
+        probabilities, body, head = trained(shape, weights, pixels)
+        expected.append(probabilities)
+        files.append(tmp_path / f"{number}.keras")
+        plain_model(shape, body, head, weights).save(files[-1])
+        assert np.ptp(probabilities, axis=0).max() > 1e-3, "it tells no images apart, so nothing is compared"
+    told = subprocess.run(
+        [sys.executable, "-c", LOADER, tmp_path / "pixels.npy", *files], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    for shape, one, other in zip(shapes, json.loads(told.stdout.splitlines()[-1]), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4, err_msg=str(shape))
+
+
+def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
+    def same(backbone, _weights, _sha256=""):
+        base = construct(backbone, None)
+        draw(base.weights)
+        return base
+
+    for module in (building, plain):
+        monkeypatch.setattr(module, "construct", same)
+    check_exported(shapes, None, pixels, tmp_path)
+
+
+def test_all_backbones_give_the_same_probabilities(pixels, tmp_path, monkeypatch):
+    shapes = [Shape(name, depths(name)[-2:][0], SIDE, CLASSES) for name in BACKBONES]
+    check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_gives_the_same_probabilities_at_every_depth(name, pixels, tmp_path, monkeypatch):
+    shapes = [Shape(name, depth, SIDE, CLASSES) for depth in depths(name)]
+    check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["MobileNet_0.25", "MobileNetV2_0.35"])
+def test_imagenet_weights_give_the_same_probabilities_at_every_depth(name, imagenet, pixels, tmp_path):
+    check_exported([Shape(name, depth, SIDE, CLASSES) for depth in depths(name)], "imagenet", pixels, tmp_path)
