@@ -27,7 +27,7 @@ ORDER = (
     *("models.backbones", "models.augment", "models.folding", "models.build", "models.engine"),
     *("models.prefix", "models.heads"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
-    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.checks"),
+    *("report.caveats", "report.leaderboard", "report.console", "report.pages", "report.comparison", "report.checks"),
     *("tuner", "cli", "__main__"),
 )
 LIGHT = (

@@ -100,7 +100,7 @@ def _partitions(configurations: Configurations, rows: list[np.ndarray], groups: 
 
 @dataclass(frozen=True)
 class _Bags:
-    """How often each group is drawn, and counted among what is left out; by folds, or where there are none alone."""
+    """What is drawn: whole folds where ``partitions`` (repeats, groups) says which are whose, else groups."""
 
     groups: int
     partitions: np.ndarray | None

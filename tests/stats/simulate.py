@@ -12,7 +12,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from search import racing
 from search.racing import PlannedFold, Rules
@@ -71,7 +71,7 @@ def study(rng, world, truth):
     of_recipe = rng.normal(size=(trials, world.images)) * OWN
     noise = world.noise * rng.lognormal(0.0, 0.7, trials)
     worth, own_worth = rng.normal(size=world.images), rng.normal(size=(trials, world.images))
-    order = rng.random(world.images)
+    order = rng.random(world.images)  # training sizes are nested
     predicted, cells = [], np.zeros((trials, sizes, world.folds))
     for size, fraction in enumerate(world.fractions):
         more = fraction**-0.25  # small training sets differ more
