@@ -9,6 +9,7 @@ many images. ``python tests/stats/simulate.py`` prints how the statistics fare.
 """
 
 import itertools
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,12 @@ from scipy.special import ndtri
 
 from search import racing
 from search.racing import PlannedFold, Rules
+from search.stats.comparing import against, contenders, winner
+from search.stats.effects import additive
+from search.stats.intervals import corrected_interval
+from search.stats.selection import Configurations, corrected
+
+DRAWS = 300
 
 DIFFICULTY, OWN, LUCK = np.sqrt([0.65, 0.2, 0.15])  # parts of a prediction's variance; they sum to 1
 
@@ -151,3 +158,178 @@ class Space:
             for at, effects in enumerate(self.effects)
         ]
         return [each - each.mean() for each in means]
+
+
+@dataclass(frozen=True)
+class Fare:
+    """How the statistics of trials fared over many searches; shares in [0, 1], the rest in points.
+
+    ``raw``, ``corrected`` and ``by_images`` (BBC-CV as published) are the mean surplus of the winner's
+    score over its truth, ``full_…`` of its accuracy at full size; ``limits`` and ``full_limits`` are
+    how often their limits hold the truth.
+    """
+
+    covered: float
+    width: float
+    raw: float
+    corrected: float
+    by_images: float
+    full_raw: float
+    full_corrected: float
+    limits: float
+    full_limits: float
+    limits_width: float
+    false_better: float
+    holds_best: float
+    contenders: float
+
+
+def fare(world, trials, spread, studies, seed=1, mean=0.8):
+    """Search so many times over recipes of this spread (0: all equal), and tell how the statistics fared."""
+    rows = []
+    for number in range(studies):
+        rng = np.random.default_rng((seed, number))
+        truth = recipes(rng, trials, spread, mean) if spread else np.tile([mean - 0.08, mean], (trials, 1))
+        rows.append(_fare_once(study(rng, world, truth), number))
+    return Fare(*map(float, np.mean(rows, axis=0)))
+
+
+def _fare_once(found, seed):
+    true, full = found.true_scores, found.truth[:, -1]
+    scores, parts = found.cells.mean(axis=(1, 2)), found.world.folds
+    limits = [corrected_interval(cells.mean(axis=0), parts) for cells in found.cells]
+    best = winner(found.cells)
+    folds = [found.fold] * 2
+    told = corrected(Configurations(*_predictions(found), folds), seed, DRAWS)
+    published = corrected(Configurations(*_predictions(found)), seed, DRAWS)
+    others = [trial for trial in range(len(true)) if trial != best]
+    better = [each.p_holm < 0.05 for each in against(found.cells, best, others, parts)]
+    within = contenders(found.cells, parts)
+    return (
+        np.mean([each.low <= truth <= each.high for each, truth in zip(limits, true, strict=True)]),
+        100 * np.mean([each.high - each.low for each in limits]),
+        100 * (scores[best] - true[best]),
+        100 * (told.score.mean - true[best]),
+        100 * (published.score.mean - true[best]),
+        100 * (found.cells[best, -1].mean() - full[best]),
+        100 * (told.full_accuracy.mean - full[best]),
+        told.score.low <= true[best] <= told.score.high,
+        told.full_accuracy.low <= full[best] <= told.full_accuracy.high,
+        100 * (told.score.high - told.score.low),
+        any(claim and true[best] <= true[other] + 1e-9 for claim, other in zip(better, others, strict=True)),
+        within[true.argmax()],
+        within.mean(),
+    )
+
+
+def _predictions(found):
+    return [found.labels] * 2, [found.groups] * 2, found.predicted, found.world.classes, "accuracy"
+
+
+@dataclass(frozen=True)
+class EffectsFare:
+    """How effects fared under racing: shares in [0, 1], ``half`` the mean half-width in points.
+
+    ``lead`` is by how many points the first factor's best level is told too good on average; ``…_complete``
+    is what complete trials alone would have said.
+    """
+
+    stopped: float
+    judged: float
+    covered: float
+    half: float
+    lead: float
+    false_alarms: float
+    judged_complete: float
+    covered_complete: float
+    half_complete: float
+
+
+SMALL = Space(((0, 0.08, -0.10), (0, 0.03), (0, 0.02, -0.02), (0, 0)))
+LARGE = Space(
+    ((0, 0.06, -0.06, -0.12), (0, 0.03, 0.04), (0, 0.02, -0.02), (0, 0), (0, 0.01, 0.02), (0, 0, 0), (0, 0.02))
+)
+
+
+def effects_fare(space, trials, studies, seed=1, world=None):
+    """Race so many searches over random recipes of a space, a fifth of them heads, and tell how effects fared."""
+    world = world or World()
+    everything, complete, stopped = [], [], []
+    for number in range(studies):
+        rng = np.random.default_rng((seed, number))
+        levels, truth = space.draw(rng, trials)
+        found = study(rng, world, truth)
+        ran = raced(found.cells, rules(world), whole=rng.random(trials) < 0.2)
+        whole = ran & ran.all(axis=(1, 2), keepdims=True)
+        stopped.append(1 - ran.all(axis=(1, 2)).mean())
+        everything += _judged(found.cells, ran, levels, space.true_effects())
+        complete += _judged(found.cells, whole, levels, space.true_effects())
+    known, alone = [each for each in everything if each[0]], [each for each in complete if each[0]]
+    return EffectsFare(
+        stopped=float(np.mean(stopped)),
+        judged=len(known) / len(everything),
+        covered=_mean(known, 1),
+        half=_mean(known, 2),
+        lead=float(np.mean([each[3] for each in known if each[4]])),
+        false_alarms=float(np.mean([each[5] for each in known if each[5] is not None])),
+        judged_complete=len(alone) / len(everything),
+        covered_complete=_mean(alone, 1),
+        half_complete=_mean(alone, 2),
+    )
+
+
+def _mean(rows, at):
+    return float(np.mean([row[at] for row in rows])) if rows else float("nan")
+
+
+def _judged(cells, ran, levels, truths):
+    """Return for each level of each factor: known, covered, half-width, surplus, whether it leads, false alarm."""
+    trial, size, fold = np.nonzero(ran)
+    factors = {str(at): [str(level) for level in levels[trial, at]] for at in range(levels.shape[1])}
+    rows = []
+    for factor in additive(cells[ran], trial, size * cells.shape[2] + fold, factors):
+        truth = truths[int(factor.name)]
+        alarm = bool(factor.p_holm < 0.05) if np.ptp(truth) < 1e-12 else None
+        for level in factor.levels if len(factor.levels) == len(truth) else ():
+            true = truth[int(level.level)]
+            leads = factor.name == "0" and true == truth.max()
+            covered, half = level.low <= true <= level.high, 50 * (level.high - level.low)
+            rows.append((not np.isnan(level.effect), covered, half, 100 * (level.effect - true), leads, alarm))
+    return rows
+
+
+MAIN = [(World(images), trials, 0.04) for images in (100, 200, 500) for trials in (20, 40, 100)]
+NULL = [(World(100), 20, 0), (World(200), 40, 0), (World(500), 100, 0), (World(500, noise=0.15), 20, 0)]
+STRESS = [
+    (World(200), 40, 0.015),
+    (World(200, noise=0.15), 40, 0.04),
+    (World(200, folds=3), 40, 0.04),
+    (World(200, folds=10), 40, 0.04),
+    (World(201, together=3), 40, 0.04),
+    (World(200, classes=6), 40, 0.04),
+    (World(200, own=0.1), 40, 0.04),
+]
+
+
+def main():
+    """Print how everything fares: python tests/stats/simulate.py [how many searches of each kind]."""
+    studies = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    for world, trials, spread in (*MAIN, *NULL, *STRESS):
+        told = fare(world, trials, spread, studies)
+        print(f"{world}\n   {trials} trials, spread {spread}: " + _line(told), flush=True)
+    for name, space, trials in EFFECTS:
+        print(f"effects, {name} space, {trials} trials: {_line(effects_fare(space, trials, studies))}", flush=True)
+
+
+EFFECTS = [
+    *(("small", SMALL, trials) for trials in (12, 20, 40, 60)),
+    *(("large", LARGE, trials) for trials in (20, 40, 60)),
+]
+
+
+def _line(told):
+    return ", ".join(f"{name} {value:.3f}" for name, value in vars(told).items())
+
+
+if __name__ == "__main__":
+    main()
