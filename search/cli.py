@@ -196,6 +196,28 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) 
 
 
 @cli.command()
+@click.argument("name")
+@click.argument("a")
+@click.argument("b")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
+def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
+    """Say how trials A and B of the search NAME differ, by how much, and how sure that is.
+
+    A and B are trials such as 0007, or best; OTHER/0007 and OTHER/best are of another search with the same data,
+    folds and objective.
+    """
+    from search.report import comparison
+    from search.report.console import wide_console
+
+    found = comparison.compare(_folder(name, results), a, b)
+    if as_json:
+        click.echo(json.dumps(comparison.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        comparison.show(found, wide_console())
+
+
+@cli.command()
 @SPACE
 @DATA
 @GROUPS

@@ -32,8 +32,8 @@ ORDER = (
     *("report.reading", "report.views", "report.captions", "report.colours", "report.pictures"),
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
     *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
-    *("report.console", "report.checks", "report.watch", "report.tensorboard", "report.card", "predict"),
-    *("tuner", "export", "cli", "__main__"),
+    *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),
+    *("predict", "tuner", "export", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
