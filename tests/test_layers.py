@@ -33,7 +33,7 @@ ORDER = (
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
     *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
     *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),
-    *("predict", "tuner", "export", "cli", "__main__"),
+    *("predict", "session", "tuner", "export", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
