@@ -121,7 +121,7 @@ class Lines:
         self._console, self._before = console, before
         self.clock = Clock()
         self._begun: set[str] = set()
-        self._ended: set[str] = set()
+        self._ended: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
         self._tenth = ("", -1)
         self._old: bool = True
 
@@ -146,15 +146,15 @@ class Lines:
         if self._old:  # what an earlier session did is no news
             self._old = False
             self._begun = set(history.trials)
-            self._ended = {trial.id for trial in history.trials.values() if trial.verdict}
+            self._ended = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
             if self._begun:
                 self.say(f"{self._before} {len(self._ended)} trials and {runs_done(history)} runs.")
         for trial in history.trials.values():
             if trial.id not in self._begun:
                 self._begun.add(trial.id)
                 self.say(f"{trial.id} begins: {trial.recipe.summary()}")
-            if trial.verdict and trial.id not in self._ended:
-                self._ended.add(trial.id)
+            if trial.verdict and (trial.id, status(trial)) not in self._ended:
+                self._ended.add((trial.id, status(trial)))
                 self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
 
     def __enter__(self) -> Self:
@@ -209,7 +209,7 @@ class LiveView:
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Draw the state of the search."""
         jobs = list(running)
-        ended = [trial for trial in history.trials.values() if trial.verdict and status(trial) != "duplicate"]
+        ended = [trial for trial in history.proposed if trial.verdict and status(trial) != "duplicate"]
         self._trials.update(self._search, completed=len(ended), note=self.clock.left(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)
@@ -229,7 +229,7 @@ class LiveView:
             if (kind, trial_id) not in self._known:
                 trial = history.trials[trial_id]
                 verdict = trial.verdict
-                what = f"{verdict.status}: {verdict.reason}" if kind == "verdict" and verdict else "begins"
+                what = f"{verdict.status}: {verdict.reason}" if kind != "trial" and verdict else "begins"
                 self._events.append(f"{time.strftime('%H:%M:%S')}  {trial_id} {what}")
         self._known = now
 
