@@ -178,6 +178,14 @@ def test_every_word_of_a_document_is_inert():
     assert words.title not in page.text
 
 
+def test_what_lacks_may_be_none_or_nan():
+    tables = usual()
+    objects = {name: table.astype(object).where(table.notna(), None) for name, table in tables.items()}
+    pages = [Page(render(document(held), held, {})) for held in (tables, objects)]
+    assert pages[0].texts == pages[1].texts
+    assert not {"nan", "None", "NaN", "<NA>"} & set(pages[0].text.split())
+
+
 def test_two_thousand_trials_leave_a_page_of_two_hundred_rows():
     text = made("many")
     start = text.index('<table class="sortable" id="table-leaderboard">')
