@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tables import KINDS, LONG, NASTY, document, usual
 
+from search.report.cells import MOST
 from search.report.charts.gallery import draw
 from search.report.document import PARTS
 from search.report.page import CARDS, render
-from search.report.views import MOST
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")
