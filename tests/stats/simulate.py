@@ -22,7 +22,7 @@ from search.stats.effects import additive
 from search.stats.intervals import corrected_interval
 from search.stats.selection import Configurations, corrected
 
-DRAWS = 300
+DRAWS = 200
 
 DIFFICULTY, OWN, LUCK = np.sqrt([0.65, 0.2, 0.15])  # parts of a prediction's variance; they sum to 1
 
@@ -316,9 +316,9 @@ def main():
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     for world, trials, spread in (*MAIN, *NULL, *STRESS):
         told = fare(world, trials, spread, studies)
-        print(f"{world}\n   {trials} trials, spread {spread}: " + _line(told), flush=True)
+        sys.stdout.write(f"{world}\n   {trials} trials, spread {spread}: {_line(told)}\n")
     for name, space, trials in EFFECTS:
-        print(f"effects, {name} space, {trials} trials: {_line(effects_fare(space, trials, studies))}", flush=True)
+        sys.stdout.write(f"effects, {name} space, {trials} trials: {_line(effects_fare(space, trials, studies))}\n")
 
 
 EFFECTS = [
