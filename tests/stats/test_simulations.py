@@ -10,7 +10,7 @@ import pytest
 from simulate import EFFECTS, LARGE, MAIN, NULL, SMALL, STRESS, World, effects_fare, fare, recipes, study
 
 told = functools.cache(fare)
-QUICK, MANY = 30, 200
+QUICK, MANY = 30, 100
 POINTS = 1.2
 UNSEEN = STRESS[-1]  # its training set suits some recipes, all folds alike: no resampling of it can show that
 
