@@ -10,6 +10,7 @@ import numpy as np
 
 from search.folder import IMAGES, Record, read_table
 from search.journal import Run, Trial
+from search.racing import PlannedFold
 from search.stats.selection import Configurations
 
 MOST_TRIALS = 300  # the best; one further behind is never the best of a bootstrap draw
@@ -47,13 +48,15 @@ def read_runs(folder: Path, runs: Iterable[Run]) -> dict[str, Arrays]:
 class Size:
     """Predictions at one training size, of c trials: R rows, each an image that a fold scored.
 
-    ``image`` (R,) numbers the images of the evidence, ``labels`` (R,) their classes; ``predicted``
+    ``image`` (R,) numbers the images of the evidence, ``labels`` (R,) their classes; ``split`` (R, 2)
+    is the repeat and the index of the fold that scored each; ``predicted``
     (c, R) are class numbers, ``own`` and ``confidence`` (c, R) the probabilities of the label and of
     the predicted class.
     """
 
     image: np.ndarray
     labels: np.ndarray
+    split: np.ndarray
     predicted: np.ndarray
     own: np.ndarray
     confidence: np.ndarray
@@ -78,21 +81,23 @@ class Evidence:
     complete: int
     lost: tuple[str, ...]
 
-    def configurations(self, classes: int, objective: str) -> Configurations:
-        """Return the predictions as what corrects the winner."""
+    def configurations(self, classes: int, objective: str, *, folds: bool) -> Configurations:
+        """Return the predictions as what corrects the winner; ``folds`` says whether they part the images."""
         return Configurations(
             labels=[size.labels for size in self.sizes],
             groups=[self.groups[size.image] for size in self.sizes],
             predicted=[size.predicted for size in self.sizes],
             classes=classes,
             objective=objective,
+            folds=[size.split[:, 1] for size in self.sizes] if folds else None,
+            repeats=[size.split[:, 0] for size in self.sizes] if folds else None,
         )
 
 
 def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
     """Return the evidence of complete trials, best first; None where no trial's predictions can be read."""
     folds = record.rules.folds
-    by_size = [[fold.id for fold in folds if fold.fraction == fraction] for fraction in record.rules.fractions]
+    by_size = [[fold for fold in folds if fold.fraction == fraction] for fraction in record.rules.fractions]
     lost: set[str] = set()
     layout: _Layout | None = None
     for trial in complete[:MOST_TRIALS]:
@@ -120,17 +125,22 @@ def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
 class _Layout:
     """Where each prediction goes, as the first trial has them; what the trials predicted, so far."""
 
-    def __init__(self, by_size: list[list[str]], first: dict[str, Arrays]) -> None:
-        self._by_size = by_size
+    def __init__(self, by_size: list[list[PlannedFold]], first: dict[str, Arrays]) -> None:
+        self._by_size = [[fold.id for fold in folds] for folds in by_size]
         self._ids = {fold: arrays["ids"] for fold, arrays in first.items()}
         every = np.concatenate([arrays["ids"] for arrays in first.values()])
         names, at = np.unique(every, return_index=True)
         self.ids = tuple(names.tolist())
         self.labels = np.concatenate([arrays["labels"] for arrays in first.values()])[at]
-        self._image = [np.searchsorted(names, np.concatenate([self._ids[fold] for fold in folds])) for folds in by_size]
+        self._image = [
+            np.searchsorted(names, np.concatenate([self._ids[fold] for fold in folds])) for folds in self._by_size
+        ]
+        self._split = [
+            np.concatenate([np.tile(fold.split, (len(self._ids[fold.id]), 1)) for fold in folds]) for folds in by_size
+        ]
         self.trials: list[str] = []
         self._reduced: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in by_size]
-        self._total = np.zeros((len(self.ids), first[by_size[-1][0]]["probabilities"].shape[1]))
+        self._total = np.zeros((len(self.ids), first[self._by_size[-1][0]]["probabilities"].shape[1]))
 
     def take(self, trial: str, stored: dict[str, Arrays]) -> None:
         """Add what a trial predicted; one that predicted other images is no evidence beside the first."""
@@ -149,7 +159,7 @@ class _Layout:
             self._image[at],
             (np.stack(one) for one in zip(*self._reduced[at], strict=True)),
         )
-        return Size(image, self.labels[image], predicted, own, confidence)
+        return Size(image, self.labels[image], self._split[at], predicted, own, confidence)
 
     def mean_probabilities(self) -> np.ndarray:
         """Return the mean over trials, and over predictions of the same image, at full size: (n, classes)."""

@@ -99,8 +99,9 @@ class Judgement:
         """The winner's score corrected for having been picked; None where ``uncorrected`` says why."""
         if self.uncorrected or self.evidence is None:
             return None
-        configurations = self.evidence.configurations(len(self.classes), self.rules.objective)
-        return corrected(configurations, seed_from(self.record.name, "bootstrap"))
+        part = self.rules.val is None  # random splits may overlap
+        configurations = self.evidence.configurations(len(self.classes), self.rules.objective, folds=part)
+        return corrected(configurations, seed_from("bootstrap"))
 
     @cached_property
     def uncorrected(self) -> str:
