@@ -8,7 +8,7 @@ import pandas as pd
 
 from search.finding import Finding
 from search.folder import Record
-from search.report import words
+from search.report import terms, words
 from search.report.caveats import warnings
 from search.report.document import Document, Fact
 from search.report.judgement import Judgement
@@ -35,13 +35,13 @@ def document(judgement: Judgement, tables: Tables) -> Document:
             "matters": words.matters(tables),
             "winner": words.winner(judgement, tables),
             "images": words.images(judgement, tables),
-            "audit": words.data(record),
-            "record": words.record(record),
+            "audit": terms.data(record),
+            "record": terms.study(record),
         },
         pictures=thumbnails(record, _shown(tables)),
         findings=[Finding(**{**found, "files": tuple(found["files"])}) for found in record.about.get("findings", [])],
         versions=list(_versions(record)),
-        limits=words.limits(judgement),
+        limits=terms.limits(judgement),
         unfinished=not record.history.ended,
     )
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from search.folder import Record
 from search.journal import Trial
 from search.report.judgement import Judgement
-from search.report.leaderboard import at_size, interval, on_holdout, seen_before
+from search.report.leaderboard import at_size, interval, on_holdout
 from search.report.tables import Tables
 from search.stats import Interval
+from search.stats.effects import ALONE
 
 FLAT = 0.01  # a doubling that gains less than a point at best is not worth collecting
 NAMED = 3
@@ -148,6 +148,8 @@ def matters(tables: Tables) -> list[str]:
     effects = tables["effects"]
     if effects.empty:
         return ["Nothing varied between the trials, so there is nothing to compare."]
+    if effects["note"].str.startswith(ALONE).all():
+        return _one_at_a_time(effects)
     said, notes = [], _notes(effects)
     heads = {
         "yes": "These choices matter: {}.",
@@ -160,6 +162,22 @@ def matters(tables: Tables) -> list[str]:
             named = [_of_factor(name, rows) if verdict == "yes" else plain(name) for name, rows in factors]
             said.append(head.format("; ".join(named)))
     return [*said, *notes]
+
+
+def _one_at_a_time(effects: pd.DataFrame) -> list[str]:
+    """Return what differs most where the other choices could not be held equal, and what that is worth."""
+    known = effects.dropna(subset="effect")
+    said = [f"The choices are {effects['note'].iloc[0]}."]
+    if not known.empty:
+        spread = known.groupby("factor")["effect"].agg(lambda some: some.max() - some.min())
+        widest = known[known["factor"] == spread.idxmax()]
+        best, worst = widest.loc[widest["effect"].idxmax()], widest.loc[widest["effect"].idxmin()]
+        gap = points(best["effect"] - worst["effect"])
+        said.append(
+            f"{plain(best['factor']).capitalize()} differs most: {best['level']} is {gap} above {worst['level']}; what "
+            "other choices went with them is in that number."
+        )
+    return said
 
 
 def _notes(effects: pd.DataFrame) -> list[str]:
@@ -265,73 +283,6 @@ def confirmation(judgement: Judgement) -> list[str]:
             "same, so about a third of the flattery stays."
         ),
     ]
-
-
-def data(record: Record) -> list[str]:
-    """Return what the images are, and how many were left out."""
-    about = record.about
-    classes = ", ".join(f"{name} {count}" for name, count in about["classes"].items())
-    said = [f"{about['images']} images of {about['data']}: {classes}."]
-    if record.rules.holdout:
-        beside = about.get("beside_holdout", 0)
-        left = f"; {beside} are in neither, as they share a group with one of those" if beside else ""
-        said.append(f"The folds use {record.rules.images}; {about['holdout']} are held out{left}.")
-    if about["unreadable"]:
-        some = listed(f"{id_} ({reason})" for id_, reason in about["unreadable"])
-        said.append(f"Left out, as they could not be read: {len(about['unreadable'])}, such as {some}.")
-    said.append(f"Synthetic images: {about['synthetic'] or 'none'}.")
-    return said
-
-
-def record(record_: Record) -> list[str]:
-    """Return what was fixed and how it ended."""
-    study = ", ".join(f"{plain(name)} {value}" for name, value in record_.about["identity"]["study"].items())
-    backbones = ", ".join(record_.about["weights"])
-    return [
-        f"Study: {study}.",
-        f"Backbones at hand: {backbones}.",
-        f"The search ended: {record_.history.ended or 'not yet'}.",
-    ]
-
-
-def limits(judgement: Judgement) -> list[str]:
-    """Return what may be concluded from a search, and what not."""
-    rules = judgement.rules
-    outside = " outside the hold-out" if rules.holdout else ""
-    said = [
-        (
-            f"Scores describe models trained on {1 - 1 / rules.parts:.0%} of the images{outside} or less, not a model "
-            "refitted on all."
-        ),
-        _of_intervals(judgement),
-        (
-            "Recipes that cannot be told apart are not thereby equal: to show that two differ by less than a point "
-            "would take some 15,000 images."
-        ),
-    ]
-    if rules.holdout:
-        seen = seen_before(judgement.record.history)
-        said.append(
-            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds; "
-            f"that score is not flattered by the choice{f', but it was {seen}' if seen else ''}."
-        )
-    said += [
-        (
-            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate "
-            "trials are counted and never ranked."
-        ),
-        "All of it is about images like these: what was not photographed was not tested.",
-    ]
-    return said
-
-
-def _of_intervals(judgement: Judgement) -> str:
-    if not judgement.comparable:
-        return "There are no intervals: one split says nothing of how much splits differ; use more folds."
-    return (
-        "Intervals allow for folds that share training images (Nadeau & Bengio 2003), comparisons for their number "
-        "(Holm 1979), the corrected score for having been picked (BBC-CV, Tsamardinos et al. 2018)."
-    )
 
 
 def holdout(judgement: Judgement) -> str:

@@ -21,6 +21,7 @@ NEGLIGIBLE = 0.02  # 2 points: levels that differ by less do not matter
 FEWEST_FREE = 4  # degrees of freedom of the error; with fewer the limits say nothing
 FEW_NUMBERS = 5
 SINGULAR = 1e-8
+ALONE = "looked at one at a time"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def additive(
 
     ``values`` are the objectives of n runs, ``trials`` and ``folds`` (fold and training size) their
     ids, ``factors`` the level of each factor in each run. Levels that no trial separates from
-    another factor's get NaN and a note, as does everything where trials are too few.
+    another factor's get NaN and a note. Where trials are too few to hold the other factors equal, each
+    factor is looked at alone, which a note says: its effects then hold those of what went with it,
+    and never say that it matters.
     """
     if not len(values):
         return []
@@ -81,8 +84,17 @@ def additive(
     kept = {name: np.asarray(levels, dtype=object)[first] for name, levels in factors.items()}
     varied = {name: levels for name, levels in kept.items() if len(set(levels)) > 1}
     model = _Model(scores, varied)
-    found = [_factor(model, name, levels, runs) for name, levels in varied.items()]
-    return _adjusted(found)
+    if model.free >= FEWEST_FREE:
+        return _adjusted([_factor(model, name, levels, runs) for name, levels in varied.items()])
+    needed = len(scores) - model.free + FEWEST_FREE
+    note = f"{ALONE}, as {len(scores)} trials are too few to hold the other choices equal ({needed} are needed)"
+    return [
+        _alone(_factor(_Model(scores, {name: levels}), name, levels, runs), note) for name, levels in varied.items()
+    ]
+
+
+def _alone(factor: Factor, note: str) -> Factor:
+    return replace(factor, p=math.nan, matters="unknown", note=note)
 
 
 def interaction(
@@ -160,7 +172,7 @@ class _Model:
             name: np.arange(low, high) for name, low, high in zip(self.names, ends[:-1], ends[1:], strict=True)
         }
         # One dummy a level is more than can be told; what can be are the coordinates of these.
-        _, sizes, directions = np.linalg.svd(self.design, full_matrices=False)
+        _, sizes, directions = np.linalg.svd(np.unique(self.design, axis=0), full_matrices=False)
         self.directions = directions[sizes > SINGULAR * sizes[0]].T
         self.fitted: Any = OLS(scores, self.design @ self.directions).fit()
         self.free = len(scores) - self.directions.shape[1]
@@ -168,7 +180,7 @@ class _Model:
     def comparable(self, name: str, without: str = "") -> list[list[int]]:
         """Return the levels of a factor in sets within which they can be compared, ``without`` another factor."""
         columns = np.setdiff1d(np.arange(self.design.shape[1]), self.columns.get(without, []))
-        design = self.design[:, columns]
+        design = np.unique(self.design[:, columns], axis=0)  # a combination of levels counts once
         row_space = np.linalg.pinv(design) @ design
         at = np.searchsorted(columns, self.columns[name])
         sets: list[list[int]] = []
@@ -199,9 +211,7 @@ def _factor(model: _Model, name: str, levels: np.ndarray, runs: np.ndarray) -> F
         for level, mask in zip(names, has, strict=True)
     ]
     if model.free < FEWEST_FREE:
-        needed = len(levels) - model.free + FEWEST_FREE
-        note = f"too few trials to judge all factors at once: {len(levels)}, where {needed} are needed"
-        return Factor(name, math.nan, math.nan, "unknown", note, blank)
+        return Factor(name, math.nan, math.nan, "unknown", "", blank)
     sets = model.comparable(name)
     known = max(sets, key=lambda some: (len(some) > 1, sum(int(has[level].sum()) for level in some)))
     note = _inseparable(model, name, [level for level in range(len(names)) if level not in known])

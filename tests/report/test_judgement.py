@@ -8,7 +8,7 @@ from sklearn import metrics
 from search.journal import CONFIRM
 from search.racing import ranked
 from search.recipe import Augment, Recipe
-from search.report import words
+from search.report import terms, words
 from search.report.evidence import gather, read_run, read_runs
 from search.report.judgement import Judgement
 from search.report.tables import all_tables
@@ -250,7 +250,7 @@ def test_words_are_said_of_any_search(any_search):
     tables = all_tables(judgement)
     said = [
         *(words.answer(judgement) + words.survival(judgement) + words.matters(tables)),
-        *(words.winner(judgement, tables) + words.images(judgement, tables) + words.limits(judgement)),
+        *(words.winner(judgement, tables) + words.images(judgement, tables) + terms.limits(judgement)),
     ]
     assert all(said)
     assert not [text for text in said if "nan" in text.split() or "None" in text]

@@ -9,7 +9,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from search.stats.effects import FEWEST_FREE, additive, interaction, thirds
+from search.stats.effects import ALONE, FEWEST_FREE, additive, interaction, thirds
 
 FOLDS = 10
 
@@ -107,17 +107,21 @@ def test_factors_that_always_go_together_cannot_be_judged(levels, rng):
     assert not math.isnan(found["backbone"].p)
 
 
-def test_too_few_trials_say_nothing(rng):
+def test_with_too_few_trials_factors_are_looked_at_alone_and_none_is_said_to_matter(rng):
     levels = {"a": list("012012012"), "b": list("001122010"), "c": list("010101010")}
     for count, known in ((9, False), (9 + 1, True)):
         padded = {name: each + each[: count - 9] for name, each in levels.items()}
-        found = additive(*runs(padded, rng.random(count), rng))
+        values, trials, folds, factors = runs(padded, rng.random(count), rng)
+        found = additive(values, trials, folds, factors)
         assert [not math.isnan(factor.p) for factor in found] == [known] * 3
         if not known:
             needed = 6 + FEWEST_FREE
-            assert {factor.note for factor in found} == {
-                f"too few trials to judge all factors at once: 9, where {needed} are needed"
-            }
+            note = f"{ALONE}, as 9 trials are too few to hold the other choices equal ({needed} are needed)"
+            assert {factor.note for factor in found} == {note}
+            scores = np.array([values[trials == trial].mean() for trial in range(9)])
+            means = [scores[np.array(levels["a"]) == level].mean() for level in "012"]
+            assert [level.effect for level in found[0].levels] == pytest.approx(means - np.mean(means))
+            assert all(level.low < level.effect < level.high for factor in found for level in factor.levels)
             assert {factor.matters for factor in found} == {"unknown"}
 
 

@@ -1,0 +1,73 @@
+"""The terms on which a report is to be read: the images, the study, how it ended, and what may be concluded."""
+
+from search.folder import Record
+from search.report.judgement import Judgement
+from search.report.leaderboard import seen_before
+from search.report.words import listed, plain
+
+
+def data(record: Record) -> list[str]:
+    """Return what the images are, and how many were left out."""
+    about = record.about
+    classes = ", ".join(f"{name} {count}" for name, count in about["classes"].items())
+    said = [f"{about['images']} images of {about['data']}: {classes}."]
+    if record.rules.holdout:
+        beside = about.get("beside_holdout", 0)
+        left = f"; {beside} are in neither, as they share a group with one of those" if beside else ""
+        said.append(f"The folds use {record.rules.images}; {about['holdout']} are held out{left}.")
+    if about["unreadable"]:
+        some = listed(f"{id_} ({reason})" for id_, reason in about["unreadable"])
+        said.append(f"Left out, as they could not be read: {len(about['unreadable'])}, such as {some}.")
+    said.append(f"Synthetic images: {about['synthetic'] or 'none'}.")
+    return said
+
+
+def study(record: Record) -> list[str]:
+    """Return what was fixed and how it ended."""
+    study = ", ".join(f"{plain(name)} {value}" for name, value in record.about["identity"]["study"].items())
+    backbones = ", ".join(record.about["weights"])
+    return [
+        f"Study: {study}.",
+        f"Backbones at hand: {backbones}.",
+        f"The search ended: {record.history.ended or 'not yet'}.",
+    ]
+
+
+def limits(judgement: Judgement) -> list[str]:
+    """Return what may be concluded from a search, and what not."""
+    rules = judgement.rules
+    outside = " outside the hold-out" if rules.holdout else ""
+    said = [
+        (
+            f"Scores describe models trained on {1 - 1 / rules.parts:.0%} of the images{outside} or less, not a model "
+            "refitted on all."
+        ),
+        _of_intervals(judgement),
+        (
+            "Recipes that cannot be told apart are not thereby equal: to show that two differ by less than a point "
+            "would take some 15,000 images."
+        ),
+    ]
+    if rules.holdout:
+        seen = seen_before(judgement.record.history)
+        said.append(
+            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds; "
+            f"that score is not flattered by the choice{f', but it was {seen}' if seen else ''}."
+        )
+    said += [
+        (
+            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate "
+            "trials are counted and never ranked."
+        ),
+        "All of it is about images like these: what was not photographed was not tested.",
+    ]
+    return said
+
+
+def _of_intervals(judgement: Judgement) -> str:
+    if not judgement.comparable:
+        return "There are no intervals: one split says nothing of how much splits differ; use more folds."
+    return (
+        "Intervals allow for folds that share training images (Nadeau & Bengio 2003), comparisons for their number "
+        "(Holm 1979), the corrected score for having been picked (BBC-CV, Tsamardinos et al. 2018)."
+    )
