@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ def cli() -> None:
     python -m search run spaces/finetune.py                    search; the same line again resumes
     python -m search run spaces/finetune.py --data my-images   on your own class folders
     python -m search check spaces/finetune.py --data my-images what is odd about them, and what it would cost
+    python -m search watch NAME                                follow it from another terminal
     python -m search report NAME                               write the report again
     python -m search export NAME --to my-model                 the recommended model, to take away
     python -m search predict my-model my-images                what it sees in other images
@@ -54,6 +56,7 @@ CACHE_GB = click.option(
 )
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
 CONFIRM = click.option(
     "--confirm",
     metavar="N",
@@ -92,6 +95,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 @click.option("--no-baselines", is_flag=True, help="Leave out the recipes that need no search.")
 @CONFIRM
 @click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
+@TENSORBOARD
 def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, **options: Any) -> None:
     """Run the search that the file SPACE describes, or resume it."""
     _search(space, racing=not no_racing, baselines=not no_baselines, confirm=confirm or 0, **options)
@@ -104,23 +108,41 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+@TENSORBOARD
 @CONFIRM
-def resume(name: str, results: str, trials: int | None, confirm: int | None, **options: Any) -> None:
+def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search.folder import read_record
     from search.reopen import reopening
 
     record = read_record(_folder(name, results))
-    space, reopened = reopening(record, trials=trials, confirm=confirm, **options)
+    space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
     _search(space, **reopened)
 
 
 @cli.command()
 @click.argument("name")
 @click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
-def report(name: str, results: str) -> None:
+@TENSORBOARD
+def report(name: str, results: str, tensorboard: bool) -> None:
     """Print the best trials of the search NAME and write its report."""
+    if tensorboard:
+        _write_board(_folder(name, results))
     _report(_folder(name, results))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+def watch(name: str, results: str) -> None:
+    """Show the search NAME live, from any terminal. Ctrl-C ends the watching, never the search."""
+    from search.report.console import wide_console
+    from search.report.watch import watch as follow
+
+    try:
+        follow(_folder(name, results), wide_console())
+    except KeyboardInterrupt:
+        click.echo("\nNo longer watching; the search is as it was.")
 
 
 @cli.command()
@@ -171,6 +193,28 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) 
         click.echo(as_csv(told) if form == "csv" else as_json(told, top), nl=False)
     if not told.images:
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("a")
+@click.argument("b")
+@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
+def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
+    """Say how trials A and B of the search NAME differ, by how much, and how sure that is.
+
+    A and B are trials such as 0007, or best; OTHER/0007 and OTHER/best are of another search with the same data,
+    folds and objective.
+    """
+    from search.report import comparison
+    from search.report.console import wide_console
+
+    found = comparison.compare(_folder(name, results), a, b)
+    if as_json:
+        click.echo(json.dumps(comparison.as_json(found), indent=2, ensure_ascii=False))
+    else:
+        comparison.show(found, wide_console())
 
 
 @cli.command()
@@ -293,6 +337,10 @@ def _folder(name: str, results: str) -> Path:
 def _search(space: Path, **options: Any) -> None:
     from search.executors import start_server
 
+    if options.get("tensorboard"):
+        from search.report.tensorboard import check_at_hand
+
+        check_at_hand()
     if options.get("executor") != "inline":
         start_server()  # it loads TensorFlow while we do
     click.echo("Loading TensorFlow and Keras Tuner")
@@ -301,6 +349,18 @@ def _search(space: Path, **options: Any) -> None:
     tuner = KFoldTuner(space, **options)
     tuner.search()
     _report(tuner.prepared.folder)
+
+
+def _write_board(folder: Path) -> None:
+    from search.folder import read_record
+    from search.report.tensorboard import Board
+
+    record = read_record(folder)
+    board = Board(folder)
+    lost = board.update(record)
+    if lost:
+        click.echo(f"Missing or changed, so not shown: {', '.join(lost)}.", err=True)
+    click.echo(f"TensorBoard: tensorboard --logdir {shlex.quote(str(board.folder))}")
 
 
 def _report(folder: Path) -> None:

@@ -5,6 +5,8 @@ import fcntl
 import io
 import os
 import shutil
+import struct
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +18,7 @@ import numpy as np
 T = TypeVar("T")
 JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
 LOCK = ".lock"
+FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, process
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -109,6 +112,34 @@ def _flock(handle: int, how: int) -> None:
         raise
     except OSError:
         return
+
+
+def mark_held(handle: int) -> None:
+    """Let ``is_held`` see that this file, open for writing, is in use, until it is closed or its process dies.
+
+    This keeps nobody out: it is a lock of another kind than those above, which do not heed it.
+    """
+    if _can_ask():
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+
+
+def is_held(handle: int) -> bool | None:
+    """Return whether a process has marked this open file as held; None where that cannot be known.
+
+    It only asks. Taking a lock, however shortly, could make another process fail that takes it just then.
+    """
+    if not _can_ask():
+        return None
+    try:
+        answer = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except OSError:
+        return None
+    return bool(FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
+def _can_ask() -> bool:
+    return sys.platform == "linux" and sys.maxsize > 2**32  # the layout of struct flock is that of these
 
 
 @contextlib.contextmanager

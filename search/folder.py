@@ -64,6 +64,8 @@ def read_about(folder: Path) -> About | None:
         about: About = json.loads(path.read_text(encoding="utf-8"))
         version = about["format"]
         lacking = [key for key in NEEDED if key not in about or not isinstance(about[key], NEEDED[key])]
+    except FileNotFoundError:  # --fresh moved it away just now
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}). {WAYS_OUT}") from None
     if version == FORMAT and lacking:
@@ -87,13 +89,19 @@ def read_record(folder: Path) -> Record:
         )
     journal = folder / FILE
     history = replay(read_events(journal)) if journal.exists() else History()
-    rules = rules_of(about, history)
-    for trial in history.trials.values():
-        if any(rules.objective not in run.scores for run in trial.runs.values()):
+    record = Record(folder, about, history, rules_of(about, history))
+    check_scores(record)
+    return record
+
+
+def check_scores(record: Record) -> None:
+    """Raise UserError for runs without a score of the objective."""
+    objective = record.rules.objective
+    for trial in record.history.trials.values():
+        if any(objective not in run.scores for run in trial.runs.values()):
             raise UserError(
-                f"The journal {journal} holds a run of trial {trial.id} without {rules.objective}. {WAYS_OUT}"
+                f"The journal {record.folder / FILE} holds a run of trial {trial.id} without {objective}. {WAYS_OUT}"
             )
-    return Record(folder, about, history, rules)
 
 
 def rules_of(about: About, history: History) -> Rules:

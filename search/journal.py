@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import UserError
+from search.files import mark_held
 from search.recipe import Recipe
 
 Event = dict[str, Any]
@@ -219,10 +220,10 @@ def _number(value: Any) -> float:
     return value
 
 
-def replay(events: Iterable[Event]) -> History:
-    """Return the history that these events tell."""
-    history = History()
-    for number, event in enumerate(events, start=1):
+def replay(events: Iterable[Event], history: History | None = None, first: int = 1) -> History:
+    """Return the history that these events tell, or go on with; the first has this number in its journal."""
+    history = history or History()
+    for number, event in enumerate(events, start=first):
         try:
             history.apply(event)
         except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
@@ -235,7 +236,12 @@ def read_events(path: Path) -> Iterator[Event]:
 
     Raises UserError for a line that is not an event: nothing is guessed.
     """
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    yield from events_in(path.read_bytes(), path)
+
+
+def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Event]:
+    """Yield the events of some lines of the journal at ``path``, the first of which has this number."""
+    for number, line in enumerate(data.split(b"\n")[:-1], start=first):
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
@@ -261,6 +267,7 @@ class Journal:
             raise UserError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
         try:
             _lock(self._file, folder)
+            mark_held(self._file)  # for those who watch
             self._cut_tail()
             self.history = replay(read_events(self.path))
         except BaseException:

@@ -41,6 +41,7 @@ class Options:
     baselines: bool = True
     confirm: int = 0
     fresh: bool = False
+    tensorboard: bool = False
 
     @property
     def cache_bytes(self) -> int:

@@ -9,7 +9,7 @@ from search.hand import read_space
 
 
 def reopening(
-    record: Record, *, trials: int | None = None, confirm: int | None = None, **options: Any
+    record: Record, *, trials: int | None = None, confirm: int | None = None, tensorboard: bool = False, **options: Any
 ) -> tuple[Path, dict[str, Any]]:
     """Return what ``KFoldTuner`` is made of for a search that has begun: its recorded space, and the options.
 
@@ -33,5 +33,6 @@ def reopening(
         "racing": last.get("racing", True),
         "baselines": last.get("baselines", True),
         "confirm": last.get("confirm", 0) if confirm is None else confirm,
+        "tensorboard": tensorboard or last.get("tensorboard", False),
         **options,
     }

@@ -7,7 +7,7 @@ from guessing import Guesser
 from shapes import write_shapes
 
 from search import KFoldTuner
-from search import tuner as loop
+from search import session as loop
 from search.baselines import HEAD, SCRATCH, WHOLE, baselines
 from search.folder import read_record
 from search.journal import CONFIRM, read_events

@@ -29,26 +29,23 @@ ORDER = (
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
     *("report.images", "report.tables", "report.words", "report.thumbnails", "report.document", "report.summary"),
-    *("report.colours", "report.reading", "report.captions", "report.views", "report.pictures"),
+    *("report.reading", "report.views", "report.captions", "report.colours", "report.pictures"),
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
-    *(
-        "report.charts.winner",
-        "report.charts.gallery",
-        "report.page",
-        "report.markdown",
-        "report.pages",
-        "report.console",
-        "report.checks",
-    ),
-    *("report.card", "predict"),
-    *("tuner", "export", "cli", "__main__"),
+    *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
+    *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),
+    *("predict", "session", "tuner", "export", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
     *(name for name in ORDER if name.startswith("report.")),
     *("cost", "predict", "cli"),
 )
-HOMES = {"tensorflow": {"tf"}, "keras": {"tf"}, "keras_tuner": {"oracle"}}  # the only importers
+HOMES = {  # the only importers
+    "tensorflow": {"tf"},
+    "keras": {"tf"},
+    "keras_tuner": {"oracle"},
+    "tensorboard": {"report.tensorboard"},
+}
 
 
 def file_of(name):
@@ -141,6 +138,7 @@ def test_light_modules_do_not_load_tensorflow():
         "search.readers",
         "search.models",
         "search.report",
+        "search.report.charts",
         "search.stats",
         *(f"search.{name}" for name in LIGHT),
     ]
@@ -148,12 +146,13 @@ def test_light_modules_do_not_load_tensorflow():
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(answer.stdout))
     assert set(modules) <= loaded
-    assert not loaded & {"tensorflow", "keras", "keras_tuner", "search.tf"}
+    assert not loaded & {"tensorflow", "keras", "keras_tuner", "tensorboard", "search.tf"}
 
 
 def test_third_party_imports_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w.-]", line)[0].lower() for line in project["dependencies"]}
+    lines = [*project["dependencies"], *project["optional-dependencies"]["tensorboard"]]
+    declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     used = top_level(set().union(*(imported_by(path) for path in PACKAGE.rglob("*.py"))))
     homes = packages_distributions()
     foreign = used - sys.stdlib_module_names - {"search"}

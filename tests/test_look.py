@@ -9,7 +9,7 @@ from guessing import Guesser
 from shapes import write_shapes
 
 from search import KFoldTuner, UserError
-from search import tuner as loop
+from search import session as loop
 from search.folder import read_record
 from search.racing import ranked
 from search.report.console import Lines, wide_console

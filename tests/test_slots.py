@@ -7,7 +7,7 @@ from guessing import Guesser
 from shapes import write_shapes
 
 from search import KFoldTuner
-from search import tuner as loop
+from search import session as loop
 from search.executors import Outcome
 from search.journal import read_events
 from search.report.console import Lines, wide_console

@@ -34,6 +34,7 @@ from search.report.leaderboard import (
 )
 
 SHOWN = 10
+BEFORE = "Resuming after"
 EVENTS_SHOWN = 5
 WIDTH_OF_FILES = 140
 ROOM_FOR_SIZES = 64
@@ -82,13 +83,22 @@ class Screen(Protocol):
 
 
 class Clock:
-    """Time left, from the trials that this session has finished."""
+    """Time left, from the trials that this session has finished; ``idle`` where nobody is at work."""
 
     def __init__(self) -> None:
         """Begin to count."""
         self._began = time.monotonic()
         self._ended_before: int | None = None
         self.max_trials = 0
+        self.idle = False
+
+    def count_from(self, at: float, ended: int) -> None:
+        """Count from a moment (seconds since 1970) at which so many trials had ended."""
+        self._began, self._ended_before = time.monotonic() - max(0.0, time.time() - at), ended
+
+    def count_anew(self) -> None:
+        """Count from the next look on."""
+        self._ended_before = None
 
     def left(self, history: History) -> str:
         """Return "about 3 min left", or "" while no trial of this session has ended."""
@@ -98,7 +108,7 @@ class Clock:
             self._began = time.monotonic()
         done = ended - self._ended_before
         to_do = self.max_trials - (history.spent - len(history.open_trials()))
-        if done < 1 or to_do < 1:
+        if done < 1 or to_do < 1 or self.idle:
             return ""
         return f"about {duration((time.monotonic() - self._began) / done * to_do)} left"
 
@@ -106,12 +116,12 @@ class Clock:
 class Lines:
     """Plain lines, for logs and pipes: one for each trial that begins or ends."""
 
-    def __init__(self, console: Console) -> None:
-        """Print to ``console``."""
-        self._console = console
-        self._clock = Clock()
+    def __init__(self, console: Console, before: str = BEFORE) -> None:
+        """Print to ``console``; ``before`` begins the line that tells what was there before the first ``show``."""
+        self._console, self._before = console, before
+        self.clock = Clock()
         self._begun: set[str] = set()
-        self._ended: set[str] = set()
+        self._ended: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
         self._tenth = ("", -1)
         self._old: bool = True
 
@@ -128,23 +138,23 @@ class Lines:
 
     def begin(self, max_trials: int) -> None:
         """Remember how many trials there will be."""
-        self._clock.max_trials = max_trials
+        self.clock.max_trials = max_trials
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:  # noqa: ARG002 a line tells less
         """Print what is new since the last call."""
-        left = self._clock.left(history)
+        left = self.clock.left(history)
         if self._old:  # what an earlier session did is no news
             self._old = False
             self._begun = set(history.trials)
-            self._ended = {trial.id for trial in history.trials.values() if trial.verdict}
+            self._ended = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
             if self._begun:
-                self.say(f"Resuming after {len(self._ended)} trials and {runs_done(history)} runs.")
+                self.say(f"{self._before} {len(self._ended)} trials and {runs_done(history)} runs.")
         for trial in history.trials.values():
             if trial.id not in self._begun:
                 self._begun.add(trial.id)
                 self.say(f"{trial.id} begins: {trial.recipe.summary()}")
-            if trial.verdict and trial.id not in self._ended:
-                self._ended.add(trial.id)
+            if trial.verdict and (trial.id, status(trial)) not in self._ended:
+                self._ended.add((trial.id, status(trial)))
                 self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
 
     def __enter__(self) -> Self:
@@ -160,10 +170,10 @@ class Lines:
 class LiveView:
     """A live view: progress with time left, leaderboard, the last events."""
 
-    def __init__(self, console: Console) -> None:
-        """Draw on ``console``, which must be a terminal."""
-        self._console = console
-        self._clock = Clock()
+    def __init__(self, console: Console, before: str = BEFORE) -> None:
+        """Draw on ``console``, which must be a terminal; ``before`` is as for Lines."""
+        self._console, self._before = console, before
+        self.clock = Clock()
         self._trials = Progress(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             *([BarColumn()] if console.width >= ROOM_FOR_SIZES else []),
@@ -193,14 +203,14 @@ class LiveView:
 
     def begin(self, max_trials: int) -> None:
         """Show the bars of the search."""
-        self._clock.max_trials = max_trials
+        self.clock.max_trials = max_trials
         self._trials.update(self._search, total=max_trials, visible=True)
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Draw the state of the search."""
         jobs = list(running)
-        ended = [trial for trial in history.trials.values() if trial.verdict and status(trial) != "duplicate"]
-        self._trials.update(self._search, completed=len(ended), note=self._clock.left(history))
+        ended = [trial for trial in history.proposed if trial.verdict and status(trial) != "duplicate"]
+        self._trials.update(self._search, completed=len(ended), note=self.clock.left(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)
         done = sum(len(trial.runs) for trial in open_trials)
@@ -214,12 +224,12 @@ class LiveView:
         if self._known is None:
             self._known = now
             if now:
-                self.say(f"Resuming after {len(history.trials)} trials and {runs_done(history)} runs.")
+                self.say(f"{self._before} {len(history.trials)} trials and {runs_done(history)} runs.")
         for kind, trial_id in history.order:
             if (kind, trial_id) not in self._known:
                 trial = history.trials[trial_id]
                 verdict = trial.verdict
-                what = f"{verdict.status}: {verdict.reason}" if kind == "verdict" and verdict else "begins"
+                what = f"{verdict.status}: {verdict.reason}" if kind != "trial" and verdict else "begins"
                 self._events.append(f"{time.strftime('%H:%M:%S')}  {trial_id} {what}")
         self._known = now
 
@@ -244,9 +254,9 @@ def wide_console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=WIDTH_OF_FILES)
 
 
-def screen(console: Console) -> Screen:
-    """Return the view that suits the console."""
-    return LiveView(console) if console.is_terminal else Lines(console)
+def screen(console: Console, before: str = BEFORE) -> LiveView | Lines:
+    """Return the view that suits the console; ``before`` is as for Lines."""
+    return LiveView(console, before) if console.is_terminal else Lines(console, before)
 
 
 def runs_done(history: History) -> int:

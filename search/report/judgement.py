@@ -202,7 +202,9 @@ class _Runs:
     def levels(self) -> dict[str, list[str]]:
         """Return the levels of every factor by trial; numbers of many values in thirds."""
         recipes = self.recipes
-        numbers = ("dropout", "learning_rate", "weight_decay", "batch_size", "epochs", "views", "image_size")
+        numbers = ["dropout", "learning_rate", "weight_decay", "batch_size", "epochs", "image_size"]
+        if len({recipe.views for recipe in recipes if recipe.augment.policy != "none"}) > 1:
+            numbers.append("views")  # without augmentation there is one: no choice of its own
         return {
             "backbone": [recipe.backbone for recipe in recipes],
             "unfrozen_blocks": [depth(recipe) for recipe in recipes],

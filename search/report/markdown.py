@@ -49,14 +49,12 @@ def markdown(document: Document, tables: Tables, pictures: Mapping[str, str]) ->
 
 def inert(text: str) -> str:
     """Return a text in one line that can act neither as Markdown nor as HTML nor as a link, whatever it holds."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>#|~$!])", r"\\\1", " ".join(text.split()))
-    escaped = re.sub(r"^([-+=]|\d+[.)])", lambda found: found[1][:-1] + "\\" + found[1][-1], escaped)
-    # Some renderers make links of bare addresses, and entities of an ampersand.
-    return re.sub(r"&(?=#?\w+;)", "&amp;", re.sub(r"(?i)(https?|ftp|mailto)(:)|(www)(\.)", _no_link, escaped))
-
-
-def _no_link(found: re.Match[str]) -> str:
-    return f"{found[1] or found[3]}\\{found[2] or found[4]}"
+    line = re.sub(r"([\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"&(?=#?\w+;)", "&amp;", line)
+    line = re.sub(r"^(#|[-+=](?=[-+=\s]|$))", r"\\\1", line)
+    line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
+    # Some renderers make links of bare addresses.
+    return re.sub(r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1\\\2", line)
 
 
 def _answer(document: Document) -> Iterator[str]:

@@ -10,7 +10,7 @@ from search.amounts import in_words
 
 Tables = Mapping[str, pd.DataFrame]
 
-BEST, WORSE, UNJUDGED = "the best, or cannot be told from it", "worse than the best", "not judged"
+BEST, WORSE, UNJUDGED = "best, or not told apart from it", "worse than the best", "not judged"
 RECIPE = {
     "backbone": "backbone",
     "unfrozen_blocks": "unfrozen blocks",
@@ -124,10 +124,10 @@ def plain(value: Any) -> str:
 
 
 def p_value(value: Any) -> str:
-    """Return a probability as text: "< 0.001" or "0.04"."""
+    """Return a probability as text: "< 0.001" or "0.040"."""
     if not known(value):
         return MISSING
-    return "<\u00a00.001" if value < 0.001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    return "<\u00a00.001" if value < 0.001 else f"{value:.3f}"
 
 
 def seconds(value: Any) -> str:

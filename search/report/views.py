@@ -255,7 +255,7 @@ def effects(tables: Tables) -> View:
                 count(row["runs"]),
                 p_value(row["p"]),
                 text(row["matters"]),
-                Cell(str(row["note"] or "")),
+                Cell(str(row["note"]) if reading.known(row["note"]) else ""),
             )
             for row in records(reading.ordered_effects(tables))
         ),
@@ -376,7 +376,12 @@ def duplicates(tables: Tables) -> View:
         "Groups of images that show the same; those with different labels contradict each other.",
         "# group | image | labelled | different labels",
         (
-            (count(row["group"]), text(row["id"]), text(row["label"]), Cell("yes" if row["different_labels"] else "no"))
+            (
+                _value(row["group"]),
+                text(row["id"]),
+                text(row["label"]),
+                Cell("yes" if row["different_labels"] else "no"),
+            )
             for row in records(tables["duplicates"])
         ),
     )

@@ -115,10 +115,10 @@ def _more_images(judgement: Judgement) -> list[str]:
         return ["Whether more images would help cannot be told from these folds."]
     limits_ = f"95 % interval {100 * slope.low:+.1f} to {100 * slope.high:+.1f}"
     between = f"{signed(slope.mean)} for each doubling of images, {limits_}"
-    if slope.low > 0:
-        told = f"More images would help: between the two largest sizes the winner gained {between}"
-    elif slope.high < FLAT:
+    if slope.high < FLAT:
         told = f"More images of this kind would add little: between the two largest sizes the winner gained {between}"
+    elif slope.low > 0:
+        told = f"More images would help: between the two largest sizes the winner gained {between}"
     else:
         told = f"Whether more images would help is not sure: between the two largest sizes the winner gained {between}"
     said = [f"{told}; curves flatten, so expect somewhat less beyond."]
@@ -140,7 +140,7 @@ def _more_tuning(judgement: Judgement, slope: Interval) -> list[str]:
         f"More tuning of the same choices is unlikely to show: {_count(others)} other recipes already cannot be told "
         "from the best"
     )
-    return [f"{tuning}{', so more images are the better bet' if slope.low > 0 else ''}."]
+    return [f"{tuning}{', so more images are the better bet' if slope.low > 0 and slope.high >= FLAT else ''}."]
 
 
 def matters(tables: Tables) -> list[str]:
@@ -148,7 +148,7 @@ def matters(tables: Tables) -> list[str]:
     effects = tables["effects"]
     if effects.empty:
         return ["Nothing varied between the trials, so there is nothing to compare."]
-    said, notes = [], dict.fromkeys(note for note in effects["note"] if note)
+    said, notes = [], _notes(effects)
     heads = {
         "yes": "These choices matter: {}.",
         "no": "These hardly matter (less than two points between any two of their values): {}.",
@@ -159,7 +159,17 @@ def matters(tables: Tables) -> list[str]:
         if len(factors):
             named = [_of_factor(name, rows) if verdict == "yes" else plain(name) for name, rows in factors]
             said.append(head.format("; ".join(named)))
-    return [*said, *(f"{note[0].upper()}{note[1:]}." for note in notes)]
+    return [*said, *notes]
+
+
+def _notes(effects: pd.DataFrame) -> list[str]:
+    """Return what the numbers of factors cannot say, each note once, with the factors that it is about."""
+    noted = effects[effects["note"] != ""].groupby("note", sort=False)["factor"].unique()
+    every = effects["factor"].nunique()
+    return [
+        f"{note[0].upper()}{note[1:]}." if len(factors) == every else f"{listed(map(plain, factors))}: {note}."
+        for note, factors in noted.items()
+    ]
 
 
 def _of_factor(name: str, rows: pd.DataFrame) -> str:

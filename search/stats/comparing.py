@@ -39,20 +39,27 @@ def pooled_variance(cells: np.ndarray) -> tuple[float, int]:
 
     Training sizes are averaged within each fold first; the degrees of freedom are (c−1)(splits−1).
     """
-    values = cells.mean(axis=1)
-    trials, splits = values.shape
-    centred = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    trials, _, splits = cells.shape
     df = (trials - 1) * (splits - 1)
-    return (float((centred**2).sum() / df) if df > 0 else math.nan), df
+    return (float(_own_variances(cells.mean(axis=1)).mean()) if df > 0 else math.nan), df
+
+
+def _own_variances(values: np.ndarray) -> np.ndarray:
+    """Return each trial's residual variance about trial + fold, shape (c,): their mean is the pooled one."""
+    centred = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    trials, splits = values.shape
+    return np.asarray((centred**2).sum(axis=1) / (splits - 1) * trials / (trials - 1))
 
 
 def difference(cells: np.ndarray, a: int, b: int, parts: float) -> Difference:
     """Return how much better trial ``a`` is than trial ``b``.
 
-    From four trials on by the pooled corrected t, ``d / sqrt(2 s² (1/J + 1/(parts−1)))`` with s² of
-    all trials; with two or three by the corrected resampled t of the fold differences themselves
-    (Nadeau & Bengio 2003). Where the spread is zero, as it is by chance between few scores of few
-    images, nothing is known: p is NaN and the limits are infinite.
+    From four trials on by the pooled corrected t, ``d / sqrt((s_a² + s_b²) (1/J + 1/(parts−1)))``,
+    where s² of a trial is that of all trials, or its own where that is larger: among equal recipes
+    the winner is often a wild one, which the common spread would make look sure. With two or three
+    by the corrected resampled t of the fold differences themselves (Nadeau & Bengio 2003). Where
+    the spread is zero, as it is by chance between few scores of few images, nothing is known: p is
+    NaN and the limits are infinite.
     """
     return _differences(cells, a, [b], parts)[0]
 
@@ -78,8 +85,9 @@ def _differences(cells: np.ndarray, a: int, others: Sequence[int], parts: float)
     if splits < 2:
         return [Difference(float(mean), -math.inf, math.inf, math.nan) for mean in means]
     if len(cells) >= FEWEST_POOLED:
-        variance, df = pooled_variance(cells)
-        variances = np.full(len(means), 2 * variance)
+        pooled, df = pooled_variance(cells)
+        own = np.maximum(_own_variances(values), pooled)
+        variances = own[a] + own[list(others)]
     else:
         variances, df = fold_wise.var(axis=1, ddof=1), splits - 1
     known = variances > NO_SPREAD**2

@@ -1,7 +1,9 @@
 """The winner's score, corrected for having been picked: BBC-CV (Tsamardinos, Greasidou & Borboudakis 2018).
 
-The best of many trials is partly the luckiest. Bootstrap the images: pick the best trial on those
-drawn, score it on those not drawn, and average. No network is trained for it.
+The best of many trials is partly the luckiest. Bootstrap: pick the best trial on what is drawn,
+score it on what is not, and average. No network is trained for it. A trial can be lucky in its
+images and in its trainings. Drawing images, as the paper does, leaves the second luck on both
+sides, so whole folds are drawn where they are known.
 """
 
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from search.stats.intervals import LEVEL, Interval
 
 FEWEST = 5
 ENOUGH = 10
+FEWEST_FOLDS = 3  # to draw whole ones
 TRIALS_AT_ONCE = 256
 ENTRIES_AT_ONCE = 4_000_000  # of the largest temporary array, 16 MB
 
@@ -25,6 +28,8 @@ class Configurations:
     At a size with R predictions ``labels`` and ``groups`` have shape (R,) and ``predicted`` (c, R),
     all whole numbers; the last size is the whole training part. The same images are at every size.
     ``classes`` counts the classes; ``objective`` is accuracy, balanced_accuracy or macro_f1.
+    ``folds`` (R,) are the fold (from 0) and ``repeats`` (R,) the repeat of each prediction; None for
+    random splits, which part the images in no way, and for a single repeat.
     """
 
     labels: list[np.ndarray]
@@ -32,6 +37,8 @@ class Configurations:
     predicted: list[np.ndarray]
     classes: int
     objective: str
+    folds: list[np.ndarray] | None = None
+    repeats: list[np.ndarray] | None = None
 
     @property
     def trials(self) -> int:
@@ -57,9 +64,10 @@ class Corrected:
 def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Corrected:
     """Return the winner's score as it would be on images that did not pick it (BBC-CV).
 
-    Groups are drawn, not images: what belongs together is drawn together. The objective is that of
-    all predictions of a size pooled, and then the mean over sizes. Raises ValueError below FEWEST
-    trials or two groups, where nothing can be corrected.
+    With three folds or more these are drawn, each time those of one repeat, and the images of the
+    folds left out are drawn again, for the limits. Else groups are drawn: what belongs together is
+    drawn together. The objective is that of all predictions of a size pooled, and then the mean over
+    sizes. Raises ValueError below FEWEST trials or two groups, where nothing can be corrected.
     """
     if configurations.trials < FEWEST:
         raise ValueError(f"{configurations.trials} trials are too few to correct, {FEWEST} are needed")
@@ -69,7 +77,8 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Co
     rows = [np.searchsorted(names, groups) for groups in configurations.groups]
     everything = [np.ones((1, len(row))) for row in rows]
     picked = _best(configurations, everything)
-    score, full_accuracy = _out_of_bag(configurations, rows, len(names), draws, np.random.default_rng(seed))
+    bags = _Bags(len(names), _partitions(configurations, rows, len(names)), np.random.default_rng(seed))
+    score, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
     return Corrected(
         raw=float(_of_picked(configurations, everything, picked)[0]),
         score=_quantiles(score),
@@ -79,16 +88,45 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Co
     )
 
 
+def _partitions(configurations: Configurations, rows: list[np.ndarray], groups: int) -> np.ndarray | None:
+    """Return the fold of each group in each repeat, shape (repeats, groups), None where folds cannot be drawn."""
+    if configurations.folds is None or len(np.unique(configurations.folds[-1])) < FEWEST_FOLDS:
+        return None
+    repeat = np.zeros_like(rows[-1]) if configurations.repeats is None else configurations.repeats[-1]
+    partitions = np.zeros((int(repeat.max()) + 1, groups), dtype=int)
+    partitions[repeat, rows[-1]] = configurations.folds[-1]
+    return partitions
+
+
+@dataclass(frozen=True)
+class _Bags:
+    """What is drawn: whole folds where ``partitions`` (repeats, groups) says which are whose, else groups."""
+
+    groups: int
+    partitions: np.ndarray | None
+    rng: np.random.Generator
+
+    def draw(self, draws: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of groups in the bag and outside it, both of shape (draws, groups)."""
+        drawn = self.rng.multinomial(self.groups, np.full(self.groups, 1 / self.groups), draws)
+        if self.partitions is None:
+            return drawn.astype(np.float32), (drawn == 0).astype(np.float32)
+        folds = int(self.partitions.max()) + 1
+        partition = self.partitions[self.rng.integers(len(self.partitions), size=draws)]
+        times = np.take_along_axis(self.rng.multinomial(folds, np.full(folds, 1 / folds), draws), partition, axis=1)
+        return times.astype(np.float32), ((times == 0) * drawn).astype(np.float32)
+
+
 def _out_of_bag(
-    configurations: Configurations, rows: list[np.ndarray], groups: int, draws: int, rng: np.random.Generator
+    configurations: Configurations, rows: list[np.ndarray], bags: _Bags, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the objective and the full-size accuracy, on what was not drawn, of what was picked on the drawn."""
+    """Return the objective and the full-size accuracy, on what was left out, of what was picked on the drawn."""
     at_once = max(1, ENTRIES_AT_ONCE // max(len(row) for row in rows))
     score, full_accuracy = [], []
     for first in range(0, draws, at_once):
-        drawn = rng.multinomial(groups, np.full(groups, 1 / groups), min(at_once, draws - first)).astype(np.float32)
-        inside, outside = [drawn[:, row] for row in rows], [(drawn[:, row] == 0).astype(np.float32) for row in rows]
-        usable = np.logical_and.reduce([part.any(axis=1) for part in (*inside, *outside)])  # few groups can all be in
+        drawn, left = bags.draw(min(at_once, draws - first))
+        inside, outside = [drawn[:, row] for row in rows], [left[:, row] for row in rows]
+        usable = np.logical_and.reduce([part.any(axis=1) for part in (*inside, *outside)])  # few can all be drawn
         inside, outside = [part[usable] for part in inside], [part[usable] for part in outside]
         picked = _best(configurations, inside)
         score.append(_of_picked(configurations, outside, picked))

@@ -61,14 +61,14 @@ class Search:
         return folders.read_record(self.folder)
 
     def begin(self, recipe=None):
-        number = len(self.history.trials)
+        number = len(self.history.proposed)
         recipe = recipe or Recipe("MobileNetV2", 1, image_size=96, learning_rate=1e-3 + 1e-6 * number)
         self.journal.append("trial", trial=f"{number:04d}", values={"n": number}, recipe=recipe.to_dict())
         return self.history.trials[f"{number:04d}"]
 
     def train(self, trial, skill, folds=None, synthetic=None):
         """Run folds, one job each, right with a chance of ``skill``."""
-        rng = np.random.default_rng([int(trial.id), 7])
+        rng = np.random.default_rng([*trial.id.encode(), 7])
         for fold in self.folds if folds is None else folds:
             stored, run = self.store(fold, skill, rng, f"runs/{trial.id}-{trial.jobs + 1}.npz", synthetic)
             self.journal.append("job", trial=trial.id, job=trial.jobs + 1, **stored, runs=[run])
@@ -99,7 +99,7 @@ class Search:
             "ids": np.array([self.dataset.ids[row] for row in fold.validation]),
             "labels": labels,
             "probabilities": probabilities,
-            "curve": np.ones(3),
+            "curve": np.column_stack([np.linspace(1, 0.1, 3), np.linspace(0.5, 0.9, 3)]),
         }
 
     def judge(self, trial):
@@ -121,6 +121,13 @@ class Search:
         self.train(trial, 0.0, self.folds[:2], {"asked": 8, "drawn": 6})
         self.conclude(trial, "stopped", predicted, "9.9 points behind 0000 after 2 of 6 runs")
         return trial
+
+    def baseline(self, skill):
+        recipe = Recipe("MobileNetV2", 0, image_size=96)
+        self.journal.append("trial", trial="b0", values={}, recipe=recipe.to_dict(), baseline="head alone")
+        trial = self.history.trials["b0"]
+        self.train(trial, skill)
+        return self.judge(trial)
 
     def fail(self):
         trial = self.begin()

@@ -97,6 +97,32 @@ def test_lines_of_a_resumed_search_tell_only_what_is_new(filled):
     assert ended.startswith(f"{made.id} completed: ")
 
 
+def test_a_stopped_trial_that_is_finished_later_is_told_again(made):
+    lines, file = plain()
+    console = Console(force_terminal=True, file=io.StringIO(), width=140, height=40)
+    with terminal.LiveView(console) as live:
+        views = (lines, live)
+        for view in views:
+            view.begin(3)
+            view.show(made.history, made.rules, [])
+        trial = made.stop(0.9)
+        for view in views:
+            view.show(made.history, made.rules, [])
+        made.train(trial, 0.9, made.folds[2:])
+        made.conclude(trial, "completed", 0.875, "finished at the end")
+        for view in views:
+            view.show(made.history, made.rules, [])
+    begun, stopped, finished = file.getvalue().splitlines()
+    assert begun.startswith("0000 begins")
+    assert stopped.startswith("0000 stopped: 9.9 points behind")
+    assert finished.startswith("0000 completed: finished at the end")
+    assert [event.split("  ")[1] for event in live._events] == [
+        "0000 begins",
+        f"0000 {trial.stopped.status}: {trial.stopped.reason}",
+        "0000 completed: finished at the end",
+    ]
+
+
 def test_lines_print_markup_as_it_is():
     lines, file = plain()
     lines.say("[bold]x[/] [/nothing]")

@@ -39,7 +39,7 @@ def effects(tables: Tables) -> Chart | None:
     for place, (factor, levels) in enumerate(table.groupby("factor", sort=False)):
         verdict = MATTERS[levels["matters"].iloc[0]]
         judged = levels["effect"].notna().any()
-        said = "" if judged else levels["note"].iloc[0] or "cannot be judged"
+        said = "" if judged else _note(levels["note"].iloc[0])
         rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}", "said": said})
         rows += [_level(place, row) for row in levels.to_dict("records") if judged]
     y = alt.Y(
@@ -90,9 +90,13 @@ def _level(place: int, row: dict[Any, Any]) -> Row:
         "runs": row["runs"],
         "verdict": MATTERS[row["matters"]],
         "p": reading.p_value(row["p"]),
-        "note": row["note"] or reading.MISSING,
-        "said": "" if middle is not None else row["note"] or "cannot be judged",
+        "note": _note(row["note"], reading.MISSING),
+        "said": "" if middle is not None else _note(row["note"]),
     }
+
+
+def _note(note: Any, otherwise: str = "cannot be judged") -> str:
+    return str(note) if reading.known(note) and note else otherwise
 
 
 def interaction(tables: Tables) -> Chart | None:

@@ -23,6 +23,7 @@ from search.report.charts.style import (
 from search.report.reading import RECIPE, Tables
 
 TIMES = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400)
+FURTHER = {"log_loss": "log loss", "calibration_error": "calibration error", "roc_auc": "ROC AUC"}
 AS_TIME = (
     "datum.value < 60 ? datum.value + ' s' : datum.value < 3600 ? datum.value / 60 + ' min' : datum.value / 3600 + ' h'"
 )
@@ -65,7 +66,7 @@ def cost(tables: Tables) -> Chart | None:
         return None
     rows = _rows(shown, tables)
     for row in rows:
-        row["seconds"] = max(row["seconds"], 0.01)
+        row["seconds"] = max(row["seconds"] if reading.known(row["seconds"]) else 0.0, 0.01)
     times = [row["seconds"] for row in rows]
     axis = alt.Axis(
         values=[time for time in TIMES if min(times) / 2 <= time <= 2 * max(times)], labelExpr=AS_TIME, grid=False
@@ -119,6 +120,7 @@ def _rows(shown: pd.DataFrame, tables: Tables) -> list[Row]:
             "between": reading.between(row["score_low"], row["score_high"]),
             "seconds": row["seconds"],
             "time": reading.seconds(row["seconds"]),
+            **{field: row[field] for field in FURTHER if field in row},
             **{f"accuracy{place}": row[f"accuracy@{size}"] for place, (size, _) in enumerate(sizes)},
         }
         for row in shown.to_dict("records")
@@ -142,7 +144,8 @@ def _tips(tables: Tables) -> list[alt.Tooltip]:
         "between": "95 % interval",
         "standing": "standing",
         **accuracy,
+        **{field: title for field, title in FURTHER.items() if field in present},
         "time": "time",
         **{field: title for field, title in RECIPE.items() if field in present},
     }
-    return tips(titles, ["score", *accuracy])
+    return tips(titles, ["score", *accuracy, *FURTHER])

@@ -37,8 +37,7 @@ def curves(tables: Tables, measure: str, size: int) -> Chart | None:
     sizes = sorted(table["fraction"].unique(), reverse=True)
     if table.empty or size >= min(len(sizes), 2):
         return None
-    epochs = np.unique(np.linspace(1, table["epoch"].max(), EPOCHS).round())
-    kept = table[table["epoch"].isin(epochs)]
+    kept = pd.concat([_thinned(part) for _, part in table.groupby("part", sort=False)])
     shown = kept[kept["fraction"] == (sizes[-1] if size else sizes[0])]
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
     limits = kept[measure].to_numpy(dtype=float)
@@ -56,6 +55,13 @@ def curves(tables: Tables, measure: str, size: int) -> Chart | None:
         y=alt.Y(f"mean({measure}):Q", scale=alt.Scale(domain=domain), title=None)
     )
     return finished(thin + mean, height=230, width=HALF, above=measure)
+
+
+def _thinned(part: pd.DataFrame) -> pd.DataFrame:
+    """Return a part's curves at no more than ``EPOCHS`` of the epochs at which it was measured, the ends among them."""
+    epochs = np.sort(part["epoch"].unique())
+    shown = epochs[np.unique(np.linspace(0, len(epochs) - 1, EPOCHS).round().astype(int))]
+    return part[part["epoch"].isin(shown)]
 
 
 def confusion(tables: Tables) -> Chart | None:

@@ -27,6 +27,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   Array.from(table.tHead.rows[0].cells).forEach((head, index) => {
     const button = document.createElement("button");
     button.type = "button";
+    head.dataset.title = head.textContent;
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => sortBy(table, index, button));
