@@ -122,9 +122,10 @@ def picked(judgement: Judgement, trial: Trial) -> str:
     )
     if place == 1:
         return f"The best {of}: corrected for having been picked, its score comes to {there}"
+    use = " It is recommended, as it comes within a point of the best one and trains faster."
     return (
-        f"Number {place} {of}. The score of the best one, {winner}, comes to {there} when it is corrected for having "
-        "been picked: the others are flattered less, but not told apart from luck either"
+        f"Number {place} {of}.{use if trial is judgement.recommended else ''} The score of the best one, {winner}, comes "
+        f"to {there} when it is corrected for having been picked; that of this one is raw"
     )
 
 
