@@ -37,7 +37,7 @@ class Session:
     """One sitting of a search, from taking the lock to giving it back."""
 
     def __init__(self, prepared: Prepared, view: Screen, clock: Clock, look: str = "") -> None:
-        """Take the lock, and what the journal tells; ``look`` names a trial that is scored on the hold-out, and no more.
+        """Take the lock, and what the journal tells; ``look`` names a trial to be scored on the hold-out, and no more.
 
         Raises UserError where another driver is at work, or the folder holds another search.
         """

@@ -29,7 +29,7 @@ ORDER = (
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
     *("report.images", "report.tables", "report.words", "report.thumbnails", "report.document", "report.summary"),
-    *("report.reading", "report.views", "report.captions", "report.colours", "report.pictures"),
+    *("report.reading", "report.cells", "report.views", "report.captions", "report.colours", "report.pictures"),
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
     *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
     *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from search.report import views
 from search.report.captions import caption
+from search.report.cells import View
 from search.report.document import PARTS, Document, Fact
 from search.report.reading import Tables
-from search.report.views import View
 
 ROWS = 20
 FILES = 3  # of a finding

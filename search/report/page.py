@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from search.report import reading, views
 from search.report.captions import Caption, caption
+from search.report.cells import View, records
 from search.report.colours import DARK, LIGHT, declared
 from search.report.document import PARTS, Document
 from search.report.pictures import Spec, as_data, bundle, digest, svg, themed
 from search.report.reading import Tables
-from search.report.views import View
 
 CARDS, GROUPS, GROUP_IMAGES = 48, 40, 8  # images of a kind, groups of duplicates, images of a group
 THUMBNAILS = 2_000_000  # bytes of thumbnails: those that come later are named alone
@@ -172,7 +172,7 @@ def _label_errors(tables: Tables, thumbnails: _Thumbnails) -> Cards:
 
 
 def _cards(table: pd.DataFrame, card: Callable[[dict[Any, Any]], Card]) -> Cards:
-    return Cards([card(row) for row in views.records(table.head(CARDS))], max(0, len(table) - CARDS))
+    return Cards([card(row) for row in records(table.head(CARDS))], max(0, len(table) - CARDS))
 
 
 def _duplicates(tables: Tables, thumbnails: _Thumbnails) -> list[Cards]:
@@ -184,7 +184,7 @@ def _duplicates(tables: Tables, thumbnails: _Thumbnails) -> list[Cards]:
         Cards(
             [
                 Card(row["id"], thumbnails(row["id"]) if place < GROUPS else "", row["label"])
-                for row in views.records(rows.head(GROUP_IMAGES))
+                for row in records(rows.head(GROUP_IMAGES))
             ],
             max(0, len(rows) - GROUP_IMAGES),
             bool(rows["different_labels"].astype(bool).any()),

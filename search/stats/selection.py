@@ -65,7 +65,7 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Co
     """Return the winner's score as it would be on images that did not pick it (BBC-CV).
 
     With three folds or more these are drawn, each time those of one repeat, and the images of the
-    folds left out are drawn again, for the limits. Else groups are drawn: what belongs together is
+    folds left out are weighted at random, for the limits. Else groups are drawn: what belongs together is
     drawn together. The objective is that of all predictions of a size pooled, and then the mean over
     sizes. Raises ValueError below FEWEST trials or two groups, where nothing can be corrected.
     """
@@ -114,7 +114,8 @@ class _Bags:
         folds = int(self.partitions.max()) + 1
         partition = self.partitions[self.rng.integers(len(self.partitions), size=draws)]
         times = np.take_along_axis(self.rng.multinomial(folds, np.full(folds, 1 / folds), draws), partition, axis=1)
-        return times.astype(np.float32), ((times == 0) * drawn).astype(np.float32)
+        # Each image left out counts once, and again as often as it is drawn: a few folds alone differ too little.
+        return times.astype(np.float32), ((times == 0) * (1 + drawn)).astype(np.float32)
 
 
 def _out_of_bag(

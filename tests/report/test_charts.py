@@ -16,7 +16,7 @@ from search.report.charts.gallery import CHARTS, draw
 from search.report.charts.winner import gathered
 from search.report.colours import DARK, LIGHT
 from search.report.pictures import as_data, png, svg, themed, write_pictures
-from search.report.reading import BEST, WORSE
+from search.report.reading import BEST, UNJUDGED, WORSE
 
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
 BLIND = {
@@ -260,3 +260,13 @@ def test_long_curves_keep_their_ends_and_what_was_measured_seldom():
     assert len(epochs["training"]) == captions.EPOCHS
     assert {1, 300} <= epochs["training"]
     assert "60 of 300 epochs" in captions.caption("loss", tables).text
+
+
+def test_a_baseline_may_win_and_nobody_be_judged():
+    tables = usual()
+    trials = tables["trials"].assign(told_apart="", behind_p=np.nan)
+    trials.loc[trials["rank"] == 1, "baseline"] = "head alone, default settings"
+    specs = draw(tables | {"trials": trials, "survival": tables["survival"].assign(recommended=False)})
+    assert drawn(specs["leaderboard"], "standing") == {BEST, UNJUDGED}
+    assert drawn(specs["leaderboard"], "called") == {"winner", "baseline", ""}
+    assert list(specs) == list(CHARTS)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tables import KINDS, LONG, NASTY, document, usual
 
+from search.report.cells import MOST
 from search.report.charts.gallery import draw
 from search.report.document import PARTS
 from search.report.page import CARDS, render
-from search.report.views import MOST
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")
@@ -176,6 +176,14 @@ def test_every_word_of_a_document_is_inert():
     assert page.text.count(evil) == 5 + len(PARTS) + 1  # the title twice
     assert not page.all("img")
     assert words.title not in page.text
+
+
+def test_what_lacks_may_be_none_or_nan():
+    tables = usual()
+    objects = {name: table.astype(object).where(table.notna(), None) for name, table in tables.items()}
+    pages = [Page(render(document(held), held, {})) for held in (tables, objects)]
+    assert pages[0].texts == pages[1].texts
+    assert not {"nan", "None", "NaN", "<NA>"} & set(pages[0].text.split())
 
 
 def test_two_thousand_trials_leave_a_page_of_two_hundred_rows():

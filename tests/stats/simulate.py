@@ -22,7 +22,7 @@ from search.stats.effects import additive
 from search.stats.intervals import corrected_interval
 from search.stats.selection import Configurations, corrected
 
-DRAWS = 300
+DRAWS = 200
 
 DIFFICULTY, OWN, LUCK = np.sqrt([0.65, 0.2, 0.15])  # parts of a prediction's variance; they sum to 1
 

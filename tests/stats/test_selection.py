@@ -106,7 +106,8 @@ def test_with_folds_whole_ones_are_drawn(repeats, rng):
         fold_of = {groups[0][row]: found.folds[0][row] for row in rows[0]}
         inside = [np.repeat(np.arange(len(g)), [drawn[fold_of[each]] for each in g]) for g in groups]
         outside = [
-            np.repeat(np.arange(len(g)), [counts[each] * (drawn[fold_of[each]] == 0) for each in g]) for g in groups
+            np.repeat(np.arange(len(g)), [(1 + counts[each]) * (drawn[fold_of[each]] == 0) for each in g])
+            for g in groups
         ]
         if all(map(len, (*inside, *outside))):
             results.append(out_of_bag(found, inside, outside))

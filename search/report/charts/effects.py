@@ -35,29 +35,12 @@ def effects(tables: Tables) -> Chart | None:
     table = reading.ordered_effects(tables)
     if table["effect"].isna().all():
         return None
-    rows: list[Row] = []
-    for place, (factor, levels) in enumerate(table.groupby("factor", sort=False)):
-        verdict = MATTERS[levels["matters"].iloc[0]]
-        judged = levels["effect"].notna().any()
-        said = "" if judged else _note(levels["note"].iloc[0])
-        rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}", "said": said})
-        rows += [_level(place, row) for row in levels.to_dict("records") if judged]
-    y = alt.Y(
-        "row:N",
-        scale=alt.Scale(domain=[row["row"] for row in rows]),
-        axis=alt.Axis(
-            title=None,
-            labelExpr=AFTER_BAR,
-            grid=False,
-            labelFontWeight=alt.condition(IS_HEADING, alt.value("bold"), alt.value("normal")),
-            labelColor=PALETTE["ink"],
-        ),
-    )
+    rows = _listed(table)
     hover = tips(
         {"factor": "factor", "level": "level", "effect": "effect", "between": "95 % interval", "trials": "trials"}
         | {"runs": "runs", "verdict": "verdict", "p": "p of the factor", "note": "note"}
     )
-    base = alt.Chart(values(rows)).encode(y=y, tooltip=hover)
+    base = alt.Chart(values(rows)).encode(y=_down(rows), tooltip=hover)
     told = base.transform_filter("isValid(datum.middle)")
     title = "points of score from the factor's mean"
     x = alt.X(
@@ -75,6 +58,33 @@ def effects(tables: Tables) -> Chart | None:
     return finished(zero + limits + dots + notes, height=21 * len(rows))
 
 
+def _listed(table: pd.DataFrame) -> list[Row]:
+    """Return a heading for each factor and, below it, its levels, where they can be judged."""
+    rows: list[Row] = []
+    for place, (factor, levels) in enumerate(table.groupby("factor", sort=False)):
+        verdict = _verdict(levels["matters"].iloc[0])
+        judged = levels["effect"].notna().any()
+        said = "" if judged else _note(levels["note"].iloc[0])
+        rows.append({"row": f"{HEADING}{place}|{RECIPE.get(str(factor), factor)}: {verdict}", "said": said})
+        rows += [_level(place, row) for row in levels.to_dict("records") if judged]
+    return rows
+
+
+def _down(rows: list[Row]) -> alt.Y:
+    """Return the axis of factors, as bold headings, and their levels."""
+    return alt.Y(
+        "row:N",
+        scale=alt.Scale(domain=[row["row"] for row in rows]),
+        axis=alt.Axis(
+            title=None,
+            labelExpr=AFTER_BAR,
+            grid=False,
+            labelFontWeight=alt.condition(IS_HEADING, alt.value("bold"), alt.value("normal")),
+            labelColor=PALETTE["ink"],
+        ),
+    )
+
+
 def _level(place: int, row: dict[Any, Any]) -> Row:
     middle, low, high = (100 * row[key] if reading.known(row[key]) else None for key in ("effect", "low", "high"))
     return {
@@ -88,11 +98,15 @@ def _level(place: int, row: dict[Any, Any]) -> Row:
         "between": reading.between(low, high, 1, sign=True),
         "trials": row["trials"],
         "runs": row["runs"],
-        "verdict": MATTERS[row["matters"]],
+        "verdict": _verdict(row["matters"]),
         "p": reading.p_value(row["p"]),
         "note": _note(row["note"], reading.MISSING),
         "said": "" if middle is not None else _note(row["note"]),
     }
+
+
+def _verdict(matters: Any) -> str:
+    return MATTERS.get(matters, MATTERS["unknown"])
 
 
 def _note(note: Any, otherwise: str = "cannot be judged") -> str:

@@ -1,5 +1,7 @@
 """Charts over training sizes: how scores fall with fewer images, and the folds behind them."""
 
+from collections.abc import Iterable
+
 import altair as alt
 
 from search.report import reading
@@ -17,18 +19,10 @@ def survival(tables: Tables) -> Chart | None:
         return None
     names = reading.chosen(tables)
     kept = list(dict.fromkeys([*names, *reading.complete(tables)["trial"].head(LINES)]))[:LINES]
-    drawn = table[table["trial"].isin(kept)]
     rows = [
         {**row, "called": names.get(row["trial"], OTHERS), "between": reading.between(row["low"], row["high"])}
-        for row in drawn.drop(columns=["winner", "recommended"]).to_dict("records")
+        for row in table[table["trial"].isin(kept)].drop(columns=["winner", "recommended"]).to_dict("records")
     ]
-    images = sorted({round(row["images"], 1) for row in rows})
-    x = alt.X(
-        "images:Q",
-        scale=alt.Scale(type="log", domain=[images[0] / 1.06, images[-1] * 1.06], nice=False),
-        axis=alt.Axis(values=_apart(images), format=",.0f"),
-        title="real training images (logarithmic)",
-    )
     told = [row for row in rows if row["called"] != OTHERS]
     limits = [row[key] for row in told for key in ("low", "high")]
     y = alt.Y(
@@ -44,6 +38,7 @@ def survival(tables: Tables) -> Chart | None:
         {**shown, "accuracy": "accuracy", "drop_vs_median": "drop minus median drop"},
         ("score", "accuracy", "drop_vs_median"),
     )
+    x = _across(row["images"] for row in rows)
     base = alt.Chart(values(rows)).encode(x=x, y=y, detail="trial:N", tooltip=hover)
     others = base.transform_filter(f"datum.called == '{OTHERS}'")
     best = alt.Chart(values(told)).encode(x=x, y=y, color=colour, detail="trial:N", tooltip=hover)
@@ -56,6 +51,17 @@ def survival(tables: Tables) -> Chart | None:
         + best.mark_point(filled=True, size=70, opacity=1),
         height=340,
         above=f"{reading.objective(tables)} at that training size",
+    )
+
+
+def _across(numbers: Iterable[float]) -> alt.X:
+    """Return the axis of training images, with a tick at each number that there is."""
+    images = sorted({round(number, 1) for number in numbers})
+    return alt.X(
+        "images:Q",
+        scale=alt.Scale(type="log", domain=[images[0] / 1.06, images[-1] * 1.06], nice=False),
+        axis=alt.Axis(values=_apart(images), format=",.0f"),
+        title="real training images (logarithmic)",
     )
 
 

@@ -82,6 +82,25 @@ def confusion(tables: Tables) -> Chart | None:
         for row in table.to_dict("records")
         if numbered or row["images"]
     ]
+    x, y = _sides(order)
+    base = alt.Chart(values(rows)).encode(
+        x=x,
+        y=y,
+        tooltip=tips(
+            {"label": "labelled", "predicted": "predicted", "images": "images", "percent": "of the label's images"}
+        ),
+    )
+    cells = base.mark_rect(cornerRadius=2, stroke=PALETTE["line"], strokeWidth=1).encode(
+        color=alt.condition("datum.right", alt.value(PALETTE["best"]), alt.value(PALETTE["wrong"])),
+        fillOpacity=alt.FillOpacity("deep:Q", scale=None, legend=None),
+    )
+    told = cells + base.mark_text(fontSize=12).encode(text="count:N") if numbered else cells
+    side = 34 if len(order) <= NUMBERED else 18
+    return finished(told, height=side * len(order), narrowest=max(300, 150 + 24 * len(order)))
+
+
+def _sides(order: list[str]) -> tuple[alt.X, alt.Y]:
+    """Return the axes of a confusion matrix of these classes; names that would meet are tilted."""
     longest = max(map(len, order))
     tilt = 0 if longest * len(order) < 90 else -45
     label: dict[str, Any] = {
@@ -98,21 +117,7 @@ def confusion(tables: Tables) -> Chart | None:
             title="predicted", orient="top", labelAngle=tilt, labelAlign="center" if not tilt else "left", **label
         ),
     )
-    y = alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(title=None, **label))
-    base = alt.Chart(values(rows)).encode(
-        x=x,
-        y=y,
-        tooltip=tips(
-            {"label": "labelled", "predicted": "predicted", "images": "images", "percent": "of the label's images"}
-        ),
-    )
-    cells = base.mark_rect(cornerRadius=2, stroke=PALETTE["line"], strokeWidth=1).encode(
-        color=alt.condition("datum.right", alt.value(PALETTE["best"]), alt.value(PALETTE["wrong"])),
-        fillOpacity=alt.FillOpacity("deep:Q", scale=None, legend=None),
-    )
-    told = cells + base.mark_text(fontSize=12).encode(text="count:N") if numbered else cells
-    side = 34 if len(order) <= NUMBERED else 18
-    return finished(told, height=side * len(order), narrowest=max(300, 150 + 24 * len(order)))
+    return x, alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(title=None, **label))
 
 
 def gathered(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -68,6 +68,20 @@ if (window.vegaEmbed && window.IntersectionObserver) {
   document.querySelectorAll("[data-chart]").forEach((plot) => watcher.observe(plot));
 }
 
+// A box that need not be scrolled need not be reached by keyboard.
+if (window.ResizeObserver) {
+  const measure = (box) => {
+    const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  };
+  const sizes = new ResizeObserver((entries) => entries.forEach((entry) => measure(entry.target.closest(".scroll"))));
+  for (const box of document.querySelectorAll(".scroll")) {
+    sizes.observe(box);
+    sizes.observe(box.firstElementChild);
+  }
+}
+
 // What is folded is printed too.
 window.addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details:not([open])")) {

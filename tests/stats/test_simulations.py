@@ -1,0 +1,97 @@
+"""What the statistics promise holds in searches whose truth is known; ``simulate.py`` says of what kind.
+
+The quick version looks at some, the slow one at all of them: pytest -m slow tests/stats.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+from simulate import EFFECTS, LARGE, MAIN, NULL, SMALL, STRESS, World, effects_fare, fare, recipes, study
+
+told = functools.cache(fare)
+QUICK, MANY = 30, 100
+POINTS = 1.2
+UNSEEN = STRESS[-1]  # its training set suits some recipes, all folds alike: no resampling of it can show that
+
+
+def test_the_truth_is_how_often_new_images_are_right(rng):
+    truth = recipes(rng, 6)
+    world = World(images=400, noise=0.1)
+    cells = np.mean([study(rng, world, truth).cells.mean(axis=2) for _ in range(60)], axis=0)
+    assert cells == pytest.approx(truth, abs=0.012)
+
+
+def test_racing_leaves_complete_trials_and_stopped_ones(rng):
+    found = effects_fare(SMALL, 20, 3)
+    assert 0.3 < found.stopped < 0.8
+
+
+@pytest.mark.parametrize("case", [MAIN[1], MAIN[3], STRESS[1]], ids=str)
+def test_limits_and_the_corrected_winner(case):
+    found = told(*case, QUICK)
+    assert found.covered >= 0.93
+    assert found.raw > 2
+    assert abs(found.corrected) < 2.0  # thirty searches: a standard error of half a point
+    assert found.limits >= 0.9
+    assert found.holds_best >= 0.9
+
+
+def test_drawing_images_leaves_the_luck_of_trainings():
+    found = told(*STRESS[1], QUICK)
+    assert found.by_images > 2.5 > abs(found.corrected)
+
+
+def test_nothing_is_better_among_equals():
+    assert told(*NULL[1], QUICK).false_better <= 0.05
+
+
+def test_effects_under_racing_are_covered():
+    found = effects_fare(LARGE, 40, 12)
+    assert found.covered >= 0.9
+    assert 0.4 <= found.stopped <= 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [*MAIN, *STRESS[:-1]], ids=str)
+def test_all_of_it_in_many_searches(case):
+    found = told(*case, MANY)
+    assert found.covered >= 0.93
+    assert abs(found.corrected) < POINTS
+    assert abs(found.full_corrected) < POINTS
+    assert found.limits >= 0.93
+    assert found.full_limits >= 0.93
+    assert found.holds_best >= 0.95
+    assert found.false_better < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", NULL, ids=str)
+def test_equals_in_many_searches(case):
+    """The picked one is not told better; here its corrected score may be up to 1.5 points high."""
+    found = told(*case, MANY)
+    assert found.covered >= 0.93
+    assert found.false_better < 0.05
+    assert abs(found.corrected) < 1.5
+
+
+@pytest.mark.slow
+def test_what_this_data_set_does_for_a_recipe_is_not_corrected():
+    """A miss: the winner stays about 2 points too high (raw 5) where a data set suits some recipes by chance.
+
+    All folds share three quarters of their images, so no resampling of these images can show it; a
+    hold-out does. Seen in no recording, as it cannot be.
+    """
+    found = told(*UNSEEN, MANY)
+    assert found.covered >= 0.93
+    assert 0.5 < found.corrected < 3 < found.raw
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", EFFECTS, ids=str)
+def test_effects_in_many_searches(case):
+    _, space, trials = case
+    found = effects_fare(space, trials, 100)
+    assert found.covered >= 0.93
+    assert abs(found.lead) < 0.5
+    assert found.false_alarms <= 0.05
