@@ -122,9 +122,11 @@ def picked(judgement: Judgement, trial: Trial) -> str:
     )
     if place == 1:
         return f"The best {of}: corrected for having been picked, its score comes to {there}"
+    is_use = trial is judgement.recommended
+    use = " It is recommended, as it comes within a point of the best one and trains faster." if is_use else ""
     return (
-        f"Number {place} {of}. The score of the best one, {winner}, comes to {there} when it is corrected for having "
-        "been picked: the others are flattered less, but not told apart from luck either"
+        f"Number {place} {of}.{use} The score of the best one, {winner}, comes to {there} when it is corrected for "
+        "having been picked; that of this one is raw"
     )
 
 

@@ -134,6 +134,22 @@ def test_enough_trials_give_a_corrected_score(made):
     assert "Number 2 of 5 complete trials. The score of the best one, 0000, comes to" in text_of(made, "1")
 
 
+def test_a_faster_trial_as_good_as_the_best_is_the_one_exported(made):
+    fast = made.store
+    for seconds in (60, 1, 1, 1, 1):
+
+        def store(*arguments, spent=seconds):
+            stored, run = fast(*arguments)
+            return stored, {**run, "seconds": spent}
+
+        made.store = store
+        made.complete(1.0)
+    assert Judgement.of(made.record).winner.id == "0000"
+    assert trial_to_export(made.record, BEST).id == "0001"
+    assert "Number 2 of 5 complete trials. It is recommended, as it comes within a point" in text_of(made)
+    assert "It is recommended" not in text_of(made, "2")
+
+
 def test_large_images_are_decoded_as_in_training(made):
     made.complete(0.9, Recipe("SmallCNN", None, image_size=600))
     text = text_of(made)
