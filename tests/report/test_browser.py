@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from browser import DESKTOP, PHONE, opened
 from PIL import Image
+from shapes import write_shapes
 
 from search.data.digits import handwritten_digits
 
@@ -86,3 +87,60 @@ def test_the_browser_tells_what_goes_wrong_and_what_is_asked_for(tmp_path):
     with opened(tmp_path / "bad.html", scripts=False, printed=True) as shown:
         assert shown.text.strip() == "nothing"
         assert shown.style("body", "color") == "rgb(255, 0, 0)"
+
+
+SPACE = """
+from search import Augment, Recipe, Study
+
+study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), holdout=2, max_trials=5, oracle="random", seed=3)
+
+def space(hp):
+    policy = hp.Choice("augment", ["none", "flip_crop"])
+    rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+    return Recipe("SmallCNN", None, augment=Augment(policy), views=2, epochs=4, learning_rate=rate)
+"""
+
+
+@pytest.fixture
+def report(search, tmp_path):
+    """The page of a real search among bars, one of whose classes is a script."""
+    write_shapes(tmp_path / "shapes", {"across": 14, "down": 14})
+    (tmp_path / "shapes" / "down").rename(tmp_path / "shapes" / "<script>alert(1)<")
+    (tmp_path / "space.py").write_text(SPACE)
+    code, out, error = search("run", "space.py", "--name", "bars", "--executor", "inline", "--confirm", 1, "--offline")
+    assert code == 0, error
+    assert "Take it away: python -m search export bars --to bars-model" in out
+    return tmp_path / "results" / "bars" / "report" / "index.html"
+
+
+def test_the_report_of_a_real_search_is_whole_alive_and_alone(report, tmp_path):
+    for dark, width in ((False, DESKTOP), (True, DESKTOP), (True, PHONE)):
+        with opened(report, dark=dark, width=width) as shown:
+            charts = shown.tab.locator("[data-chart]").all()
+            assert len(charts) >= 12
+            for chart in charts:  # each comes alive when it is looked at
+                chart.scroll_into_view_if_needed()
+                chart.locator(".live:not(.waiting) svg").wait_for()
+            assert shown.errors == []
+            assert shown.requests == []
+            assert shown.width == width
+            assert "<script>alert(1)<" in shown.text  # a name, and no more
+            assert shown.tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+            shown.screenshot(tmp_path / "page.png")
+        assert (brightness(tmp_path / "page.png") > HALF) == (not dark)
+
+
+def test_tables_of_a_report_are_sorted_by_a_click_and_all_is_there_without_scripts(report):
+    with opened(report) as shown:
+        table = shown.tab.locator("table", has=shown.tab.locator("th", has_text="against the best")).first
+        scores = table.locator("th", has_text="score")
+        scores.locator("button").click()
+        assert scores.get_attribute("aria-sort") in {"ascending", "descending"}
+        first = scores.get_attribute("aria-sort")
+        scores.locator("button").click()
+        assert scores.get_attribute("aria-sort") in {"ascending", "descending"} - {first}
+        assert shown.errors == []
+    with opened(report, scripts=False) as shown:
+        assert "Of 6 ways of fine-tuning that were tried in full" in shown.text
+        assert shown.tab.locator("figure svg").count() >= 12
+        assert shown.errors == []
