@@ -187,7 +187,7 @@ def _hits(side: Side) -> dict[str, bool]:
     label: dict[str, int] = {}
     for fold in (fold.id for fold in side.record.rules.folds if fold.fraction == 1):
         arrays = read_run(side.record.folder, side.trial.runs[fold])
-        if arrays is None:
+        if arrays is None or "ids" not in arrays:  # the oldest runs do not name their images
             return {}
         for id_, own, probabilities in zip(arrays["ids"], arrays["labels"], arrays["probabilities"], strict=True):
             total[str(id_)] = total.get(str(id_), 0) + probabilities
