@@ -243,7 +243,7 @@ def _lines(rows: list[Row], names: list[Row], axes: list[str], fifths: list[str]
             color=colour,
             tooltip=hover,
             strokeWidth=alt.condition(over, alt.value(4), alt.value(1.6)),
-            opacity=alt.condition(over, alt.value(1), alt.value(0.75)),
+            strokeOpacity=alt.condition(over, alt.value(1), alt.value(0.75)),
         )
         .add_params(over)
     )

@@ -44,7 +44,7 @@ def survival(tables: Tables) -> Chart | None:
     best = alt.Chart(values(told)).encode(x=x, y=y, color=colour, detail="trial:N", tooltip=hover)
     band = best.mark_area(opacity=0.13).encode(y=alt.Y("low:Q"), y2="high:Q", tooltip=alt.value(None))
     return finished(
-        others.mark_line(strokeWidth=1, opacity=0.6).encode(color=colour)
+        others.mark_line(strokeWidth=1, strokeOpacity=0.6).encode(color=colour)
         + others.mark_point(filled=True, size=14, opacity=0.6).encode(color=colour)
         + band
         + best.mark_line(strokeWidth=3)

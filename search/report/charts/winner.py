@@ -46,7 +46,7 @@ def curves(tables: Tables, measure: str, size: int) -> Chart | None:
     base = alt.Chart(values(shown[["fold", "epoch", "part", measure]].to_dict("records"))).encode(
         x=x, color=alt.Color("part:N", scale=colours(PARTS, shown["part"]), title=None)
     )
-    thin = base.mark_line(strokeWidth=1, opacity=0.35).encode(
+    thin = base.mark_line(strokeWidth=1, strokeOpacity=0.35).encode(
         y=y,
         detail="fold:N",
         tooltip=tips({"fold": "fold", "part": "part", "epoch": "epoch", measure: measure}, (measure,)),
