@@ -47,6 +47,7 @@ class Session:
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
         self.arrived: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}  # events whose turn has not come
         self.beside: dict[str, float] = {}  # seconds of workers on what no trial has
+        self.announced: set[str] = set()  # what was said of trials that are gone on with
         self.trimmed = 0.0
         if prepared.options.fresh and prepared.folder.exists():
             check_unused(prepared.folder)
@@ -212,6 +213,7 @@ class Session:
     def _begin_jobs(self, job: Job, executor: Executor) -> None:
         """Begin a job, and while slots are free those that will follow it if nothing stops their trial."""
         trial = self.history.trials[job.trial]
+        self._announce(job, trial)
         jobs = [job] if job.number == LOOK else jobs_ahead(trial, self.rules)[: self.prepared.slots + 1]
         begun = False
         for wanted in jobs:
@@ -223,6 +225,19 @@ class Session:
         if job.recipe.head_only and begun:  # a single job: let the others help to make what it shows
             for _ in range(executor.free()):
                 executor.submit(dataclasses.replace(job, folds=()))
+
+    def _announce(self, job: Job, trial: Trial) -> None:
+        """Say it, once, where a trial is gone on with that has its verdict: nobody would expect that."""
+        if trial.verdict is None:
+            return
+        what = "is trained again on reshuffled folds"
+        if job.number == LOOK:
+            what = "is scored on the hold-out"
+        elif trial.verdict.status == "stopped":
+            what = "is finished: correcting the best score needs complete trials"
+        if (line := f"{trial.id} {what}") not in self.announced:
+            self.announced.add(line)
+            self.view.say(line)
 
     def _propose(self) -> bool:
         """Add a trial, baselines first; return False where the budget is spent or the space exhausted."""

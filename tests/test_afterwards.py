@@ -166,3 +166,11 @@ def test_an_interruption_anywhere_changes_nothing(place, after):
         record = read_record(place / "results" / "made")
         assert any(trial.stopped for trial in record.history.trials.values())
     assert told(search(confirm=1)) == whole
+
+
+def test_what_is_done_after_the_last_trial_is_said_once(place, capsys):
+    search(confirm=1)
+    said = capsys.readouterr().out.splitlines()
+    assert sum("is finished: correcting the best score needs complete trials" in line for line in said) >= 1
+    assert sum("is trained again on reshuffled folds" in line for line in said) == 1
+    assert sum("is scored on the hold-out" in line for line in said) == 1

@@ -44,7 +44,7 @@ def _complete(tables: Tables) -> int:
 def _leaderboard(tables: Tables) -> str:
     return (
         "Each dot is a complete trial, its line the corrected 95 % interval; diamonds are baselines. The dashed line "
-        "is the winner's score. Intervals that overlap do not settle it: colours tell who is worse by a paired test."
+        "is the winner's score. Intervals that overlap do not settle it: colours tell who is, by a paired test."
         + _leading(TRIALS, tables)
     )
 

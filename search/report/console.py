@@ -19,7 +19,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.folder import Record
-from search.journal import History, Trial
+from search.journal import CONFIRM, History, Trial
 from search.racing import Job, Rules, ranked, score
 from search.report.caveats import warnings
 from search.report.document import Document
@@ -213,7 +213,8 @@ class LiveView:
         self._trials.update(self._search, completed=len(ended), note=self.clock.left(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)
-        done = sum(len(trial.runs) for trial in open_trials)
+        again = {job.trial for job in jobs if job.folds and job.folds[0].startswith(CONFIRM)}
+        done = sum(len(trial.confirmed if trial.id in again else trial.runs) for trial in open_trials)
         self._trials.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)
         events = Text("\n".join(self._events), style="dim")

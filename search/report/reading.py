@@ -10,7 +10,7 @@ from search.amounts import in_words
 
 Tables = Mapping[str, pd.DataFrame]
 
-BEST, WORSE, UNJUDGED = "best, or not told apart from it", "worse than the best", "not judged"
+BEST, WORSE, UNJUDGED = "best, or not told apart from it", "told apart from the best", "not judged"
 RECIPE = {
     "backbone": "backbone",
     "unfrozen_blocks": "unfrozen blocks",

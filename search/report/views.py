@@ -5,6 +5,7 @@ from typing import Any
 from search.report import reading
 from search.report.cells import Cell, Row, View, count, limits, p_value, records, score, text, view
 from search.report.reading import RECIPE, Tables
+from search.stats.comparing import ALPHA
 
 
 def leaderboard(tables: Tables) -> View:
@@ -48,7 +49,8 @@ def _against(row: dict[Any, Any]) -> Cell:
         return Cell(f"{row['status']} after {int(row['runs'])} runs" if row["runs"] else str(row["status"]))
     if row["rank"] == 1:
         return Cell("the best", -1.0)
-    said = {reading.BEST: "cannot be told apart", reading.WORSE: "worse"}.get(row["standing"], reading.UNJUDGED)
+    worse = "worse" if row["behind_p"] < ALPHA else "probably worse"  # "worse" needs Holm's adjustment
+    said = {reading.BEST: "cannot be told apart", reading.WORSE: worse}.get(row["standing"], reading.UNJUDGED)
     return Cell(said, float(row["behind"]) if reading.known(row["behind"]) else None)
 
 
