@@ -237,6 +237,7 @@ class Session:
             what = "is finished: correcting the best score needs complete trials"
         if (line := f"{trial.id} {what}") not in self.announced:
             self.announced.add(line)
+            self.view.show(self.history, self.rules, self.running.values())  # what came before is told before
             self.view.say(line)
 
     def _propose(self) -> bool:

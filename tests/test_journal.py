@@ -162,13 +162,19 @@ def test_each_line_is_written_whole_and_in_one_write(tmp_path, monkeypatch):
     assert all(line.count(b"\n") == 1 for line in written)
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])  # v2 has a hold-out, and synthetic images by class
+# v2 has a hold-out, and synthetic images by class; v3 a baseline, trials finished at the end, and a confirmation.
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
 def test_frozen_journals_replay_for_ever(version, request):
     folder = request.path.parent / "journals"
     history = replay(read_events(folder / f"{version}.jsonl"))
     expected = json.loads((folder / f"{version}.expected.json").read_text())
     looks = [[look.trial, look.run.scores["accuracy"], look.trials] for look in history.holdouts]
     assert looks == expected.pop("holdouts", [])
+    more = {
+        trial.id: [trial.baseline, len(trial.confirmed), trial.stopped.score if trial.stopped else None]
+        for trial in history.trials.values()
+    }
+    assert more == expected.pop("more", more)
     drawn = {trial.id: trial.runs["f0"].synthetic for trial in history.trials.values() if "f0" in trial.runs}
     assert drawn == expected.pop("synthetic", drawn)
     assert {
