@@ -75,12 +75,13 @@ class Rules:
 
 @dataclass(frozen=True)
 class Job:
-    """The unit of work: some folds of one trial, by name."""
+    """The unit of work: some folds of one trial, by name; ``attempt`` counts those that a session has begun."""
 
     trial: str
     number: int
     recipe: Recipe
     folds: tuple[str, ...]
+    attempt: int = 0
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -47,6 +47,7 @@ class Session:
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
         self.arrived: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}  # events whose turn has not come
         self.beside: dict[str, float] = {}  # seconds of workers on what no trial has
+        self.attempts = 0  # jobs begun, so that the outcome of one that was given up is not taken for the next one's
         self.announced: set[str] = set()  # what was said of trials that are gone on with
         self.trimmed = 0.0
         if prepared.options.fresh and prepared.folder.exists():
@@ -220,8 +221,9 @@ class Session:
             name = (wanted.trial, wanted.number)
             if executor.free() and name not in self.running and name not in self.arrived:
                 self._write("attempt", trial=wanted.trial, job=wanted.number, folds=list(wanted.folds))
-                self.running[name], begun = wanted, True
-                executor.submit(wanted)
+                self.attempts += 1
+                self.running[name], begun = dataclasses.replace(wanted, attempt=self.attempts), True
+                executor.submit(self.running[name])
         if job.recipe.head_only and begun:  # a single job: let the others help to make what it shows
             for _ in range(executor.free()):
                 executor.submit(dataclasses.replace(job, folds=()))
@@ -279,9 +281,11 @@ class Session:
         job = outcome.job
         if outcome.fatal:
             raise UserError(outcome.error)
-        if not job.folds or self.running.pop((job.trial, job.number), None) is None:
+        name = job.trial, job.number
+        if self.running.get(name) != job:  # given up, and perhaps begun again since; or a helper's
             add_stages(self.beside, outcome.stages)
             return
+        del self.running[name]
         kind, fields = self._told(outcome)
         self.arrived[job.trial, job.number] = kind, fields
         if kind == "job" and job.number > self.history.trials[job.trial].jobs + 1:

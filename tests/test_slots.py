@@ -160,3 +160,22 @@ def test_what_ended_before_its_turn_outlives_an_interruption(place, monkeypatch)
     trained = [folds for trial, folds in Disorderly.jobs if trial == "0000"]
     assert not {("f1@0.5",), ("f2@0.5",), ("f3@0.5",)} & set(trained)
     assert told(folder) == whole
+
+
+class Slow(Disorderly):
+    """Cancelled jobs come back when nothing else is left to wait for."""
+
+    def wait(self, timeout):
+        if self.given_up and not self.waiting:
+            return Outcome(self.given_up.pop(0), error="cancelled")
+        self.random.shuffle(self.waiting)
+        return Guesser.wait(self, timeout)
+
+
+def test_the_end_of_a_job_that_was_given_up_is_not_taken_for_that_of_the_same_job_begun_again(place, monkeypatch):
+    alone = search(place, monkeypatch, 1)
+    monkeypatch.setattr("test_slots.Disorderly", Slow)
+    Slow.cancelled = 0
+    assert search(place, monkeypatch, 4) == alone
+    assert not [event for event in alone if event["event"] == "failure"]
+    assert Slow.cancelled > 0

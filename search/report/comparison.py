@@ -44,7 +44,8 @@ class Comparison:
 
     ``fields`` holds (field, of a, of b) where recipes differ; ``folds`` the difference of the
     objective, mean over training sizes, by split; ``pooled`` how many complete trials the spread
-    comes from; ``p`` is two-sided; ``images`` counts those of McNemar's two-sided ``images_p``.
+    comes from; ``p`` is two-sided, of this pair alone; ``p_picked`` allows for a side that is here because it
+    is the best of its search; ``images`` counts those of McNemar's two-sided ``images_p``.
     """
 
     a: Side
@@ -54,6 +55,7 @@ class Comparison:
     accuracy: dict[float, tuple[float, float]]
     difference: Difference
     p: float
+    p_picked: float
     pooled: int
     folds: dict[str, float]
     only_right: tuple[int, int]
@@ -63,7 +65,7 @@ class Comparison:
     @property
     def told_apart(self) -> bool:
         """Whether one is better."""
-        return self.p < ALPHA  # not so where p is NaN
+        return self.p_picked < ALPHA  # not so where p is NaN
 
 
 def compare(folder: Path, first: str, second: str) -> Comparison:
@@ -78,12 +80,9 @@ def compare(folder: Path, first: str, second: str) -> Comparison:
         raise UserError(f"{first} and {second} are both trial {a.trial.id} of {a.record.name}. Name two trials.")
     if not same_search:
         check_comparable(a.record, b.record)
-    sides = [a.record] if same_search else [a.record, b.record]
-    complete = [(record, trial) for record in sides for trial in record.history.with_status("completed")]
-    ids = [(record.folder, trial.id) for record, trial in complete]
-    table = np.stack([cells(trial, record.rules) for record, trial in complete])
-    places = [ids.index((side.record.folder, side.trial.id)) for side in (a, b)]
+    table, places = _pooled(a, b)
     found = difference(table, places[0], places[1], a.record.rules.parts)
+    p = 2 * min(found.p, 1 - found.p)
     by_fold = (table[places[0]] - table[places[1]]).mean(axis=0)
     right_a, right_b = _right(a, b)
     return Comparison(
@@ -93,13 +92,37 @@ def compare(folder: Path, first: str, second: str) -> Comparison:
         scores=(interval(a.trial, a.record.rules), interval(b.trial, b.record.rules)),
         accuracy={q: _accuracies(a, b, q) for q in reversed(a.record.rules.fractions)},
         difference=found,
-        p=2 * min(found.p, 1 - found.p),
+        p=p,
+        p_picked=min(1.0, p * _rivals(a, b)) if math.isfinite(p) else p,
         pooled=len(table),
         folds=dict(zip(_split_names(a.record), map(float, by_fold), strict=True)),
         only_right=(int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())),
         images=len(right_a),
         images_p=mcnemar(right_a, right_b) if len(right_a) else None,
     )
+
+
+def _pooled(a: Side, b: Side) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the cells of all complete trials of both searches, and the rows of ``a`` and ``b``.
+
+    Searches with one seed share trials, baselines above all: the same runs count once.
+    """
+    row_of: dict[tuple[str, bytes], int] = {}
+    rows: list[np.ndarray] = []
+    places: dict[tuple[Path, str], int] = {}
+    for record in (a.record, b.record):
+        for trial in record.history.with_status("completed"):
+            table = cells(trial, record.rules)
+            row = row_of.setdefault((trial.recipe.digest, table.tobytes()), len(rows))
+            rows += [table] if row == len(rows) else []
+            places[record.folder.resolve(), trial.id] = row
+    first, second = (places[side.record.folder.resolve(), side.trial.id] for side in (a, b))
+    return np.stack(rows), (first, second)
+
+
+def _rivals(a: Side, b: Side) -> int:
+    """Return among how many comparisons this one was picked: 1 unless a side is the best of its search (Bonferroni)."""
+    return max(1, sum(side.of - 1 for side in (a, b) if side.picked))
 
 
 def find(folder: Path, told: str) -> Side:
@@ -206,14 +229,21 @@ def sentences(found: Comparison) -> list[str]:
         low, high = sorted(map(abs, limits))
         first = (
             f"{better.name} is better than {worse.name}: by {abs(points):.1f} points, 95 % interval {low:.1f} to "
-            f"{high:.1f} (two-sided p = {found.p:.2g})."
+            f"{high:.1f} ({_p(found)})."
         )
     else:
         first = (
             f"{a.name} and {b.name} cannot be told apart: their difference is {points:+.1f} points, 95 % interval "
-            f"{limits[0]:+.1f} to {limits[1]:+.1f} (two-sided p = {found.p:.2g})."
+            f"{limits[0]:+.1f} to {limits[1]:+.1f} ({_p(found)})."
         )
     return [first, *_of_spread(found), *_of_picking(found)]
+
+
+def _p(found: Comparison) -> str:
+    alone = f"two-sided p = {found.p:.2g}"
+    if found.p_picked == found.p:
+        return alone
+    return f"{alone} for this pair alone, {found.p_picked:.2g} as one that was picked"
 
 
 def _of_spread(found: Comparison) -> list[str]:
@@ -308,6 +338,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "accuracy": [{"fraction": q, "a": one, "b": other} for q, (one, other) in found.accuracy.items()],
         "difference": {"mean": limits.mean, "low": _finite(limits.low), "high": _finite(limits.high)},
         "p": _finite(found.p),
+        "p_picked": _finite(found.p_picked),
         "better": (found.a if limits.mean > 0 else found.b).name if found.told_apart else None,
         "complete_trials": found.pooled,
         "folds": found.folds,

@@ -1,0 +1,67 @@
+"""Reports of large searches stay small enough to be mailed, and sensible."""
+
+import hashlib
+import os
+
+import numpy as np
+import pytest
+from searches import Search, strict_json
+
+from search import stats
+from search.files import npz_bytes
+from search.recipe import Augment, Recipe
+from search.report.pages import write_report
+
+MAILED = 5e6  # bytes
+LONG = tuple(f"{number} класс {'長い名前' * 12}" for number in range(100))
+
+
+def proposed(number):
+    return Recipe(
+        ("MobileNetV2", "MobileNet_0.25")[number % 2],
+        number % 3,
+        image_size=96,
+        dropout=(0.0, 0.2, 0.4)[number % 5 % 3],
+        augment=Augment(("none", "flip_crop")[number % 7 % 2]),
+        learning_rate=1e-4 * (1 + number),
+    )
+
+
+def train_at_once(made, trial, skill, rng):
+    """Run all folds in one job, as heads do."""
+    arrays, runs = {}, []
+    for fold in made.folds:
+        kept = made.predict(fold, skill, rng)
+        arrays |= {f"{fold.id}/{name}": array for name, array in kept.items()}
+        scores = stats.scores(kept["labels"], kept["probabilities"])
+        runs.append({"fold": fold.id, "scores": scores, "seconds": 1.5, "synthetic": {}})
+    data, file = npz_bytes(arrays), f"runs/{trial.id}-1.npz"
+    (made.folder / file).write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    made.journal.append("job", trial=trial.id, job=1, file=file, sha256=sha256, runs=runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trials", "study"),
+    [(2000, {"each": 200, "folds": 5}), (60, {"classes": LONG, "each": 12, "folds": 5})],
+    ids=["2000 trials", "100 classes"],
+)
+def test_large_searches_have_a_page_that_can_be_mailed(tmp_path, monkeypatch, trials, study):
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+    made, rng = Search(tmp_path, **study), np.random.default_rng(0)
+    for number in range(trials):
+        trial, skill = made.begin(proposed(number)), 0.5 + 0.4 * rng.random()
+        if number % 3 and number > 20:
+            made.train(trial, skill, made.folds[:2])
+            made.conclude(trial, "stopped", 0.8 * skill, "behind")
+        else:
+            train_at_once(made, trial, skill, rng)
+            made.judge(trial)
+    written = write_report(made.record)
+    assert written.paths["index.html"].stat().st_size < MAILED
+    assert written.paths["report.md"].stat().st_size < MAILED
+    told = strict_json(written.paths["report.json"].read_text(encoding="utf-8"))
+    assert len(told["tables"]["trials"]) == trials
+    assert told["winner"]["corrected_score"]["mean"] < told["winner"]["score"]["mean"]
+    assert len(told["answer"]) == 3
