@@ -68,13 +68,13 @@ class Disorderly(Guesser):
         return super().wait(timeout)
 
 
-def search(place, monkeypatch, slots, dies=0.0):
+def search(place, monkeypatch, slots, dies=0.0, trials=14):
     """Return the events of a search with so many slots, but for sessions, attempts and what came before its turn."""
     Disorderly.slots, Disorderly.dies, Disorderly.most, Disorderly.cancelled = slots, dies, 0, 0
     Disorderly.jobs = []
     monkeypatch.setattr(loop, "Workers", Disorderly)
     name = f"with-{slots}-{dies}"
-    KFoldTuner("space.py", view=Lines(wide_console()), slots=slots, offline=True, name=name).search()
+    KFoldTuner("space.py", view=Lines(wide_console()), slots=slots, trials=trials, offline=True, name=name).search()
     return told(place / "results" / name)
 
 
@@ -163,19 +163,22 @@ def test_what_ended_before_its_turn_outlives_an_interruption(place, monkeypatch)
 
 
 class Slow(Disorderly):
-    """Cancelled jobs come back when nothing else is left to wait for."""
+    """Cancelled jobs come back when the same job has been begun again, or nothing else is left to wait for."""
 
     def wait(self, timeout):
-        if self.given_up and not self.waiting:
-            return Outcome(self.given_up.pop(0), error="cancelled")
+        again = {(job.trial, job.number) for job in self.waiting}
+        for job in self.given_up:
+            if not self.waiting or (job.trial, job.number) in again:
+                self.given_up.remove(job)
+                return Outcome(job, error="cancelled")
         self.random.shuffle(self.waiting)
         return Guesser.wait(self, timeout)
 
 
 def test_the_end_of_a_job_that_was_given_up_is_not_taken_for_that_of_the_same_job_begun_again(place, monkeypatch):
-    alone = search(place, monkeypatch, 1)
+    alone = search(place, monkeypatch, 1, trials=10)  # whose last trial is stopped, and finished
     monkeypatch.setattr("test_slots.Disorderly", Slow)
     Slow.cancelled = 0
-    assert search(place, monkeypatch, 4) == alone
+    assert search(place, monkeypatch, 4, trials=10) == alone
     assert not [event for event in alone if event["event"] == "failure"]
     assert Slow.cancelled > 0
