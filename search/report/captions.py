@@ -213,13 +213,16 @@ CAPTIONS: dict[str, tuple[str, Callable[[Tables], str], Callable[[Tables], str]]
     ),
     "interaction": (
         "Backbone and depth together",
-        _always("Mean score, deeper the better, and how many trials are behind it."),
+        _always(
+            "Mean score of the trials with both, deeper the better, and how many they are. It is estimated from the "
+            "runs that there are: what a stopped trial has not run is filled in from how the others did there."
+        ),
         _interaction_words,
     ),
     "parallel": ("All complete recipes", _parallel, _parallel_words),
     "strip": (
         "How much single folds differ",
-        _always("A dot is a fold, the bar the mean. Both trials were trained and scored on the same folds."),
+        _always("A dot is a fold, the bar the mean; all share the folds."),
         _strip_words,
     ),
     "loss": ("Loss by epoch, all training images", _curves, _curves_words("loss", 0)),

@@ -13,7 +13,6 @@ from search.stats.hard import label_errors, wrong_share
 
 NEARLY_ALL = 0.9  # of the recipes
 FEWEST_RECIPES = 3  # with fewer, "every recipe" says little
-GROUPS_LISTED = 200
 
 COLUMNS = {
     "hard": "id label wrong recipes share predicted probability group",
@@ -74,7 +73,7 @@ def _duplicates(judgement: Judgement) -> Iterable[Row]:
     if table is None or not {"id", "label", "group"} <= set(table):
         return
     groups = [some for name, some in table.groupby("group", sort=False) if name and len(some) > 1]
-    for number, some in enumerate(sorted(groups, key=len, reverse=True)[:GROUPS_LISTED], start=1):
+    for number, some in enumerate(sorted(groups, key=len, reverse=True), start=1):
         different = len(set(some["label"])) > 1
         for row in some.itertuples():
             yield {"group": number, "id": row.id, "label": row.label, "different_labels": different}

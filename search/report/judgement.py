@@ -16,7 +16,7 @@ from search.recipe import Recipe
 from search.report.evidence import Evidence, gather
 from search.stats import Interval, corrected_interval
 from search.stats.comparing import Difference, against, contenders, recommended
-from search.stats.effects import Cell, Factor, additive, interaction, thirds
+from search.stats.effects import Cell, Factor, additive, depends, interaction, thirds
 from search.stats.selection import FEWEST, Corrected, corrected
 from search.stats.survival import Curve, curve, drops, slopes
 
@@ -162,10 +162,15 @@ class Judgement:
     def interaction(self) -> list[Cell]:
         """The mean score of each pair of backbone and unfrozen depth."""
         runs = _runs(self.record)
-        backbones, depths = [r.backbone for r in runs.recipes], [depth(r) for r in runs.recipes]
-        if len(set(depths)) < 2:
+        if len({depth(recipe) for recipe in runs.recipes}) < 2:
             return []
-        return interaction(runs.values, runs.trials, runs.folds, runs.expand(backbones), runs.expand(depths))
+        return interaction(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
+
+    @cached_property
+    def depends(self) -> float:
+        """The p of an interaction between backbone and unfrozen depth, NaN where it cannot be judged."""
+        runs = _runs(self.record)
+        return depends(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
 
     @cached_property
     def confirmed(self) -> list[tuple[Trial, Interval]]:
@@ -199,6 +204,10 @@ class _Runs:
     def expand(self, levels: Sequence[str]) -> list[str]:
         """Return the level of each run, given that of each trial."""
         return [levels[trial] for trial in self.trials]
+
+    def backbones_and_depths(self) -> tuple[list[str], list[str]]:
+        """Return the backbone and the depth of each run."""
+        return self.expand([r.backbone for r in self.recipes]), self.expand([depth(r) for r in self.recipes])
 
     def levels(self) -> dict[str, list[str]]:
         """Return the levels of every factor by trial; numbers of many values in thirds."""

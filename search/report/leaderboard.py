@@ -158,14 +158,19 @@ def ledger(record: Record) -> dict[str, float]:
     """Return what happened, counted: trials by verdict, runs planned and trained, failures, seconds."""
     trials = list(record.history.trials.values())
     runs = [run for trial in trials for run in trial.runs.values()]
+    again = [run for trial in trials for run in trial.confirmed.values()]
     counts = {f"trials_{name}": sum(status(trial) == name for trial in trials) for name in STATUS_ORDER}
     return {
         "trials": len(trials),
         **counts,
+        "trials_finished_at_the_end": sum(trial.stopped is not None for trial in trials),
+        "baselines": sum(bool(trial.baseline) for trial in trials),
         "runs_planned": (len(trials) - counts["trials_duplicate"]) * len(record.rules.folds),
         "runs_trained": len(runs),
         "synthetic_asked": sum(total(run, "asked") or 0 for run in runs),
         "synthetic_drawn": sum(total(run, "drawn") or 0 for run in runs),
+        "runs_confirming": len(again),
+        "confirming_seconds": round(sum(run.seconds for run in again), 1),
         "failures": sum(len(trial.failures) for trial in trials),
         "holdout_looks": len(record.history.holdouts),
         "training_seconds": round(sum(trial.seconds for trial in trials), 1),

@@ -1,6 +1,6 @@
 """A report as one HTML file that needs no other: charts as vectors, interactive where scripts run, and no network."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,7 +17,6 @@ from search.report.document import PARTS, Document
 from search.report.pictures import Spec, as_data, bundle, digest, svg, themed
 from search.report.reading import Tables
 
-CARDS, GROUPS, GROUP_IMAGES = 48, 40, 8  # images of a kind, groups of duplicates, images of a group
 THUMBNAILS = 2_000_000  # bytes of thumbnails: those that come later are named alone
 LEGIBLE = 0.75  # of its size a picture is made no smaller
 FILES = 12  # of a finding
@@ -87,7 +86,7 @@ def render(document: Document, tables: Tables, charts: Mapping[str, Spec]) -> st
             hard=_hard(tables, thumbnails),
             label_errors=_label_errors(tables, thumbnails),
             duplicates=_duplicates(tables, thumbnails),
-            groups=GROUPS,
+            groups=reading.GROUPS,
             files=FILES,
             complete=bool(reading.winner(tables)),
             light=declared(LIGHT),
@@ -172,22 +171,19 @@ def _label_errors(tables: Tables, thumbnails: _Thumbnails) -> Cards:
 
 
 def _cards(table: pd.DataFrame, card: Callable[[dict[Any, Any]], Card]) -> Cards:
-    return Cards([card(row) for row in records(table.head(CARDS))], max(0, len(table) - CARDS))
+    return Cards([card(row) for row in records(table.head(reading.CARDS))], max(0, len(table) - reading.CARDS))
 
 
 def _duplicates(tables: Tables, thumbnails: _Thumbnails) -> list[Cards]:
-    """Return the groups of duplicates, those of different labels first."""
-    table = tables["duplicates"]
-    groups: Iterable[tuple[Any, pd.DataFrame]] = table.groupby("group", sort=False)
-    ordered = sorted((rows for _, rows in groups), key=lambda rows: not (rows["different_labels"].astype(bool).any()))
+    """Return the images that are kept together, by group."""
     return [
         Cards(
             [
-                Card(row["id"], thumbnails(row["id"]) if place < GROUPS else "", row["label"])
-                for row in records(rows.head(GROUP_IMAGES))
+                Card(row["id"], thumbnails(row["id"]) if place < reading.GROUPS else "", row["label"])
+                for row in records(rows.head(reading.GROUP_IMAGES))
             ],
-            max(0, len(rows) - GROUP_IMAGES),
+            max(0, len(rows) - reading.GROUP_IMAGES),
             bool(rows["different_labels"].astype(bool).any()),
         )
-        for place, rows in enumerate(ordered)
+        for place, rows in enumerate(reading.kept_together(tables))
     ]

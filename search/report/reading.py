@@ -10,6 +10,8 @@ from search.amounts import in_words
 
 Tables = Mapping[str, pd.DataFrame]
 
+CARDS, GROUPS, GROUP_IMAGES = 48, 40, 8  # images that a page shows of a kind; groups, and images of a group
+
 BEST, WORSE, UNJUDGED = "best, or not told apart from it", "told apart from the best", "not judged"
 RECIPE = {
     "backbone": "backbone",
@@ -94,6 +96,12 @@ def ordered_effects(tables: Tables) -> pd.DataFrame:
         }
     ).sort_values(["matters", "p", "spread", "factor"], kind="stable")
     return effects.loc[order.index]
+
+
+def kept_together(tables: Tables) -> list[pd.DataFrame]:
+    """Return the images of each group, those of different labels first."""
+    groups = [rows for _, rows in tables["duplicates"].groupby("group", sort=False)]
+    return sorted(groups, key=lambda rows: not rows["different_labels"].astype(bool).any())
 
 
 def known(value: Any) -> bool:

@@ -8,16 +8,15 @@ import pandas as pd
 
 from search.finding import Finding
 from search.folder import Record
-from search.report import terms, words
+from search.journal import Trial
+from search.report import reading, terms, words
 from search.report.caveats import warnings
 from search.report.document import Document, Fact
 from search.report.judgement import Judgement
 from search.report.leaderboard import interval
 from search.report.tables import Tables
 from search.report.thumbnails import thumbnails
-
-IMAGES_SHOWN = 48  # of a kind
-GROUPS_SHOWN, GROUP_SHOWN = 40, 8
+from search.stats.scores import proportion
 
 
 def document(judgement: Judgement, tables: Tables) -> Document:
@@ -32,7 +31,7 @@ def document(judgement: Judgement, tables: Tables) -> Document:
         words={
             "answer": words.confirmation(judgement),
             "survival": words.survival(judgement),
-            "matters": words.matters(tables),
+            "matters": [*words.matters(tables), *words.interplay(judgement)],
             "winner": words.winner(judgement, tables),
             "images": words.images(judgement, tables),
             "audit": terms.data(record),
@@ -64,27 +63,32 @@ def _facts(judgement: Judgement) -> Iterable[Fact]:
         yield Fact("Corrected for having been picked", "cannot be had", judgement.uncorrected)
     else:
         yield Fact("Corrected for having been picked", f"{corrected.score.mean:.3f}", words.between(corrected.score))
-        told = f"corrected, {words.between(corrected.full_accuracy)}; raw {corrected.raw_full_accuracy:.3f}"
+        told = f"corrected, {words.between(corrected.full_accuracy)}; raw, pooled, {corrected.raw_full_accuracy:.3f}"
         yield Fact("Accuracy with all training images", f"{corrected.full_accuracy.mean:.3f}", told)
     for trial, again in judgement.confirmed[:1]:
         yield Fact(f"Trained again on reshuffled folds ({trial.id})", f"{again.mean:.3f}", words.between(again))
     if judgement.rules.holdout:
-        look, value = judgement.record.history.look_at(winner.id), "not scored"
-        if look is not None:
-            value = f"{look.run.scores[judgement.rules.objective]:.3f}"
-        yield Fact("Hold-out", value, words.holdout(judgement))
+        yield _on_holdout(judgement, winner)
     if judgement.recommended is not None and judgement.recommended is not winner:
         yield Fact("Recommended", judgement.recommended.id, judgement.recommended.recipe.summary())
+
+
+def _on_holdout(judgement: Judgement, winner: Trial) -> Fact:
+    look = judgement.record.history.look_at(winner.id)
+    if look is None:
+        return Fact("Hold-out", "not scored", words.holdout(judgement))
+    of = judgement.record.about["holdout"]
+    right = proportion(round(look.run.scores["accuracy"] * of), of)
+    note = f"{words.holdout(judgement)}; 95 % interval of that accuracy {right.low:.3f} to {right.high:.3f} (Wilson)"
+    return Fact("Hold-out", f"{look.run.scores[judgement.rules.objective]:.3f}", note)
 
 
 def _shown(tables: Tables) -> Iterable[str]:
     """Yield the ids of the images that a page shows."""
     for name in ("hard", "label_errors"):
-        yield from tables[name]["id"].head(IMAGES_SHOWN)
-    groups: Iterable[tuple[object, pd.DataFrame]] = tables["duplicates"].groupby("group", sort=False)
-    ordered = sorted((rows for _, rows in groups), key=lambda rows: not rows["different_labels"].any())
-    for rows in ordered[:GROUPS_SHOWN]:
-        yield from rows["id"].head(GROUP_SHOWN)
+        yield from tables[name]["id"].head(reading.CARDS)
+    for rows in reading.kept_together(tables)[: reading.GROUPS]:
+        yield from rows["id"].head(reading.GROUP_IMAGES)
 
 
 def _versions(record: Record) -> Iterable[Fact]:

@@ -42,7 +42,7 @@ def limits(judgement: Judgement) -> list[str]:
             f"Scores describe models trained on {1 - 1 / rules.parts:.0%} of the images{outside} or less, not a model "
             "refitted on all."
         ),
-        _of_intervals(judgement),
+        *_of_intervals(judgement),
         (
             "Recipes that cannot be told apart are not thereby equal: to show that two differ by less than a point "
             "would take some 15,000 images."
@@ -64,10 +64,23 @@ def limits(judgement: Judgement) -> list[str]:
     return said
 
 
-def _of_intervals(judgement: Judgement) -> str:
+def _of_intervals(judgement: Judgement) -> list[str]:
     if not judgement.comparable:
-        return "There are no intervals: one split says nothing of how much splits differ; use more folds."
-    return (
-        "Intervals allow for folds that share training images (Nadeau & Bengio 2003), comparisons for their number "
-        "(Holm 1979), the corrected score for having been picked (BBC-CV, Tsamardinos et al. 2018)."
-    )
+        return ["There are no intervals: one split says nothing of how much splits differ; use more folds."]
+    said = [
+        (
+            "Intervals allow for folds that share training images (Nadeau & Bengio 2003), each of one score or one "
+            "pair alone; 'better' and 'worse' also for the number of comparisons (Holm 1979). The set that cannot be "
+            "told from the best is not adjusted, so that it seldom loses the true best."
+        ),
+        (
+            "All folds share these images. Where they happen to suit a recipe in every fold alike, no resampling of "
+            "them can tell: only images that no trial saw can."
+        ),
+    ]
+    if judgement.corrected is not None:
+        said.append(
+            "The corrected score is what the best on some folds scores on the others (BBC-CV, Tsamardinos et al. 2018, "
+            "with whole folds drawn), of all predictions pooled; the raw score is the mean over folds."
+        )
+    return said

@@ -104,7 +104,7 @@ def comparisons(tables: Tables) -> View:
 def confirmation(tables: Tables) -> View:
     """Return the scores of trials that were trained again on fresh folds."""
     return view(
-        "Trained again on fresh folds of the same images, which takes away most of the flattery of having been picked.",
+        "Trained again on reshuffled folds of the same images, with fresh seeds.",
         "trial | # score | # 95 % interval | # confirmed | # 95 % interval | # runs",
         (
             (
@@ -273,9 +273,9 @@ def _of(part: Any, whole: Any) -> Cell:
 
 
 def label_errors(tables: Tables) -> View:
-    """Return the images whose label is likely wrong, the likeliest first."""
+    """Return the images whose labels should be checked, the widest margin first."""
     return view(
-        "Labels that are likely wrong, by the mean probabilities of all complete recipes (confident learning).",
+        "Labels to check: recipes together are surer of another class (confident learning), the widest margin first.",
         "image | labelled | suggested | # probability of the suggested | # of the label",
         (
             (text(row["id"]), text(row["label"]), text(row["suggested"]), score(row["confidence"]), score(row["own"]))
@@ -287,7 +287,7 @@ def label_errors(tables: Tables) -> View:
 def duplicates(tables: Tables) -> View:
     """Return the images that show the same, group by group."""
     return view(
-        "Groups of images that show the same; those with different labels contradict each other.",
+        "Images that are kept together in one fold: the same picture again, or what the data say belongs together.",
         "# group | image | labelled | different labels",
         (
             (

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from search.journal import Trial
+from search.racing import score
 from search.report.judgement import Judgement
 from search.report.leaderboard import at_size, interval, on_holdout
 from search.report.tables import Tables
-from search.stats import Interval
+from search.stats import Interval, corrected_interval
+from search.stats.comparing import ALPHA
 from search.stats.effects import ALONE
 
 FLAT = 0.01  # a doubling that gains less than a point at best is not worth collecting
@@ -31,11 +34,11 @@ def _best(judgement: Judgement, winner: Trial) -> str:
         f"{in_100(at_size(winner, rules, size, 'accuracy'))} with {_of_size(size)} training images{_about(number)}"
         for size, number in sizes
     ]
-    did = (
-        f"Of {tried} ways of fine-tuning that were tried in full, {winner.id} did best"
-        if tried > 1
-        else (f"Only one way of fine-tuning was tried in full, {winner.id}")
-    )
+    stopped = len(judgement.record.history.with_status("stopped"))
+    more = f" ({stopped} more {'was' if stopped == 1 else 'were'} stopped early)" if stopped else ""
+    did = f"Of {tried} ways of fine-tuning that were tried in full{more}, {winner.id} did best"
+    if tried == 1:
+        did = f"Only one way of fine-tuning was tried in full{more}, {winner.id}"
     return f"{did}: {winner.recipe.summary()}; on images that it had not trained on it was right {', '.join(parts)}."
 
 
@@ -59,8 +62,10 @@ def _beside(judgement: Judgement) -> str:
         rivals = "One split says nothing of how much splits differ, so nothing can be said of the others"
     elif len(judgement.complete) == 1:
         rivals = "There is nothing to compare it with"
-    elif others < 1:
+    elif all(found.p_holm < ALPHA for found in judgement.differences):
         rivals = "It did better than each of the others by more than luck explains"
+    elif others < 1:
+        rivals = "No other comes near it, which so few images do not prove of all of them"
     else:
         recipes = "other way" if others == 1 else "other ways"
         rivals = f"{_count(others).capitalize()} {recipes} cannot be told from it with so few images"
@@ -74,7 +79,12 @@ def _to_use(judgement: Judgement) -> str:
     if use is winner:
         return f"{winner.id} is the one to use"
     times = winner.seconds / max(use.seconds, 1e-9)
-    return f"{use.id} comes within a point of it and trains {times:.1f} times as fast, so that is the one to use"
+    own, other = (at_size(trial, judgement.rules, judgement.rules.fractions[-1], "accuracy") for trial in (use, winner))
+    right = f"{own:.3f} against {other:.3f}"
+    return (
+        f"{use.id} comes within a point of it (raw accuracy with all images {right}) and trains {times:.1f} times as "
+        "fast, so that is the one to use"
+    )
 
 
 def _worth(judgement: Judgement) -> str:
@@ -86,8 +96,11 @@ def _worth(judgement: Judgement) -> str:
     if place == 0:
         return f", and it is what needs no search ({best.baseline})"
     found = judgement.differences[place - 1]
-    told = "more than luck explains" if found.p_holm < 0.05 else "which may be luck"
-    return f", and the best that needs no search ({best.id}: {best.baseline}) is {points(found.mean)} behind, {told}"
+    told = "more than luck explains" if found.p_holm < ALPHA else "which may be luck"
+    corrected, own = judgement.corrected, score(best)
+    fair = f"{signed(own - corrected.score.mean)} once the winner's score is corrected" if corrected else "raw"
+    behind = f"{points(found.mean)} behind ({fair})"
+    return f", and the best that needs no search ({best.id}: {best.baseline}) is {behind}, {told}"
 
 
 def survival(judgement: Judgement) -> list[str]:
@@ -105,7 +118,7 @@ def survival(judgement: Judgement) -> list[str]:
         firsts[size] = judgement.complete[int(means.argmax())].id
     if len(set(firsts.values())) > 1:
         listed = ", ".join(f"{trial} with {_of_size(size)} images" for size, trial in firsts.items())
-        said.append(f"Different recipes are first at different sizes: {listed}; such orders are mostly luck.")
+        said.append(f"Different recipes are first at different sizes: {listed}; that may be luck.")
     return [*said, *_more_images(judgement)]
 
 
@@ -133,14 +146,15 @@ def _more_images(judgement: Judgement) -> list[str]:
 
 
 def _more_tuning(judgement: Judgement, slope: Interval) -> list[str]:
-    others = len(judgement.contenders) - 1
-    if others < 2:
+    """Return how much better another recipe would have to be to be seen, and what that says of searching on."""
+    nearest = judgement.differences[0] if judgement.differences else None
+    if nearest is None or math.isinf(nearest.high):
         return []
-    tuning = (
-        f"More tuning of the same choices is unlikely to show: {_count(others)} other recipes already cannot be told "
-        "from the best"
-    )
-    return [f"{tuning}{', so more images are the better bet' if slope.low > 0 and slope.high >= FLAT else ''}."]
+    seen = nearest.high - nearest.mean
+    said = f"With so few images a better recipe would show only from some {points(seen)} on"
+    if slope.low > 0 and slope.mean > 0 and slope.high >= FLAT:
+        said += ": more images are the surer bet than more tuning"
+    return [f"{said}."]
 
 
 def matters(tables: Tables) -> list[str]:
@@ -169,15 +183,31 @@ def _one_at_a_time(effects: pd.DataFrame) -> list[str]:
     known = effects.dropna(subset="effect")
     said = [f"The choices are {effects['note'].iloc[0]}."]
     if not known.empty:
-        spread = known.groupby("factor")["effect"].agg(lambda some: some.max() - some.min())
-        widest = known[known["factor"] == spread.idxmax()]
+        ranges = known.groupby("factor")["effect"].agg(lambda some: some.max() - some.min())
+        widest = known[known["factor"] == ranges.idxmax()]
         best, worst = widest.loc[widest["effect"].idxmax()], widest.loc[widest["effect"].idxmin()]
-        gap = points(best["effect"] - worst["effect"])
+        of = f"the widest of {len(ranges)} such ranges" if len(ranges) > 1 else "the only range"
+        ends = [f"{level['level']} ({_trials(level['trials'])})" for level in (worst, best)]
         said.append(
-            f"{plain(best['factor']).capitalize()} differs most: {best['level']} is {gap} above {worst['level']}; what "
-            "other choices went with them is in that number."
+            f"For what it is worth, {of} is that of {plain(best['factor'])}: {points(ranges.max())} "
+            f"from {ends[0]} to {ends[1]}; what else differed between these trials is in that number."
         )
     return said
+
+
+def _trials(number: int) -> str:
+    return "1 trial" if number == 1 else f"{number} trials"
+
+
+def interplay(judgement: Judgement) -> list[str]:
+    """Return whether the best depth depends on the backbone, as far as that can be told."""
+    if not judgement.interaction:
+        return []
+    p = judgement.depends
+    if math.isnan(p):
+        return ["Whether the best depth depends on the backbone cannot be judged from these trials."]
+    told = "depends on" if p < ALPHA else "is not shown to depend on"
+    return [f"What unfreezing does {told} the backbone (F test of the interaction, p {p:.2g})."]
 
 
 def _notes(effects: pd.DataFrame) -> list[str]:
@@ -215,20 +245,23 @@ def winner(judgement: Judgement, tables: Tables) -> list[str]:
             f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right "
             f"(95 % interval {weakest['low']:.2f} to {weakest['high']:.2f})."
         )
-    bins = tables["calibration"]
-    if not bins.empty:
-        confident, right = (
-            (bins[column] * bins["images"]).sum() / bins["images"].sum() for column in ("confidence", "accuracy")
-        )
-        how = (
-            "too sure of itself"
-            if confident > right + 0.03
-            else "too modest"
-            if confident < right - 0.03
-            else "about right"
-        )
-        said.append(f"Its confidence is {how}: {confident:.0%} on average, where {right:.0%} are right.")
-    return said
+    return [*said, *_confidence(judgement)]
+
+
+def _confidence(judgement: Judgement) -> list[str]:
+    """Return whether the winner's confidence means what it says, from the folds with all training images."""
+    evidence, trial = judgement.evidence, judgement.winner
+    if evidence is None or trial is None or evidence.trials[0] != trial.id:
+        return []
+    size = evidence.sizes[-1]
+    right = size.predicted[0] == size.labels
+    splits = np.unique(size.split, axis=0)
+    gaps = [float((size.confidence[0] - right)[(size.split == split).all(axis=1)].mean()) for split in splits]
+    gap = corrected_interval(gaps, judgement.rules.parts)
+    how = "cannot be told from what it should be"
+    if gap.known and (gap.low > 0 or gap.high < 0):
+        how = "is too high" if gap.low > 0 else "is too low"
+    return [f"Its confidence {how}: {size.confidence[0].mean():.0%} on average, where {right.mean():.0%} are right."]
 
 
 def images(judgement: Judgement, tables: Tables) -> list[str]:
@@ -240,7 +273,8 @@ def images(judgement: Judgement, tables: Tables) -> list[str]:
     every = int((hard["group"] == "every recipe").sum())
     said = [
         (
-            f"Of {len(evidence.ids)} images {every} are wrong under every one of {len(evidence.trials)} recipes, and "
+            f"Of {len(evidence.ids)} images {every} {'is' if every == 1 else 'are'} wrong under every one of "
+            f"{len(evidence.trials)} recipes, and "
             f"{len(hard) - every} more under nearly all (each by networks that did not train on it)."
         )
     ]
@@ -280,7 +314,7 @@ def confirmation(judgement: Judgement) -> list[str]:
         f"Trained again with fresh seeds on reshuffled folds: {listed} (on average {signed(change)}).",
         (
             "That removes the luck of seeds and folds from a score, and not the luck of these images: they are the "
-            "same, so about a third of the flattery stays."
+            "same, so some of the flattery stays (about a third, in simulations)."
         ),
     ]
 

@@ -103,7 +103,7 @@ def interaction(
     """Return the mean score of each pair of levels of two factors, sorted by these levels.
 
     Trials are estimated from the runs that they have, as in ``additive``; the limits are a t
-    interval over trials with the spread within all cells, infinite where no cell holds two trials.
+    interval over trials with the spread within all cells, infinite for a cell of one trial, which may be unlike.
     """
     if not len(values):
         return []
@@ -116,10 +116,32 @@ def interaction(
     df = len(scores) - len(names)
     spread = math.sqrt(((scores - means[cell]) ** 2).sum() / df) if df else math.inf
     half = (scipy_stats.t.ppf((1 + LEVEL) / 2, df) if df else 1) * spread / np.sqrt(counts)
+    half[counts < 2] = math.inf
     return [
         Cell(*name, int(count), float(mean), float(mean - each), float(mean + each))
         for name, count, mean, each in zip(names, counts, means, half, strict=True)
     ]
+
+
+def depends(
+    values: np.ndarray, trials: np.ndarray, folds: np.ndarray, first: Sequence[str], second: Sequence[str]
+) -> float:
+    """Return the p of an interaction: whether what one factor does depends on the other, beside what each does alone.
+
+    NaN where no pair of levels is there that the two alone would not tell, or trials are too few.
+    """
+    if not len(values):
+        return math.nan
+    at, _, scores = _by_trial(values, trials, folds)
+    one, other = (np.asarray(levels, dtype=object)[at] for levels in (first, second))
+    pairs = np.array([f"{a}\0{b}" for a, b in zip(one, other, strict=True)], dtype=object)
+    additive_ = _Model(scores, {"first": one, "second": other})
+    whole = _Model(scores, {"pair": pairs})
+    more = additive_.free - whole.free
+    if more < 1 or whole.free < FEWEST_FREE or whole.fitted.ssr <= 0:
+        return math.nan
+    ratio = (additive_.fitted.ssr - whole.fitted.ssr) / more / (whole.fitted.ssr / whole.free)
+    return float(scipy_stats.f.sf(ratio, more, whole.free))
 
 
 def thirds(numbers: Sequence[float] | np.ndarray) -> list[str]:

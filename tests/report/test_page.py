@@ -15,7 +15,8 @@ from tables import KINDS, LONG, NASTY, document, usual
 from search.report.cells import MOST
 from search.report.charts.gallery import draw
 from search.report.document import PARTS
-from search.report.page import CARDS, render
+from search.report.page import render
+from search.report.reading import CARDS
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")

@@ -248,6 +248,7 @@ def test_a_missing_package_is_said_before_any_work(search, space, monkeypatch, s
         KFoldTuner(space(), data=str(shapes), tensorboard=True)
 
 
+@pytest.mark.slow
 def test_a_killed_search_that_is_resumed_ends_with_all_of_it_once(tmp_path):
     folder = prepare(tmp_path / "place", trials=6)
     driver = start(folder, "--tensorboard")

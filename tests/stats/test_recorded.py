@@ -52,7 +52,7 @@ def shuffled(cells, rng):
 def test_equal_trials_are_not_told_apart(recording, rng):
     """Below 1 % by pairs: the correction allows for more than fold scores that change hands."""
     cells, found, claims = cells_of(recording), [], []
-    for _ in range(10):
+    for _ in range(4):
         equal = shuffled(cells, rng)
         pairs = [rng.choice(len(cells), 2, replace=False) for _ in range(40)]
         found += [difference(equal, a, b, 5).p < 0.05 for a, b in pairs]
@@ -101,7 +101,7 @@ def test_effects_after_racing_are_those_before_it(recording, rng):
     heads = np.array([trial.recipe["unfrozen_blocks"] == 0 for trial in recording.trials])
     before = effects(cells, np.ones(cells.shape, dtype=bool), factors)
     covered, error, error_complete = [], [], []
-    for _ in range(4):
+    for _ in range(2):
         order = rng.permutation(len(cells))
         ran = np.zeros(cells.shape, dtype=bool)
         ran[order] = raced(cells[order], recording.rules, whole=heads[order])

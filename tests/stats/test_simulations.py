@@ -10,7 +10,7 @@ import pytest
 from simulate import EFFECTS, LARGE, MAIN, NULL, SMALL, STRESS, World, effects_fare, fare, recipes, study
 
 told = functools.cache(fare)
-QUICK, MANY = 30, 100
+QUICK, MANY = 20, 100
 POINTS = 1.2
 UNSEEN = STRESS[-1]  # its training set suits some recipes, all folds alike: no resampling of it can show that
 
@@ -27,12 +27,12 @@ def test_racing_leaves_complete_trials_and_stopped_ones(rng):
     assert 0.3 < found.stopped < 0.8
 
 
-@pytest.mark.parametrize("case", [MAIN[1], MAIN[3], STRESS[1]], ids=str)
+@pytest.mark.parametrize("case", [MAIN[1], STRESS[1]], ids=str)
 def test_limits_and_the_corrected_winner(case):
     found = told(*case, QUICK)
     assert found.covered >= 0.93
     assert found.raw > 2
-    assert abs(found.corrected) < 2.0  # thirty searches: a standard error of half a point
+    assert abs(found.corrected) < 2.0  # twenty searches: a standard error of more than half a point
     assert found.limits >= 0.9
     assert found.holds_best >= 0.9
 
