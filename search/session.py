@@ -45,6 +45,7 @@ class Session:
         self.looks_at = look  # the only trial that is wanted, and only its score on the hold-out
         self.asked_in_vain = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
+        self.given_up: set[tuple[str, int]] = set()  # begun in vain and still ending, which says nothing of the job
         self.arrived: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}  # events whose turn has not come
         self.beside: dict[str, float] = {}  # seconds of workers on what no trial has
         self.trimmed = 0.0
@@ -216,7 +217,8 @@ class Session:
         begun = False
         for wanted in jobs:
             name = (wanted.trial, wanted.number)
-            if executor.free() and name not in self.running and name not in self.arrived:
+            taken = name in self.running or name in self.arrived or name in self.given_up
+            if executor.free() and not taken:
                 self._write("attempt", trial=wanted.trial, job=wanted.number, folds=list(wanted.folds))
                 self.running[name], begun = wanted, True
                 executor.submit(wanted)
@@ -252,6 +254,7 @@ class Session:
             tell(self.oracle, trial.id, verdict.score)
             self.asked_in_vain = False
         executor.cancel(trial.id)
+        self.given_up |= {name for name in self.running if name[0] == trial.id}
         self.running = {name: job for name, job in self.running.items() if name[0] != trial.id}
         for name in [name for name in self.arrived if name[0] == trial.id]:
             _, fields = self.arrived.pop(name)
@@ -263,7 +266,11 @@ class Session:
         job = outcome.job
         if outcome.fatal:
             raise UserError(outcome.error)
-        if not job.folds or self.running.pop((job.trial, job.number), None) is None:
+        if not job.folds:
+            add_stages(self.beside, outcome.stages)
+            return
+        if self.running.pop((job.trial, job.number), None) is None:
+            self.given_up.discard((job.trial, job.number))
             add_stages(self.beside, outcome.stages)
             return
         kind, fields = self._told(outcome)

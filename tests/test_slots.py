@@ -1,5 +1,6 @@
 """Several jobs at a time: the search is the one that a single worker would have made."""
 
+import contextlib
 import random
 
 import pytest
@@ -9,6 +10,7 @@ from shapes import write_shapes
 from search import KFoldTuner
 from search import session as loop
 from search.executors import Outcome
+from search.folder import read_record
 from search.journal import read_events
 from search.report.console import Lines, wide_console
 
@@ -160,3 +162,53 @@ def test_what_ended_before_its_turn_outlives_an_interruption(place, monkeypatch)
     trained = [folds for trial, folds in Disorderly.jobs if trial == "0000"]
     assert not {("f1@0.5",), ("f2@0.5",), ("f3@0.5",)} & set(trained)
     assert told(folder) == whole
+
+
+LAST_IS_FINISHED = """
+from search import Recipe, Study
+
+study = Study(
+    data="shapes", folds=4, train_fractions=(1.0, 0.5), max_trials=8, oracle="grid", seed=3, baselines=False,
+)
+
+def space(hp):
+    rates = [1e-2, 8e-3, 9e-3, 7e-3, 1e-5, 2e-5, 3e-5, 5e-5]
+    return Recipe("SmallCNN", None, learning_rate=hp.Choice("learning_rate", rates), epochs=1)
+"""
+
+
+def test_a_job_given_up_is_not_taken_for_the_one_that_finishes_its_trial(place, monkeypatch):
+    (place / "space.py").write_text(LAST_IS_FINISHED)
+    alone = search(place, monkeypatch, 1)
+    for slots in range(2, 9):
+        assert search(place, monkeypatch, slots) == alone
+    assert [event["status"] for event in alone if event["event"] == "verdict"][-4:] == ["completed"] * 4
+
+
+class Impatient(Disorderly):
+    """Is interrupted after some outcomes."""
+
+    left = 0
+
+    def wait(self, timeout):
+        Impatient.left -= 1
+        if Impatient.left < 0:
+            raise KeyboardInterrupt
+        return super().wait(timeout)
+
+
+def test_a_stopped_trial_that_is_finished_after_an_interruption_keeps_all_its_files(place, monkeypatch):
+    (place / "space.py").write_text(LAST_IS_FINISHED)
+    whole = search(place, monkeypatch, 1)
+    monkeypatch.setattr(loop, "Workers", Impatient)
+    Disorderly.slots, Impatient.left = 4, 0
+    options = {"slots": 4, "offline": True, "name": "interrupted", "view": Lines(wide_console())}
+    record = None
+    while record is None or not record.history.ended:
+        Impatient.left = 7
+        with contextlib.suppress(KeyboardInterrupt):
+            KFoldTuner("space.py", **options).search()
+        record = read_record(place / "results" / "interrupted")
+    files = {run.file for trial in record.history.trials.values() for run in trial.runs.values()}
+    assert not {file for file in files if not (record.folder / file).exists()}
+    assert told(record.folder) == whole
