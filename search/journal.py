@@ -195,6 +195,7 @@ class History:
             self._conclude(trial, Verdict(event["status"], score, event["reason"]))
 
     def _conclude(self, trial: Trial, verdict: Verdict) -> None:
+        trial.ahead.clear()  # begun in vain: their files are deleted
         if trial.verdict is None:
             trial.verdict = verdict
             self.order.append(("verdict", trial.id))

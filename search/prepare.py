@@ -168,7 +168,7 @@ class Prepared:
             "data": str(data.source.absolute()),  # not resolved: what lies beside a link counts
             "root": str(data.root.absolute()),
             "synthetic": str(self.pool.root.resolve()) if self.pool else None,
-            "space_file": str(self.file.path) if self.file.path.is_file() else None,
+            "space_file": str(self.file.path) if self.file.on_disk else None,
             "images": len(data),
             "in_folds": self.plan.in_folds,
             "holdout": len(self.plan.holdout.validation) if self.plan.holdout else 0,

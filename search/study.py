@@ -156,12 +156,13 @@ class Study:
 
 @dataclass(frozen=True)
 class SpaceFile:
-    """A space file as read: its study, its space, its text and where it lies."""
+    """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only."""
 
     study: Study
     space: Space
     text: str
     path: Path
+    on_disk: bool = True
 
 
 def load_space_file(path: Path) -> SpaceFile:

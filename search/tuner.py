@@ -108,7 +108,7 @@ def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
         text = textwrap.dedent(inspect.getsource(space))
     except (OSError, TypeError):
         raise UserError("The source of the space function cannot be found. Put it into a space file.") from None
-    return SpaceFile(study, space, text, Path(f"{space.__name__}.py"))
+    return SpaceFile(study, space, text, Path(f"{space.__name__}.py"), on_disk=False)
 
 
 def _options(options: dict[str, Any]) -> Options:

@@ -1,5 +1,6 @@
 """Several jobs at a time: the search is the one that a single worker would have made."""
 
+import contextlib
 import random
 
 import pytest
@@ -9,6 +10,7 @@ from shapes import write_shapes
 from search import KFoldTuner
 from search import session as loop
 from search.executors import Outcome
+from search.folder import read_record
 from search.journal import read_events
 from search.report.console import Lines, wide_console
 
@@ -68,7 +70,7 @@ class Disorderly(Guesser):
         return super().wait(timeout)
 
 
-def search(place, monkeypatch, slots, dies=0.0, trials=14):
+def search(place, monkeypatch, slots, dies=0.0, trials=None):
     """Return the events of a search with so many slots, but for sessions, attempts and what came before its turn."""
     Disorderly.slots, Disorderly.dies, Disorderly.most, Disorderly.cancelled = slots, dies, 0, 0
     Disorderly.jobs = []
@@ -182,3 +184,45 @@ def test_the_end_of_a_job_that_was_given_up_is_not_taken_for_that_of_the_same_jo
     assert search(place, monkeypatch, 4, trials=10) == alone
     assert not [event for event in alone if event["event"] == "failure"]
     assert Slow.cancelled > 0
+
+
+LAST_IS_FINISHED = """
+from search import Recipe, Study
+
+study = Study(
+    data="shapes", folds=4, train_fractions=(1.0, 0.5), max_trials=8, oracle="grid", seed=3, baselines=False,
+)
+
+def space(hp):
+    rates = [1e-2, 8e-3, 9e-3, 7e-3, 1e-5, 2e-5, 3e-5, 5e-5]
+    return Recipe("SmallCNN", None, learning_rate=hp.Choice("learning_rate", rates), epochs=1)
+"""
+
+
+class Impatient(Disorderly):
+    """Is interrupted after some outcomes."""
+
+    left = 0
+
+    def wait(self, timeout):
+        Impatient.left -= 1
+        if Impatient.left < 0:
+            raise KeyboardInterrupt
+        return super().wait(timeout)
+
+
+def test_a_stopped_trial_that_is_finished_after_an_interruption_keeps_all_its_files(place, monkeypatch):
+    (place / "space.py").write_text(LAST_IS_FINISHED)
+    whole = search(place, monkeypatch, 1)
+    monkeypatch.setattr(loop, "Workers", Impatient)
+    Disorderly.slots, Impatient.left = 4, 0
+    options = {"slots": 4, "offline": True, "name": "interrupted", "view": Lines(wide_console())}
+    record = None
+    while record is None or not record.history.ended:
+        Impatient.left = 7
+        with contextlib.suppress(KeyboardInterrupt):
+            KFoldTuner("space.py", **options).search()
+        record = read_record(place / "results" / "interrupted")
+    files = {run.file for trial in record.history.trials.values() for run in trial.runs.values()}
+    assert not {file for file in files if not (record.folder / file).exists()}
+    assert told(record.folder) == whole

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from shapes import write_shapes
 
-from search import KFoldTuner, Study, UserError
+from search import KFoldTuner, Recipe, Study, UserError
 from search.folder import read_record
 from search.journal import read_events
 from search.options import Options
 from search.oracle import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
+from search.reopen import reopening
 from search.report.console import Lines, wide_console
 from search.report.pages import profile
 from search.study import load_space_file
@@ -83,6 +84,17 @@ def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
     assert record.history.ended == "all 3 trials are done"
     left = {path.name for path in place.iterdir()} - {"no-weights"}  # Keras makes its home when first imported
     assert left == {"data", "results", "shapes", "space.py"}
+
+
+def test_a_function_is_not_taken_for_the_space_file_of_its_name(place):
+    def space(hp):
+        return Recipe("SmallCNN", None, epochs=1)
+
+    options = {"name": "made", "offline": True, "executor": "inline"}
+    searched = KFoldTuner(space, Study("shapes", folds=3, max_trials=1, baselines=False), **options)
+    searched.search()  # beside space.py
+    with pytest.raises(UserError, match="begun from a function in a notebook"):
+        reopening(searched.record)
 
 
 def test_stored_predictions_give_the_journalled_scores(place):

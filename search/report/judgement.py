@@ -111,7 +111,8 @@ class Judgement:
         read, of = len(self.evidence.trials), len(self.complete)
         if read < FEWEST:
             missing = f", of which the predictions of {read} are there" if read < of else ""
-            return f"{of} complete trials{missing} are too few to correct it ({FEWEST} are needed)"
+            trials = "trial is" if of == 1 else f"trials{missing} are"
+            return f"{of} complete {trials} too few to correct it ({FEWEST} are needed)"
         if self.complete[0].id != self.evidence.trials[0]:
             return "its predictions are missing"
         if len(np.unique(self.evidence.groups)) < 2:

@@ -44,6 +44,8 @@ def _best(judgement: Judgement, winner: Trial) -> str:
 
 def _surely(judgement: Judgement) -> str:
     corrected = judgement.corrected
+    if len(judgement.complete) == 1:
+        return f"That is the raw result of this one, and not corrected, as {judgement.uncorrected}."
     if corrected is None:
         return (
             f"That is the raw result of the best of {len(judgement.complete)}, and flattered by having been picked; "

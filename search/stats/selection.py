@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from search.stats.intervals import LEVEL, Interval
+from search.stats.scores import proportion
 
 FEWEST = 5
 ENOUGH = 10
@@ -51,7 +52,7 @@ class Corrected:
     """What picking the best did: raw and corrected objective (mean over sizes), and accuracy at full size.
 
     ``picked`` is the trial that is best on all images pooled. Limits are the 2.5 and 97.5 %
-    quantiles over the draws.
+    quantiles over the draws; where these are one number, Wilson's for as many groups as there are.
     """
 
     raw: float
@@ -81,8 +82,8 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Co
     score, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
     return Corrected(
         raw=float(_of_picked(configurations, everything, picked)[0]),
-        score=_quantiles(score),
-        full_accuracy=_quantiles(full_accuracy),
+        score=_quantiles(score, len(names)),
+        full_accuracy=_quantiles(full_accuracy, len(names)),
         raw_full_accuracy=float(_accuracy(configurations, everything, picked)[0]),
         picked=int(picked[0]),
     )
@@ -135,9 +136,14 @@ def _out_of_bag(
     return np.concatenate(score), np.concatenate(full_accuracy)
 
 
-def _quantiles(values: np.ndarray) -> Interval:
+def _quantiles(values: np.ndarray, groups: int) -> Interval:
+    """Return the mean and the limits of drawn values; where the draws hardly differ, Wilson's for so many groups."""
+    mean = float(values.mean())
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    if low == high:  # all right, or all wrong, whatever is drawn: that is not certainty
+        chance = proportion(round(mean * groups), groups)
+        low, high = chance.low, chance.high
+    return Interval(mean, float(low), float(high))
 
 
 def _best(configurations: Configurations, taken: list[np.ndarray]) -> np.ndarray:

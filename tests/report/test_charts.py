@@ -130,6 +130,12 @@ def test_a_class_may_have_the_name_of_the_others():
     assert len(small["label"].unique()) == captions.CONFUSED + 1
 
 
+def test_a_class_may_have_any_name():
+    classes = ("a\u2028b", "c\u2029", 'it\'s "d"', "<e>", "`f`", "\\")
+    for name, spec in draw(build(12, classes=classes, each=10)).items():
+        assert svg(spec, name).startswith("<svg")
+
+
 def test_numbers_stand_in_the_cells_of_few_classes_only():
     assert "count" in json.dumps(made("usual")[1]["confusion"]["layer"])
     assert "layer" not in made("hundred_classes")[1]["confusion"]

@@ -116,7 +116,10 @@ def test_what_is_clearly_cheaper_and_as_good_is_recommended(tmp_path):
     judgement = Judgement.of(made.record)
     assert judgement.winner.id == "0000"
     assert judgement.recommended.id == "0001"
-    assert "0001 comes within a point of it (raw accuracy with all images 1.000 against 1.000) and trains 10.0 times" in words.answer(judgement)[2]
+    assert (
+        "0001 comes within a point of it (raw accuracy with all images 1.000 against 1.000) and trains 10.0 times"
+        in words.answer(judgement)[2]
+    )
 
 
 def test_the_winner_is_recommended_where_little_time_is_saved(several):

@@ -141,6 +141,15 @@ def test_the_same_seed_gives_the_same(rng):
     assert corrected(found, 4, 30) != corrected(found, 5, 30)
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_trial_that_is_right_whatever_is_drawn_is_no_certainty(right):
+    labels, images = np.arange(6) % 2, np.arange(6)
+    found = Configurations([labels], [images], [np.tile(labels if right else 1 - labels, (5, 1))], 2, "accuracy")
+    limits = corrected(found, 1).full_accuracy
+    assert limits.mean == (1 if right else 0)
+    assert (limits.low, limits.high) == pytest.approx((0.610, 1) if right else (0, 0.390), abs=1e-3)
+
+
 def test_too_few_trials_or_groups_are_refused(rng):
     found = configurations("accuracy", rng, trials=FEWEST - 1)
     with pytest.raises(ValueError, match="4 trials are too few"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from search.report.charts.effects import effects, interaction, parallel
 from search.report.charts.style import Chart
@@ -27,9 +28,19 @@ CHARTS: dict[str, Callable[[Tables], Chart | None]] = {
     "recall": recall,
     "calibration": calibration,
 }
+SEPARATORS = str.maketrans(dict.fromkeys("\u2028\u2029", "␤"))
 
 
 def draw(tables: Tables) -> dict[str, Spec]:
     """Return the Vega-Lite specification of each chart that there is something to draw for, validated by Altair."""
     drawn = {name: chart(tables) for name, chart in CHARTS.items()}
-    return {name: chart.to_dict() for name, chart in drawn.items() if chart is not None}
+    return {name: _compilable(chart.to_dict()) for name, chart in drawn.items() if chart is not None}
+
+
+def _compilable(part: Any) -> Any:
+    """Return a specification without the line separators of Unicode, which Vega cannot compile: "␤" instead."""
+    if isinstance(part, dict):
+        return {_compilable(key): _compilable(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_compilable(item) for item in part]
+    return part.translate(SEPARATORS) if isinstance(part, str) else part
