@@ -28,6 +28,7 @@ with silenced(), warnings.catch_warnings():
 
 __all__ = ["ORACLES", "BaseTuner", "HyperParameters", "ask", "at_values", "random_points", "register", "retell", "tell"]
 
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")  # its deprecated calls later on
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SCORE = "score"

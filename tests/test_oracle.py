@@ -1,5 +1,8 @@
 """Every oracle, retold from the journal, goes on exactly as if it had not been interrupted."""
 
+import subprocess
+import sys
+
 import pytest
 
 from search.errors import UserError
@@ -219,3 +222,9 @@ def test_one_name_with_two_ranges_is_refused():
     with pytest.raises(UserError, match="'x' is declared twice"):
         register(twice)
     register(lambda hp: [hp.Choice("x", [0.0, 0.1]) for _ in range(2)])
+
+
+def test_deprecated_calls_of_keras_tuner_are_no_errors_of_ours():
+    told = "from search.oracle import ORACLES, HyperParameters, ask; hp = HyperParameters(); hp.Choice('a', [1, 2]); "
+    command = [sys.executable, "-W", "error::DeprecationWarning", "-c", told + "assert ask(ORACLES['tpe'](hp, 1), '0')"]
+    assert subprocess.run(command, check=False).returncode == 0

@@ -27,6 +27,15 @@ def schema():
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
+@pytest.mark.parametrize("name", ["folds.csv", "images.csv"])
+def test_a_report_needs_no_tables_beside_the_journal(tmp_path, name):
+    made = Search(tmp_path)
+    for number in range(2):
+        made.complete(0.6 + 0.1 * number)
+    (made.folder / name).unlink(missing_ok=True)
+    assert "nan" not in re.findall(r"\w+", written(made)["report.md"])
+
+
 def test_every_search_has_a_whole_report(any_search, schema):
     texts = written(any_search)
     told = strict_json(texts["report.json"])

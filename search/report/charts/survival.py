@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import altair as alt
+import numpy as np
 
 from search.report import reading
 from search.report.captions import LINES
@@ -23,6 +24,8 @@ def survival(tables: Tables) -> Chart | None:
         {**row, "called": names.get(row["trial"], OTHERS), "between": reading.between(row["low"], row["high"])}
         for row in table[table["trial"].isin(kept)].drop(columns=["winner", "recommended"]).to_dict("records")
     ]
+    if any(row["images"] is None or not np.isfinite(row["images"]) for row in rows):  # folds.csv is gone
+        return None
     told = [row for row in rows if row["called"] != OTHERS]
     limits = [row[key] for row in told for key in ("low", "high")]
     y = alt.Y(
