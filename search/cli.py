@@ -12,6 +12,23 @@ import click
 
 from search.catalog import ORACLES
 from search.errors import UserError
+from search.flags import (
+    CACHE,
+    CACHE_GB,
+    CONFIRM,
+    DATA,
+    GROUPS,
+    HOLDOUT,
+    MOVED,
+    OFFLINE,
+    RESULTS,
+    SEED,
+    SLOTS,
+    SPACE,
+    SYNTHETIC,
+    TENSORBOARD,
+    TRIALS,
+)
 
 if TYPE_CHECKING:
     from search.options import Options
@@ -35,37 +52,6 @@ def cli() -> None:
     """
 
 
-SPACE = click.argument("space", type=click.Path(path_type=Path))
-DATA = click.option(
-    "--data", metavar="PATH", help="Class folders, a CSV manifest or arrays (.npz), instead of the study's."
-)
-GROUPS = click.option(
-    "--groups",
-    metavar="HOW",
-    help="What shares a fold, instead of the study's: auto, none, a column, or a pattern on file names.",
-)
-HOLDOUT = click.option(
-    "--holdout", metavar="PART", help="What no trial sees, instead of the study's: 0.15, 50 of each class, or test."
-)
-SYNTHETIC = click.option(
-    "--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic."
-)
-CACHE = click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
-CACHE_GB = click.option(
-    "--cache-gb", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True, help="What it may hold."
-)
-SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
-TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
-TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
-CONFIRM = click.option(
-    "--confirm",
-    metavar="N",
-    type=click.IntRange(0),
-    help="Train the N best recipes again at the end, on reshuffled folds with fresh seeds.",
-)
-OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
-
-
 @cli.command()
 @SPACE
 @DATA
@@ -73,7 +59,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 @HOLDOUT
 @SYNTHETIC
 @click.option("--name", help="Name of the search; default <space>-<data folder>.")
-@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@RESULTS
 @CACHE
 @CACHE_GB
 @TRIALS
@@ -86,7 +72,7 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
     show_default=True,
     help="Where trials train; inline is for debugging.",
 )
-@click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+@SLOTS
 @OFFLINE
 @click.option(
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
@@ -103,13 +89,14 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
 
 @cli.command()
 @click.argument("name")
-@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@RESULTS
 @CACHE
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
-@click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+@SLOTS
 @TENSORBOARD
 @CONFIRM
+@MOVED
 def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search.folder import read_record
@@ -122,7 +109,7 @@ def resume(name: str, results: str, trials: int | None, confirm: int | None, ten
 
 @cli.command()
 @click.argument("name")
-@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@RESULTS
 @TENSORBOARD
 def report(name: str, results: str, tensorboard: bool) -> None:
     """Print the best trials of the search NAME and write its report."""
@@ -133,7 +120,7 @@ def report(name: str, results: str, tensorboard: bool) -> None:
 
 @cli.command()
 @click.argument("name")
-@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@RESULTS
 def watch(name: str, results: str) -> None:
     """Show the search NAME live, from any terminal. Ctrl-C ends the watching, never the search."""
     from search.report.console import wide_console
@@ -149,9 +136,10 @@ def watch(name: str, results: str) -> None:
 @click.argument("name")
 @click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
 @click.option("--trial", default="best", show_default=True, help="Which trial, such as 0007.")
-@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@RESULTS
 @CACHE
 @CACHE_GB
+@MOVED
 def export(name: str, to: Path, trial: str, results: str, **options: Any) -> None:
     """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
 
@@ -169,7 +157,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     from search.export import export as write
     from search.tuner import KFoldTuner
 
-    check_target(to, Path(record.about["data"]))  # before the images are read
+    check_target(to, Path(reopened["data"]))  # before the images are read
     write(KFoldTuner(space, **reopened), chosen.id, to)
     click.echo(f"Export: {to}, trial {chosen.id}: model.keras, labels.txt, recipe.json; README.md says what it is")
 
@@ -199,7 +187,7 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) 
 @click.argument("name")
 @click.argument("a")
 @click.argument("b")
-@click.option("--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept.")
+@RESULTS
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
     """Say how trials A and B of the search NAME differ, by how much, and how sure that is.

@@ -9,13 +9,20 @@ from search.hand import read_space
 
 
 def reopening(
-    record: Record, *, trials: int | None = None, confirm: int | None = None, tensorboard: bool = False, **options: Any
+    record: Record,
+    *,
+    data: str | None = None,
+    trials: int | None = None,
+    confirm: int | None = None,
+    tensorboard: bool = False,
+    **options: Any,
 ) -> tuple[Path, dict[str, Any]]:
     """Return what ``KFoldTuner`` is made of for a search that has begun: its recorded space, and the options.
 
-    What the last session was told stays, but for the ``options`` given; None leaves ``trials`` and ``confirm`` what
-    they were. The tuner then verifies that images, plan, weights and space are what they were. Raises
-    UserError for a search whose space is no file.
+    What the last session was told stays, but for the ``options`` given; None leaves ``trials`` and
+    ``confirm`` what they were. ``data`` is where the images are now, if they were moved. The tuner then
+    verifies that images, plan, weights and space are what they were. Raises UserError for a search
+    whose space is no file.
     """
     if record.about["space_file"] is None:
         raise UserError(
@@ -27,8 +34,8 @@ def reopening(
         "study": study,
         "name": record.name,
         "results": str(record.folder.parent),
-        "data": record.about["data"],
-        "synthetic": record.about["synthetic"],
+        "data": data or record.about["data"],
+        "synthetic": None if data else record.about["synthetic"],  # beside the data, wherever they are now
         "trials": trials or last.get("max_trials"),
         "racing": last.get("racing", True),
         "baselines": last.get("baselines", True),

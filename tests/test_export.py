@@ -243,3 +243,16 @@ def test_photographs_heads_and_deeper_recipes(photographs, imagenet, tmp_path, s
     assert {path: label for path, (label, _) in alone.items()} == {path: label for path, (label, _) in told.items()}
     for path, (_, probability) in told.items():
         assert alone[path][1] == pytest.approx(probability, abs=1e-3)
+
+
+def test_images_that_were_moved_are_named_with_data(finished, search, tmp_path):
+    shutil.copytree(finished / "results", tmp_path / "results")
+    shutil.copytree(finished / "shapes", tmp_path / "moved")
+    study = tmp_path / "results" / "space-shapes" / "study.json"
+    about = json.loads(study.read_text())
+    study.write_text(json.dumps({**about, "data": str(tmp_path / "gone")}))
+    code, _, err = search("export", "space-shapes", "--to", "model")
+    assert code == 1
+    assert "There is no data folder" in err
+    assert search("export", "space-shapes", "--to", "model", "--data", "moved")[0] == 0
+    assert (tmp_path / "model" / "model.keras").is_file()

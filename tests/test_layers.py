@@ -34,12 +34,12 @@ ORDER = (
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
     *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
     *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),
-    *("predict", "session", "tuner", "export", "cli", "__main__"),
+    *("predict", "session", "tuner", "export", "flags", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
     *(name for name in ORDER if name.startswith("report.")),
-    *("cost", "predict", "cli"),
+    *("cost", "predict", "flags", "cli"),
 )
 HOMES = {  # the only importers
     "tensorflow": {"tf"},

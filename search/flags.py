@@ -1,0 +1,40 @@
+"""What several verbs of the command line take, defined once."""
+
+from pathlib import Path
+
+import click
+
+SPACE = click.argument("space", type=click.Path(path_type=Path))
+DATA = click.option(
+    "--data", metavar="PATH", help="Class folders, a CSV manifest or arrays (.npz), instead of the study's."
+)
+GROUPS = click.option(
+    "--groups",
+    metavar="HOW",
+    help="What shares a fold, instead of the study's: auto, none, a column, or a pattern on file names.",
+)
+HOLDOUT = click.option(
+    "--holdout", metavar="PART", help="What no trial sees, instead of the study's: 0.15, 50 of each class, or test."
+)
+SYNTHETIC = click.option(
+    "--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic."
+)
+CACHE = click.option("--cache", metavar="FOLDER", help="Where decoded images and activations are kept.")
+CACHE_GB = click.option(
+    "--cache-gb", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True, help="What it may hold."
+)
+SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
+TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
+MOVED = click.option("--data", metavar="PATH", help="Where the images are now, if they were moved.")
+CONFIRM = click.option(
+    "--confirm",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Train the N best recipes again at the end, on reshuffled folds with fresh seeds.",
+)
+OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
+RESULTS = click.option(
+    "--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept."
+)
+SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
