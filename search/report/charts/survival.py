@@ -16,7 +16,8 @@ OTHERS = "other complete trials"
 def survival(tables: Tables) -> Chart | None:
     """Draw the objective at each number of training images, a line for each trial; None for one training size."""
     table = tables["survival"]
-    if table["fraction"].nunique() < 2:
+    unknown = table["images"].map(lambda images: images is None or not np.isfinite(images)).any()  # folds.csv is gone
+    if table["fraction"].nunique() < 2 or unknown:
         return None
     names = reading.chosen(tables)
     kept = list(dict.fromkeys([*names, *reading.complete(tables)["trial"].head(LINES)]))[:LINES]
@@ -24,8 +25,6 @@ def survival(tables: Tables) -> Chart | None:
         {**row, "called": names.get(row["trial"], OTHERS), "between": reading.between(row["low"], row["high"])}
         for row in table[table["trial"].isin(kept)].drop(columns=["winner", "recommended"]).to_dict("records")
     ]
-    if any(row["images"] is None or not np.isfinite(row["images"]) for row in rows):  # folds.csv is gone
-        return None
     told = [row for row in rows if row["called"] != OTHERS]
     limits = [row[key] for row in told for key in ("low", "high")]
     y = alt.Y(
