@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import altair as alt
-import numpy as np
 
 from search.report import reading
 from search.report.captions import LINES
@@ -16,8 +15,7 @@ OTHERS = "other complete trials"
 def survival(tables: Tables) -> Chart | None:
     """Draw the objective at each number of training images, a line for each trial; None for one training size."""
     table = tables["survival"]
-    unknown = table["images"].map(lambda images: images is None or not np.isfinite(images)).any()  # folds.csv is gone
-    if table["fraction"].nunique() < 2 or unknown:
+    if table["fraction"].nunique() < 2 or table["images"].isna().any():  # of how many images, folds.csv knows
         return None
     names = reading.chosen(tables)
     kept = list(dict.fromkeys([*names, *reading.complete(tables)["trial"].head(LINES)]))[:LINES]
