@@ -29,3 +29,9 @@ def test_it_names_every_option_and_verb():
         assert f"python -m search {verb}" in README
     for option in re.findall(r"  (--[a-z-]+)", runner.invoke(cli, ["run", "--help"]).output):
         assert option in README or option == "--help", option
+
+
+def test_what_the_readme_links_to_is_there():
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", README) if "://" not in link]
+    assert "results/example/report.md" in links
+    assert not [link for link in links if link and not (ROOT / link).exists()]
