@@ -135,6 +135,11 @@ class History:
         return [trial for trial in self.trials.values() if not trial.baseline]
 
     @property
+    def concluded(self) -> int:
+        """How many of the trials that the oracle proposed have ended."""
+        return sum(trial.verdict is not None for trial in self.proposed)
+
+    @property
     def spent(self) -> int:
         """How many trials count for the budget: all but baselines and duplicates."""
         duplicate = [trial for trial in self.proposed if trial.verdict and trial.verdict.status == "duplicate"]

@@ -102,8 +102,8 @@ class Clock:
 
     def left(self, history: History) -> str:
         """Return "about 3 min left", or "" while no trial of this session has ended."""
-        ended = len(history.trials) - len(history.open_trials())
-        if self._ended_before is None:
+        ended = history.concluded
+        if self._ended_before is None or not history.proposed:  # baselines tell nothing of the others' time
             self._ended_before = ended
             self._began = time.monotonic()
         done = ended - self._ended_before

@@ -48,8 +48,7 @@ def write_report(record: Record) -> Report:
     texts = {
         PAGE: render(told, tables, charts),
         "report.md": markdown(told, tables, write_pictures(charts, folder)),
-        "report.json": json.dumps(as_json(judgement, tables, told), indent=2, ensure_ascii=False, allow_nan=False)
-        + "\n",
+        "report.json": json.dumps(as_json(judgement, tables, told), ensure_ascii=False, allow_nan=False) + "\n",
         "predictions.csv": predictions_table(record).to_csv(index=False),
         **{f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()},
     }

@@ -22,7 +22,7 @@ class Followed:
     """A search as its journal tells it so far; ``running`` holds the jobs that have begun and not ended.
 
     ``began`` is when the last session began (seconds since 1970; None where an older journal does
-    not say), ``ended_before`` how many trials had ended then.
+    not say), ``ended_before`` how many proposed trials had ended then.
     """
 
     def __init__(self, folder: Path, journal: int, about: About) -> None:
@@ -74,7 +74,7 @@ class Followed:
         kind, trial, number = event.get("event"), str(event.get("trial")), event.get("job", LOOK)
         if kind == "session":
             self.running, self.began = {}, event.get("at")
-            self.ended_before = len(self.history.trials) - len(self.history.open_trials())
+            self.ended_before = self.history.concluded
         elif kind == "attempt" and trial in self.history.trials:
             job = Job(trial, number, self.history.trials[trial].recipe, tuple(event.get("folds", ())))
             self.running[trial, number] = job
