@@ -13,7 +13,7 @@ import pandas as pd
 from search import folder as folders
 from search.baselines import baselines
 from search.catalog import BACKBONES
-from search.cost import Estimate, core_speed, estimate, seconds_of_views
+from search.cost import SECONDS_TO_START, Estimate, core_speed, estimate, seconds_of_views
 from search.data.dataset import Dataset
 from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table, reshuffled
 from search.data.images import DECODING_VERSION
@@ -193,10 +193,15 @@ class Prepared:
         return {folders.IMAGES: images, **synthetic, folders.FOLDS: plan_table(self.plan.every, data.ids)}
 
     def estimate(self) -> Estimate:
-        """Return what the whole search may cost, from a sample of its space."""
+        """Return what the whole search may cost, from a sample of its space, baselines included."""
         images = len(self.dataset), len(self.pool) if self.pool else 0
         trials, racing = self.study.max_trials, self.options.racing
-        return estimate(self._sample, trials, self.folds, images, racing, self._speed, self._drawn())
+        cost = estimate(self._sample, trials, self.folds, images, racing, self._speed, self._drawn())
+        first = list(self.baselines.values())
+        beside = (
+            estimate(first, len(first), self.folds, images, False, self._speed).high - SECONDS_TO_START if first else 0
+        )
+        return Estimate(cost.low + beside, cost.high + beside)
 
     def views(self) -> dict[Augment, float]:
         """Return the seconds that the views of each (policy, strength) pair in a sample of the space take, once."""
