@@ -67,6 +67,8 @@ def as_json(judgement: Judgement, tables: dict[str, pd.DataFrame], told: Documen
         "ended": record.history.ended,
         "answer": list(told.answer),
         "command": told.command,
+        "facts": [vars(fact) for fact in told.facts],
+        "words": {part: list(said) for part, said in told.words.items()},
         "winner": _winner(judgement),
         "recommended": judgement.recommended.id if judgement.recommended else None,
         "contenders": [trial.id for trial in judgement.contenders],
