@@ -85,7 +85,7 @@ def test_everything_of_the_page_is_there_in_its_order():
             ),
             *("(pictures/cost", "(pictures/survival", "(pictures/effects", "(pictures/parallel", "(pictures/strip"),
             *("(pictures/loss.", "(pictures/confusion", "(pictures/calibration", "Images that every recipe"),
-            *("Labels that are likely wrong", "takes for another", "show the same", "**Warning, near-duplicates:**"),
+            *("Labels to check", "takes for another", "kept together in one fold", "**Warning, near-duplicates:**"),
             *("What may be concluded", "Ledger:", "TensorFlow"),
         )
     ]
