@@ -54,7 +54,7 @@ def outcome(folder):
             trial.values,
             trial.recipe,
             trial.verdict,
-            {fold: run.scores for fold, run in trial.runs.items()},
+            {fold: run.scores for fold, run in (trial.runs | trial.confirmed).items()},
             trial.failures,
         )
         for trial in record.history.trials.values()
@@ -146,7 +146,7 @@ def drive(folder, name):
 
     code = 1
     try:
-        options = {"name": name, "offline": True, "executor": "inline"}
+        options = {"name": name, "offline": True, "executor": "inline", "confirm": 1}
         KFoldTuner("space.py", view=Lines(wide_console()), **options).search()
         code = 0
     finally:
@@ -157,6 +157,8 @@ def drive(folder, name):
 def test_a_thousand_kills(tmp_path):
     """In a process of its own, so that TensorFlow has not run before the first fork."""
     folder = prepare(tmp_path / "place", trials=6)
+    space = folder / "space.py"
+    space.write_text(space.read_text().replace("baselines=False", "baselines=True"))
     done = subprocess.run([sys.executable, __file__, str(folder), "1000"], check=False, text=True)
     assert done.returncode == 0
 
