@@ -58,6 +58,13 @@ def test_every_search_has_a_whole_report(any_search, schema):
         assert not rows or table.columns.tolist() == list(rows[0]), name
 
 
+def test_the_example_is_what_this_version_writes(schema, filled):
+    example = resources.files("search").joinpath("..", "results", "example")
+    told = strict_json(example.joinpath("report.json").read_text(encoding="utf-8"))
+    schema.validate(told)
+    assert set(told["tables"]) == set(strict_json(written(filled)["report.json"])["tables"])
+
+
 def test_the_schema_documents_every_table_and_refuses_what_it_does_not_know(filled, schema):
     told = strict_json(written(filled)["report.json"])
     assert schema.schema["properties"]["schema"]["const"] == told["schema"] == SCHEMA
