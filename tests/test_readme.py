@@ -33,5 +33,5 @@ def test_it_names_every_option_and_verb():
 
 def test_what_the_readme_links_to_is_there():
     links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", README) if "://" not in link]
-    assert "results/example/report.md" in links
+    assert "results/example/report/report.md" in links
     assert not [link for link in links if link and not (ROOT / link).exists()]

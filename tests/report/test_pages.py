@@ -59,7 +59,7 @@ def test_every_search_has_a_whole_report(any_search, schema):
 
 
 def test_the_example_is_what_this_version_writes(schema, filled):
-    example = resources.files("search").joinpath("..", "results", "example")
+    example = resources.files("search").joinpath("..", "results", "example", "report")
     told = strict_json(example.joinpath("report.json").read_text(encoding="utf-8"))
     schema.validate(told)
     assert set(told["tables"]) == set(strict_json(written(filled)["report.json"])["tables"])
