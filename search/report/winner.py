@@ -21,7 +21,6 @@ COLUMNS = {
     "classes": "class images correct recall low high precision f1",
     "calibration": "low high images confidence accuracy accuracy_low accuracy_high",
 }
-LOSS, ACCURACY = 0, 1  # columns of a stored training curve
 
 
 def winner_tables(judgement: Judgement) -> dict[str, pd.DataFrame]:

@@ -16,7 +16,6 @@ from search.stats.intervals import LEVEL, Interval
 from search.stats.scores import proportion
 
 FEWEST = 5
-ENOUGH = 10
 FEWEST_FOLDS = 3  # to draw whole ones
 TRIALS_AT_ONCE = 256
 ENTRIES_AT_ONCE = 4_000_000  # of the largest temporary array, 16 MB
