@@ -155,10 +155,8 @@ class _Layout:
 
     def size(self, at: int) -> Size:
         """Return the predictions at one training size."""
-        image, (predicted, own, confidence) = (
-            self._image[at],
-            (np.stack(one) for one in zip(*self._reduced[at], strict=True)),
-        )
+        image = self._image[at]
+        predicted, own, confidence = (np.stack(one) for one in zip(*self._reduced[at], strict=True))
         return Size(image, self.labels[image], self._split[at], predicted, own, confidence)
 
     def mean_probabilities(self) -> np.ndarray:

@@ -154,15 +154,19 @@ class Judgement:
         return curve(self.images, self.cells[0].mean(axis=1)) if self.complete else None
 
     @cached_property
+    def _runs(self) -> "_Runs":
+        return _runs(self.record)
+
+    @cached_property
     def factors(self) -> list[Factor]:
         """What each choice of the space does, from all runs of proposed trials."""
-        runs = _runs(self.record)
+        runs = self._runs
         return additive(runs.values, runs.trials, runs.folds, {n: runs.expand(v) for n, v in runs.levels().items()})
 
     @cached_property
     def interaction(self) -> list[Cell]:
         """The mean score of each pair of backbone and unfrozen depth."""
-        runs = _runs(self.record)
+        runs = self._runs
         if len({depth(recipe) for recipe in runs.recipes}) < 2:
             return []
         return interaction(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
@@ -170,7 +174,7 @@ class Judgement:
     @cached_property
     def depends(self) -> float:
         """The p of an interaction between backbone and unfrozen depth, NaN where it cannot be judged."""
-        runs = _runs(self.record)
+        runs = self._runs
         return depends(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
 
     @cached_property

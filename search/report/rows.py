@@ -2,13 +2,25 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
-from search.stats import Interval
-
 Row = dict[str, Any]
+
+
+class Limited(Protocol):
+    """What has the two limits of an interval, infinite where there is none."""
+
+    @property
+    def low(self) -> float:
+        """The lower limit."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """The upper limit."""
+        ...
 
 
 def table_of(rows: Iterable[Row], columns: str) -> pd.DataFrame:
@@ -16,8 +28,8 @@ def table_of(rows: Iterable[Row], columns: str) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=columns.split())
 
 
-def limits(interval: Interval | None, low: str = "low", high: str = "high") -> Row:
+def limits(of: Limited | None, low: str = "low", high: str = "high") -> Row:
     """Return the limits of an interval as two columns, NaN where there is none."""
-    if interval is None or not interval.known:
+    if of is None or not (math.isfinite(of.low) and math.isfinite(of.high)):
         return {low: math.nan, high: math.nan}
-    return {low: interval.low, high: interval.high}
+    return {low: of.low, high: of.high}

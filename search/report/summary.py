@@ -13,7 +13,7 @@ from search.report import reading, terms, words
 from search.report.caveats import warnings
 from search.report.document import Document, Fact
 from search.report.judgement import Judgement
-from search.report.leaderboard import interval
+from search.report.leaderboard import interval, on_holdout
 from search.report.tables import Tables
 from search.report.thumbnails import thumbnails
 from search.stats.scores import proportion
@@ -76,10 +76,12 @@ def _facts(judgement: Judgement) -> Iterable[Fact]:
 def _on_holdout(judgement: Judgement, winner: Trial) -> Fact:
     look = judgement.record.history.look_at(winner.id)
     if look is None:
-        return Fact("Hold-out", "not scored", words.holdout(judgement))
+        return Fact("Hold-out", "not scored", on_holdout(judgement.record))
     of = judgement.record.about["holdout"]
     right = proportion(round(look.run.scores["accuracy"] * of), of)
-    note = f"{words.holdout(judgement)}; 95 % interval of that accuracy {right.low:.3f} to {right.high:.3f} (Wilson)"
+    note = (
+        f"{on_holdout(judgement.record)}; 95 % interval of that accuracy {right.low:.3f} to {right.high:.3f} (Wilson)"
+    )
     return Fact("Hold-out", f"{look.run.scores[judgement.rules.objective]:.3f}", note)
 
 

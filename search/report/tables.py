@@ -16,7 +16,6 @@ from search.report.judgement import ALL, HEAD_ONLY, Judgement
 from search.report.leaderboard import at_size, interval, ledger, runs_table, trials_table
 from search.report.rows import Row, limits, table_of
 from search.report.winner import winner_tables
-from search.stats import Interval
 from search.stats.comparing import ALPHA, mcnemar
 from search.stats.scores import SMALLEST_PROBABILITY, calibration_error, roc_auc
 
@@ -131,13 +130,12 @@ def _effects(judgement: Judgement) -> Iterable[Row]:
 
 def _interaction(judgement: Judgement) -> Iterable[Row]:
     for cell in sorted(judgement.interaction, key=lambda cell: (cell.first, _depth_order(cell.second))):
-        between = limits(Interval(cell.mean, cell.low, cell.high))
         yield {
             "backbone": cell.first,
             "unfrozen_blocks": cell.second,
             "trials": cell.trials,
             "score": cell.mean,
-            **between,
+            **limits(cell),
         }
 
 
@@ -153,7 +151,7 @@ def _comparisons(judgement: Judgement) -> Iterable[Row]:
             "trial": judgement.winner.id,
             "against": trial.id,
             "difference": found.mean,
-            **limits(Interval(found.mean, found.low, found.high)),
+            **limits(found),
             "p": found.p,
             "p_holm": found.p_holm,
             "better": found.p_holm < ALPHA,
@@ -178,14 +176,13 @@ def _baselines(judgement: Judgement) -> Iterable[Row]:
     for trial in judgement.complete:
         if trial.baseline:
             score, behind = interval(trial, judgement.rules), found.get(trial.id)  # None for one that won
-            between = Interval(behind.mean, behind.low, behind.high) if behind else None
             yield {
                 "trial": trial.id,
                 "baseline": trial.baseline,
                 "score": score.mean,
                 **limits(score),
                 "difference": behind.mean if behind else math.nan,
-                **limits(between, "difference_low", "difference_high"),
+                **limits(behind, "difference_low", "difference_high"),
                 "p_holm": behind.p_holm if behind else math.nan,
                 "better": bool(behind and behind.p_holm < ALPHA),
             }

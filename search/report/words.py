@@ -9,7 +9,7 @@ import pandas as pd
 from search.journal import Trial
 from search.racing import score
 from search.report.judgement import Judgement
-from search.report.leaderboard import at_size, interval, on_holdout
+from search.report.leaderboard import at_size, interval
 from search.report.tables import Tables
 from search.stats import Interval, corrected_interval
 from search.stats.comparing import ALPHA
@@ -319,11 +319,6 @@ def confirmation(judgement: Judgement) -> list[str]:
             "same, so some of the flattery stays (about a third, in simulations)."
         ),
     ]
-
-
-def holdout(judgement: Judgement) -> str:
-    """Return what the hold-out says of the winner, "" where nothing is held out."""
-    return on_holdout(judgement.record)
 
 
 def in_100(share: float) -> str:
