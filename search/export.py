@@ -32,6 +32,7 @@ from search.readers.paths import check_outside
 from search.recipe import Recipe
 from search.report.card import Facts, card, scores
 from search.report.console import Screen
+from search.report.judgement import Judgement
 from search.tf import keras, silenced
 from search.train import Trained, Trainer, set_up
 from search.tuner import KFoldTuner
@@ -119,18 +120,18 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained
     pretrained = "imagenet" if BACKBONES[name].pretrained else None
     model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
     synthetic = sum(trained.run.part.synthetic.get("drawn", {}).values())
-    facts = Facts(trial, len(materials.labels), synthetic, versions())
+    facts, judgement = Facts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
     try:
         with new_folder(to.resolve()) as folder:
             with silenced():
                 model.save(folder / MODEL)
             difference = _difference(folder / MODEL, materials, trained, shape.image_size)
-            about = _about(record, facts, materials, trained)
+            about = _about(judgement, facts, materials, trained)
             about |= {"compared": {"images": len(trained.run.fold.validation), "largest_difference": difference}}
             about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
-            write_text(folder / CARD, card(record, facts))
+            write_text(folder / CARD, card(judgement, facts))
             made = folder.stat().st_ino
     except OSError as error:
         raise UserError(
@@ -154,9 +155,10 @@ def _difference(file: Path, materials: Materials, trained: Trained, size: int) -
     return difference
 
 
-def _about(record: Record, facts: Facts, materials: Materials, trained: Trained) -> dict[str, Any]:
+def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: Trained) -> dict[str, Any]:
     """Return recipe.json, but for what is known once the model is saved."""
-    trial, sessions = facts.trial, record.history.sessions
+    record, trial = judgement.record, facts.trial
+    sessions = record.history.sessions
     image_size, _ = trial.recipe.settled
     return {
         "format": FORMAT,
@@ -168,7 +170,7 @@ def _about(record: Record, facts: Facts, materials: Materials, trained: Trained)
         "classes": record.about["classes"],
         "images": facts.images,
         "synthetic": trained.run.part.synthetic,
-        "scores": scores(record, trial),
+        "scores": scores(judgement, trial),
         "identity": record.about["identity"],
         "weights": {trial.recipe.backbone: materials.weights.get(trial.recipe.backbone, "")},
         "seed": {"study": materials.seed, "run": trained.run.seed},

@@ -66,9 +66,10 @@ class Facts:
     versions: dict[str, str]
 
 
-def scores(record: Record, trial: Trial) -> dict[str, Any]:
+def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
     """Return the scores of a trial as JSON types; None for what is not known."""
-    rules, look = record.rules, record.history.look_at(trial.id)
+    record, rules = judgement.record, judgement.rules
+    look = record.history.look_at(trial.id)
     complete = status(trial) == "completed"
     limits = interval(trial, rules) if complete else None
     return {
@@ -77,13 +78,14 @@ def scores(record: Record, trial: Trial) -> dict[str, Any]:
         "score": score(trial) if complete else None,
         "interval": [limits.low, limits.high] if limits and limits.known else None,
         "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
-        "picked": picked(Judgement.of(record), trial) if complete else None,
+        "picked": picked(judgement, trial) if complete else None,
         "holdout": {**look.run.scores, "images": record.about["holdout"]} if look else None,
     }
 
 
-def card(record: Record, facts: Facts) -> str:
+def card(judgement: Judgement, facts: Facts) -> str:
     """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
+    record = judgement.record
     environment = Environment(
         loader=PackageLoader("search.report"),
         autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
@@ -101,7 +103,7 @@ def card(record: Record, facts: Facts) -> str:
         classes=record.about["classes"],
         size=image_size,
         draft=DRAFT if image_size <= DRAFT else 2 * DRAFT,
-        scored=list(_scored(record, trial)),
+        scored=_scored(judgement, trial),
         limits=list(_limits(record, trial)),
         recipe={name: value for name, value in trial.recipe.to_dict().items() if name != "augment"},
         augment=trial.recipe.augment,
@@ -130,8 +132,8 @@ def picked(judgement: Judgement, trial: Trial) -> str:
     )
 
 
-def _scored(record: Record, trial: Trial) -> list[str]:
-    rules = record.rules
+def _scored(judgement: Judgement, trial: Trial) -> list[str]:
+    record, rules = judgement.record, judgement.rules
     if status(trial) != "completed":
         assert trial.verdict is not None
         said = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
@@ -147,7 +149,7 @@ def _scored(record: Record, trial: Trial) -> list[str]:
                 f"Cross-validated score, the mean {rules.objective} over training sizes and folds: {score(trial):.3f} "
                 f"({between}). Accuracy {sizes}."
             ),
-            f"{picked(Judgement.of(record), trial)}.",
+            f"{picked(judgement, trial)}.",
         ]
     look = record.history.look_at(trial.id)
     return [*said, *([_on_holdout(record, look)] if look else [])]

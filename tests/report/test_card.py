@@ -14,7 +14,9 @@ VERSIONS = {"keras": "3.11", "tensorflow": "2.20"}
 
 def text_of(made, trial_id=BEST, synthetic=0):
     record = made.record
-    return card(record, Facts(trial_to_export(record, trial_id), record.about["images"], synthetic, VERSIONS))
+    return card(
+        Judgement.of(record), Facts(trial_to_export(record, trial_id), record.about["images"], synthetic, VERSIONS)
+    )
 
 
 def test_best_is_the_recommended_trial_and_numbers_name_the_others(filled):
@@ -73,7 +75,7 @@ def test_a_look_for_an_export_neither_ends_nor_reopens_a_search(tmp_path):
 
 
 def test_a_card_says_what_the_scores_are_worth(filled):
-    text, told = text_of(filled), scores(filled.record, filled.history.trials["0001"])
+    text, told = text_of(filled), scores(Judgement.of(filled.record), filled.history.trials["0001"])
     low, high = told["interval"]
     assert f": {told['score']:.3f} (95 % interval {low:.3f} to {high:.3f})" in text
     assert f"Accuracy {told['sizes']['1']:.3f} with all of each training part; {told['sizes']['0.25']:.3f}" in text
@@ -92,7 +94,7 @@ def test_the_card_of_a_stopped_trial_says_that_it_is_unproven(filled):
     assert "Unproven: this trial was stopped (9.9 points behind 0000 after 2 of 6 runs), so it has no score." in text
     assert "how good it is, nobody knows" in text
     assert "0.999" not in text  # what was predicted is no score
-    assert scores(filled.record, filled.history.trials["0002"])["score"] is None
+    assert scores(Judgement.of(filled.record), filled.history.trials["0002"])["score"] is None
 
 
 def test_the_card_says_when_the_holdout_is_no_longer_blind(tmp_path):
