@@ -10,13 +10,20 @@ APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of pretrained ImageNet weights.
+    """A file of pretrained weights.
 
-    ``file`` is its name under ``$KERAS_HOME/models``, ``url`` where Keras would fetch it.
+    Those of ImageNet are named ``file`` under ``$KERAS_HOME/models``, and ``url`` is where Keras would
+    fetch them. Those that come with this package have no address, but a digest that is checked.
     """
 
     file: str
-    url: str
+    url: str = ""
+    sha256: str = ""
+
+    @property
+    def packaged(self) -> bool:
+        """Whether they come with this package."""
+        return not self.url
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Backbone:
 
     @property
     def pretrained(self) -> bool:
-        """Whether it starts from ImageNet weights."""
+        """Whether it starts from weights that were trained before, on other pictures."""
         return self.weights is not None
 
     def cacheable(self, unfrozen_blocks: int) -> bool:
@@ -58,6 +65,8 @@ BACKBONES = {
     backbone.name: backbone
     for backbone in (
         Backbone("SmallCNN", 4, 50, None),
+        Backbone("Embedded", 4, 370, Weights("embedded.npz", sha256="")),
+        Backbone("Embedded_scratch", 4, 370, None),
         _imagenet("MobileNet_0.25", 5, 100, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
         _imagenet("MobileNet", 5, 1300, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),
         _imagenet("MobileNetV2_0.35", 5, 150, "mobilenet_v2", f"{_V2}_0.35_224_no_top.h5"),

@@ -117,7 +117,7 @@ def _trained(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[
 def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained: Trained) -> None:
     shape, name = shape_of(trial.recipe, materials.classes), trial.recipe.backbone
     sha256 = materials.weights.get(name, "")
-    pretrained = "imagenet" if BACKBONES[name].pretrained else None
+    pretrained = BACKBONES[name].pretrained
     model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
     synthetic = sum(trained.run.part.synthetic.get("drawn", {}).values())
     facts, judgement = Facts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)

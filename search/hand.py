@@ -24,6 +24,7 @@ from search.recipe import one_of
 from search.study import SpaceFile, load_space_file
 
 PROBE_SECONDS = 5.0
+PACKAGED = Path(__file__).parent / "models"
 
 
 @dataclass
@@ -125,9 +126,33 @@ def weights_folder() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser() / "models"
 
 
+def weights_file(backbone: Backbone) -> Path | None:
+    """Return where the weights of a backbone are, or would be; None for one that has none."""
+    if backbone.weights is None:
+        return None
+    return (PACKAGED if backbone.weights.packaged else weights_folder()) / backbone.weights.file
+
+
 def is_cached(backbone: Backbone) -> bool:
-    """Return whether the backbone needs no weights, or has a file of them in the weights folder."""
-    return backbone.weights is None or (weights_folder() / backbone.weights.file).is_file()
+    """Return whether the backbone needs no weights, or has a file of them here."""
+    file = weights_file(backbone)
+    return file is None or file.is_file()
+
+
+def check_packaged(backbone: Backbone) -> Path | None:
+    """Return the file of weights that come with this package, None for others.
+
+    Raises UserError where it is gone or is not the file that its checksum was taken of.
+    """
+    file = weights_file(backbone)
+    if file is None or backbone.weights is None or not backbone.weights.packaged:
+        return None
+    if not file.is_file() or file_sha256(file) != backbone.weights.sha256:
+        what = "damaged" if file.is_file() else "gone"
+        raise UserError(
+            f"The weights of {backbone.name}, which come with this package, are {what}: {file}. Install it again."
+        )
+    return file
 
 
 def damage(file: Path) -> str:
@@ -168,7 +193,7 @@ def missing_in_words(missing: list[Missing]) -> str:
 def resolve(
     names: Iterable[str], *, offline: bool, announce: Callable[[str], None]
 ) -> tuple[dict[str, str], list[Missing]]:
-    """Return the digests of the weights that can be had, and what is missing.
+    """Return the digests of the weights that can be had, and what is missing of ImageNet's.
 
     What is not cached is downloaded into the weights folder, after ``announce`` was told its
     size, unless ``offline``.
@@ -178,7 +203,9 @@ def resolve(
     obstacle = "--offline" if offline else ""
     for backbone in (BACKBONES[name] for name in names):
         reason = ""
-        if not is_cached(backbone):
+        if check_packaged(backbone):
+            pass  # it is whole
+        elif not is_cached(backbone):
             reason = obstacle or _download(backbone, announce)
             obstacle = obstacle or (reason if reason.startswith("no network") else "")
         elif backbone.weights is not None:
@@ -194,7 +221,8 @@ def resolve(
 
 def weights_sha256(backbone: Backbone) -> str:
     """Return the SHA-256 of the cached weights; "" for a backbone that has none."""
-    return file_sha256(weights_folder() / backbone.weights.file) if backbone.weights else ""
+    file = weights_file(backbone)
+    return file_sha256(file) if file else ""
 
 
 def _download(backbone: Backbone, announce: Callable[[str], None]) -> str:

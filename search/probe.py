@@ -73,6 +73,6 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
     shown = Images(images.pixels, materials.contents, images.key)
     with silenced():
         shape = Shape(backbone, 0, images.pixels.shape[1], materials.classes)
-        engine = Engine(shape, lambda: build(shape, "imagenet", weights))
+        engine = Engine(shape, lambda: build(shape, pretrained=True, sha256=weights))
         activations = Activations(materials.cache, weights, materials.seed, materials.cache_bytes)
         return activations.of(engine, shown, PLAIN, 0)[:]

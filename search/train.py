@@ -143,7 +143,7 @@ class Trainer:
     def _build(self, shape: Shape) -> Network:
         pretrained = BACKBONES[shape.backbone].pretrained
         with self.clock.stage("build"):
-            return build(shape, "imagenet" if pretrained else None, self.materials.weights.get(shape.backbone, ""))
+            return build(shape, pretrained, self.materials.weights.get(shape.backbone, ""))
 
     def _proceed(self) -> None:
         if self._cancelled():

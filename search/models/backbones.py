@@ -4,12 +4,15 @@
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from search.catalog import BACKBONES, Backbone
 from search.errors import UserError
-from search.hand import is_cached, weights_folder, weights_sha256
+from search.hand import check_packaged, weights_file, weights_sha256
+from search.models.embedded import embedded, load_weights
 from search.tf import keras
 
 # Input scaling, as (scale, offset) of uint8 pixels; IDENTITY where the network scales by itself.
@@ -21,12 +24,12 @@ IDENTITY = (1.0, 0.0)
 class Construction:
     """How to build a backbone.
 
-    ``application`` is a function of ``keras.applications`` ("" for our own), ``scaling`` one of
+    ``application`` is a function of ``keras.applications`` by its name, or one of our own; ``scaling`` is one of
     the pairs above or the name of a ``keras.applications`` preprocessing mode, ``borders`` the
     layers after which a block ends, from the input to the output, without the last block.
     """
 
-    application: str
+    application: str | Callable[[], keras.Model]
     options: dict[str, Any]
     scaling: tuple[float, float] | str
     borders: tuple[str, ...]
@@ -35,8 +38,29 @@ class Construction:
 _MOBILENET = ("conv_pw_1_relu", "conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu")
 _MOBILENET_V2 = ("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_12_add")
 
+
+def small_cnn() -> keras.Model:
+    """Return the network that is trained from scratch: four stride-2 convolutions with BatchNorm.
+
+    0.10 million parameters. The momentum of its BatchNorm is low, because a small training part
+    makes few steps.
+    """
+    layers = keras.layers
+    inputs = keras.Input((None, None, 3))
+    x = inputs
+    for block, filters in enumerate((16, 32, 64, 128), start=1):
+        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"conv_{block}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm_{block}")(x)
+        x = layers.ReLU(name=f"block_{block}")(x)
+    return keras.Model(inputs, x, name="small_cnn")
+
+
+_OURS = ("block_1", "block_2", "block_3")
+
 CONSTRUCTIONS = {
-    "SmallCNN": Construction("", {}, SIGNED, ("block_1", "block_2", "block_3")),
+    "SmallCNN": Construction(small_cnn, {}, SIGNED, _OURS),
+    "Embedded": Construction(embedded, {}, SIGNED, _OURS),
+    "Embedded_scratch": Construction(embedded, {}, SIGNED, _OURS),
     "MobileNet_0.25": Construction("MobileNet", {"alpha": 0.25}, SIGNED, _MOBILENET),
     "MobileNet": Construction("MobileNet", {"alpha": 1.0}, SIGNED, _MOBILENET),
     "MobileNetV2_0.35": Construction("MobileNetV2", {"alpha": 0.35}, SIGNED, _MOBILENET_V2),
@@ -59,59 +83,50 @@ CONSTRUCTIONS = {
 }
 
 
-def construct(backbone: Backbone, weights: str | None, sha256: str = "") -> keras.Model:
+def construct(backbone: Backbone, pretrained: bool, sha256: str = "") -> keras.Model:
     """Return the network of a backbone for images of any size, without pooling or a head.
 
-    ``weights`` is "imagenet" or None (random, for tests of the structure). Raises UserError
-    where the weights are absent, other than the ``sha256`` that the search began with, or damaged.
+    It is ``pretrained``, or has random weights (where it has no others, or for tests of the structure).
+    Raises UserError where the weights are absent, other than the ``sha256`` that the search began
+    with, or damaged.
     """
-    how = CONSTRUCTIONS[backbone.name]
-    if not how.application:
-        return small_cnn()
-    file = weights_folder() / (backbone.weights.file if backbone.weights else "")
-    if weights is not None:
+    if pretrained:
         check_weights(backbone, sha256)
-        # The very file that weights="imagenet" would load; named, it can never be fetched behind anyone's back.
-        weights = str(file)
+    how = CONSTRUCTIONS[backbone.name]
+    file = weights_file(backbone) if pretrained else None
+    try:
+        if callable(how.application):
+            network = how.application()
+            if file is not None:
+                load_weights(network, file)
+            return network
+        return _application(how, file)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"The weights of {backbone.name} cannot be loaded from {file}: {error}. Delete the file and fetch it again."
+        ) from error
+
+
+def _application(how: Construction, file: Path | None) -> keras.Model:
+    """Return a network of ``keras.applications``, with the weights in ``file`` if it is given."""
     with warnings.catch_warnings():
         # Keras says that it takes the 224 px weights for any size: this is what we want.
         warnings.filterwarnings("ignore", message="`input_shape` is undefined")
-        try:
-            return getattr(keras.applications, how.application)(
-                input_shape=(None, None, 3), include_top=False, weights=weights, **how.options
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"The weights of {backbone.name} cannot be loaded from {file}: {error}. "
-                "Delete the file and fetch it again."
-            ) from error
+        # The very file that weights="imagenet" would load; named, it can never be fetched behind anyone's back.
+        return getattr(keras.applications, str(how.application))(
+            input_shape=(None, None, 3), include_top=False, weights=file and str(file), **how.options
+        )
 
 
 def check_weights(backbone: Backbone, sha256: str = "") -> None:
-    """Raise UserError unless the backbone's weights are cached, and equal ``sha256`` if given."""
-    file = weights_folder() / (backbone.weights.file if backbone.weights else "")
-    if not is_cached(backbone):
+    """Raise UserError unless the backbone's weights are there, whole, and equal ``sha256`` if given."""
+    file = check_packaged(backbone) or weights_file(backbone)
+    if file is None or not file.is_file():
         raise UserError(
             f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
         )
     if sha256 and weights_sha256(backbone) != sha256:
         raise UserError(f"The weights of {backbone.name} changed: {file} is another file than the search began with.")
-
-
-def small_cnn() -> keras.Model:
-    """Return the network that is trained from scratch: four stride-2 convolutions with BatchNorm.
-
-    0.10 million parameters. The momentum of its BatchNorm is low, because a small training part
-    makes few steps.
-    """
-    layers = keras.layers
-    inputs = keras.Input((None, None, 3))
-    x = inputs
-    for block, filters in enumerate((16, 32, 64, 128), start=1):
-        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"conv_{block}")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"norm_{block}")(x)
-        x = layers.ReLU(name=f"block_{block}")(x)
-    return keras.Model(inputs, x, name="small_cnn")
 
 
 def scaled(backbone: Backbone, pixels: Any) -> Any:

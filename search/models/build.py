@@ -140,10 +140,10 @@ def initialise(body: keras.Model, seed: int) -> None:
             variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
 
 
-def build(shape: Shape, weights: str | None, sha256: str = "") -> Network:
-    """Return the network for a shape; ``weights`` and ``sha256`` as in ``construct``."""
+def build(shape: Shape, pretrained: bool, sha256: str = "") -> Network:
+    """Return the network for a shape; ``pretrained`` and ``sha256`` as in ``construct``."""
     backbone = BACKBONES[shape.backbone]
-    base = construct(backbone, weights, sha256)
+    base = construct(backbone, pretrained, sha256)
     pool = keras.layers.GlobalAveragePooling2D()
     border = border_of(backbone, shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape.image_size)

@@ -16,17 +16,17 @@ def plain_model(
     shape: Shape,
     body: Mapping[str, np.ndarray],
     head: tuple[np.ndarray, np.ndarray],
-    weights: str | None = None,
+    pretrained: bool = False,
     sha256: str = "",
 ) -> keras.Model:
     """Return the network of ``shape`` from pixels of 0 to 255, (n, side, side, 3), to probabilities (n, classes).
 
     ``body`` holds the weights of the unfrozen part by path, ``head`` its kernel (features, classes)
-    and bias (classes,); what is frozen is as ``construct`` gives it with ``weights`` and ``sha256``.
+    and bias (classes,); what is frozen is as ``construct`` gives it with ``pretrained`` and ``sha256``.
     BatchNorm is in inference mode, dropout is gone.
     """
     backbone = BACKBONES[shape.backbone]
-    base = construct(backbone, weights, sha256)
+    base = construct(backbone, pretrained, sha256)
     variables = {variable.path: variable for variable in base.weights}
     for path, value in body.items():
         variables[path].assign(value)

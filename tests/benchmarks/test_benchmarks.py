@@ -174,7 +174,7 @@ def test_both_sides_train_the_same_variables(blocks):
 
     from search.models.build import Shape, build
 
-    ours = build(Shape(works.BACKBONE, blocks, 64, 3), None)
+    ours = build(Shape(works.BACKBONE, blocks, 64, 3), pretrained=False)
     recipe = works.Recipe(works.BACKBONE, unfrozen_blocks=blocks).to_dict()
     theirs = naive.build(recipe, weights=None, classes=3, steps=10)
     assert [tuple(v.shape) for v in theirs.trainable_variables] == [tuple(v.shape) for v in ours.trained]

@@ -13,7 +13,7 @@ from search.tf import keras
 @pytest.mark.parametrize("name", BACKBONES)
 def test_blocks_are_nested_and_partition_the_weights(name):
     backbone = BACKBONES[name]
-    base = construct(backbone, None)
+    base = construct(backbone, pretrained=False)
     whole = len(base.trainable_variables)
     counts = []
     for depth in range(1, backbone.blocks):
@@ -58,8 +58,8 @@ def test_every_constructor_exists():
 
 def test_pretrained_weights_are_loaded(imagenet):
     backbone = BACKBONES["MobileNetV2_0.35"]
-    first, second = construct(backbone, "imagenet"), construct(backbone, "imagenet")
-    fresh = construct(backbone, None)
+    first, second = construct(backbone, pretrained=True), construct(backbone, pretrained=True)
+    fresh = construct(backbone, pretrained=False)
     for one, two in zip(first.variables, second.variables, strict=True):
         np.testing.assert_array_equal(one.numpy(), two.numpy())
     assert not np.allclose(first.get_layer("Conv1").kernel.numpy(), fresh.get_layer("Conv1").kernel.numpy())
@@ -69,7 +69,7 @@ def test_missing_or_changed_weights_are_refused_not_replaced_by_random_ones(tmp_
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = BACKBONES["MobileNet_0.25"]
     with pytest.raises(UserError, match=r"are gone.*mobilenet_2_5_224_tf_no_top.h5"):
-        build(Shape(backbone.name, 0, 96, 2), "imagenet")
+        build(Shape(backbone.name, 0, 96, 2), pretrained=True)
     (tmp_path / "models").mkdir()
     file = tmp_path / "models" / backbone.weights.file
     file.write_bytes(b"not weights")
@@ -83,4 +83,4 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / backbone.weights.file).write_bytes(b"not weights")
     with pytest.raises(UserError, match=r"mobilenet_2_5.*Delete the file"):
-        construct(backbone, "imagenet")
+        construct(backbone, pretrained=True)

@@ -15,7 +15,7 @@ SIZE = 32
 
 
 def network(backbone="MobileNetV2_0.35", depth=1):
-    return build(Shape(backbone, depth, SIZE, 3), None)
+    return build(Shape(backbone, depth, SIZE, 3), pretrained=False)
 
 
 def pixels(rows=12):
@@ -43,7 +43,7 @@ def values(net):
 
 def engine(backbone, depth):
     shape = Shape(backbone, depth, SIZE, 3)
-    return Engine(shape, lambda: build(shape, None))
+    return Engine(shape, lambda: build(shape, pretrained=False))
 
 
 def recipe(**fields):
@@ -64,7 +64,7 @@ def changes(net, depth):
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_unfreezing_changes_exactly_the_unfrozen_variables(depth, imagenet):
-    trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE, 3), "imagenet"), depth)
+    trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE, 3), pretrained=True), depth)
     assert changed == trainable  # and so no BatchNorm statistics
     assert bool(trainable) == (depth > 0)
 
@@ -81,12 +81,12 @@ def test_deeper_unfreezing_trains_more():
 
 
 def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
-    backbone = build(Shape("MobileNetV2_0.35", 5, 64, 2), "imagenet")
+    backbone = build(Shape("MobileNetV2_0.35", 5, 64, 2), pretrained=True)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
     reference = keras.applications.mobilenet_v2.preprocess_input(images.astype("float32"))
     pooled = backbone.body(reference, training=False).numpy().mean(axis=(1, 2))
     for depth in (0, 1, 2, 4):
-        net = build(Shape("MobileNetV2_0.35", depth, 64, 2), "imagenet")
+        net = build(Shape("MobileNetV2_0.35", depth, 64, 2), pretrained=True)
         stored = net.prefix(images).numpy()
         features = stored if net.body is None else net.pool(net.body(stored, training=False)).numpy()
         np.testing.assert_allclose(features, pooled, atol=2e-4)

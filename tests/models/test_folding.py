@@ -31,7 +31,7 @@ FOLDS = {"MobileNet_0.25": 27, "MobileNetV2_0.35": 52, "DenseNet121": 59, "VGG16
 
 @pytest.mark.parametrize("name", [name for name in BACKBONES if BACKBONES[name].pretrained])
 def test_a_folded_backbone_computes_the_same(name):
-    model = stirred(construct(BACKBONES[name], None))
+    model = stirred(construct(BACKBONES[name], pretrained=False))
     images = RNG.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
     wanted = model(images, training=False).numpy()
     after = folded(model)

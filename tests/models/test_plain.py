@@ -64,9 +64,9 @@ def head_for(features):
     return kernel.astype(np.float32), -(features @ kernel).mean(axis=0).astype(np.float32)
 
 
-def trained(shape, weights, pixels):
+def trained(shape, pretrained, pixels):
     """Return the probabilities that a network in training gives, the weights of its body, and its head."""
-    network = build(shape, weights)
+    network = build(shape, pretrained)
     if network.body is None:
         features = network.prefix(pixels).numpy()
         heads = Heads([7], features.shape[1], CLASSES, 0.2, 0.0)
@@ -88,15 +88,15 @@ def pixels():
     return coarse.repeat(SIDE // 4, axis=1).repeat(SIDE // 4, axis=2)
 
 
-def check_exported(shapes, weights, pixels, tmp_path):
+def check_exported(shapes, pretrained, pixels, tmp_path):
     """Save each network as plain Keras, and compare what it says elsewhere with what it said in training."""
     np.save(tmp_path / "pixels.npy", pixels)
     expected, files = [], []
     for number, shape in enumerate(shapes):
-        probabilities, body, head = trained(shape, weights, pixels)
+        probabilities, body, head = trained(shape, pretrained, pixels)
         expected.append(probabilities)
         files.append(tmp_path / f"{number}.keras")
-        plain_model(shape, body, head, weights).save(files[-1])
+        plain_model(shape, body, head, pretrained).save(files[-1])
         assert np.ptp(probabilities, axis=0).max() > 1e-3, "it tells no images apart, so nothing is compared"
     told = subprocess.run(
         [sys.executable, "-c", LOADER, tmp_path / "pixels.npy", *files], capture_output=True, text=True, check=False
@@ -107,14 +107,14 @@ def check_exported(shapes, weights, pixels, tmp_path):
 
 
 def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
-    def same(backbone, _weights, _sha256=""):
-        base = construct(backbone, None)
+    def same(backbone, _pretrained, _sha256=""):
+        base = construct(backbone, pretrained=False)
         draw(base.weights)
         return base
 
     for module in (building, plain):
         monkeypatch.setattr(module, "construct", same)
-    check_exported(shapes, None, pixels, tmp_path)
+    check_exported(shapes, False, pixels, tmp_path)
 
 
 def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, monkeypatch):
@@ -133,4 +133,4 @@ def test_every_backbone_gives_the_same_probabilities_at_every_depth(name, pixels
 
 @pytest.mark.parametrize("name", ["MobileNet_0.25", "MobileNetV2_0.35"])
 def test_imagenet_weights_give_the_same_probabilities_at_every_depth(name, imagenet, pixels, tmp_path):
-    check_exported([Shape(name, depth, SIDE, CLASSES) for depth in depths(name)], "imagenet", pixels, tmp_path)
+    check_exported([Shape(name, depth, SIDE, CLASSES) for depth in depths(name)], True, pixels, tmp_path)

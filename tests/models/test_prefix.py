@@ -21,7 +21,7 @@ CROPS = Augment("flip_crop")
 
 
 def engine(shape):
-    return Engine(shape, lambda: build(shape, None))
+    return Engine(shape, lambda: build(shape, pretrained=False))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def noted(path, *rows):
 prefix.write_rows = noted
 images = prefix.Images(np.zeros((9, 32, 32, 3), np.uint8), list("abcdefghi"), "key")
 shape = Shape("SmallCNN", 4, 32, 2)
-network = Engine(shape, lambda: build(shape, None))
+network = Engine(shape, lambda: build(shape, pretrained=False))
 activations = prefix.Activations(cache, "w", 7)
 mine.touch()
 while not other.exists():
@@ -196,7 +196,7 @@ else:
     size, rows = 64, 8000
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(rows, size, size, 3))
     shape = Shape(backbone, int(depth), size, 2)
-    network = Engine(shape, lambda: build(shape, None))
+    network = Engine(shape, lambda: build(shape, pretrained=False))
     activations = Activations(folder / "cache", "w", 7)
     few = Images(pixels[:100], [str(row) for row in range(100)], "few")
     activations.of(network, few, Augment("flip_crop"), 0)

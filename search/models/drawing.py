@@ -1,0 +1,77 @@
+"""The generated pictures of a pretraining, on disk: drawn in parts of a thousand by worker processes.
+
+Each picture belongs to the seed and its own number, so no part depends on another, and those that
+are there already are not drawn again.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from search.files import write_rows
+
+Progress = Callable[[str, int, int], None]
+PART = 1000
+SIDE = 128
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """``count`` pictures (SIDE, SIDE, 3) of a ``seed`` in a ``folder``, where each part of them has a file."""
+
+    folder: Path
+    seed: int
+    count: int
+
+    @property
+    def parts(self) -> list[range]:
+        """The numbers of the pictures of each part."""
+        return [range(first, min(first + PART, self.count)) for first in range(0, self.count, PART)]
+
+    def file(self, part: range) -> Path:
+        """Return where a part is kept."""
+        return self.folder / f"pictures-{part.start // PART:04d}-{len(part)}.npy"
+
+    def load(self, part: range) -> np.ndarray:
+        """Return the pictures of a part, (n, SIDE, SIDE, 3) uint8, read when they are looked at."""
+        return np.load(self.file(part), mmap_mode="r")
+
+    def draw(self, workers: int, progress: Progress) -> None:
+        """Draw the parts that are not there yet; what is done stays if this is interrupted."""
+        absent = [part for part in self.parts if not self.file(part).exists()]
+        done = self.count - sum(map(len, absent))
+        if not absent:
+            return
+        progress("Drawing pictures", done, self.count)
+        spawn = multiprocessing.get_context("spawn")  # a fork of a process that holds TensorFlow may hang
+        pool = ProcessPoolExecutor(workers, mp_context=spawn)
+        try:
+            futures: dict[Future[None], int] = {
+                pool.submit(_draw, self.file(part), self.seed, part): len(part) for part in absent
+            }
+            for future in as_completed(futures):
+                future.result()
+                done += futures[future]
+                progress("Drawing pictures", done, self.count)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _draw(file: Path, seed: int, numbers: range) -> None:
+    import cv2
+
+    from search.models.scenes import scene
+
+    cv2.setNumThreads(1)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        rows = (scene(np.random.default_rng([seed, number]), SIDE)[None] for number in numbers)
+        write_rows(temporary, (len(numbers), SIDE, SIDE, 3), np.dtype(np.uint8), rows)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

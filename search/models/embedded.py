@@ -1,0 +1,69 @@
+"""The backbone that comes with the package: a small residual network (He et al. 2016), and the file of its weights.
+
+``search.models.pretrain`` makes the weights; the model card beside them, ``embedded.md``, says what
+they are good for.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from search.files import npz_bytes, write_bytes
+from search.tf import keras
+
+STEM = 16
+BLOCKS = ((32, 2, 1), (64, 2, 2), (128, 2, 2), (192, 1, 1))  # filters, stride, residual units
+RARE = 0.9  # momentum of BatchNorm where few steps are made, as in a search
+LONG = 0.99
+
+
+def embedded(momentum: float = RARE) -> keras.Model:
+    """Return the network for images of any size, with random weights; its maps are 1/16 of the image's side.
+
+    Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks.
+    """
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.ReLU(name="stem")(_convolved(inputs, STEM, 3, 2, "stem", momentum))
+    for block, (filters, stride, units) in enumerate(BLOCKS, start=1):
+        for unit in range(1, units + 1):
+            name = f"block_{block}" if unit == units else f"block_{block}_unit_{unit}"
+            x = _unit(x, filters, stride if unit == 1 else 1, name, momentum)
+    return keras.Model(inputs, x, name="embedded")
+
+
+def _unit(x: keras.KerasTensor, filters: int, stride: int, name: str, momentum: float) -> keras.KerasTensor:
+    """Return two convolutions and a way past them, which averages where it shrinks (He et al. 2019, "ResNet-D")."""
+    layers = keras.layers
+    y = layers.ReLU(name=f"{name}_relu")(_convolved(x, filters, 3, stride, f"{name}_a", momentum))
+    y = _convolved(y, filters, 3, 1, f"{name}_b", momentum)
+    if x.shape[-1] != filters:
+        x = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x) if stride > 1 else x
+        x = _convolved(x, filters, 1, 1, f"{name}_past", momentum)
+    return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _convolved(
+    x: keras.KerasTensor, filters: int, side: int, stride: int, name: str, momentum: float
+) -> keras.KerasTensor:
+    convolution = keras.layers.Conv2D(
+        filters,
+        side,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )
+    return keras.layers.BatchNormalization(momentum=momentum, name=f"{name}_norm")(convolution(x))
+
+
+def save_weights(network: keras.Model, file: Path) -> None:
+    """Write the weights of the network to ``file`` as 16-bit floats, in one step."""
+    write_bytes(file, npz_bytes({weight.path: weight.numpy().astype(np.float16) for weight in network.weights}))
+
+
+def load_weights(network: keras.Model, file: Path) -> None:
+    """Give the network the weights in ``file``; ValueError or KeyError where they are not its own."""
+    with np.load(file) as kept:
+        for weight in network.weights:
+            weight.assign(kept[weight.path].astype(np.float32))

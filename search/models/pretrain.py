@@ -1,0 +1,252 @@
+"""Pretraining of the embedded backbone: a student learns the maps that its teachers see in generated pictures.
+
+Nothing but generated pictures is looked at. Everything is kept in a folder beside the file to be
+made, so that an interrupted pretraining goes on where it was; the folder goes when the file is there.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from search.digests import seed_from
+from search.errors import UserError
+from search.files import npz_bytes, write_bytes, write_rows, write_text
+from search.models.backbones import SIGNED
+from search.models.drawing import Pictures
+from search.models.embedded import LONG, embedded, save_weights
+from search.models.teachers import Bases, Teachers
+from search.tf import keras, tf
+
+Progress = Callable[[str, int, int], None]
+Say = Callable[[str], None]
+SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
+ENLARGED_AFTER = 0.6  # of all steps
+BATCH = 128
+RATE, WARM_UP = 2e-3, 500
+WEIGHT_DECAY = 0.02
+POOLED, MIDDLE = 4.0, 0.5  # how much the mean of the last map, and the middle map, count beside the last one
+SAMPLED_PARTS = 3  # whose maps give the bases
+KEPT_EVERY = 400  # steps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pretraining is: its teachers, how many pictures, passes over them, and the seed of all draws."""
+
+    teachers: tuple[str, ...]
+    pictures: int
+    passes: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Batches that the student is shown."""
+        return self.passes * self.steps_of_a_pass
+
+    @property
+    def steps_of_a_pass(self) -> int:
+        """Whole batches in the pictures."""
+        return self.pictures // BATCH
+
+    def side(self, step: int) -> int:
+        """Return the side in px at which the student is shown pictures: small first, which is cheap, then larger.
+
+        Growing pictures are from Tan & Le 2021 ("EfficientNetV2").
+        """
+        return SMALL if step < ENLARGED_AFTER * self.steps else LARGE
+
+
+def pretrain(plan: Plan, file: Path, workers: int, say: Say, progress: Progress) -> None:
+    """Write the weights of a backbone pretrained by ``plan`` to ``file``.
+
+    Raises UserError where what was begun there is of another plan.
+    """
+    folder = _work_folder(plan, file)
+    pictures = Pictures(folder, plan.seed, plan.pictures)
+    pictures.draw(workers, progress)
+    lessons = Lessons(pictures)
+    lessons.prepare(plan, progress)
+    student = Student(plan)
+    student.learn(lessons, folder / "student.npz", say, progress)
+    save_weights(student.network, file)
+    shutil.rmtree(folder)
+
+
+def _work_folder(plan: Plan, file: Path) -> Path:
+    """Return the folder that keeps what is done, made if it is not there."""
+    folder = file.with_name(f"{file.name}.part")
+    folder.mkdir(parents=True, exist_ok=True)
+    noted, wanted = folder / "plan.json", json.dumps(asdict(plan), indent=2)
+    if noted.exists() and noted.read_text(encoding="utf-8") != wanted:
+        raise UserError(
+            f"{folder} holds a pretraining that was begun otherwise:\n{noted.read_text(encoding='utf-8')}\n"
+            "Give the same options to go on with it, delete the folder to begin anew, or name another file with --to."
+        )
+    write_text(noted, wanted)
+    return folder
+
+
+class Lessons:
+    """The pictures, and beside each part of them what the teachers see in it."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        """Begin with pictures that are drawn."""
+        self.pictures = pictures
+
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        """Ask the teachers about the parts that they were not asked about yet."""
+        absent = [part for part in self.pictures.parts if not self._files(part)[-1].exists()]
+        if not absent:
+            return
+        teachers = Teachers(plan.teachers)
+        bases = self._bases(teachers, plan.seed)
+        done = plan.pictures - sum(map(len, absent))
+        for part in absent:
+            progress("Asking the teachers", done, plan.pictures)
+            told = bases.lessons(teachers.maps(self.pictures.load(part)))
+            for file, maps in zip(self._files(part), told, strict=True):
+                temporary = file.with_name(f".{file.name}")
+                write_rows(temporary, maps.shape, maps.dtype, [maps])
+                temporary.replace(file)
+            done += len(part)
+        progress("Asking the teachers", done, plan.pictures)
+
+    def batch(self, plan: Plan, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what the student is shown in a step, and the lessons on it, the middle and the last maps.
+
+        Each pass has its own order, and mirrors half of its batches.
+        """
+        order, mirrored = _order(plan, step // plan.steps_of_a_pass)
+        at = step % plan.steps_of_a_pass
+        rows = np.sort(order[at * BATCH : (at + 1) * BATCH])
+        pictures, middle, last = (column[rows] for column in self._columns)
+        side = plan.side(step)
+        shown = np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures])
+        if mirrored[at]:
+            return shown[:, :, ::-1], middle[:, :, ::-1], last[:, :, ::-1]
+        return shown, middle, last
+
+    @cached_property
+    def _columns(self) -> list["_Column"]:
+        files = [(self.pictures.file(part), *self._files(part)) for part in self.pictures.parts]
+        return [_Column([np.load(file, mmap_mode="r") for file in column]) for column in zip(*files, strict=True)]
+
+    def _bases(self, teachers: Teachers, seed: int) -> Bases:
+        file = self.pictures.folder / "bases.npz"
+        if not file.exists():
+            sample = [teachers.maps(self.pictures.load(part)) for part in self.pictures.parts[:SAMPLED_PARTS]]
+            Bases.of((np.concatenate(column) for column in zip(*sample, strict=True)), seed).save(file)
+        return Bases.load(file)
+
+    def _files(self, part: range) -> tuple[Path, Path]:
+        drawn = self.pictures.file(part)
+        return drawn.with_name(f"middle-{drawn.name}"), drawn.with_name(f"last-{drawn.name}")
+
+
+@lru_cache(maxsize=1)
+def _order(plan: Plan, number: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed_from("pass", plan.seed, number))
+    return rng.permutation(plan.pictures), rng.random(plan.steps_of_a_pass) < 0.5
+
+
+class _Column:
+    """Rows of several arrays as if they were one."""
+
+    def __init__(self, parts: list[np.ndarray]) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *map(len, parts)])
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return these rows, whose numbers ascend."""
+        cuts = np.searchsorted(rows, self._starts)
+        taken = [
+            part[rows[cuts[at] : cuts[at + 1]] - self._starts[at]]
+            for at, part in enumerate(self._parts)
+            if cuts[at] < cuts[at + 1]
+        ]
+        return np.concatenate(taken)
+
+
+class Student:
+    """The backbone that learns, with a linear map for each lesson that is dropped at the end."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin with random weights."""
+        keras.utils.set_random_seed(plan.seed)
+        self.plan = plan
+        self.network = embedded(LONG)
+        middle = self.network.get_layer("block_3").output
+        self._views = keras.Model(self.network.input, [middle, self.network.output])
+
+    def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Progress) -> None:
+        """Go through all steps; ``kept`` is where the state is written now and then, and taken up again."""
+        heads = [keras.layers.Conv2D(lesson.shape[-1], 1) for lesson in lessons.batch(self.plan, 0)[1:]]
+        model = keras.Model(
+            self._views.input, [head(view) for head, view in zip(heads, self._views.output, strict=True)]
+        )
+        schedule = keras.optimizers.schedules.CosineDecay(
+            1e-5, self.plan.steps - WARM_UP, warmup_target=RATE, warmup_steps=WARM_UP
+        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.build(model.trainable_variables)
+        variables = [*model.variables, *optimizer.variables]
+        done = _restored(kept, variables)
+        make_step = _step(model, optimizer)
+        with ThreadPoolExecutor(1) as ahead:  # one batch is read while the one before is learnt
+            coming = ahead.submit(lessons.batch, self.plan, done)
+            while done < self.plan.steps:
+                batch, coming = coming.result(), ahead.submit(lessons.batch, self.plan, done + 1)
+                loss = make_step(*batch)
+                done += 1
+                if done % KEPT_EVERY == 0:
+                    _keep(kept, variables, done)
+                progress("Learning", done, self.plan.steps)
+                if done % self.plan.steps_of_a_pass == 0:
+                    say(f"Pass {done // self.plan.steps_of_a_pass} of {self.plan.passes}: loss {float(loss):.3f}")
+
+
+def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
+    """Return the function that makes one step with a batch, and returns its loss."""
+    scale, offset = SIGNED
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def step(pictures: Any, middle: Any, last: Any) -> Any:
+        with tf.GradientTape() as tape:
+            told = model(tf.cast(pictures, tf.float32) * scale + offset, training=True)
+            apart = [one - _at_places_of(one, other) for one, other in zip(told, (middle, last), strict=True)]
+            pooled = tf.reduce_mean(tf.square(tf.reduce_mean(apart[1], (1, 2))))
+            loss = MIDDLE * tf.reduce_mean(tf.square(apart[0])) + tf.reduce_mean(tf.square(apart[1])) + POOLED * pooled
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step
+
+
+def _at_places_of(map_: Any, lesson: Any) -> Any:
+    """Return a lesson for the places of a map, of which there are fewer where pictures are shown small."""
+    return tf.image.resize(tf.cast(lesson, tf.float32), tf.shape(map_)[1:3], antialias=True)
+
+
+def _keep(file: Path, variables: list[Any], done: int) -> None:
+    arrays = {str(number): variable.numpy() for number, variable in enumerate(variables)}
+    write_bytes(file, npz_bytes({"done": np.array(done), **arrays}))
+
+
+def _restored(file: Path, variables: list[Any]) -> int:
+    """Give the variables their kept values; return how many steps they had made, 0 where nothing is kept."""
+    if not file.exists():
+        return 0
+    with np.load(file) as kept:
+        for number, variable in enumerate(variables):
+            variable.assign(kept[str(number)])
+        return int(kept["done"])
