@@ -1,4 +1,7 @@
-"""The command line: one short function a verb; imports what it needs when it needs it."""
+"""The command line: one short function a verb; imports what it needs when it needs it.
+
+These are the verbs about a search; ``search.tools`` has those that need none.
+"""
 
 import io
 import json
@@ -6,7 +9,7 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -29,9 +32,7 @@ from search.flags import (
     TENSORBOARD,
     TRIALS,
 )
-
-if TYPE_CHECKING:
-    from search.options import Options
+from search.tools import check, folds, pack, pretrain
 
 INTERRUPTED = 130
 
@@ -50,6 +51,10 @@ def cli() -> None:
     python -m search export NAME --to my-model                 the recommended model, to take away
     python -m search predict my-model my-images                what it sees in other images
     """
+
+
+for tool in (check, folds, pack, pretrain):
+    cli.add_command(tool)
 
 
 @cli.command()
@@ -203,118 +208,6 @@ def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
         click.echo(json.dumps(comparison.as_json(found), indent=2, ensure_ascii=False))
     else:
         comparison.show(found, wide_console())
-
-
-@cli.command()
-@SPACE
-@DATA
-@GROUPS
-@HOLDOUT
-@SYNTHETIC
-@CACHE
-@TRIALS
-@SEED
-@OFFLINE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON alone; what is said goes to standard error.")
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with the duplicates.")
-def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
-    """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
-    from search.check import check as checked_
-    from search.hand import read_space
-    from search.options import check_file
-    from search.report.checks import show, write_page
-    from search.report.console import screen, wide_console
-
-    try:
-        if html is not None:
-            check_file(html)
-        with screen(wide_console(stderr=as_json)) as view:
-            checked = checked_(read_space(space), _given(options), view.say, view.progress)
-    except UserError as error:
-        if as_json:
-            click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
-        raise
-    if as_json:
-        click.echo(json.dumps(checked.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        show(checked, wide_console())
-    if html is not None:
-        write_page(html, checked)
-        click.echo(f"Page: {html}", err=as_json)
-    if checked.audit.errors:
-        sys.exit(1)
-
-
-@cli.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--to", metavar="FILE", type=click.Path(path_type=Path), required=True, help="A new .npz file.")
-@CACHE
-def pack(data: Path, to: Path, cache: str | None) -> None:
-    """Put the data set DATA into one .npz file, which is read like DATA itself."""
-    from search.options import cache_folder
-    from search.readers.dispatch import read_dataset
-    from search.readers.packs import check_target
-    from search.readers.packs import pack as write
-
-    check_target(to, data)  # before the images are read
-    dataset = read_dataset(data, cache_folder(cache, data))
-    write(*dataset.columns(), to)
-    left_out = len(dataset.ignored) + len(dataset.unreadable)
-    click.echo(
-        f"Packed: {to}, {len(dataset)} images of {len(dataset.classes)} classes, {left_out} other files left out"
-    )
-
-
-@cli.command()
-@SPACE
-@click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
-@click.option("--fractions", metavar="LIST", help="Training sizes such as 0.8,0.5, instead of the study's.")
-@click.option("--copy", is_flag=True, help="Copy the images instead of linking to them.")
-@DATA
-@GROUPS
-@HOLDOUT
-@CACHE
-@SEED
-def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: Any) -> None:
-    """Write the planned folds of SPACE as folders of images, for other tools.
-
-    \b
-    FOLDER/f0/train/<class>/…  FOLDER/f0/validation/<class>/…  FOLDER/holdout/<class>/…  FOLDER/plan.csv
-    """
-    from search.data.materialise import check_place, materialise
-    from search.hand import read_space
-    from search.inputs import folds_in_words, read_inputs
-    from search.options import overridden
-    from search.report.console import screen, wide_console
-
-    given = _given({**options, "results": str(to)})  # the one place that is written to
-    study = overridden(read_space(space).study, given)
-    if fractions is not None:
-        study = study.replace(train_fractions=_numbers(fractions))
-    check_place(to, study.data_folder())  # before the images are read
-    with screen(wide_console()) as view:
-        inputs = read_inputs(study, given, view.say, view.progress)
-        for line in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
-            view.say(line)
-        copy = copy or inputs.dataset.root.is_relative_to(inputs.cache)  # which may be deleted at will
-        progress = partial(view.progress, "Writing the folds")
-        written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
-    click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
-
-
-def _given(options: dict[str, Any]) -> "Options":
-    from search.options import Options
-
-    return Options(**options)
-
-
-def _numbers(listed: str) -> tuple[float, ...]:
-    """Return the training sizes of a list, the whole training part always among them."""
-    try:
-        numbers = tuple(float(number) for number in listed.split(","))
-    except ValueError:
-        raise UserError(f"--fractions {listed!r} must be numbers in (0, 1] with commas, such as 0.8,0.5.") from None
-    return numbers if 1.0 in numbers else (1.0, *numbers)
 
 
 def _folder(name: str, results: str) -> Path:

@@ -23,9 +23,10 @@ ORDER = (
     *("readers.packs", "readers.arrays", "readers.dispatch"),
     *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
     *("data.materialise", "data.synthetic", "data.digits", "finding", "audit", "options", "inputs"),
-    *("journal", "racing", "folder", "reopen", "tf"),
-    *("models.backbones", "models.augment", "models.folding", "models.build", "models.plain", "models.engine"),
-    *("models.prefix", "models.heads"),
+    *("journal", "racing", "folder", "reopen"),
+    *("models.textures", "models.scenes", "models.drawing", "models.plan", "tf"),
+    *("models.embedded", "models.backbones", "models.augment", "models.folding", "models.build", "models.plain"),
+    *("models.engine", "models.prefix", "models.heads", "models.teachers", "models.pretrain"),
     *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
     *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
     *("report.images", "report.tables", "report.words", "report.terms", "report.thumbnails", "report.document"),
@@ -34,12 +35,12 @@ ORDER = (
     *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
     *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
     *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),
-    *("predict", "session", "tuner", "export", "flags", "cli", "__main__"),
+    *("predict", "session", "tuner", "export", "flags", "tools", "cli", "__main__"),
 )
 LIGHT = (
     *ORDER[: ORDER.index("tf")],
     *(name for name in ORDER if name.startswith("report.")),
-    *("cost", "predict", "flags", "cli"),
+    *("cost", "predict", "flags", "tools", "cli"),
 )
 HOMES = {  # the only importers
     "tensorflow": {"tf"},

@@ -4,11 +4,9 @@ Nothing but generated pictures is looked at. Everything is kept in a folder besi
 made, so that an interrupted pretraining goes on where it was; the folder goes when the file is there.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,19 +15,16 @@ import cv2
 import numpy as np
 
 from search.digests import seed_from
-from search.errors import UserError
-from search.files import npz_bytes, write_bytes, write_rows, write_text
+from search.files import npz_bytes, write_bytes, write_rows
 from search.models.backbones import SIGNED
 from search.models.drawing import Pictures
 from search.models.embedded import LONG, embedded, save_weights
+from search.models.plan import BATCH, Plan
 from search.models.teachers import Bases, Teachers
 from search.tf import keras, tf
 
 Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
-SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
-ENLARGED_AFTER = 0.6  # of all steps
-BATCH = 128
 RATE, WARM_UP = 2e-3, 500
 WEIGHT_DECAY = 0.02
 POOLED, MIDDLE = 4.0, 0.5  # how much the mean of the last map, and the middle map, count beside the last one
@@ -37,39 +32,8 @@ SAMPLED_PARTS = 3  # whose maps give the bases
 KEPT_EVERY = 400  # steps
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a pretraining is: its teachers, how many pictures, passes over them, and the seed of all draws."""
-
-    teachers: tuple[str, ...]
-    pictures: int
-    passes: int
-    seed: int
-
-    @property
-    def steps(self) -> int:
-        """Batches that the student is shown."""
-        return self.passes * self.steps_of_a_pass
-
-    @property
-    def steps_of_a_pass(self) -> int:
-        """Whole batches in the pictures."""
-        return self.pictures // BATCH
-
-    def side(self, step: int) -> int:
-        """Return the side in px at which the student is shown pictures: small first, which is cheap, then larger.
-
-        Growing pictures are from Tan & Le 2021 ("EfficientNetV2").
-        """
-        return SMALL if step < ENLARGED_AFTER * self.steps else LARGE
-
-
-def pretrain(plan: Plan, file: Path, workers: int, say: Say, progress: Progress) -> None:
-    """Write the weights of a backbone pretrained by ``plan`` to ``file``.
-
-    Raises UserError where what was begun there is of another plan.
-    """
-    folder = _work_folder(plan, file)
+def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progress: Progress) -> None:
+    """Write the weights of a backbone pretrained by ``plan`` to ``file``; ``folder`` keeps what is done until then."""
     pictures = Pictures(folder, plan.seed, plan.pictures)
     pictures.draw(workers, progress)
     lessons = Lessons(pictures)
@@ -78,20 +42,6 @@ def pretrain(plan: Plan, file: Path, workers: int, say: Say, progress: Progress)
     student.learn(lessons, folder / "student.npz", say, progress)
     save_weights(student.network, file)
     shutil.rmtree(folder)
-
-
-def _work_folder(plan: Plan, file: Path) -> Path:
-    """Return the folder that keeps what is done, made if it is not there."""
-    folder = file.with_name(f"{file.name}.part")
-    folder.mkdir(parents=True, exist_ok=True)
-    noted, wanted = folder / "plan.json", json.dumps(asdict(plan), indent=2)
-    if noted.exists() and noted.read_text(encoding="utf-8") != wanted:
-        raise UserError(
-            f"{folder} holds a pretraining that was begun otherwise:\n{noted.read_text(encoding='utf-8')}\n"
-            "Give the same options to go on with it, delete the folder to begin anew, or name another file with --to."
-        )
-    write_text(noted, wanted)
-    return folder
 
 
 class Lessons:
@@ -192,8 +142,9 @@ class Student:
         model = keras.Model(
             self._views.input, [head(view) for head, view in zip(heads, self._views.output, strict=True)]
         )
+        warm_up = min(WARM_UP, self.plan.steps // 10)
         schedule = keras.optimizers.schedules.CosineDecay(
-            1e-5, self.plan.steps - WARM_UP, warmup_target=RATE, warmup_steps=WARM_UP
+            1e-5, self.plan.steps - warm_up, warmup_target=RATE, warmup_steps=warm_up
         )
         optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

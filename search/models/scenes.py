@@ -194,9 +194,8 @@ def laid(
     covers = form.covers
     if rng.random() < 0.6:
         away = -light[:2] * rng.uniform(0, 0.15) * side
-        shadow = cv2.warpAffine(
-            blurred(covers, rng.uniform(0.5, 6)), np.float32([[1, 0, away[0]], [0, 1, away[1]]]), covers.shape
-        )
+        moved = np.array([[1, 0, away[0]], [0, 1, away[1]]], np.float32)
+        shadow = cv2.warpAffine(blurred(covers, rng.uniform(0.5, 6)), moved, (side, side))
         scene = scene * (1 - rng.uniform(0.2, 0.7) * shadow[..., None])
     if rng.random() < 0.1:
         covers = covers * rng.uniform(0.3, 0.8)  # glass, plastic, wings
@@ -249,7 +248,8 @@ def scene(rng: np.random.Generator, side: int) -> np.ndarray:
     materials = [any_texture(rng, side, light) for _ in range(min(count, int(rng.integers(1, 5))))]
     for place in range(count):
         size = largest if place == count - 1 else largest * rng.uniform(0.3, 1)
-        pose = Pose(*rng.normal(0, 0.25 if count < 3 else 0.5, 2), size, rng.uniform(0, 2 * np.pi))
+        x, y = rng.normal(0, 0.25 if count < 3 else 0.5, 2)
+        pose = Pose(x, y, size, rng.uniform(0, 2 * np.pi))
         form = FORMS[rng.integers(len(FORMS))](rng, side, pose)
         material = np.roll(materials[place % len(materials)], rng.integers(side, size=2), (0, 1))
         picture = laid(rng, picture, form, material, pose, light)

@@ -158,7 +158,7 @@ def bent(rng: np.random.Generator, field: Field) -> Field:
     side = len(field)
     coarse = rng.normal(0, rng.uniform(1, 8) * side / 128, (6, 6, 2)).astype(np.float32)
     at = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) + pixel_grid(side)
-    return cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return cv2.remap(field, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def any_field(rng: np.random.Generator, side: int) -> Field:
@@ -179,7 +179,8 @@ def palette(rng: np.random.Generator, count: int) -> np.ndarray:
         return rng.uniform(0, 1, (count, 3)).astype(np.float32)
     hue, spread = rng.uniform(), rng.choice([0.02, 0.08, 0.3])
     saturation = rng.beta(1.2, 2.0)
-    values = np.clip(np.linspace(*rng.uniform(0, 1, 2), count) + rng.normal(0, 0.1, count), 0, 1)
+    first, last = rng.uniform(0, 1, 2)
+    values = np.clip(np.linspace(first, last, count) + rng.normal(0, 0.1, count), 0, 1)
     colours = [
         colorsys.hsv_to_rgb(
             (hue + spread * rng.normal()) % 1, float(np.clip(saturation + rng.normal(0, 0.12), 0, 1)), float(value)

@@ -1,0 +1,171 @@
+"""Verbs of the command line that need no search: looking at data, writing it otherwise, pretraining a backbone."""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from search.catalog import BACKBONES
+from search.errors import UserError
+from search.flags import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SLOTS, SPACE, SYNTHETIC, TRIALS
+
+if TYPE_CHECKING:
+    from search.options import Options
+
+TEACHERS = [backbone.name for backbone in BACKBONES.values() if backbone.weights and not backbone.weights.packaged]
+
+
+@click.command()
+@SPACE
+@DATA
+@GROUPS
+@HOLDOUT
+@SYNTHETIC
+@CACHE
+@TRIALS
+@SEED
+@OFFLINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone; what is said goes to standard error.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with the duplicates.")
+def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
+    """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
+    from search.check import check as checked_
+    from search.hand import read_space
+    from search.options import check_file
+    from search.report.checks import show, write_page
+    from search.report.console import screen, wide_console
+
+    try:
+        if html is not None:
+            check_file(html)
+        with screen(wide_console(stderr=as_json)) as view:
+            checked = checked_(read_space(space), _given(options), view.say, view.progress)
+    except UserError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+        raise
+    if as_json:
+        click.echo(json.dumps(checked.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        show(checked, wide_console())
+    if html is not None:
+        write_page(html, checked)
+        click.echo(f"Page: {html}", err=as_json)
+    if checked.audit.errors:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--to", metavar="FILE", type=click.Path(path_type=Path), required=True, help="A new .npz file.")
+@CACHE
+def pack(data: Path, to: Path, cache: str | None) -> None:
+    """Put the data set DATA into one .npz file, which is read like DATA itself."""
+    from search.options import cache_folder
+    from search.readers.dispatch import read_dataset
+    from search.readers.packs import check_target
+    from search.readers.packs import pack as write
+
+    check_target(to, data)  # before the images are read
+    dataset = read_dataset(data, cache_folder(cache, data))
+    write(*dataset.columns(), to)
+    left_out = len(dataset.ignored) + len(dataset.unreadable)
+    click.echo(
+        f"Packed: {to}, {len(dataset)} images of {len(dataset.classes)} classes, {left_out} other files left out"
+    )
+
+
+@click.command()
+@SPACE
+@click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--fractions", metavar="LIST", help="Training sizes such as 0.8,0.5, instead of the study's.")
+@click.option("--copy", is_flag=True, help="Copy the images instead of linking to them.")
+@DATA
+@GROUPS
+@HOLDOUT
+@CACHE
+@SEED
+def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: Any) -> None:
+    """Write the planned folds of SPACE as folders of images, for other tools.
+
+    \b
+    FOLDER/f0/train/<class>/…  FOLDER/f0/validation/<class>/…  FOLDER/holdout/<class>/…  FOLDER/plan.csv
+    """
+    from search.data.materialise import check_place, materialise
+    from search.hand import read_space
+    from search.inputs import folds_in_words, read_inputs
+    from search.options import overridden
+    from search.report.console import screen, wide_console
+
+    given = _given({**options, "results": str(to)})  # the one place that is written to
+    study = overridden(read_space(space).study, given)
+    if fractions is not None:
+        study = study.replace(train_fractions=_numbers(fractions))
+    check_place(to, study.data_folder())  # before the images are read
+    with screen(wide_console()) as view:
+        inputs = read_inputs(study, given, view.say, view.progress)
+        for line in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
+            view.say(line)
+        copy = copy or inputs.dataset.root.is_relative_to(inputs.cache)  # which may be deleted at will
+        progress = partial(view.progress, "Writing the folds")
+        written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
+    click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
+
+
+@click.command()
+@click.option(
+    "--to", "file", metavar="FILE", type=click.Path(path_type=Path), required=True, help="A new file, such as my.npz."
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    type=click.Choice(TEACHERS),
+    default=["MobileNetV2_0.35", "MobileNet_0.25"],
+    show_default=True,
+    help="A backbone to learn from, whose weights are here; can be given several times.",
+)
+@click.option(
+    "--pictures", type=click.IntRange(128), default=48_000, show_default=True, help="How many pictures are generated."
+)
+@click.option(
+    "--passes", type=click.IntRange(1), default=24, show_default=True, help="How often each of them is learnt from."
+)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Seed of all that is drawn.")
+@SLOTS
+def pretrain(file: Path, teachers: tuple[str, ...], pictures: int, passes: int, seed: int, slots: int | None) -> None:
+    """Make the weights of the backbone Embedded anew, from generated pictures and from no photograph.
+
+    This takes hours. It can be interrupted; the same line again goes on. What is done lies in FILE.part.
+    """
+    from search.models.plan import Plan, work_folder
+    from search.report.console import screen, wide_console
+
+    plan = Plan(teachers, pictures, passes, seed)
+    folder = work_folder(plan, file)
+    click.echo("Loading TensorFlow")
+    from search.digests import file_sha256
+    from search.machine import cores
+    from search.models.pretrain import pretrain as learn
+
+    with screen(wide_console()) as view:
+        learn(plan, file, folder, slots or cores(), view.say, view.progress)
+    click.echo(f"Weights: {file}, SHA-256 {file_sha256(file)}")
+
+
+def _given(options: dict[str, Any]) -> "Options":
+    from search.options import Options
+
+    return Options(**options)
+
+
+def _numbers(listed: str) -> tuple[float, ...]:
+    """Return the training sizes of a list, the whole training part always among them."""
+    try:
+        numbers = tuple(float(number) for number in listed.split(","))
+    except ValueError:
+        raise UserError(f"--fractions {listed!r} must be numbers in (0, 1] with commas, such as 0.8,0.5.") from None
+    return numbers if 1.0 in numbers else (1.0, *numbers)
