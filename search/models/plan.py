@@ -7,13 +7,13 @@ from pathlib import Path
 
 from search.errors import UserError
 from search.files import write_text
-from search.hand import missing_in_words, resolve
+from search.hand import resolve
 from search.models.drawing import SIDE
 from search.options import check_file
 
 BATCH = 128
 SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
-ENLARGED_AFTER = 0.6  # of all steps
+ENLARGED_AFTER = 0.7  # of all steps
 PICTURE_BYTES = 3 * SIDE**2 + 50_000  # of a picture on disk, and of what two teachers say of it
 
 
@@ -55,7 +55,11 @@ def work_folder(plan: Plan, file: Path) -> Path:
         raise UserError(f"{file} is there already, and nothing is overwritten: name another file with --to.")
     weights, missing = resolve(plan.teachers, offline=True, announce=lambda _: None)
     if missing:
-        raise UserError(f"A teacher needs its weights. {missing_in_words(missing)}")
+        raise UserError(
+            f"The weights of {missing[0].backbone} are not at hand, and nothing can be learnt from it without: "
+            f"{missing[0].file} is not in {missing[0].folder}. Put it there, from {missing[0].url}, or name other "
+            "teachers with --teacher."
+        )
     folder = file.with_name(f"{file.name}.part")
     noted, wanted = folder / "plan.json", json.dumps({**asdict(plan), "teachers": weights}, indent=2)
     if not noted.exists():

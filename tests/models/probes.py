@@ -1,0 +1,142 @@
+"""How good frozen features are: the tables of the embedded backbone's model card.
+
+    KERAS_HOME=../shared/keras python tests/models/probes.py ../shared/data
+
+Logistic regression (C = 0.1 on standardised features) on the pooled last map of each backbone. With
+20 images of each class: the mean of ten draws from the first 120 of each, tested on the others of
+these. On all images: five stratified folds, which keep groups together where a set has them.
+"""
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from search.catalog import BACKBONES
+from search.models.backbones import construct, scaled
+from search.tf import keras
+
+FEW, MOST, DRAWS = 20, 120, 10
+BATCH = 64
+WITH_FEW = ("digits", "hymenoptera", "cats_dogs", "trash6")
+COLUMNS = (  # heading, backbone, whether pretrained, px
+    ("random weights, 64 px", "Embedded_scratch", False, 64),
+    ("random weights, 96 px", "Embedded_scratch", False, 96),
+    ("Embedded, 64 px", "Embedded", True, 64),
+    ("Embedded, 96 px", "Embedded", True, 96),
+    ("Embedded, 128 px", "Embedded", True, 128),
+    ("MobileNet_0.25, 96 px", "MobileNet_0.25", True, 96),
+    ("MobileNet_0.25, 128 px", "MobileNet_0.25", True, 128),
+    ("MobileNetV2_0.35, 128 px", "MobileNetV2_0.35", True, 128),
+)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures of a set, their labels, and what must stay together."""
+
+    pictures: list[Image.Image]
+    labels: np.ndarray
+    groups: np.ndarray
+
+    def at(self, size: int) -> np.ndarray:
+        """Return them at ``size`` px, (n, size, size, 3) uint8."""
+        return np.stack(
+            [np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in self.pictures]
+        )
+
+    def first(self, most: int) -> "Images":
+        """Return the first ones of each class."""
+        rows = np.sort(
+            np.concatenate([np.flatnonzero(self.labels == label)[:most] for label in np.unique(self.labels)])
+        )
+        return Images([self.pictures[row] for row in rows], self.labels[rows], self.groups[rows])
+
+
+def digits() -> Images:
+    """Return scikit-learn's handwritten digits, 8 px scans."""
+    scans, labels = load_digits(return_X_y=True)
+    pictures = [Image.fromarray((scan.reshape(8, 8) * 255 / 16).astype(np.uint8)).convert("RGB") for scan in scans]
+    return Images(pictures, labels, np.arange(len(labels)))
+
+
+def photographs(folder: Path) -> Images:
+    """Return the images that the CSV beside a folder lists; an image without a group is one of its own."""
+    with folder.with_suffix(".csv").open() as file:
+        lines = sorted(csv.DictReader(file), key=lambda line: (line["label"], line["image"]))
+    pictures = [Image.open(folder / line["image"]).convert("RGB") for line in lines]
+    groups = [line.get("group") or line["image"] for line in lines]
+    labels = [line["label"] for line in lines]
+    return Images(pictures, np.unique(labels, return_inverse=True)[1], np.unique(groups, return_inverse=True)[1])
+
+
+def sets(data: Path) -> dict[str, Images]:
+    """Return the digits and every set of photographs in ``data``, by name."""
+    return {"digits": digits(), **{path.stem: photographs(path.with_suffix("")) for path in sorted(data.glob("*.csv"))}}
+
+
+def features_of(name: str, pretrained: bool) -> keras.Model:
+    """Return what maps uint8 images to the pooled last map of a backbone."""
+    backbone = BACKBONES[name]
+    keras.utils.set_random_seed(1)
+    network = construct(backbone, pretrained)
+    pixels = keras.Input((None, None, 3))
+    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(network(scaled(backbone, pixels), training=False)))
+
+
+def probe() -> object:
+    """Return the classifier of frozen features."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+
+
+def with_few(features: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean accuracy with ``FEW`` images of each class."""
+    scores = []
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        rows = [rng.permutation(np.flatnonzero(labels == label))[:FEW] for label in np.unique(labels)]
+        train = np.concatenate(rows)
+        rest = np.setdiff1d(np.arange(len(labels)), train)
+        scores.append(probe().fit(features[train], labels[train]).score(features[rest], labels[rest]))
+    return float(np.mean(scores))
+
+
+def over_folds(features: np.ndarray, images: Images) -> float:
+    """Return the mean accuracy over five folds."""
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    return float(cross_val_score(probe(), features, images.labels, groups=images.groups, cv=folds).mean())
+
+
+def measured(data: Path, columns=COLUMNS) -> Iterator[tuple[str, str, str, float]]:
+    """Yield (table, set, column, accuracy)."""
+    networks = {column: features_of(column[1], column[2]) for column in columns}
+    for name, images in sets(data).items():
+        few = images.first(MOST)
+        for column, network in networks.items():
+            if name in WITH_FEW:
+                yield "few", name, column[0], with_few(network.predict(few.at(column[3]), BATCH, verbose=0), few.labels)
+            yield "all", name, column[0], over_folds(network.predict(images.at(column[3]), BATCH, verbose=0), images)
+
+
+def main() -> None:
+    """Print both tables as Markdown."""
+    scores = {(table, name, column): score for table, name, column, score in measured(Path(sys.argv[1]))}
+    headings = [column[0] for column in COLUMNS]
+    for table in ("few", "all"):
+        lines = [f"| set | {' | '.join(headings)} |", f"|{'---|' * (len(headings) + 1)}"]
+        for name in dict.fromkeys(name for kind, name, _ in scores if kind == table):
+            lines.append(f"| {name} | {' | '.join(f'{scores[table, name, heading]:.3f}' for heading in headings)} |")
+        sys.stdout.write("\n".join([*lines, "", ""]))
+
+
+if __name__ == "__main__":
+    main()

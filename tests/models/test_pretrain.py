@@ -1,0 +1,209 @@
+"""Pretraining, for real but short: the same at each repeat, also after an interruption, and something is learnt."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from search.catalog import BACKBONES
+from search.cli import cli
+from search.errors import UserError
+from search.models import drawing, plan, pretrain
+from search.models.drawing import Pictures
+from search.models.embedded import embedded, load_weights, save_weights
+from search.models.plan import Plan, work_folder
+from search.models.pretrain import Lessons, Student
+from search.models.scenes import scene
+from search.models.teachers import GRID, Bases, Basis, Teachers
+from search.tf import keras
+
+SMALL = Plan(("MobileNet_0.25",), 256, 3, 5)
+
+
+class StopError(Exception):
+    """Somebody pulls the plug."""
+
+
+def silent(*_):
+    pass
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Small parts, kept often."""
+    monkeypatch.setattr(drawing, "PART", 100)
+    monkeypatch.setattr(pretrain, "KEPT_EVERY", 1)
+
+
+def parts(folder, seed=5, count=20):
+    return Pictures(folder, seed, count)
+
+
+def test_pictures_are_drawn_once_and_are_those_of_their_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "PART", 8)
+    pictures = parts(tmp_path)
+    shown = []
+    pictures.draw(2, lambda *progress: shown.append(progress))
+    assert [len(part) for part in pictures.parts] == [8, 8, 4]
+    assert shown[0] == ("Drawing pictures", 0, 20)
+    assert shown[-1] == ("Drawing pictures", 20, 20)
+    drawn = np.concatenate([pictures.load(part) for part in pictures.parts])
+    np.testing.assert_array_equal(drawn[13], scene(np.random.default_rng([5, 13]), drawing.SIDE))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    pictures.file(pictures.parts[1]).unlink()
+    pictures.draw(1, silent)
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert [path.name for path in before if before[path] != after[path]] == ["pictures-0001-8.npy"]
+    np.testing.assert_array_equal(pictures.load(pictures.parts[1]), drawn[8:16])
+
+
+def test_a_basis_keeps_what_maps_differ_in():
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(50, 3, 3, 4)) * (5, 3, 2, 1)
+    maps = hidden @ rng.normal(size=(4, 30)) + 7
+    basis = Basis.of(maps, 10, seed=1)
+    told = basis.of_maps(maps)
+    assert told.shape == (50, 3, 3, 10)
+    spread = told.reshape(-1, 10).var(axis=0)
+    assert (np.diff(spread) <= 1e-4).all(), "the most important first"
+    assert spread.mean() == pytest.approx(1, abs=0.02)
+    assert spread[4:].max() < 1e-4 < spread[3], "four numbers are behind it all"
+
+
+def test_bases_are_as_they_were_saved(tmp_path):
+    rng = np.random.default_rng(0)
+    bases = Bases.of([rng.normal(size=(20, 6, 6, 80)) for _ in range(4)], seed=1)
+    bases.save(tmp_path / "bases.npz")
+    maps = [rng.normal(size=(2, 6, 6, 80)) for _ in range(4)]
+    for one, other in zip(bases.lessons(maps), Bases.load(tmp_path / "bases.npz").lessons(maps), strict=True):
+        np.testing.assert_array_equal(one, other)
+    middle, last = bases.lessons(maps)
+    assert middle.shape == (2, 6, 6, 2 * 64)
+    assert last.shape == (2, 6, 6, 2 * 80)
+
+
+def test_teachers_are_asked_at_two_depths(imagenet):
+    pictures = np.stack([scene(np.random.default_rng(number), 64) for number in range(3)])
+    maps = Teachers(["MobileNet_0.25", "MobileNetV2_0.35"]).maps(pictures)
+    assert [one.shape for one in maps] == [(3, GRID, GRID, channels) for channels in (128, 256, 32, 1280)]
+    network = keras.applications.MobileNet(
+        input_shape=(None, None, 3), alpha=0.25, include_top=False, weights=str(next(imagenet.glob("models/*_2_5_*")))
+    )
+    enlarged = keras.ops.image.resize(pictures.astype("float32"), (192, 192))
+    np.testing.assert_allclose(maps[1], network(enlarged / 127.5 - 1), atol=1e-3)
+
+
+def lessons_at(folder, few):
+    pictures = Pictures(folder, SMALL.seed, SMALL.pictures)
+    pictures.draw(2, silent)
+    lessons = Lessons(pictures)
+    lessons.prepare(SMALL, silent)
+    return lessons
+
+
+@pytest.fixture
+def lessons(tmp_path, imagenet, few):
+    return lessons_at(tmp_path, few)
+
+
+def test_each_pass_shows_each_picture_once_with_its_own_lesson(lessons):
+    stored = np.concatenate([lessons.pictures.load(part) for part in lessons.pictures.parts])
+    means = stored.mean(axis=(1, 2, 3))
+    whole = np.concatenate([np.load(lessons._files(part)[1]) for part in lessons.pictures.parts])
+    for at in range(SMALL.passes):
+        seen = []
+        for step in range(at * 2, at * 2 + 2):
+            shown, middle, last = lessons.batch(SMALL, step)
+            assert shown.shape[1:] == (SMALL.side(step),) * 2 + (3,)
+            rows = [int(np.abs(means - picture.mean()).argmin()) for picture in shown]
+            seen += rows
+            for row, lesson in zip(rows, last, strict=True):
+                assert any(np.array_equal(lesson, known) for known in (whole[row], whole[row][:, ::-1]))
+            assert middle.shape[1:3] == last.shape[1:3] == (GRID, GRID)
+        assert sorted(seen) == list(range(SMALL.pictures))
+    assert [SMALL.side(step) for step in range(SMALL.steps)] == [64, 64, 64, 64, 64, 96]
+
+
+def learnt(lessons, kept, progress=silent):
+    student = Student(SMALL)
+    said = []
+    student.learn(lessons, kept, said.append, progress)
+    return student.network.get_weights(), said
+
+
+def test_an_interrupted_pretraining_ends_as_one_that_was_not(lessons, tmp_path):
+    whole, said = learnt(lessons, tmp_path / "whole.npz")
+    assert [line.split(":")[0] for line in said] == [f"Pass {number} of 3" for number in (1, 2, 3)]
+
+    def pulled(_, done, __):
+        if done == 3:
+            raise StopError
+
+    with pytest.raises(StopError):
+        learnt(lessons, tmp_path / "pulled.npz", pulled)
+    again, _ = learnt(lessons, tmp_path / "pulled.npz")
+    for one, other in zip(whole, again, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_go_through_their_file_as_16_bit_floats(tmp_path):
+    keras.utils.set_random_seed(3)
+    network, other = embedded(), embedded()
+    save_weights(network, tmp_path / "some.npz")
+    load_weights(other, tmp_path / "some.npz")
+    for one, two in zip(network.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one.astype(np.float16), two)
+    assert (tmp_path / "some.npz").stat().st_size < 3_000_000
+
+
+def run(*options):
+    return CliRunner().invoke(cli, ["pretrain", *map(str, options)], catch_exceptions=True)
+
+
+def test_the_verb_makes_a_file_that_the_network_loads(tmp_path, imagenet, few):
+    file = tmp_path / "mine.npz"
+    told = run("--to", file, "--teacher", "MobileNet_0.25", "--pictures", 128, "--passes", 2)
+    assert told.exit_code == 0, told.output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]
+    assert "Pass 2 of 2: loss " in told.output
+    assert f"Weights: {file}, SHA-256 " in told.output
+    network = embedded()
+    before = network.get_layer("block_4_b_conv").get_weights()[0]
+    load_weights(network, file)
+    assert not np.allclose(network.get_layer("block_4_b_conv").get_weights()[0], before)
+    again = run("--to", file, "--teacher", "MobileNet_0.25")
+    assert isinstance(again.exception, UserError)
+    assert "nothing is overwritten" in str(again.exception)
+
+
+@pytest.fixture
+def at_hand(tmp_path, monkeypatch):
+    """Weights of one teacher, as far as anyone looks before they are loaded."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    h5py.File(tmp_path / "keras" / "models" / BACKBONES["MobileNet_0.25"].weights.file, "w").close()
+    return tmp_path
+
+
+def test_a_plan_is_kept_to(at_hand):
+    folder = work_folder(SMALL, at_hand / "mine.npz")
+    assert folder == at_hand / "mine.npz.part"
+    assert json.loads((folder / "plan.json").read_text())["pictures"] == 256
+    assert work_folder(SMALL, at_hand / "mine.npz") == folder
+    with pytest.raises(UserError, match=r"begun otherwise[\s\S]*Give the same options"):
+        work_folder(Plan(SMALL.teachers, 512, 3, 5), at_hand / "mine.npz")
+
+
+def test_a_teacher_without_weights_is_named_and_nothing_is_begun(at_hand):
+    with pytest.raises(UserError, match=r"weights of VGG16 are not at hand.*name other teachers"):
+        work_folder(Plan(("MobileNet_0.25", "VGG16"), 256, 3, 5), at_hand / "mine.npz")
+    assert not (at_hand / "mine.npz.part").exists()
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_drawn(at_hand, monkeypatch):
+    monkeypatch.setattr(plan, "PICTURE_BYTES", 10**15)
+    with pytest.raises(UserError, match=r"256 pictures need 256000000\.0 GB .* are free"):
+        work_folder(SMALL, at_hand / "mine.npz")
+    assert not (at_hand / "mine.npz.part").exists()
