@@ -65,7 +65,12 @@ BACKBONES = {
     backbone.name: backbone
     for backbone in (
         Backbone("SmallCNN", 4, 50, None),
-        Backbone("Embedded", 4, 370, Weights("embedded.npz", sha256="")),
+        Backbone(
+            "Embedded",
+            4,
+            370,
+            Weights("embedded.npz", sha256="2f869ea2a8faf454ec7f96c1b6e73bfe95a0945cda1b917bd82dea4966c622e3"),
+        ),
         Backbone("Embedded_scratch", 4, 370, None),
         _imagenet("MobileNet_0.25", 5, 100, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
         _imagenet("MobileNet", 5, 1300, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),

@@ -19,11 +19,12 @@ study = Study(
     seed=7,
 )
 
-PRETRAINED = ["MobileNetV2_0.35", "MobileNet_0.25", "MobileNetV2", "EfficientNetV2B0"]
+PRETRAINED = ["MobileNetV2_0.35", "MobileNet_0.25", "MobileNetV2", "EfficientNetV2B0", "Embedded"]
 
 
 def space(hp):
-    # Backbones whose ImageNet weights are neither cached nor downloadable are left out, and said.
+    # Backbones whose ImageNet weights are neither cached nor downloadable are left out, and said; Embedded comes with
+    # this package, SmallCNN has no weights to begin with.
     backbone = hp.Choice("backbone", at_hand([*PRETRAINED, "SmallCNN"]))
     with hp.conditional_scope("backbone", PRETRAINED):
         unfrozen_blocks = hp.Int("unfrozen_blocks", 0, 2)  # from the top; 0 trains the head alone
@@ -32,11 +33,11 @@ def space(hp):
         strength = hp.Choice("augment_strength", [0.3, 0.7])
     return Recipe(
         backbone=backbone,
-        unfrozen_blocks=unfrozen_blocks,  # None (everything) for SmallCNN, which starts from random weights
+        unfrozen_blocks=unfrozen_blocks,  # None (everything) for SmallCNN
         dropout=hp.Choice("dropout", [0.0, 0.2, 0.4]),
         augment=Augment(policy, strength),
         class_weight=hp.Choice("class_weight", ["none", "balanced"]),
-        synthetic_per_class=hp.Choice("synthetic_per_class", amounts_at_hand([0, 8, 32])),
+        synthetic_per_class=hp.Choice("synthetic_per_class", amounts_at_hand([0.0, 0.5, 1.0])),
         learning_rate=hp.Float("learning_rate", 3e-4, 1e-2, sampling="log"),
         epochs=15,
     )

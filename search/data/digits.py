@@ -15,14 +15,14 @@ from sklearn.datasets import load_digits
 from search.digests import seed_from
 from search.files import new_folder
 
-PER_CLASS = 40
-SIDE = 32
-SOFTNESS = 5.0
-BEND = 3.0
+PER_CLASS = 20  # so few that it matters how they are learnt from
+SIDE = 64  # the least that the embedded backbone was trained with
+SOFTNESS = 10.0
+BEND = 6.0
 
 
 def handwritten_digits(folder: str | Path = "data/digits") -> Path:
-    """Write 40 digits of each class as PNG class folders, and 40 warped ones beside them, once.
+    """Write 20 digits of each class as PNG class folders, and 20 warped ones beside them, once.
 
     Returns the folder of the real ones; the others are in ``<folder>-synthetic``.
     """
@@ -43,7 +43,7 @@ def handwritten_digits(folder: str | Path = "data/digits") -> Path:
 
 
 def _digits() -> dict[str, np.ndarray]:
-    """Return the first images of each class as (32, 32) uint8, by id."""
+    """Return the first images of each class as (64, 64) uint8, by id."""
     images, labels = load_digits(return_X_y=True)
     chosen = {}
     for label in range(10):
@@ -54,7 +54,7 @@ def _digits() -> dict[str, np.ndarray]:
 
 
 def _warp(pixels: np.ndarray, seed: int) -> np.ndarray:
-    """Return the image moved by a smooth random field of displacements, about 3 px at most places."""
+    """Return the image moved by a smooth random field of displacements, 6 px at most."""
     rng = np.random.default_rng(seed)
     field = [gaussian_filter(rng.uniform(-1, 1, pixels.shape), SOFTNESS) for _ in range(2)]
     moves = [BEND * axis / (np.abs(axis).max() + 1e-9) for axis in field]

@@ -20,7 +20,8 @@ LONG = 0.99
 def embedded(momentum: float = RARE) -> keras.Model:
     """Return the network for images of any size, with random weights; its maps are 1/16 of the image's side.
 
-    Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks.
+    Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks, of which the
+    last one has the norm ``features`` after it.
     """
     inputs = keras.Input((None, None, 3))
     x = keras.layers.ReLU(name="stem")(_convolved(inputs, STEM, 3, 2, "stem", momentum))
@@ -28,6 +29,7 @@ def embedded(momentum: float = RARE) -> keras.Model:
         for unit in range(1, units + 1):
             name = f"block_{block}" if unit == units else f"block_{block}_unit_{unit}"
             x = _unit(x, filters, stride if unit == 1 else 1, name, momentum)
+    x = keras.layers.BatchNormalization(momentum=momentum, name="features")(x)
     return keras.Model(inputs, x, name="embedded")
 
 

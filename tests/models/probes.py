@@ -9,7 +9,7 @@ these. On all images: five stratified folds, which keep groups together where a 
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,10 +116,14 @@ def over_folds(features: np.ndarray, images: Images) -> float:
     return float(cross_val_score(probe(), features, images.labels, groups=images.groups, cv=folds).mean())
 
 
-def measured(data: Path, columns=COLUMNS) -> Iterator[tuple[str, str, str, float]]:
-    """Yield (table, set, column, accuracy)."""
+def measured(
+    data: Path, columns: Sequence[tuple[str, str, bool, int]] = COLUMNS, only: Container[str] | None = None
+) -> Iterator[tuple[str, str, str, float]]:
+    """Yield (table, set, column, accuracy) of all sets, or ``only`` of some."""
     networks = {column: features_of(column[1], column[2]) for column in columns}
     for name, images in sets(data).items():
+        if only is not None and name not in only:
+            continue
         few = images.first(MOST)
         for column, network in networks.items():
             if name in WITH_FEW:
@@ -134,7 +138,8 @@ def main() -> None:
     for table in ("few", "all"):
         lines = [f"| set | {' | '.join(headings)} |", f"|{'---|' * (len(headings) + 1)}"]
         for name in dict.fromkeys(name for kind, name, _ in scores if kind == table):
-            lines.append(f"| {name} | {' | '.join(f'{scores[table, name, heading]:.3f}' for heading in headings)} |")
+            row = [f"{scores[table, name, heading]:.3f}" for heading in headings]
+            lines += [f"| {name} | {' | '.join(row)} |"]
         sys.stdout.write("\n".join([*lines, "", ""]))
 
 
