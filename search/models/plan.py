@@ -13,7 +13,7 @@ from search.options import check_file
 
 BATCH = 128
 SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
-ENLARGED_AFTER = 0.7  # of all steps
+ENLARGED_AFTER = 0.85  # of all steps
 PICTURE_BYTES = 3 * SIDE**2 + 50_000  # of a picture on disk, and of what two teachers say of it
 
 

@@ -7,7 +7,7 @@ made, so that an interrupted pretraining goes on where it was; the folder goes w
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from search.models.backbones import SIGNED
 from search.models.drawing import Pictures
 from search.models.embedded import LONG, embedded, save_weights
 from search.models.plan import BATCH, LARGE, Plan
-from search.models.teachers import Bases, Teachers
+from search.models.teachers import GRID, Bases, Teachers
 from search.tf import keras, tf
 
 Progress = Callable[[str, int, int], None]
@@ -52,6 +52,7 @@ class Lessons:
     def __init__(self, pictures: Pictures) -> None:
         """Begin with pictures that are drawn."""
         self.pictures = pictures
+        self._held: tuple[int, list[np.ndarray]] = (0, [])
 
     def prepare(self, plan: Plan, progress: Progress) -> None:
         """Ask the teachers about the parts that they were not asked about yet."""
@@ -79,16 +80,32 @@ class Lessons:
         order, mirrored = _order(plan, step // plan.steps_of_a_pass)
         at = step % plan.steps_of_a_pass
         rows = np.sort(order[at * BATCH : (at + 1) * BATCH])
-        pictures, middle, last = (column[rows] for column in self._columns)
-        shown = _resized(pictures, plan.side(step))
+        shown, middle, last = (column[rows] for column in self._at(plan.side(step)))
         if mirrored[at]:
             return shown[:, :, ::-1], middle[:, :, ::-1], last[:, :, ::-1]
         return shown, middle, last
 
-    @cached_property
-    def _columns(self) -> list["_Column"]:
-        files = [(self.pictures.file(part), *self._files(part)) for part in self.pictures.parts]
-        return [_Column([np.load(file, mmap_mode="r") for file in column]) for column in zip(*files, strict=True)]
+    def _at(self, side: int) -> list[np.ndarray]:
+        """Return all pictures at ``side`` px with their lessons for as many places as the student's maps then have.
+
+        They are held in memory: rows picked at random from files of this size took longer than learning from them.
+        """
+        if self._held[0] != side:
+            columns: list[np.ndarray] = []
+            self._held = (0, columns)  # what was held goes first
+            for part in self.pictures.parts:
+                rows = self._part_at(part, side)
+                if not columns:
+                    columns += [np.empty((self.pictures.count, *one.shape[1:]), one.dtype) for one in rows]
+                for column, one in zip(columns, rows, strict=True):
+                    column[part.start : part.stop] = one
+            self._held = (side, columns)
+        return self._held[1]
+
+    def _part_at(self, part: range, side: int) -> tuple[np.ndarray, ...]:
+        maps = (np.load(file) for file in self._files(part))
+        grid = side * GRID // LARGE
+        return _resized(self.pictures.load(part), side), *(_at_places(one, grid) for one in maps)
 
     def _bases(self, teachers: Teachers, seed: int) -> Bases:
         file = self.pictures.folder / "bases.npz"
@@ -108,22 +125,15 @@ def _order(plan: Plan, number: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.permutation(plan.pictures), rng.random(plan.steps_of_a_pass) < 0.5
 
 
-class _Column:
-    """Rows of several arrays as if they were one."""
+def _resized(pictures: np.ndarray, side: int) -> np.ndarray:
+    return np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures])
 
-    def __init__(self, parts: list[np.ndarray]) -> None:
-        self._parts = parts
-        self._starts = np.cumsum([0, *map(len, parts)])
 
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Return these rows, whose numbers ascend."""
-        cuts = np.searchsorted(rows, self._starts)
-        taken = [
-            part[rows[cuts[at] : cuts[at + 1]] - self._starts[at]]
-            for at, part in enumerate(self._parts)
-            if cuts[at] < cuts[at + 1]
-        ]
-        return np.concatenate(taken)
+def _at_places(maps: np.ndarray, grid: int) -> np.ndarray:
+    """Return maps for ``grid`` by ``grid`` places, of which there are fewer where pictures are shown small."""
+    if maps.shape[1] == grid:
+        return maps
+    return tf.image.resize(maps.astype(np.float32), (grid, grid), antialias=True).numpy().astype(np.float16)
 
 
 class Student:
@@ -180,10 +190,6 @@ class Student:
         norm.moving_variance.assign(features.var(axis=0))
 
 
-def _resized(pictures: np.ndarray, side: int) -> np.ndarray:
-    return np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures])
-
-
 def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
     """Return the function that makes one step with a batch, and returns its loss."""
     scale, offset = SIGNED
@@ -192,7 +198,7 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
     def step(pictures: Any, middle: Any, last: Any) -> Any:
         with tf.GradientTape() as tape:
             told = model(tf.cast(pictures, tf.float32) * scale + offset, training=True)
-            apart = [one - _at_places_of(one, other) for one, other in zip(told, (middle, last), strict=True)]
+            apart = [one - tf.cast(other, tf.float32) for one, other in zip(told, (middle, last), strict=True)]
             pooled = tf.reduce_mean(tf.square(tf.reduce_mean(apart[1], (1, 2))))
             loss = MIDDLE * tf.reduce_mean(tf.square(apart[0])) + tf.reduce_mean(tf.square(apart[1])) + POOLED * pooled
         variables = model.trainable_variables
@@ -200,11 +206,6 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
         return loss
 
     return step
-
-
-def _at_places_of(map_: Any, lesson: Any) -> Any:
-    """Return a lesson for the places of a map, of which there are fewer where pictures are shown small."""
-    return tf.image.resize(tf.cast(lesson, tf.float32), tf.shape(map_)[1:3], antialias=True)
 
 
 def _keep(file: Path, variables: list[Any], done: int) -> None:

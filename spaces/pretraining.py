@@ -1,0 +1,31 @@
+"""What is pretraining worth on a small folder of images? The same network, pretrained and from random weights.
+
+    python -m search run spaces/pretraining.py --no-racing                     # handwritten digits
+    python -m search run spaces/pretraining.py --no-racing --data my-images    # your own
+"""
+
+from search import Augment, Recipe, Study, handwritten_digits
+
+study = Study(
+    data=handwritten_digits,
+    objective="balanced_accuracy",
+    folds=5,
+    train_fractions=(1.0, 0.25),
+    oracle="grid",
+    max_trials=12,
+    baselines=False,                # they are among the trials
+    seed=7,
+)
+
+
+def space(hp):
+    backbone = hp.Choice("backbone", ["Embedded", "Embedded_scratch"])
+    with hp.conditional_scope("backbone", ["Embedded"]):
+        unfrozen_blocks = hp.Choice("unfrozen_blocks", [0, 2, 4])  # the head alone, half of the blocks, everything
+    return Recipe(
+        backbone=backbone,
+        unfrozen_blocks=unfrozen_blocks,  # None (everything) from random weights
+        augment=Augment("flip_crop"),
+        learning_rate=hp.Choice("learning_rate", [1e-3, 3e-3, 1e-2]),
+        epochs=15,
+    )
