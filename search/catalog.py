@@ -69,7 +69,7 @@ BACKBONES = {
             "Embedded",
             4,
             370,
-            Weights("embedded.npz", sha256="2f869ea2a8faf454ec7f96c1b6e73bfe95a0945cda1b917bd82dea4966c622e3"),
+            Weights("embedded.npz", sha256="f63b95bbf637d5a9e66b23e8f6d83dd4a3b64e2d7a18e0748dc3788c8d449c45"),
         ),
         Backbone("Embedded_scratch", 4, 370, None),
         _imagenet("MobileNet_0.25", 5, 100, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),

@@ -1,6 +1,6 @@
 """The command line: one short function a verb; imports what it needs when it needs it.
 
-These are the verbs about a search; ``search.tools`` has those that need none.
+These are the verbs about a search and what comes of it; ``search.tools`` has those about data and backbones.
 """
 
 import io

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections import deque
@@ -24,7 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from search.errors import UserError
-from search.machine import NETWORKS_KEPT
+from search.machine import NETWORKS_KEPT, die_with_parent
 from search.racing import Job
 
 if TYPE_CHECKING:
@@ -321,7 +320,7 @@ def _start_worker(materials: "Materials", log: Path | None, cancelled: Flag) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
     if log is not None:
         _print_to(log)
-    _die_with_parent()
+    die_with_parent()
     from search.train import Trainer, set_up
 
     os.environ["KERAS_HOME"] = str(materials.keras_home)  # the server that forked us may be older than it
@@ -334,18 +333,6 @@ def _print_to(log: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-
-
-def _die_with_parent() -> None:
-    """End this process as soon as the driver is gone, also if it was killed."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_in_worker(job: Job) -> Outcome:

@@ -65,6 +65,18 @@ def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Ite
     assert written == shape[0], f"{written} rows, not {shape[0]}"
 
 
+def write_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Iterable[np.ndarray]) -> None:
+    """Replace the ``.npy`` file at ``path`` in one step by an array that comes batch of rows after batch."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write_rows(temporary, shape, dtype, batches)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock file at ``path``, whose folder must exist, for the block; give whether it is held.

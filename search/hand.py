@@ -82,7 +82,7 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
     else:
         kept = [name for name in names if name in hand.weights]
     if not kept:
-        raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'SmallCNN', which needs none.")
+        raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'Embedded', which comes along.")
     return kept
 
 
@@ -196,20 +196,19 @@ def resolve(
     """Return the digests of the weights that can be had, and what is missing of ImageNet's.
 
     What is not cached is downloaded into the weights folder, after ``announce`` was told its
-    size, unless ``offline``.
+    size, unless ``offline``. Raises UserError where weights that come with this package are not whole.
     """
     weights: dict[str, str] = {}
     missing: list[Missing] = []
     obstacle = "--offline" if offline else ""
     for backbone in (BACKBONES[name] for name in names):
         reason = ""
-        if check_packaged(backbone):
-            pass  # it is whole
-        elif not is_cached(backbone):
+        file = weights_file(backbone)
+        if not is_cached(backbone) and not check_packaged(backbone):
             reason = obstacle or _download(backbone, announce)
             obstacle = obstacle or (reason if reason.startswith("no network") else "")
-        elif backbone.weights is not None:
-            reason = damage(weights_folder() / backbone.weights.file)
+        elif file is not None and not check_packaged(backbone):
+            reason = damage(file)
         if not reason:
             weights[backbone.name] = weights_sha256(backbone)
         elif backbone.weights is not None:
@@ -220,7 +219,7 @@ def resolve(
 
 
 def weights_sha256(backbone: Backbone) -> str:
-    """Return the SHA-256 of the cached weights; "" for a backbone that has none."""
+    """Return the SHA-256 of the weights as they are here; "" for a backbone that has none."""
     file = weights_file(backbone)
     return file_sha256(file) if file else ""
 

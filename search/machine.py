@@ -1,6 +1,8 @@
-"""The machine that we are on: its cores and memory, and how many workers they carry."""
+"""The machine that we are on: its cores and memory, how many workers they carry, and that these end with us."""
 
+import multiprocessing
 import os
+import threading
 from pathlib import Path
 
 import psutil
@@ -35,3 +37,15 @@ def workers(gpu: bool, most: int) -> int:
     (see the README's decisions).
     """
     return 1 if gpu else max(1, min(cores(), most, memory() // WORKER_BYTES))
+
+
+def die_with_parent() -> None:
+    """End this process as soon as the driver is gone, also if it was killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

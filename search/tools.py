@@ -1,4 +1,4 @@
-"""Verbs of the command line that need no search: looking at data, writing it otherwise, pretraining a backbone."""
+"""Verbs of the command line about data and backbones: looking at images, writing them otherwise, pretraining."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import click
 
 from search.catalog import BACKBONES
 from search.errors import UserError
-from search.flags import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SLOTS, SPACE, SYNTHETIC, TRIALS
+from search.flags import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SPACE, SYNTHETIC, TRIALS
 
 if TYPE_CHECKING:
     from search.options import Options
@@ -134,25 +134,31 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
 @click.option(
     "--passes", type=click.IntRange(1), default=14, show_default=True, help="How often each of them is learnt from."
 )
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Seed of all that is drawn.")
-@SLOTS
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=7, show_default=True, help="Seed of all that is drawn."
+)
+@click.option("--slots", type=click.IntRange(1), help="Processes that draw pictures. [default: as many as cores]")
 def pretrain(file: Path, teachers: tuple[str, ...], pictures: int, passes: int, seed: int, slots: int | None) -> None:
     """Make the weights of the backbone Embedded anew, from generated pictures and from no photograph.
 
     This takes hours. It can be interrupted; the same line again goes on. What is done lies in FILE.part.
     """
+    from search.digests import file_sha256
+    from search.files import LOCK, locked
+    from search.machine import cores
     from search.models.plan import Plan, work_folder
     from search.report.console import screen, wide_console
 
-    plan = Plan(teachers, pictures, passes, seed)
+    plan = Plan(tuple(dict.fromkeys(teachers)), pictures, passes, seed)
     folder = work_folder(plan, file)
-    click.echo("Loading TensorFlow")
-    from search.digests import file_sha256
-    from search.machine import cores
-    from search.models.pretrain import pretrain as learn
+    with locked(file.with_name(f".{file.name}{LOCK}"), wait=False) as held:
+        if not held:
+            raise UserError(f"A pretraining is at work in {folder} already.")
+        click.echo("Loading TensorFlow")
+        from search.models.pretrain import pretrain as learn
 
-    with screen(wide_console()) as view:
-        learn(plan, file, folder, slots or cores(), view.say, view.progress)
+        with screen(wide_console()) as view:
+            learn(plan, file, folder, slots or cores(), view.say, view.progress)
     click.echo(f"Weights: {file}, SHA-256 {file_sha256(file)}")
 
 

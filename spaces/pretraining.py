@@ -2,6 +2,8 @@
 
     python -m search run spaces/pretraining.py --no-racing                     # handwritten digits
     python -m search run spaces/pretraining.py --no-racing --data my-images    # your own
+
+Pretrained, the head alone is trained, half of the blocks, or everything; from random weights everything is.
 """
 
 from search import Augment, Recipe, Study, handwritten_digits

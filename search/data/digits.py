@@ -21,8 +21,8 @@ SOFTNESS = 10.0
 BEND = 6.0
 
 
-def handwritten_digits(folder: str | Path = "data/digits") -> Path:
-    """Write 20 digits of each class as PNG class folders, and 20 warped ones beside them, once.
+def handwritten_digits(folder: str | Path = "data/few-digits") -> Path:
+    """Write 20 digits of each class as 64 px PNG class folders, and 20 warped ones beside them, once.
 
     Returns the folder of the real ones; the others are in ``<folder>-synthetic``.
     """
@@ -54,7 +54,7 @@ def _digits() -> dict[str, np.ndarray]:
 
 
 def _warp(pixels: np.ndarray, seed: int) -> np.ndarray:
-    """Return the image moved by a smooth random field of displacements, 6 px at most."""
+    """Return the image moved by a smooth random field of displacements, 6 px at most each way."""
     rng = np.random.default_rng(seed)
     field = [gaussian_filter(rng.uniform(-1, 1, pixels.shape), SOFTNESS) for _ in range(2)]
     moves = [BEND * axis / (np.abs(axis).max() + 1e-9) for axis in field]

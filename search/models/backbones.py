@@ -4,6 +4,7 @@
 """
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,19 +93,17 @@ def construct(backbone: Backbone, pretrained: bool, sha256: str = "") -> keras.M
     """
     if pretrained:
         check_weights(backbone, sha256)
-    how = CONSTRUCTIONS[backbone.name]
-    file = weights_file(backbone) if pretrained else None
+    how, file = CONSTRUCTIONS[backbone.name], weights_file(backbone) if pretrained else None
     try:
-        if callable(how.application):
-            network = how.application()
-            if file is not None:
-                load_weights(network, file)
-            return network
-        return _application(how, file)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"The weights of {backbone.name} cannot be loaded from {file}: {error}. Delete the file and fetch it again."
-        ) from error
+        if not callable(how.application):
+            return _application(how, file)
+        network = how.application()
+        if file is not None:
+            load_weights(network, file)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        way_out = "Install the package again" if callable(how.application) else "Delete the file and fetch it again"
+        raise UserError(f"The weights of {backbone.name} cannot be loaded from {file}: {error}. {way_out}.") from error
+    return network
 
 
 def _application(how: Construction, file: Path | None) -> keras.Model:
@@ -119,13 +118,18 @@ def _application(how: Construction, file: Path | None) -> keras.Model:
 
 
 def check_weights(backbone: Backbone, sha256: str = "") -> None:
-    """Raise UserError unless the backbone's weights are there, whole, and equal ``sha256`` if given."""
+    """Raise UserError unless the backbone's weights are there, and equal ``sha256`` if given; ours must be whole."""
     file = check_packaged(backbone) or weights_file(backbone)
     if file is None or not file.is_file():
         raise UserError(
             f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
         )
     if sha256 and weights_sha256(backbone) != sha256:
+        if check_packaged(backbone):
+            raise UserError(
+                f"This search began with other weights of {backbone.name}, of another version of this package: go on "
+                "with that version, or begin anew with --fresh or under another --name."
+            )
         raise UserError(f"The weights of {backbone.name} changed: {file} is another file than the search began with.")
 
 

@@ -5,7 +5,7 @@ are there already are not drawn again.
 """
 
 import multiprocessing
-import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from search.files import write_rows
+from search.files import write_array
+from search.machine import die_with_parent
 
 Progress = Callable[[str, int, int], None]
 PART = 1000
@@ -49,7 +50,7 @@ class Pictures:
             return
         progress("Drawing pictures", done, self.count)
         spawn = multiprocessing.get_context("spawn")  # a fork of a process that holds TensorFlow may hang
-        pool = ProcessPoolExecutor(workers, mp_context=spawn)
+        pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin)
         try:
             futures: dict[Future[None], int] = {
                 pool.submit(_draw, self.file(part), self.seed, part): len(part) for part in absent
@@ -58,8 +59,18 @@ class Pictures:
                 future.result()
                 done += futures[future]
                 progress("Drawing pictures", done, self.count)
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # what it draws would be waited for
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that began this one, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
 
 
 def _draw(file: Path, seed: int, numbers: range) -> None:
@@ -68,10 +79,5 @@ def _draw(file: Path, seed: int, numbers: range) -> None:
     from search.models.scenes import scene
 
     cv2.setNumThreads(1)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        rows = (scene(np.random.default_rng([seed, number]), SIDE)[None] for number in numbers)
-        write_rows(temporary, (len(numbers), SIDE, SIDE, 3), np.dtype(np.uint8), rows)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    rows = (scene(np.random.default_rng([seed, number]), SIDE)[None] for number in numbers)
+    write_array(file, (len(numbers), SIDE, SIDE, 3), np.dtype(np.uint8), rows)

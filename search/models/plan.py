@@ -1,20 +1,26 @@
 """What a pretraining is, and the folder that keeps what is done of it, beside the file to be made."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from search.errors import UserError
 from search.files import write_text
 from search.hand import resolve
+from search.machine import memory
 from search.models.drawing import SIDE
 from search.options import check_file
 
 BATCH = 128
 SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
 ENLARGED_AFTER = 0.85  # of all steps
-PICTURE_BYTES = 3 * SIDE**2 + 50_000  # of a picture on disk, and of what two teachers say of it
+LESSON_BYTES = 23_040  # of what a teacher says of a picture: (256 + 64) numbers of two bytes at 36 places
+PROCESS_BYTES = 2 * 10**9  # of TensorFlow and the batches
+PRETRAINING_VERSION = 1  # of what is drawn, asked and learnt: a change makes other weights
+NOTE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -48,36 +54,67 @@ def work_folder(plan: Plan, file: Path) -> Path:
     """Return the folder that keeps what is done towards ``file``, made if it is not there.
 
     Raises UserError where the file is there already or cannot be written, where the teachers' weights
-    are not at hand, where what was begun there is of another plan, and where the disk is too full.
+    are not at hand, where the folder holds anything else, and where disk or memory are too small.
     """
     check_file(file)
-    if file.exists():
-        raise UserError(f"{file} is there already, and nothing is overwritten: name another file with --to.")
-    weights, missing = resolve(plan.teachers, offline=True, announce=lambda _: None)
-    if missing:
-        raise UserError(
-            f"The weights of {missing[0].backbone} are not at hand, and nothing can be learnt from it without: "
-            f"{missing[0].file} is not in {missing[0].folder}. Put it there, from {missing[0].url}, or name other "
-            "teachers with --teacher."
-        )
     folder = file.with_name(f"{file.name}.part")
-    noted, wanted = folder / "plan.json", json.dumps({**asdict(plan), "teachers": weights}, indent=2)
-    if not noted.exists():
+    begun = folder / NOTE
+    wanted = {"version": PRETRAINING_VERSION, **asdict(plan), "teachers": _weights_of(plan)}
+    if begun.exists():
+        _check_same(json.loads(begun.read_text(encoding="utf-8")), wanted, folder)
+    elif file.exists():
+        raise UserError(f"{file} is there already, and nothing is overwritten: name another file with --to.")
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is in the way, and no pretraining made it: name another file with --to.")
+    else:
         _check_room(plan, file)
         folder.mkdir(exist_ok=True)
-        write_text(noted, wanted)
-    elif noted.read_text(encoding="utf-8") != wanted:
-        raise UserError(
-            f"{folder} holds a pretraining that was begun otherwise:\n{noted.read_text(encoding='utf-8')}\n"
-            "Give the same options to go on with it, delete the folder to begin anew, or name another file with --to."
-        )
+        write_text(begun, json.dumps(wanted, indent=2))
     return folder
 
 
-def _check_room(plan: Plan, file: Path) -> None:
-    needed, free = plan.pictures * PICTURE_BYTES, shutil.disk_usage(file.absolute().parent).free
-    if needed > free:
+def clear(folder: Path) -> None:
+    """Remove what a pretraining kept in its folder, and the folder if nothing else is in it."""
+    for path in (*folder.glob("*.npy"), *folder.glob("*.npz"), *folder.glob(".*.np[yz].*"), folder / NOTE):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # somebody else's files are in it
+        folder.rmdir()
+
+
+def _weights_of(plan: Plan) -> dict[str, str]:
+    """Return the digests of the teachers' weights."""
+    weights, missing = resolve(plan.teachers, offline=True, announce=lambda _: None)
+    if missing:
+        one = missing[0]
+        why = "is not" if one.reason == "--offline" else f"cannot be used ({one.reason}); put it whole"
         raise UserError(
-            f"{plan.pictures} pictures need {needed / 1e9:.1f} GB beside {file}, and {free / 1e9:.1f} GB are free. "
+            f"Nothing can be learnt from {one.backbone} without its weights: {one.file} {why} in {one.folder}. "
+            f"It comes from {one.url}. Or name other teachers with --teacher."
+        )
+    return weights
+
+
+def _check_same(begun: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    changed = [name for name in wanted if begun.get(name) != wanted[name]]
+    if changed:
+        told = "; ".join(f"{name} was {begun.get(name)} and is {wanted[name]} now" for name in changed)
+        raise UserError(
+            f"{folder} holds a pretraining that was begun otherwise: {told}. Give what it was to go on with it, delete "
+            "the folder to begin anew, or name another file with --to."
+        )
+
+
+def _check_room(plan: Plan, file: Path) -> None:
+    disk = plan.pictures * (3 * SIDE**2 + LESSON_BYTES * len(plan.teachers))
+    free = shutil.disk_usage(file.absolute().parent).free
+    held = plan.pictures * (3 * LARGE**2 + LESSON_BYTES * len(plan.teachers))
+    if disk > free:
+        raise UserError(
+            f"{plan.pictures} pictures need {disk / 1e9:.1f} GB beside {file}, and {free / 1e9:.1f} GB are free. "
             "Ask for fewer with --pictures, or name a file on another disk."
+        )
+    if held + PROCESS_BYTES > memory():
+        raise UserError(
+            f"{plan.pictures} pictures need {(held + PROCESS_BYTES) / 1e9:.1f} GB of memory to learn from, and there "
+            f"are {memory() / 1e9:.1f} GB. Ask for fewer with --pictures."
         )

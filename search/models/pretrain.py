@@ -4,7 +4,6 @@ Nothing but generated pictures is looked at. Everything is kept in a folder besi
 made, so that an interrupted pretraining goes on where it was; the folder goes when the file is there.
 """
 
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -15,11 +14,12 @@ import cv2
 import numpy as np
 
 from search.digests import seed_from
-from search.files import npz_bytes, write_bytes, write_rows
+from search.errors import UserError
+from search.files import npz_bytes, write_array, write_bytes
 from search.models.backbones import SIGNED
 from search.models.drawing import Pictures
 from search.models.embedded import LONG, embedded, save_weights
-from search.models.plan import BATCH, LARGE, Plan
+from search.models.plan import BATCH, LARGE, Plan, clear
 from search.models.teachers import GRID, Bases, Teachers
 from search.tf import keras, tf
 
@@ -35,6 +35,9 @@ KEPT_EVERY = 400  # steps
 
 def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progress: Progress) -> None:
     """Write the weights of a backbone pretrained by ``plan`` to ``file``; ``folder`` keeps what is done until then."""
+    if file.exists():  # and only the end of the clearing up is missing
+        clear(folder)
+        return
     pictures = Pictures(folder, plan.seed, plan.pictures)
     pictures.draw(workers, progress)
     lessons = Lessons(pictures)
@@ -43,7 +46,7 @@ def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progr
     student.learn(lessons, folder / "student.npz", say, progress)
     student.settle(pictures.load(pictures.parts[0]))
     save_weights(student.network, file)
-    shutil.rmtree(folder)
+    clear(folder)
 
 
 class Lessons:
@@ -66,9 +69,7 @@ class Lessons:
             progress("Asking the teachers", done, plan.pictures)
             told = bases.lessons(teachers.maps(self.pictures.load(part)))
             for file, maps in zip(self._files(part), told, strict=True):
-                temporary = file.with_name(f".{file.name}")
-                write_rows(temporary, maps.shape, maps.dtype, [maps])
-                temporary.replace(file)
+                write_array(file, maps.shape, maps.dtype, [maps])
             done += len(part)
         progress("Asking the teachers", done, plan.pictures)
 
@@ -84,6 +85,11 @@ class Lessons:
         if mirrored[at]:
             return shown[:, :, ::-1], middle[:, :, ::-1], last[:, :, ::-1]
         return shown, middle, last
+
+    @property
+    def numbers(self) -> list[int]:
+        """How many numbers a lesson has at each place, of the middle and of the last maps."""
+        return [np.load(file, mmap_mode="r").shape[-1] for file in self._files(self.pictures.parts[0])]
 
     def _at(self, side: int) -> list[np.ndarray]:
         """Return all pictures at ``side`` px with their lessons for as many places as the student's maps then have.
@@ -149,7 +155,7 @@ class Student:
 
     def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Progress) -> None:
         """Go through all steps; ``kept`` is where the state is written now and then, and taken up again."""
-        heads = [keras.layers.Conv2D(lesson.shape[-1], 1) for lesson in lessons.batch(self.plan, 0)[1:]]
+        heads = [keras.layers.Conv2D(numbers, 1) for numbers in lessons.numbers]
         model = keras.Model(
             self._views.input, [head(view) for head, view in zip(heads, self._views.output, strict=True)]
         )
@@ -163,17 +169,23 @@ class Student:
         variables = [*model.variables, *optimizer.variables]
         done = _restored(kept, variables)
         make_step = _step(model, optimizer)
+        progress("Learning", done, self.plan.steps)
         with ThreadPoolExecutor(1) as ahead:  # one batch is read while the one before is learnt
             coming = ahead.submit(lessons.batch, self.plan, done)
             while done < self.plan.steps:
-                batch, coming = coming.result(), ahead.submit(lessons.batch, self.plan, done + 1)
+                batch, coming = (
+                    coming.result(),
+                    ahead.submit(lessons.batch, self.plan, min(done + 1, self.plan.steps - 1)),
+                )
                 loss = make_step(*batch)
                 done += 1
                 if done % KEPT_EVERY == 0:
                     _keep(kept, variables, done)
                 progress("Learning", done, self.plan.steps)
                 if done % self.plan.steps_of_a_pass == 0:
-                    say(f"Pass {done // self.plan.steps_of_a_pass} of {self.plan.passes}: loss {float(loss):.3f}")
+                    say(
+                        f"Pass {done // self.plan.steps_of_a_pass} of {self.plan.passes}: last loss {_finite(loss):.3f}"
+                    )
 
     def settle(self, pictures: np.ndarray) -> None:
         """Centre each feature on these pictures, and give it the spread ``SPREAD``.
@@ -206,6 +218,14 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
         return loss
 
     return step
+
+
+def _finite(loss: Any) -> float:
+    if not np.isfinite(loss):
+        raise UserError(
+            "Learning diverged, and nothing was written. Begin anew with another --seed, or other teachers."
+        )
+    return float(loss)
 
 
 def _keep(file: Path, variables: list[Any], done: int) -> None:

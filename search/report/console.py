@@ -182,7 +182,7 @@ class LiveView:
             expand=True,
         )
         self._preparation = self._trials.add_task("", total=1, visible=False, note="")
-        self._preparing, self._began = "", 0.0
+        self._preparing, self._began, self._first = "", 0.0, 0
         self._search = self._trials.add_task("Trials", total=1, visible=False, note="")
         self._runs = self._trials.add_task("Runs of these trials", total=1, visible=False, note="")
         self._events: deque[str] = deque(maxlen=EVENTS_SHOWN)
@@ -196,9 +196,10 @@ class LiveView:
     def progress(self, what: str, done: int, of: int) -> None:
         """Move the bar of what is being done; it goes when all is done."""
         if what != self._preparing:
-            self._preparing, self._began = what, time.monotonic()
-        left = (time.monotonic() - self._began) / max(done, 1) * (of - done)
-        note = f"about {duration(left)} left" if done * 10 > of else ""
+            self._preparing, self._began, self._first = what, time.monotonic(), done
+        here = done - self._first  # what an earlier session did says nothing of this one's pace
+        left = (time.monotonic() - self._began) / max(here, 1) * (of - done)
+        note = f"about {duration(left)} left" if here * 10 > of - self._first else ""
         self._trials.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
 
     def begin(self, max_trials: int) -> None:
