@@ -15,7 +15,7 @@ study = Study(
     folds=5,
     train_fractions=(1.0, 0.25),    # score = mean over both training sizes: who survives with a quarter of the data?
     oracle="tpe",
-    max_trials=20,
+    max_trials=12,
     seed=7,
 )
 
