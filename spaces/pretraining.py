@@ -6,7 +6,7 @@
 Pretrained, the head alone is trained, half of the blocks, or everything; from random weights everything is.
 """
 
-from search import Augment, Recipe, Study, handwritten_digits
+from search import Recipe, Study, handwritten_digits
 
 study = Study(
     data=handwritten_digits,
@@ -27,7 +27,6 @@ def space(hp):
     return Recipe(
         backbone=backbone,
         unfrozen_blocks=unfrozen_blocks,  # None (everything) from random weights
-        augment=Augment("flip_crop"),
         learning_rate=hp.Choice("learning_rate", [1e-3, 3e-3, 1e-2]),
         epochs=15,
     )
