@@ -177,11 +177,11 @@ def test_no_amounts_are_refused():
 
 
 @pytest.mark.parametrize("held", [None, Hand(weights={"SmallCNN": ""})], ids=["no driver", "driver"])
-def test_nothing_at_hand_names_the_network_that_needs_nothing(held):
+def test_nothing_at_hand_names_the_network_that_comes_along(held):
     with holding(held), pytest.raises(UserError) as error:
         at_hand([ONE, OTHER])
     assert str(error.value) == (
-        f"at_hand(['{ONE}', '{OTHER}']): no weights of any of them are at hand. Add 'SmallCNN', which needs none."
+        f"at_hand(['{ONE}', '{OTHER}']): no weights of any of them are at hand. Add 'Embedded', which comes along."
     )
 
 

@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import probes
 import pytest
-from conftest import SHARED
 from sklearn.model_selection import cross_val_score
 
 from search import hand
@@ -89,14 +88,20 @@ def test_a_file_of_another_network_is_refused(copied, monkeypatch):
         construct(other, True)
 
 
-def test_its_features_tell_digits_better_than_random_weights():
-    few = probes.digits().first(30)
-    scores = []
+def scores(images):
+    """Return how well pretrained and random features tell images."""
     for name, pretrained in (("Embedded", True), ("Embedded_scratch", False)):
-        features = probes.features_of(name, pretrained).predict(few.at(64), verbose=0)
-        scores.append(cross_val_score(probes.probe(), features, few.labels, cv=3).mean())
-    assert scores[0] > scores[1]
-    assert scores[0] > 0.85
+        features = probes.features_of(name, pretrained).predict(images.at(64), verbose=0)
+        yield cross_val_score(probes.probe(), features, images.labels, cv=3).mean()
+
+
+def test_its_features_tell_digits():
+    assert next(scores(probes.digits().first(30))) > 0.85
+
+
+def test_its_features_tell_photographs_better_than_random_ones(photographs):
+    pretrained, random = scores(probes.photographs(photographs / "sign_digits").first(30))
+    assert pretrained > random + 0.1
 
 
 def table(number):
@@ -111,8 +116,10 @@ def test_the_card_has_every_set_and_column():
         headings, rows = table(number)
         assert headings == [column[0] for column in probes.COLUMNS]
         assert sets is None or set(rows) == sets
-        if sets is None and (SHARED / "data").is_dir():
-            assert set(rows) == {"digits", *(path.stem for path in (SHARED / "data").glob("*.csv"))}
+
+
+def test_the_card_has_every_set_of_photographs(photographs):
+    assert set(table(1)[1]) == {"digits", *(path.stem for path in photographs.glob("*.csv"))}
 
 
 def test_the_card_says_what_is_measured(photographs, imagenet):
