@@ -202,12 +202,13 @@ def resolve(
     missing: list[Missing] = []
     obstacle = "--offline" if offline else ""
     for backbone in (BACKBONES[name] for name in names):
-        reason = ""
         file = weights_file(backbone)
-        if not is_cached(backbone) and not check_packaged(backbone):
+        if file is None or check_packaged(backbone):
+            reason = ""
+        elif not file.is_file():
             reason = obstacle or _download(backbone, announce)
             obstacle = obstacle or (reason if reason.startswith("no network") else "")
-        elif file is not None and not check_packaged(backbone):
+        else:
             reason = damage(file)
         if not reason:
             weights[backbone.name] = weights_sha256(backbone)

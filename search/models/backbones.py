@@ -119,13 +119,14 @@ def _application(how: Construction, file: Path | None) -> keras.Model:
 
 def check_weights(backbone: Backbone, sha256: str = "") -> None:
     """Raise UserError unless the backbone's weights are there, and equal ``sha256`` if given; ours must be whole."""
-    file = check_packaged(backbone) or weights_file(backbone)
+    packaged = check_packaged(backbone)
+    file = packaged or weights_file(backbone)
     if file is None or not file.is_file():
         raise UserError(
             f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
         )
     if sha256 and weights_sha256(backbone) != sha256:
-        if check_packaged(backbone):
+        if packaged:
             raise UserError(
                 f"This search began with other weights of {backbone.name}, of another version of this package: go on "
                 "with that version, or begin anew with --fresh or under another --name."

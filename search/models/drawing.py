@@ -6,17 +6,19 @@ are there already are not drawn again.
 
 import multiprocessing
 import signal
-from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from search.files import write_array
 from search.machine import die_with_parent
 
-Progress = Callable[[str, int, int], None]
+if TYPE_CHECKING:  # workers start faster without it
+    from search.inputs import Tell
+
 PART = 1000
 SIDE = 128
 
@@ -42,7 +44,7 @@ class Pictures:
         """Return the pictures of a part, (n, SIDE, SIDE, 3) uint8, read when they are looked at."""
         return np.load(self.file(part), mmap_mode="r")
 
-    def draw(self, workers: int, progress: Progress) -> None:
+    def draw(self, workers: int, progress: "Tell") -> None:
         """Draw the parts that are not there yet; what is done stays if this is interrupted."""
         absent = [part for part in self.parts if not self.file(part).exists()]
         done = self.count - sum(map(len, absent))

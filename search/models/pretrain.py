@@ -4,7 +4,6 @@ Nothing but generated pictures is looked at. Everything is kept in a folder besi
 made, so that an interrupted pretraining goes on where it was; the folder goes when the file is there.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -13,18 +12,19 @@ from typing import Any
 import cv2
 import numpy as np
 
+from search.catalog import BACKBONES
 from search.digests import seed_from
 from search.errors import UserError
 from search.files import npz_bytes, write_array, write_bytes
-from search.models.backbones import SIGNED
+from search.inputs import Say, Tell
+from search.models.backbones import scaled
 from search.models.drawing import Pictures
 from search.models.embedded import LONG, embedded, save_weights
 from search.models.plan import BATCH, LARGE, Plan, clear
 from search.models.teachers import GRID, Bases, Teachers
 from search.tf import keras, tf
 
-Progress = Callable[[str, int, int], None]
-Say = Callable[[str], None]
+EMBEDDED = BACKBONES["Embedded"]
 RATE, WARM_UP = 2e-3, 500
 WEIGHT_DECAY = 0.02
 POOLED, MIDDLE = 4.0, 0.5  # how much the mean of the last map, and the middle map, count beside the last one
@@ -33,7 +33,7 @@ SAMPLED_PARTS = 3  # whose maps give the bases
 KEPT_EVERY = 400  # steps
 
 
-def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progress: Progress) -> None:
+def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progress: Tell) -> None:
     """Write the weights of a backbone pretrained by ``plan`` to ``file``; ``folder`` keeps what is done until then."""
     if file.exists():  # and only the end of the clearing up is missing
         clear(folder)
@@ -57,7 +57,7 @@ class Lessons:
         self.pictures = pictures
         self._held: tuple[int, list[np.ndarray]] = (0, [])
 
-    def prepare(self, plan: Plan, progress: Progress) -> None:
+    def prepare(self, plan: Plan, progress: Tell) -> None:
         """Ask the teachers about the parts that they were not asked about yet."""
         absent = [part for part in self.pictures.parts if not self._files(part)[-1].exists()]
         if not absent:
@@ -153,7 +153,7 @@ class Student:
         views = [self.network.get_layer(name).output for name in ("block_3", "block_4")]
         self._views = keras.Model(self.network.input, views)
 
-    def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Progress) -> None:
+    def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Tell) -> None:
         """Go through all steps; ``kept`` is where the state is written now and then, and taken up again."""
         heads = [keras.layers.Conv2D(numbers, 1) for numbers in lessons.numbers]
         model = keras.Model(
@@ -194,8 +194,7 @@ class Student:
         """
         pool = keras.layers.GlobalAveragePooling2D()
         pooled = keras.Model(self.network.input, pool(self._views.output[1]))
-        scale, offset = SIGNED
-        features = pooled.predict(_resized(pictures, LARGE) * np.float32(scale) + offset, BATCH, verbose=0)
+        features = pooled.predict(scaled(EMBEDDED, _resized(pictures, LARGE)), BATCH, verbose=0)
         norm = self.network.get_layer("features")
         norm.gamma.assign(np.full(features.shape[1], SPREAD))
         norm.moving_mean.assign(features.mean(axis=0))
@@ -204,12 +203,11 @@ class Student:
 
 def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
     """Return the function that makes one step with a batch, and returns its loss."""
-    scale, offset = SIGNED
 
     @tf.function  # type: ignore[untyped-decorator]
     def step(pictures: Any, middle: Any, last: Any) -> Any:
         with tf.GradientTape() as tape:
-            told = model(tf.cast(pictures, tf.float32) * scale + offset, training=True)
+            told = model(scaled(EMBEDDED, pictures), training=True)
             apart = [one - tf.cast(other, tf.float32) for one, other in zip(told, (middle, last), strict=True)]
             pooled = tf.reduce_mean(tf.square(tf.reduce_mean(apart[1], (1, 2))))
             loss = MIDDLE * tf.reduce_mean(tf.square(apart[0])) + tf.reduce_mean(tf.square(apart[1])) + POOLED * pooled
