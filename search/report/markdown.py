@@ -49,7 +49,7 @@ def markdown(document: Document, tables: Tables, pictures: Mapping[str, str]) ->
 
 def inert(text: str) -> str:
     """Return a text in one line that can act neither as Markdown nor as HTML nor as a link, whatever it holds."""
-    line = re.sub(r"([\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"([\\`*\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
     line = re.sub(r"&(?=#?\w+;)", "&amp;", line)
     line = re.sub(r"^(#|[-+=](?=[-+=\s]|$))", r"\\\1", line)
     line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)

@@ -100,9 +100,13 @@ def _worth(judgement: Judgement) -> str:
     found = judgement.differences[place - 1]
     told = "more than luck explains" if found.p_holm < ALPHA else "which may be luck"
     corrected, own = judgement.corrected, score(best)
-    fair = f"{signed(own - corrected.score.mean)} once the winner's score is corrected" if corrected else "raw"
-    behind = f"{points(found.mean)} behind ({fair})"
+    fair = f"{_behind(corrected.score.mean - own)} once the winner's score is corrected" if corrected else "raw"
+    behind = f"{_behind(found.mean)} ({fair})"
     return f", and the best that needs no search ({best.id}: {best.baseline}) is {behind}, {told}"
+
+
+def _behind(distance: float) -> str:
+    return f"{points(abs(distance))} {'ahead' if distance < 0 else 'behind'}"
 
 
 def survival(judgement: Judgement) -> list[str]:

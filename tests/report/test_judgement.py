@@ -205,6 +205,18 @@ def test_a_baseline_that_wins_is_said_to_need_no_search(tmp_path):
     assert "it is what needs no search (head alone)" in words.answer(Judgement.of(made.record))[2]
 
 
+def test_a_corrected_distance_is_said_in_the_words_of_the_raw_one(tmp_path):
+    made = Search(tmp_path)
+    made.baseline(0.3)
+    for skill in (0.55, 0.6, 0.65, 0.7, 0.75):
+        made.complete(skill)
+    judgement = Judgement.of(made.record)
+    behind = judgement.corrected.score.mean - made.history.trials["b0"].verdict.score
+    told = f"points behind ({100 * behind:.1f} points behind once the winner's score is corrected)"
+    assert behind > 0
+    assert told in words.answer(judgement)[2]
+
+
 def test_what_was_confirmed_stands_beside_its_score(several):
     trial = several.history.trials["0004"]
     for fold in several.folds:

@@ -1,7 +1,7 @@
 """Markdown: the page's order, short tables, and texts that stay texts."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tables import KINDS, NASTY, document, usual
@@ -114,6 +114,7 @@ def test_a_command_cannot_leave_its_fence():
     assert [token.content for token in tokens if token.type == "fence"] == ["echo ```\n```\n# Boo\n"]
 
 
+@example("__0__")
 @given(st.text(alphabet=st.sampled_from("ab_*`<>[]()|~#-+=.!&;:/\\$ 1wxhtps\n"), max_size=30) | st.text(max_size=30))
 def test_inert_text_comes_back_as_it_was(text):
     text = "".join(letter for letter in text if letter.isprintable() or letter == "\n").replace("\x00", "")
