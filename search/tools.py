@@ -132,7 +132,7 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     "--pictures", type=click.IntRange(128), default=48_000, show_default=True, help="How many pictures are generated."
 )
 @click.option(
-    "--passes", type=click.IntRange(1), default=14, show_default=True, help="How often each of them is learnt from."
+    "--passes", type=click.IntRange(1), default=40, show_default=True, help="How often each of them is learnt from."
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=7, show_default=True, help="Seed of all that is drawn."

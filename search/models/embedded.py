@@ -4,6 +4,8 @@
 they are good for.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,39 +15,42 @@ from search.tf import keras
 
 STEM = 16
 BLOCKS = ((32, 2, 1), (64, 2, 2), (128, 2, 2), (192, 1, 1))  # filters, stride, residual units
+FEATURES = 512  # of the last map: a linear head tells more from many than from few
 RARE = 0.9  # momentum of BatchNorm where few steps are made, as in a search
-LONG = 0.99
+Norm = Callable[..., keras.layers.Layer]
 
 
-def embedded(momentum: float = RARE) -> keras.Model:
+def embedded(norm: Norm = partial(keras.layers.BatchNormalization, momentum=RARE)) -> keras.Model:
     """Return the network for images of any size, with random weights; its maps are 1/16 of the image's side.
 
-    Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks, of which the
-    last one has the norm ``features`` after it.
+    Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks. The last block
+    widens at its end (as Sandler et al. 2018, "MobileNetV2", do), and has the norm ``features`` after it.
+    ``norm`` makes its normalisations.
     """
     inputs = keras.Input((None, None, 3))
-    x = keras.layers.ReLU(name="stem")(_convolved(inputs, STEM, 3, 2, "stem", momentum))
+    x = keras.layers.ReLU(name="stem")(_convolved(inputs, STEM, 3, 2, "stem", norm))
     for block, (filters, stride, units) in enumerate(BLOCKS, start=1):
         for unit in range(1, units + 1):
-            name = f"block_{block}" if unit == units else f"block_{block}_unit_{unit}"
-            x = _unit(x, filters, stride if unit == 1 else 1, name, momentum)
-    x = keras.layers.BatchNormalization(momentum=momentum, name="features")(x)
+            name = f"block_{block}" if unit == units and block < len(BLOCKS) else f"block_{block}_unit_{unit}"
+            x = _unit(x, filters, stride if unit == 1 else 1, name, norm)
+    x = keras.layers.ReLU(name="block_4")(_convolved(x, FEATURES, 1, 1, "block_4", norm))
+    x = norm(name="features")(x)
     return keras.Model(inputs, x, name="embedded")
 
 
-def _unit(x: keras.KerasTensor, filters: int, stride: int, name: str, momentum: float) -> keras.KerasTensor:
+def _unit(x: keras.KerasTensor, filters: int, stride: int, name: str, norm: Norm) -> keras.KerasTensor:
     """Return two convolutions and a way past them, which averages where it shrinks (He et al. 2019, "ResNet-D")."""
     layers = keras.layers
-    y = layers.ReLU(name=f"{name}_relu")(_convolved(x, filters, 3, stride, f"{name}_a", momentum))
-    y = _convolved(y, filters, 3, 1, f"{name}_b", momentum)
+    y = layers.ReLU(name=f"{name}_relu")(_convolved(x, filters, 3, stride, f"{name}_a", norm))
+    y = _convolved(y, filters, 3, 1, f"{name}_b", norm)
     if x.shape[-1] != filters:
         x = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x) if stride > 1 else x
-        x = _convolved(x, filters, 1, 1, f"{name}_past", momentum)
+        x = _convolved(x, filters, 1, 1, f"{name}_past", norm)
     return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
 
 
 def _convolved(
-    x: keras.KerasTensor, filters: int, side: int, stride: int, name: str, momentum: float
+    x: keras.KerasTensor, filters: int, side: int, stride: int, name: str, norm: Norm
 ) -> keras.KerasTensor:
     convolution = keras.layers.Conv2D(
         filters,
@@ -56,7 +61,7 @@ def _convolved(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )
-    return keras.layers.BatchNormalization(momentum=momentum, name=f"{name}_norm")(convolution(x))
+    return norm(name=f"{name}_norm")(convolution(x))
 
 
 def save_weights(network: keras.Model, file: Path) -> None:

@@ -19,7 +19,7 @@ SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
 ENLARGED_AFTER = 0.85  # of all steps
 LESSON_BYTES = 23_040  # of what a teacher says of a picture: (256 + 64) numbers of two bytes at 36 places
 PROCESS_BYTES = 2 * 10**9  # of TensorFlow and the batches
-PRETRAINING_VERSION = 1  # of what is drawn, asked and learnt: a change makes other weights
+PRETRAINING_VERSION = 2  # of what is drawn, asked and learnt: a change makes other weights
 NOTE = "plan.json"
 
 

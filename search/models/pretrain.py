@@ -19,7 +19,7 @@ from search.files import npz_bytes, write_array, write_bytes
 from search.inputs import Say, Tell
 from search.models.backbones import scaled
 from search.models.drawing import Pictures
-from search.models.embedded import LONG, embedded, save_weights
+from search.models.embedded import embedded, save_weights
 from search.models.plan import BATCH, LARGE, Plan, clear
 from search.models.teachers import GRID, Bases, Teachers
 from search.tf import keras, tf
@@ -28,7 +28,7 @@ EMBEDDED = BACKBONES["Embedded"]
 RATE, WARM_UP = 2e-3, 500
 WEIGHT_DECAY = 0.02
 POOLED, MIDDLE = 4.0, 0.5  # how much the mean of the last map, and the middle map, count beside the last one
-SPREAD = 6.0  # standard deviation of each feature: 192 of them then reach as far as MobileNetV2-0.35's 1,280
+SPREAD = 3.7  # standard deviation of each feature: 512 of them then reach as far as MobileNetV2-0.35's 1,280
 SAMPLED_PARTS = 3  # whose maps give the bases
 KEPT_EVERY = 400  # steps
 
@@ -142,6 +142,23 @@ def _at_places(maps: np.ndarray, grid: int) -> np.ndarray:
     return tf.image.resize(maps.astype(np.float32), (grid, grid), antialias=True).numpy().astype(np.float16)
 
 
+class FusedNorm(keras.layers.BatchNormalization):
+    """BatchNormalization that learns by TensorFlow's one operation for it: a step takes two thirds of the time."""
+
+    def __init__(self, name: str) -> None:
+        """Of the usual momentum."""
+        super().__init__(name=name, momentum=0.99)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return the normalised inputs; where this is training, batches are what they are normalised by."""
+        if not training:
+            return super().call(inputs, training, mask)
+        normed, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, self.gamma, self.beta, epsilon=self.epsilon)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1 - self.momentum) * batch)
+        return normed
+
+
 class Student:
     """The backbone that learns, with a linear map for each lesson that is dropped at the end."""
 
@@ -149,7 +166,7 @@ class Student:
         """Begin with random weights."""
         keras.utils.set_random_seed(plan.seed)
         self.plan = plan
-        self.network = embedded(LONG)
+        self.network = embedded(FusedNorm)
         views = [self.network.get_layer(name).output for name in ("block_3", "block_4")]
         self._views = keras.Model(self.network.input, views)
 
