@@ -18,9 +18,10 @@ BLOCKS = ((32, 2, 1), (64, 2, 2), (128, 2, 2), (192, 1, 1))  # filters, stride, 
 FEATURES = 512  # of the last map: a linear head tells more from many than from few
 RARE = 0.9  # momentum of BatchNorm where few steps are made, as in a search
 Norm = Callable[..., keras.layers.Layer]
+USUAL: Norm = partial(keras.layers.BatchNormalization, momentum=RARE)
 
 
-def embedded(norm: Norm = partial(keras.layers.BatchNormalization, momentum=RARE)) -> keras.Model:
+def embedded(norm: Norm = USUAL) -> keras.Model:
     """Return the network for images of any size, with random weights; its maps are 1/16 of the image's side.
 
     Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks. The last block
@@ -49,9 +50,7 @@ def _unit(x: keras.KerasTensor, filters: int, stride: int, name: str, norm: Norm
     return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _convolved(
-    x: keras.KerasTensor, filters: int, side: int, stride: int, name: str, norm: Norm
-) -> keras.KerasTensor:
+def _convolved(x: keras.KerasTensor, filters: int, side: int, stride: int, name: str, norm: Norm) -> keras.KerasTensor:
     convolution = keras.layers.Conv2D(
         filters,
         side,

@@ -48,7 +48,7 @@ def test_its_weights_are_loaded_each_time_and_others_are_not():
 @pytest.mark.parametrize("side", [64, 96, 160])
 def test_its_maps_are_a_sixteenth_of_the_picture(side):
     base = construct(EMBEDDED, True)
-    assert tuple(base(np.zeros((1, side, side, 3), "float32")).shape) == (1, side // 16, side // 16, 192)
+    assert tuple(base(np.zeros((1, side, side, 3), "float32")).shape) == (1, side // 16, side // 16, 512)
     assert [base.get_layer(name).output.shape[-1] for name in CONSTRUCTIONS["Embedded"].borders] == [32, 64, 128]
 
 

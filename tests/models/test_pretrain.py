@@ -15,10 +15,10 @@ from search.models import drawing, plan, pretrain
 from search.models.drawing import Pictures
 from search.models.embedded import embedded, load_weights, save_weights
 from search.models.plan import Plan, clear, work_folder
-from search.models.pretrain import Lessons, Student
+from search.models.pretrain import FusedNorm, Lessons, Student
 from search.models.scenes import scene
 from search.models.teachers import GRID, Bases, Basis, Teachers
-from search.tf import keras
+from search.tf import keras, tf
 
 SMALL = Plan(("MobileNet_0.25",), 256, 7, 5)
 
@@ -155,6 +155,24 @@ def test_an_interrupted_pretraining_ends_as_one_that_was_not(lessons, tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_the_fused_norm_learns_as_the_usual_one():
+    rng = np.random.default_rng(0)
+    maps, wanted = rng.normal(3, 2, size=(2, 32, 8, 8, 5)).astype("float32")
+    told = []
+    for norm in (keras.layers.BatchNormalization(momentum=0.99, name="norm"), FusedNorm("norm")):
+        norm.build(maps.shape)
+        norm.gamma.assign(np.arange(1, 6))
+        source = tf.Variable(maps)
+        with tf.GradientTape() as tape:
+            out = norm(source, training=True)
+            loss = tf.reduce_sum(tf.square(out - wanted))
+        gradients = tape.gradient(loss, [source, norm.gamma, norm.beta])
+        told.append([out, *gradients, norm.moving_mean, norm.moving_variance, norm(maps)])
+        assert norm.gamma.path == "norm/gamma"
+    for one, other in zip(*told, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
 def test_weights_go_through_their_file_as_16_bit_floats(tmp_path):
     keras.utils.set_random_seed(3)
     network, other = embedded(), embedded()
@@ -177,9 +195,9 @@ def test_the_verb_makes_a_file_that_the_network_loads(tmp_path, imagenet, few):
     assert "Pass 2 of 2: last loss " in told.output
     assert f"Weights: {file}, SHA-256 " in told.output
     network = embedded()
-    before = network.get_layer("block_4_b_conv").get_weights()[0]
+    before = network.get_layer("block_4_conv").get_weights()[0]
     load_weights(network, file)
-    assert not np.allclose(network.get_layer("block_4_b_conv").get_weights()[0], before)
+    assert not np.allclose(network.get_layer("block_4_conv").get_weights()[0], before)
     again = run("--to", file, "--teacher", "MobileNet_0.25")
     assert isinstance(again.exception, UserError)
     assert "nothing is overwritten" in str(again.exception)
