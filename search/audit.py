@@ -23,6 +23,7 @@ from search.study import AUTO, Study
 
 BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 IMBALANCE = 3.0
+NAMED = 5
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
 SHORTCUT = 0.15  # balanced accuracy above chance
 LARGE_GROUP = 0.2  # of all images
@@ -304,7 +305,8 @@ def too_few(inspected: Inspected) -> Iterator[Finding]:
     ):
         few = {name: count * share for name, count in counts.items() if count * share < FEWEST}
         if few:
-            counted = ", ".join(f"{name} {number:.1f}" for name, number in list(few.items())[:5])
+            counted = ", ".join(f"{name}: {number:.1f}" for name, number in list(few.items())[:NAMED])
+            counted += f", and {len(few) - NAMED} more" * (len(few) > NAMED)
             yield Finding(
                 WARNING,
                 "too few images",

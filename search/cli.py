@@ -140,7 +140,7 @@ def watch(name: str, results: str) -> None:
 @cli.command()
 @click.argument("name")
 @click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
-@click.option("--trial", default="best", show_default=True, help="Which trial, such as 0007.")
+@click.option("--trial", default="best", help="Which trial, such as 0007. [default: best, the recommended one]")
 @RESULTS
 @CACHE
 @CACHE_GB

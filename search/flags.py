@@ -14,7 +14,9 @@ GROUPS = click.option(
     help="What shares a fold, instead of the study's: auto, none, a column, or a pattern on file names.",
 )
 HOLDOUT = click.option(
-    "--holdout", metavar="PART", help="What no trial sees, instead of the study's: 0.15, 50 of each class, or test."
+    "--holdout",
+    metavar="PART",
+    help="What no trial sees, instead of the study's: 0.15 (a part), 50 (of each class) or test (a given split).",
 )
 SYNTHETIC = click.option(
     "--synthetic", metavar="FOLDER", help="Generated images with a manifest.csv; default <data>-synthetic."

@@ -141,7 +141,8 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
 def pretrain(file: Path, teachers: tuple[str, ...], pictures: int, passes: int, seed: int, slots: int | None) -> None:
     """Make the weights of the backbone Embedded anew, from generated pictures and from no photograph.
 
-    This takes hours. It can be interrupted; the same line again goes on. What is done lies in FILE.part.
+    This takes an hour or two, 4.7 GB of disk and 6 GB of memory. It can be interrupted; the same line again goes on.
+    What is done lies in FILE.part.
     """
     from search.digests import file_sha256
     from search.files import LOCK, locked
@@ -158,6 +159,8 @@ def pretrain(file: Path, teachers: tuple[str, ...], pictures: int, passes: int, 
         from search.models.pretrain import pretrain as learn
 
         with screen(wide_console()) as view:
+            if any(folder.glob("*.npy")):
+                view.say(f"Going on with what is in {folder}")
             learn(plan, file, folder, slots or cores(), view.say, view.progress)
     click.echo(f"Weights: {file}, SHA-256 {file_sha256(file)}")
 

@@ -4,15 +4,20 @@ Each picture belongs to the seed and its own number, so no part depends on anoth
 are there already are not drawn again.
 """
 
+import contextlib
 import multiprocessing
 import signal
+import zipfile
+import zlib
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from search.errors import UserError
 from search.files import write_array
 from search.machine import die_with_parent
 
@@ -42,15 +47,15 @@ class Pictures:
 
     def load(self, part: range) -> np.ndarray:
         """Return the pictures of a part, (n, SIDE, SIDE, 3) uint8, read when they are looked at."""
-        return np.load(self.file(part), mmap_mode="r")
+        return load_kept(self.file(part), (len(part), SIDE, SIDE, 3), mmap_mode="r")
 
     def draw(self, workers: int, progress: "Tell") -> None:
         """Draw the parts that are not there yet; what is done stays if this is interrupted."""
         absent = [part for part in self.parts if not self.file(part).exists()]
         done = self.count - sum(map(len, absent))
+        progress("Drawing pictures", done, self.count)
         if not absent:
             return
-        progress("Drawing pictures", done, self.count)
         spawn = multiprocessing.get_context("spawn")  # a fork of a process that holds TensorFlow may hang
         pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin)
         try:
@@ -67,6 +72,26 @@ class Pictures:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Raise UserError where the block cannot read ``file``, which a pretraining had kept."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{file} is damaged ({error}). Delete it and run the same line again: what it held is made anew."
+        ) from None
+
+
+def load_kept(file: Path, shape: tuple[int, ...], mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """Return the array of a file that a pretraining had kept; its shape must begin with ``shape``."""
+    with readable(file):
+        array: np.ndarray = np.load(file, mmap_mode=mmap_mode)
+        if array.shape[: len(shape)] != shape:
+            raise ValueError(f"its shape is {array.shape}")
+        return array
 
 
 def _begin() -> None:

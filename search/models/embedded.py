@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.files import npz_bytes, write_bytes
+from search.files import npz_bytes
 from search.tf import keras
 
 STEM = 16
@@ -63,9 +63,14 @@ def _convolved(x: keras.KerasTensor, filters: int, side: int, stride: int, name:
     return norm(name=f"{name}_norm")(convolution(x))
 
 
-def save_weights(network: keras.Model, file: Path) -> None:
-    """Write the weights of the network to ``file`` as 16-bit floats, in one step."""
-    write_bytes(file, npz_bytes({weight.path: weight.numpy().astype(np.float16) for weight in network.weights}))
+def weights_bytes(network: keras.Model) -> bytes:
+    """Return the file of the network's weights, as 16-bit floats; OverflowError where one is beyond them."""
+    with np.errstate(over="ignore"):
+        rounded = {weight.path: weight.numpy().astype(np.float16) for weight in network.weights}
+    beyond = [path for path, values in rounded.items() if not np.isfinite(values).all()]
+    if beyond:
+        raise OverflowError(f"{', '.join(beyond)} cannot be written as 16-bit floats")
+    return npz_bytes(rounded)
 
 
 def load_weights(network: keras.Model, file: Path) -> None:

@@ -1,14 +1,17 @@
 """What a pretraining is, and the folder that keeps what is done of it, beside the file to be made."""
 
 import contextlib
+import hashlib
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from search.digests import file_sha256
 from search.errors import UserError
-from search.files import write_text
+from search.files import write_bytes, write_text
 from search.hand import resolve
 from search.machine import memory
 from search.models.drawing import SIDE
@@ -18,9 +21,11 @@ BATCH = 128
 SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
 ENLARGED_AFTER = 0.85  # of all steps
 LESSON_BYTES = 23_040  # of what a teacher says of a picture: (256 + 64) numbers of two bytes at 36 places
+STATE_BYTES = 5 * 10**7  # of what is learnt, kept twice while it is written
 PROCESS_BYTES = 2 * 10**9  # of TensorFlow and the batches
 PRETRAINING_VERSION = 2  # of what is drawn, asked and learnt: a change makes other weights
 NOTE = "plan.json"
+MADE = "made.txt"  # the digest of the file, from just before it is there
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,11 @@ def work_folder(plan: Plan, file: Path) -> Path:
     folder = file.with_name(f"{file.name}.part")
     begun = folder / NOTE
     wanted = {"version": PRETRAINING_VERSION, **asdict(plan), "teachers": _weights_of(plan)}
-    if begun.exists():
-        _check_same(json.loads(begun.read_text(encoding="utf-8")), wanted, folder)
-    elif file.exists():
+    if os.path.lexists(file) and not _made(folder, file):
         raise UserError(f"{file} is there already, and nothing is overwritten: name another file with --to.")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if begun.exists():
+        _check_same(begun, wanted)
+    elif os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is in the way, and no pretraining made it: name another file with --to.")
     else:
         _check_room(plan, file)
@@ -73,16 +78,37 @@ def work_folder(plan: Plan, file: Path) -> Path:
     return folder
 
 
+def finish(folder: Path, file: Path, data: bytes) -> None:
+    """Write ``file``, and remove what was kept until then."""
+    if os.path.lexists(file):
+        raise UserError(f"{file} was put there meanwhile. Move it away, and run the same line again.")
+    write_text(folder / MADE, hashlib.sha256(data).hexdigest())
+    write_bytes(file, data)
+    clear(folder)
+
+
 def clear(folder: Path) -> None:
     """Remove what a pretraining kept in its folder, and the folder if nothing else is in it."""
-    for path in (*folder.glob("*.npy"), *folder.glob("*.npz"), *folder.glob(".*.np[yz].*"), folder / NOTE):
+    for path in (
+        *folder.glob("*.npy"),
+        *folder.glob("*.npz"),
+        *folder.glob(".*.np[yz].*"),
+        folder / MADE,
+        folder / NOTE,
+    ):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody else's files are in it
         folder.rmdir()
 
 
-def _weights_of(plan: Plan) -> dict[str, str]:
-    """Return the digests of the teachers' weights."""
+def _made(folder: Path, file: Path) -> bool:
+    """Return whether the pretraining in ``folder`` made ``file``, and did not come to clear up."""
+    made = folder / MADE
+    return file.is_file() and made.exists() and made.read_text(encoding="utf-8") == file_sha256(file)
+
+
+def _weights_of(plan: Plan) -> list[list[str]]:
+    """Return the teachers, in their order, with the digests of their weights."""
     weights, missing = resolve(plan.teachers, offline=True, announce=lambda _: None)
     if missing:
         one = missing[0]
@@ -91,21 +117,28 @@ def _weights_of(plan: Plan) -> dict[str, str]:
             f"Nothing can be learnt from {one.backbone} without its weights: {one.file} {why} in {one.folder}. "
             f"It comes from {one.url}. Or name other teachers with --teacher."
         )
-    return weights
+    return [[name, weights[name]] for name in plan.teachers]
 
 
-def _check_same(begun: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+def _check_same(note: Path, wanted: dict[str, Any]) -> None:
+    folder = note.parent
+    anew = "delete the folder to begin anew, or name another file with --to."
+    try:
+        begun = dict(json.loads(note.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise UserError(f"{note} is damaged: {anew}") from None
+    if begun.get("version") != PRETRAINING_VERSION:
+        raise UserError(f"{folder} holds a pretraining that another version of this program began: {anew}")
     changed = [name for name in wanted if begun.get(name) != wanted[name]]
     if changed:
         told = "; ".join(f"{name} was {begun.get(name)} and is {wanted[name]} now" for name in changed)
         raise UserError(
-            f"{folder} holds a pretraining that was begun otherwise: {told}. Give what it was to go on with it, delete "
-            "the folder to begin anew, or name another file with --to."
+            f"{folder} holds a pretraining that was begun otherwise: {told}. Give what it was to go on with it, {anew}"
         )
 
 
 def _check_room(plan: Plan, file: Path) -> None:
-    disk = plan.pictures * (3 * SIDE**2 + LESSON_BYTES * len(plan.teachers))
+    disk = STATE_BYTES + plan.pictures * (3 * SIDE**2 + LESSON_BYTES * len(plan.teachers))
     free = shutil.disk_usage(file.absolute().parent).free
     held = plan.pictures * (3 * LARGE**2 + LESSON_BYTES * len(plan.teachers))
     if disk > free:

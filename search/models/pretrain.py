@@ -18,9 +18,9 @@ from search.errors import UserError
 from search.files import npz_bytes, write_array, write_bytes
 from search.inputs import Say, Tell
 from search.models.backbones import scaled
-from search.models.drawing import Pictures
-from search.models.embedded import embedded, save_weights
-from search.models.plan import BATCH, LARGE, Plan, clear
+from search.models.drawing import Pictures, load_kept, readable
+from search.models.embedded import embedded, weights_bytes
+from search.models.plan import BATCH, LARGE, Plan, clear, finish
 from search.models.teachers import GRID, Bases, Teachers
 from search.tf import keras, tf
 
@@ -35,7 +35,7 @@ KEPT_EVERY = 400  # steps
 
 def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progress: Tell) -> None:
     """Write the weights of a backbone pretrained by ``plan`` to ``file``; ``folder`` keeps what is done until then."""
-    if file.exists():  # and only the end of the clearing up is missing
+    if file.exists():  # as ``work_folder`` knows it, so that only the end of the clearing up is missing
         clear(folder)
         return
     pictures = Pictures(folder, plan.seed, plan.pictures)
@@ -45,8 +45,7 @@ def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progr
     student = Student(plan)
     student.learn(lessons, folder / "student.npz", say, progress)
     student.settle(pictures.load(pictures.parts[0]))
-    save_weights(student.network, file)
-    clear(folder)
+    finish(folder, file, student.weights())
 
 
 class Lessons:
@@ -59,19 +58,19 @@ class Lessons:
 
     def prepare(self, plan: Plan, progress: Tell) -> None:
         """Ask the teachers about the parts that they were not asked about yet."""
-        absent = [part for part in self.pictures.parts if not self._files(part)[-1].exists()]
+        absent = [part for part in self.pictures.parts if not all(file.exists() for file in self._files(part))]
+        done = plan.pictures - sum(map(len, absent))
+        progress("Asking the teachers", done, plan.pictures)
         if not absent:
             return
         teachers = Teachers(plan.teachers)
         bases = self._bases(teachers, plan.seed)
-        done = plan.pictures - sum(map(len, absent))
         for part in absent:
-            progress("Asking the teachers", done, plan.pictures)
             told = bases.lessons(teachers.maps(self.pictures.load(part)))
             for file, maps in zip(self._files(part), told, strict=True):
                 write_array(file, maps.shape, maps.dtype, [maps])
             done += len(part)
-        progress("Asking the teachers", done, plan.pictures)
+            progress("Asking the teachers", done, plan.pictures)
 
     def batch(self, plan: Plan, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the student is shown in a step, and the lessons on it, the middle and the last maps.
@@ -89,7 +88,7 @@ class Lessons:
     @property
     def numbers(self) -> list[int]:
         """How many numbers a lesson has at each place, of the middle and of the last maps."""
-        return [np.load(file, mmap_mode="r").shape[-1] for file in self._files(self.pictures.parts[0])]
+        return [load_kept(file, (), mmap_mode="r").shape[-1] for file in self._files(self.pictures.parts[0])]
 
     def _at(self, side: int) -> list[np.ndarray]:
         """Return all pictures at ``side`` px with their lessons for as many places as the student's maps then have.
@@ -109,7 +108,7 @@ class Lessons:
         return self._held[1]
 
     def _part_at(self, part: range, side: int) -> tuple[np.ndarray, ...]:
-        maps = (np.load(file) for file in self._files(part))
+        maps = (load_kept(file, (len(part), GRID, GRID)) for file in self._files(part))
         grid = side * GRID // LARGE
         return _resized(self.pictures.load(part), side), *(_at_places(one, grid) for one in maps)
 
@@ -118,7 +117,8 @@ class Lessons:
         if not file.exists():
             sample = [teachers.maps(self.pictures.load(part)) for part in self.pictures.parts[:SAMPLED_PARTS]]
             Bases.of((np.concatenate(column) for column in zip(*sample, strict=True)), seed).save(file)
-        return Bases.load(file)
+        with readable(file):
+            return Bases.load(file)
 
     def _files(self, part: range) -> tuple[Path, Path]:
         drawn = self.pictures.file(part)
@@ -217,6 +217,13 @@ class Student:
         norm.moving_mean.assign(features.mean(axis=0))
         norm.moving_variance.assign(features.var(axis=0))
 
+    def weights(self) -> bytes:
+        """Return the file of what was learnt."""
+        try:
+            return weights_bytes(self.network)
+        except OverflowError as error:
+            raise _diverged() from error
+
 
 def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
     """Return the function that makes one step with a batch, and returns its loss."""
@@ -237,10 +244,12 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
 
 def _finite(loss: Any) -> float:
     if not np.isfinite(loss):
-        raise UserError(
-            "Learning diverged, and nothing was written. Begin anew with another --seed, or other teachers."
-        )
+        raise _diverged()
     return float(loss)
+
+
+def _diverged() -> UserError:
+    return UserError("Learning diverged, and nothing was written. Begin anew with another --seed, or other teachers.")
 
 
 def _keep(file: Path, variables: list[Any], done: int) -> None:
@@ -252,7 +261,7 @@ def _restored(file: Path, variables: list[Any]) -> int:
     """Give the variables their kept values; return how many steps they had made, 0 where nothing is kept."""
     if not file.exists():
         return 0
-    with np.load(file) as kept:
+    with readable(file), np.load(file) as kept:
         for number, variable in enumerate(variables):
             variable.assign(kept[str(number)])
         return int(kept["done"])

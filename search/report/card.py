@@ -171,10 +171,11 @@ def _on_holdout(record: Record, look: Look) -> str:
 def _limits(record: Record, trial: Trial) -> list[str]:
     parts = record.rules.parts
     outside = " outside the hold-out" if record.rules.holdout else ""
+    heldout = ", those of the hold-out too," if record.rules.holdout else ""
     said = [
         (
             f"Scores describe models trained by this recipe on {1 - 1 / parts:.0%} of the images{outside} or less. "
-            "This model was trained on all images, those of the hold-out too, so nothing here has been measured on it."
+            f"This model was trained on all images{heldout or ','} so nothing here has been measured on it."
         ),
         (
             "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
@@ -185,4 +186,6 @@ def _limits(record: Record, trial: Trial) -> list[str]:
     ]
     if status(trial) == "stopped":
         said.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
+    if not record.history.ended:
+        said.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
     return said

@@ -148,7 +148,7 @@ class Lines:
             self._begun = set(history.trials)
             self._ended = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
             if self._begun:
-                self.say(f"{self._before} {len(self._ended)} trials and {runs_done(history)} runs.")
+                self.say(f"{self._before} {_trials(len(self._ended))} and {runs_done(history)} runs.")
         for trial in history.trials.values():
             if trial.id not in self._begun:
                 self._begun.add(trial.id)
@@ -226,7 +226,7 @@ class LiveView:
         if self._known is None:
             self._known = now
             if now:
-                self.say(f"{self._before} {len(history.trials)} trials and {runs_done(history)} runs.")
+                self.say(f"{self._before} {_trials(len(history.trials))} and {runs_done(history)} runs.")
         for kind, trial_id in history.order:
             if (kind, trial_id) not in self._known:
                 trial = history.trials[trial_id]
@@ -259,6 +259,10 @@ def wide_console(*, stderr: bool = False) -> Console:
 def screen(console: Console, before: str = BEFORE) -> LiveView | Lines:
     """Return the view that suits the console; ``before`` is as for Lines."""
     return LiveView(console, before) if console.is_terminal else Lines(console, before)
+
+
+def _trials(number: int) -> str:
+    return f"{number} trial{'s' * (number != 1)}"
 
 
 def runs_done(history: History) -> int:

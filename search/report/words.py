@@ -17,6 +17,7 @@ from search.stats.effects import ALONE
 
 FLAT = 0.01  # a doubling that gains less than a point at best is not worth collecting
 NAMED = 3
+LITTLE = 0.005  # of accuracy, which "times in 100" does not show
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -51,11 +52,18 @@ def _surely(judgement: Judgement) -> str:
             f"That is the raw result of the best of {len(judgement.complete)}, and flattered by having been picked; "
             f"it cannot be corrected, as {judgement.uncorrected}."
         )
+    raw = at_size(judgement.complete[0], judgement.rules, judgement.rules.fractions[-1], "accuracy")
     low, high = (f"{100 * limit:.0f}" for limit in (corrected.full_accuracy.low, corrected.full_accuracy.high))
-    return (
-        "Picking the best of many flatters it, so on new images of the same kind expect it to be right "
-        f"{in_100(corrected.full_accuracy.mean)}; anything from {low} to {high} would be no surprise."
-    )
+    if raw - corrected.full_accuracy.mean < LITTLE:
+        expect = (
+            "Having been picked as the best of many flatters it little: on new images of the same kind expect as much"
+        )
+    else:
+        often = in_100(corrected.full_accuracy.mean)
+        expect = (
+            f"Picking the best of many flatters it, so on new images of the same kind expect it to be right {often}"
+        )
+    return f"{expect}; anything from {low} to {high} would be no surprise."
 
 
 def _beside(judgement: Judgement) -> str:
@@ -100,8 +108,12 @@ def _worth(judgement: Judgement) -> str:
     found = judgement.differences[place - 1]
     told = "more than luck explains" if found.p_holm < ALPHA else "which may be luck"
     corrected, own = judgement.corrected, score(best)
-    fair = f"{_behind(corrected.score.mean - own)} once the winner's score is corrected" if corrected else "raw"
-    behind = f"{_behind(found.mean)} ({fair})"
+    raw = _behind(found.mean)
+    fair = _behind(corrected.score.mean - own) if corrected else ""
+    if fair == raw:
+        behind = f"{raw}, also once the winner's score is corrected"
+    else:
+        behind = f"{raw} ({fair} once the winner's score is corrected)" if fair else f"{raw} (raw)"
     return f", and the best that needs no search ({best.id}: {best.baseline}) is {behind}, {told}"
 
 
@@ -247,9 +259,11 @@ def winner(judgement: Judgement, tables: Tables) -> list[str]:
     classes = tables["classes"].dropna(subset="recall")
     if not classes.empty:
         weakest = classes.loc[classes["recall"].idxmin()]
+        alike = int((classes["recall"] == weakest["recall"]).sum()) - 1
+        others = f", as {_count(alike)} other{'s' * (alike > 1)}" if alike else ""
         said.append(
             f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right "
-            f"(95 % interval {weakest['low']:.2f} to {weakest['high']:.2f})."
+            f"(95 % interval {weakest['low']:.2f} to {weakest['high']:.2f}){others}."
         )
     return [*said, *_confidence(judgement)]
 

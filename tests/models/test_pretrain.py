@@ -1,6 +1,7 @@
 """Pretraining, for real but short: the same at each repeat, also after an interruption, and something is learnt."""
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -13,8 +14,8 @@ from search.errors import UserError
 from search.files import LOCK, locked
 from search.models import drawing, plan, pretrain
 from search.models.drawing import Pictures
-from search.models.embedded import embedded, load_weights, save_weights
-from search.models.plan import Plan, clear, work_folder
+from search.models.embedded import embedded, load_weights, weights_bytes
+from search.models.plan import Plan, clear, finish, work_folder
 from search.models.pretrain import FusedNorm, Lessons, Student
 from search.models.scenes import scene
 from search.models.teachers import GRID, Bases, Basis, Teachers
@@ -137,6 +138,43 @@ def test_each_pass_shows_each_picture_once_with_its_own_lesson(lessons):
     assert [SMALL.side(step) for step in range(SMALL.steps)] == [64] * 12 + [96] * 2
 
 
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def emptied(file):
+    file.write_bytes(b"")
+
+
+def shortened(file):
+    np.save(file, np.load(file)[:1])
+
+
+@pytest.mark.parametrize("spoil", [cut, emptied, shortened])
+@pytest.mark.parametrize("spoilt", ["pictures-0001-100.npy", "last-pictures-0000-100.npy"])
+def test_a_damaged_part_is_named_and_made_anew(lessons, spoilt, spoil):
+    shown = lessons.batch(SMALL, 0)
+    file = lessons.pictures.folder / spoilt
+    spoil(file)
+    fresh = Lessons(lessons.pictures)
+    with pytest.raises(UserError, match=rf"{spoilt} is damaged .*Delete it and run the same line again"):
+        fresh.batch(SMALL, 0)
+    file.unlink()
+    lessons.pictures.draw(1, silent)
+    fresh.prepare(SMALL, silent)
+    for one, other in zip(shown, fresh.batch(SMALL, 0), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("spoil", [cut, emptied])
+def test_a_damaged_state_is_named(lessons, tmp_path, few, spoil):
+    with pytest.raises(StopError):
+        learnt(lessons, tmp_path / "student.npz", stop_at(4))
+    spoil(tmp_path / "student.npz")
+    with pytest.raises(UserError, match=r"student\.npz is damaged .*Delete it"):
+        learnt(lessons, tmp_path / "student.npz")
+
+
 def learnt(lessons, kept, progress=silent):
     student = Student(SMALL)
     said = []
@@ -176,11 +214,18 @@ def test_the_fused_norm_learns_as_the_usual_one():
 def test_weights_go_through_their_file_as_16_bit_floats(tmp_path):
     keras.utils.set_random_seed(3)
     network, other = embedded(), embedded()
-    save_weights(network, tmp_path / "some.npz")
+    (tmp_path / "some.npz").write_bytes(weights_bytes(network))
     load_weights(other, tmp_path / "some.npz")
     for one, two in zip(network.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one.astype(np.float16), two)
     assert (tmp_path / "some.npz").stat().st_size < 3_000_000
+
+
+def test_weights_that_16_bits_do_not_hold_are_not_written():
+    network = embedded()
+    network.get_layer("features").gamma.assign(np.full(512, 1e5))
+    with pytest.raises(OverflowError, match="features/gamma"):
+        weights_bytes(network)
 
 
 def run(*options):
@@ -234,14 +279,62 @@ def test_nobody_elses_files_are_taken_over_or_removed(at_hand):
     assert [path.name for path in begun.iterdir()] == ["thesis.txt"]
 
 
-def test_what_was_interrupted_while_clearing_up_is_ended(at_hand):
+def test_what_was_interrupted_while_clearing_up_is_ended(at_hand, monkeypatch):
     file = at_hand / "mine.npz"
     folder = work_folder(SMALL, file)
-    file.write_bytes(b"weights")
+    with monkeypatch.context() as patched:
+        patched.setattr(plan, "clear", lambda _: stop_at(0)("clear", 0, 0))
+        with pytest.raises(StopError):
+            finish(folder, file, b"weights")
     assert work_folder(SMALL, file) == folder
     pretrain.pretrain(SMALL, file, folder, 1, silent, silent)
     assert file.read_bytes() == b"weights"
     assert not folder.exists()
+
+
+def test_a_file_that_was_put_there_meanwhile_costs_nothing(at_hand):
+    file = at_hand / "mine.npz"
+    folder = work_folder(SMALL, file)
+    (folder / "student.npz").write_bytes(b"hours")
+    file.write_bytes(b"")
+    with pytest.raises(UserError, match="was put there meanwhile"):
+        finish(folder, file, b"weights")
+    with pytest.raises(UserError, match="is there already, and nothing is overwritten"):
+        work_folder(SMALL, file)
+    assert (folder / "student.npz").read_bytes() == b"hours"
+    assert file.read_bytes() == b""
+
+
+def test_a_dangling_link_is_in_the_way(at_hand):
+    (at_hand / "mine.npz").symlink_to(at_hand / "nowhere" / "mine.npz")
+    with pytest.raises(UserError, match="is there already"):
+        work_folder(SMALL, at_hand / "mine.npz")
+    (at_hand / "other.npz.part").symlink_to(at_hand / "nowhere")
+    with pytest.raises(UserError, match="is in the way"):
+        work_folder(SMALL, at_hand / "other.npz")
+
+
+@pytest.mark.parametrize("held", [b"", b"\xff\xfe", b"[1]", b"null", b'"x"', b"{"])
+def test_a_damaged_plan_names_the_way_out(at_hand, held):
+    folder = work_folder(SMALL, at_hand / "mine.npz")
+    (folder / "plan.json").write_bytes(held)
+    with pytest.raises(UserError, match=r"plan\.json is damaged: delete the folder"):
+        work_folder(SMALL, at_hand / "mine.npz")
+
+
+def test_what_another_version_began_is_not_gone_on_with(at_hand, monkeypatch):
+    work_folder(SMALL, at_hand / "mine.npz")
+    monkeypatch.setattr(plan, "PRETRAINING_VERSION", 0)
+    with pytest.raises(UserError, match="another version of this program began: delete the folder"):
+        work_folder(SMALL, at_hand / "mine.npz")
+
+
+def test_teachers_keep_their_order(at_hand):
+    models = at_hand / "keras" / "models"
+    shutil.copy(*(models / BACKBONES[name].weights.file for name in ("MobileNet_0.25", "MobileNet")))
+    work_folder(Plan(("MobileNet_0.25", "MobileNet"), 256, 7, 5), at_hand / "mine.npz")
+    with pytest.raises(UserError, match="begun otherwise: teachers was"):
+        work_folder(Plan(("MobileNet", "MobileNet_0.25"), 256, 7, 5), at_hand / "mine.npz")
 
 
 def test_two_at_once_are_refused(at_hand):
@@ -259,7 +352,7 @@ def test_a_teacher_without_weights_is_named_and_nothing_is_begun(at_hand):
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_drawn(at_hand, monkeypatch):
     monkeypatch.setattr(plan, "LESSON_BYTES", 10**15)
-    with pytest.raises(UserError, match=r"256 pictures need 256000000\.0 GB .* are free"):
+    with pytest.raises(UserError, match=r"256 pictures need 256000000\.1 GB .* are free"):
         work_folder(SMALL, at_hand / "mine.npz")
     monkeypatch.setattr(plan, "LESSON_BYTES", 10)
     monkeypatch.setattr(plan, "PROCESS_BYTES", 10**15)
