@@ -68,10 +68,10 @@ BACKBONES = {
         Backbone(
             "Embedded",
             4,
-            370,
+            390,
             Weights("embedded.npz", sha256="f63b95bbf637d5a9e66b23e8f6d83dd4a3b64e2d7a18e0748dc3788c8d449c45"),
         ),
-        Backbone("Embedded_scratch", 4, 370, None),
+        Backbone("Embedded_scratch", 4, 390, None),
         _imagenet("MobileNet_0.25", 5, 100, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
         _imagenet("MobileNet", 5, 1300, "mobilenet", "mobilenet_1_0_224_tf_no_top.h5"),
         _imagenet("MobileNetV2_0.35", 5, 150, "mobilenet_v2", f"{_V2}_0.35_224_no_top.h5"),
