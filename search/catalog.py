@@ -69,7 +69,7 @@ BACKBONES = {
             "Embedded",
             4,
             390,
-            Weights("embedded.npz", sha256="f63b95bbf637d5a9e66b23e8f6d83dd4a3b64e2d7a18e0748dc3788c8d449c45"),
+            Weights("embedded.npz", sha256="41b97d151cfe0de812d7261211ea206fb892e8bcd4ebc7a6c5353c33d520aace"),
         ),
         Backbone("Embedded_scratch", 4, 390, None),
         _imagenet("MobileNet_0.25", 5, 100, "mobilenet", "mobilenet_2_5_224_tf_no_top.h5"),
