@@ -26,6 +26,7 @@ QUIET = (  # nothing that a browser does of its own accord may be taken for what
     "--disable-sync",
     "--no-first-run",
 )
+PATIENCE = 120_000  # milliseconds, on a machine that is busy with other things
 DESKTOP, PHONE = 1280, 390
 HEIGHTS = {PHONE: 844}
 OWN = ("data:", "blob:")  # what a page brings with it
@@ -86,6 +87,7 @@ def opened(
                 service_workers="block",
             )
             tab = context.new_page()
+            tab.set_default_timeout(PATIENCE)
             if printed:
                 tab.emulate_media(media="print")
             page, address = Opened(tab), Path(path).resolve().as_uri()

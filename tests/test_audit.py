@@ -138,11 +138,11 @@ def test_too_few_images_are_told_for_each_part_of_the_plan(plain, tmp_path):
     assert "too few images" not in topics(inspect(dataset, tmp_path))
     validation = topics(inspect(dataset, tmp_path, folds=7))["too few images"]
     assert "validation part" in validation.text
-    assert "across 4.3, down 4.3" in validation.text
+    assert "across: 4.3, down: 4.3" in validation.text
     training = topics(inspect(dataset, tmp_path, train_fractions=(1.0, 0.2)))["too few images"]
     assert "smallest training part" in training.text
     shuffled = topics(inspect(dataset, tmp_path, splits="shuffle", val=0.1))["too few images"]
-    assert "across 3.0" in shuffled.text
+    assert "across: 3.0" in shuffled.text
 
 
 def test_classes_that_hold_the_same_folders_may_be_a_split(tmp_path):

@@ -20,6 +20,7 @@ from search.report.reading import CARDS
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 120_000  # milliseconds, on a machine that is busy with other things
 
 
 class Page(HTMLParser):
@@ -240,21 +241,27 @@ def test_where_nothing_was_completed_the_page_says_so():
 
 
 @pytest.fixture(scope="module")
-def browser():
+def new_page():
     """Chromium of the system, through Playwright."""
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
         pytest.skip(f"needs {CHROMIUM}")
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
+
+        def page(**how):
+            opened = chromium.new_page(**how)
+            opened.set_default_timeout(PATIENCE)
+            return opened
+
+        yield page
         chromium.close()
 
 
 @pytest.mark.parametrize("kind", ["usual", "hundred_classes"])
-def test_charts_come_alive_in_a_browser_without_a_word(kind, browser, tmp_path):
+def test_charts_come_alive_in_a_browser_without_a_word(kind, new_page, tmp_path):
     (tmp_path / "page.html").write_text(made(kind), encoding="utf-8")
-    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page = new_page(viewport={"width": 390, "height": 844})
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -270,9 +277,9 @@ def test_charts_come_alive_in_a_browser_without_a_word(kind, browser, tmp_path):
     page.close()
 
 
-def test_tables_are_sorted_by_keyboard(browser, tmp_path):
+def test_tables_are_sorted_by_keyboard(new_page, tmp_path):
     (tmp_path / "page.html").write_text(made("usual"), encoding="utf-8")
-    page = browser.new_page()
+    page = new_page()
     page.goto((tmp_path / "page.html").as_uri())
     button = page.locator("#table-leaderboard thead button", has_text="score")
     scores = page.locator("#table-leaderboard tbody tr td:nth-child(4)")
@@ -286,14 +293,14 @@ def test_tables_are_sorted_by_keyboard(browser, tmp_path):
     page.close()
 
 
-def test_without_scripts_there_are_pictures_in_the_colours_of_the_page(browser, tmp_path):
+def test_without_scripts_there_are_pictures_in_the_colours_of_the_page(new_page, tmp_path):
     (tmp_path / "page.html").write_text(made("usual"), encoding="utf-8")
-    page = browser.new_page(java_script_enabled=False, color_scheme="dark")
+    page = new_page(java_script_enabled=False, color_scheme="dark")
     page.goto((tmp_path / "page.html").as_uri())
     assert page.locator("[data-chart] > svg").count() == len(draw(usual()))
     page.emulate_media(color_scheme="light")
     page.close()
-    lively = browser.new_page(color_scheme="dark")
+    lively = new_page(color_scheme="dark")
     lively.goto((tmp_path / "page.html").as_uri())
     dot = lively.locator("#figure-leaderboard .live:not(.waiting) .mark-symbol path").first
     dot.wait_for()
