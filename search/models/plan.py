@@ -65,13 +65,14 @@ def work_folder(plan: Plan, file: Path) -> Path:
     folder = file.with_name(f"{file.name}.part")
     begun = folder / NOTE
     wanted = {"version": PRETRAINING_VERSION, **asdict(plan), "teachers": _weights_of(plan)}
-    if os.path.lexists(file) and not _made(folder, file):
+    made = _made(folder, file)
+    if os.path.lexists(file) and not made:
         raise UserError(f"{file} is there already, and nothing is overwritten: name another file with --to.")
     if begun.exists():
         _check_same(begun, wanted)
-    elif os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is in the way, and no pretraining made it: name another file with --to.")
-    else:
+    elif not made:
+        if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} is in the way, and no pretraining made it: name another file with --to.")
         _check_room(plan, file)
         folder.mkdir(exist_ok=True)
         write_text(begun, json.dumps(wanted, indent=2))
@@ -89,13 +90,8 @@ def finish(folder: Path, file: Path, data: bytes) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what a pretraining kept in its folder, and the folder if nothing else is in it."""
-    for path in (
-        *folder.glob("*.npy"),
-        *folder.glob("*.npz"),
-        *folder.glob(".*.np[yz].*"),
-        folder / MADE,
-        folder / NOTE,
-    ):
+    kept = (path for pattern in ("*.npy", "*.npz", ".*.np[yz].*") for path in folder.glob(pattern))
+    for path in (*kept, folder / NOTE, folder / MADE):  # in this order, for one that is interrupted here
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody else's files are in it
         folder.rmdir()

@@ -287,6 +287,8 @@ def test_what_was_interrupted_while_clearing_up_is_ended(at_hand, monkeypatch):
         with pytest.raises(StopError):
             finish(folder, file, b"weights")
     assert work_folder(SMALL, file) == folder
+    (folder / "plan.json").unlink()
+    assert work_folder(SMALL, file) == folder
     pretrain.pretrain(SMALL, file, folder, 1, silent, silent)
     assert file.read_bytes() == b"weights"
     assert not folder.exists()
