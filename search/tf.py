@@ -34,8 +34,6 @@ with silenced():
     import keras
     import tensorflow as tf
 
-    tf.config.list_physical_devices("GPU")  # the first look complains where there is none
-
 
 # What computes, on which last decimals depend: the version, and whether oneDNN is used.
 ONEDNN = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
@@ -44,7 +42,8 @@ COMPUTED_BY = f"tensorflow {tf.__version__}, oneDNN {ONEDNN}"
 
 def has_gpu() -> bool:
     """Return whether TensorFlow sees a GPU here."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    with silenced():
+        return bool(tf.config.list_physical_devices("GPU"))
 
 
 __all__ = ["COMPUTED_BY", "ONEDNN", "has_gpu", "keras", "silenced", "tf"]

@@ -22,7 +22,7 @@ from search.models.drawing import Pictures, load_kept, readable
 from search.models.embedded import embedded, weights_bytes
 from search.models.plan import BATCH, LARGE, Plan, clear, finish
 from search.models.teachers import GRID, Bases, Teachers
-from search.tf import keras, tf
+from search.tf import keras, silenced, tf
 
 EMBEDDED = BACKBONES["Embedded"]
 RATE, WARM_UP = 2e-3, 500
@@ -40,6 +40,8 @@ def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progr
         return
     pictures = Pictures(folder, plan.seed, plan.pictures)
     pictures.draw(workers, progress)
+    with silenced():
+        tf.zeros(())  # the first operation complains where there is no GPU
     lessons = Lessons(pictures)
     lessons.prepare(plan, progress)
     student = Student(plan)

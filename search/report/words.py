@@ -112,8 +112,10 @@ def _worth(judgement: Judgement) -> str:
     fair = _behind(corrected.score.mean - own) if corrected else ""
     if fair == raw:
         behind = f"{raw}, also once the winner's score is corrected"
+    elif fair:
+        behind = f"{raw} ({fair} once the winner's score is corrected)"
     else:
-        behind = f"{raw} ({fair} once the winner's score is corrected)" if fair else f"{raw} (raw)"
+        behind = f"{raw} (raw)"
     return f", and the best that needs no search ({best.id}: {best.baseline}) is {behind}, {told}"
 
 
