@@ -4,11 +4,15 @@ An entry is a folder, ``<cache>/<kind>/<name>``, made whole or not at all, by on
 others wait for it. Its time is when it was last used. Dropping one is always safe: whoever has it
 mapped keeps it, whoever wants it makes it anew. Its files are compared with their checksums
 (CRC-32: disks err, and it reads 6 GB/s where SHA-256 reads 1.9) when a process first loads it.
+
+A folder is a cache only if it carries our marker, which an empty folder gets. Nothing is ever removed
+but what lies in a folder of one of our kinds and has a name of our form; links are never followed.
 """
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 import zlib
@@ -16,11 +20,19 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from search.files import LOCK, locked, new_folder
+from search.errors import UserError
+from search.files import LOCK, is_left_over, is_real_folder, locked, new_folder, sweep_folder, write_text
 
 T = TypeVar("T")
 
+KINDS = ("activations", "decoded", "duplicates", "unpacked")
 KEPT = frozenset({"unpacked"})  # images themselves: a search that runs would miss them
+MARKER = "CACHEDIR.TAG"  # known to backup programs: https://bford.info/cachedir/
+MARKER_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This folder is a cache of finetune-search, which deletes old entries in it. It can be deleted at any time.\n"
+)
+ENTRY = re.compile(r"[0-9a-f]{16}")  # a digest
 IN_USE = 600.0  # seconds since its last use in which an entry is never dropped
 TOUCH_EVERY = 60.0
 CHECKSUMS = "checksums.json"  # file in the entry: [bytes, CRC-32]
@@ -30,6 +42,56 @@ TRIES = 3
 LARGEST_SHARE = 0.5  # of the cache, which also holds decoded images and what other recipes need
 
 _sound: dict[Path, dict[str, tuple[int, ...]]] = {}  # entries that this process has verified, with what it saw
+
+
+def claim(folder: Path) -> None:
+    """Make ``folder`` a cache: it is one already, is empty or new, or an older version's without a marker.
+
+    Raises UserError for a folder with anything else in it, and OSError where it cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_cache(folder):
+        return
+    others = [path for path in folder.iterdir() if not path.name.startswith(f".{MARKER}.")]
+    foreign = next((path for path in others if not _is_ours(path)), None)
+    if foreign is not None and not is_cache(folder):  # another process may have claimed it just now
+        raise UserError(
+            f"{folder} holds other things, such as {foreign.name}, and a cache deletes old entries. "
+            "Give a new or an empty folder with --cache."
+        )
+    write_text(folder / MARKER, MARKER_TEXT)
+
+
+def is_cache(folder: Path) -> bool:
+    """Return whether ``folder`` carries our marker."""
+    try:
+        return (folder / MARKER).read_text(encoding="utf-8") == MARKER_TEXT
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether ``path`` is the folder of a kind that holds only entries, and what is left of making them."""
+    return path.name in KINDS and is_real_folder(path) and all(map(_is_entry_or_left_over, path.iterdir()))
+
+
+def _is_entry_or_left_over(path: Path) -> bool:
+    return is_left_over(path.name, ENTRY) or (_is_entry(path) and (path / CHECKSUMS).is_file())
+
+
+def _is_entry(path: Path) -> bool:
+    return ENTRY.fullmatch(path.name) is not None and is_real_folder(path)
+
+
+def _kinds(cache: Path) -> list[Path]:
+    """Return the folders of ``cache`` in which anything may be removed; none where it is no cache."""
+    return [cache / kind for kind in KINDS if is_real_folder(cache / kind)] if is_cache(cache) else []
+
+
+def sweep(cache: Path) -> None:
+    """Remove what killed processes left in a cache: half-made entries and lock files; those in use stay."""
+    for folder in _kinds(cache):
+        sweep_folder(folder, ENTRY)
 
 
 class BusyError(Exception):
@@ -133,8 +195,10 @@ def trim(cache: Path, limit: int) -> int:
     """Drop the entries that were not used for longest until the cache holds ``limit`` bytes; return how many went.
 
     Entries used in the last ten minutes stay, and unpacked images do: the cache may then hold more.
+    A folder that is no cache is left as it is.
     """
-    entries = [(*_time_and_bytes(path), path) for path in cache.glob("*/[!.]*") if path.is_dir()]
+    paths = [path for kind in _kinds(cache) for path in kind.iterdir() if _is_entry(path)]
+    entries = [(*_time_and_bytes(path), path) for path in paths]
     total = sum(size for _, size, _ in entries)
     dropped = 0
     for used, size, path in sorted(entries):

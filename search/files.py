@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import io
 import os
+import re
 import shutil
 import struct
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 T = TypeVar("T")
 JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
 LOCK = ".lock"
+TEMPORARY = r"\.[a-z0-9_]{8}|\.\d+\.\d+"  # what mkdtemp adds to a name; process and time
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, process
 
 
@@ -182,18 +184,36 @@ def new_folder(final: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def sweep_folders(parent: Path) -> None:
-    """Remove the temporary folders and locks below ``parent`` that killed processes left; those in use stay."""
-    for left in parent.glob(f"*/.*{LOCK}"):
-        with contextlib.suppress(OSError), locked(left, wait=False):
-            pass
-    for wreck in parent.glob("*/.*.*"):
+def is_real_folder(path: Path) -> bool:
+    """Return whether there is a folder at ``path`` itself, and not a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def is_left_over(name: str, final: re.Pattern[str]) -> bool:
+    """Return whether ``name`` is one that we give to a lock or a temporary folder of something named like ``final``."""
+    return re.fullmatch(rf"\.(?:{final.pattern})(?:{re.escape(LOCK)}|{TEMPORARY})", name) is not None
+
+
+def sweep_folder(parent: Path, final: re.Pattern[str]) -> None:
+    """Remove the temporary folders and the locks that killed processes left in ``parent``; those in use stay.
+
+    Only what has our own form of name for something named like ``final`` is removed; links are never followed.
+    """
+    for left in [path for path in parent.iterdir() if is_left_over(path.name, final) and not path.is_symlink()]:
         with contextlib.suppress(OSError):
-            handle = os.open(wreck, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                if time.time() - os.fstat(handle).st_mtime < JUST_MADE:
-                    continue
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(wreck, ignore_errors=True)
-            finally:
-                os.close(handle)
+            if left.name.endswith(LOCK):
+                if left.is_file():
+                    with locked(left, wait=False):
+                        pass
+            else:
+                _sweep_wreck(left)
+
+
+def _sweep_wreck(wreck: Path) -> None:
+    handle = os.open(wreck, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if time.time() - os.fstat(handle).st_mtime >= JUST_MADE:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(wreck, ignore_errors=True)
+    finally:
+        os.close(handle)

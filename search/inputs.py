@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from search.audit import Audit, Inspected, audit
-from search.cache import stored
+from search.cache import stored, sweep
 from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
 from search.data.folds import Plan, make_plan
@@ -21,7 +21,6 @@ from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, Progress, d
 from search.data.synthetic import SyntheticPool, read_pool
 from search.digests import digest
 from search.errors import UserError
-from search.files import sweep_folders
 from search.finding import Finding
 from search.options import Options, cache_folder, check_cache, check_space, name_of
 from search.readers.dispatch import read_dataset
@@ -96,7 +95,7 @@ def read_inputs(
     cache = cache_folder(options.cache, source)
     check_outside(cache, source, "Give another folder with --cache")
     check_cache(cache)
-    sweep_folders(cache)
+    sweep(cache)
     found = read_dataset(source, cache)
     size = study.image_size or typical_side(found.paths)
     check_space(cache, len(found) * (size**2 + THUMBNAIL**2) * 3)

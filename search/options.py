@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.cache import claim
 from search.errors import UserError
 from search.study import Study
 
@@ -111,9 +112,9 @@ def cache_folder(given: str | None, data: Path) -> Path:
 
 
 def check_cache(cache: Path) -> None:
-    """Raise UserError for a cache that cannot be made or written."""
+    """Raise UserError for a cache that cannot be made or written, and for a folder of something else."""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        claim(cache)
     except OSError as error:
         raise UserError(
             f"The cache folder {cache} cannot be made: {error.strerror}. Give another with --cache."

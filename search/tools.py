@@ -64,13 +64,15 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
 @CACHE
 def pack(data: Path, to: Path, cache: str | None) -> None:
     """Put the data set DATA into one .npz file, which is read like DATA itself."""
-    from search.options import cache_folder
+    from search.options import cache_folder, check_cache
     from search.readers.dispatch import read_dataset
     from search.readers.packs import check_target
     from search.readers.packs import pack as write
 
     check_target(to, data)  # before the images are read
-    dataset = read_dataset(data, cache_folder(cache, data))
+    folder = cache_folder(cache, data)
+    check_cache(folder)
+    dataset = read_dataset(data, folder)
     write(*dataset.columns(), to)
     left_out = len(dataset.ignored) + len(dataset.unreadable)
     click.echo(

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -15,14 +16,33 @@ import numpy as np
 import pytest
 
 import search.cache
-from search.cache import CHECKSUMS, IN_USE, BusyError, lock_of, new_entry, stored, trim, worth_keeping
-from search.files import LOCK, locked, sweep_folders
+from search.cache import (
+    CHECKSUMS,
+    IN_USE,
+    MARKER,
+    BusyError,
+    claim,
+    lock_of,
+    new_entry,
+    stored,
+    sweep,
+    trim,
+    worth_keeping,
+)
+from search.errors import UserError
+from search.files import LOCK, locked
 
 KILOBYTE = 1000
 
 
+def named(name):
+    """Return a name of the form that entries have."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 def entry(cache, kind, name, age, size=KILOBYTE):
-    folder = cache / kind / name
+    claim(cache)
+    folder = cache / kind / named(name)
     folder.mkdir(parents=True)
     (folder / "data").write_bytes(bytes(size))
     os.utime(folder, (time.time() - age,) * 2)
@@ -41,21 +61,22 @@ def test_what_was_not_used_for_longest_goes_first_until_the_bound_is_kept(tmp_pa
         entry(tmp_path, kind, f"e{number}", OLD + 100 * number)
     assert trim(tmp_path, 4 * KILOBYTE) == 0
     assert trim(tmp_path, 2 * KILOBYTE + 500) == 2 * KILOBYTE
-    assert left(tmp_path) == ["e0", "e1"]
+    assert left(tmp_path) == sorted([named("e0"), named("e1")])
 
 
 def test_what_was_used_just_now_stays_whatever_the_bound(tmp_path):
     entry(tmp_path, "activations", "used", IN_USE / 2)
     entry(tmp_path, "activations", "unused", OLD)
     assert trim(tmp_path, 1) == KILOBYTE
-    assert left(tmp_path) == ["used"]
+    assert left(tmp_path) == [named("used")]
 
 
 def test_unpacked_images_stay_and_half_made_entries_are_not_looked_at(tmp_path):
     entry(tmp_path, "unpacked", "images", OLD)
-    entry(tmp_path, "decoded", ".half.xyz", OLD)
+    half = entry(tmp_path, "decoded", "half", OLD)
+    half.rename(half.with_name(f".{half.name}.abcd1234"))
     assert trim(tmp_path, 1) == 0
-    assert left(tmp_path) == [".half.xyz", "images"]
+    assert left(tmp_path) == sorted([f".{half.name}.abcd1234", named("images")])
 
 
 def test_no_cache_is_nothing_to_trim(tmp_path):
@@ -70,9 +91,10 @@ def test_an_entry_that_is_loaded_counts_as_used(tmp_path):
     def fill(folder):
         np.save(folder / "rows.npy", np.arange(5))
 
-    stored(tmp_path / "activations" / "a", fill, load)
-    os.utime(tmp_path / "activations" / "a", (0, 0))
-    stored(tmp_path / "activations" / "a", fill, load)
+    claim(tmp_path)
+    stored(tmp_path / "activations" / named("a"), fill, load)
+    os.utime(tmp_path / "activations" / named("a"), (0, 0))
+    stored(tmp_path / "activations" / named("a"), fill, load)
     assert trim(tmp_path, 1) == 0
 
 
@@ -83,7 +105,8 @@ def test_whoever_has_an_entry_mapped_keeps_it_and_whoever_wants_it_makes_it_anew
         made.append(folder)
         np.save(folder / "rows.npy", np.arange(100_000))
 
-    folder = tmp_path / "activations" / "a"
+    claim(tmp_path)
+    folder = tmp_path / "activations" / named("a")
     mapped = stored(folder, fill, load)
     os.utime(folder, (0, 0))
     assert trim(tmp_path, 1) > 0
@@ -94,7 +117,8 @@ def test_whoever_has_an_entry_mapped_keeps_it_and_whoever_wants_it_makes_it_anew
 
 
 def test_while_others_drop_entries_every_load_is_whole(tmp_path):
-    folder, stop, wrong = tmp_path / "activations" / "a", threading.Event(), []
+    claim(tmp_path)
+    folder, stop, wrong = tmp_path / "activations" / named("a"), threading.Event(), []
 
     def fill(at):
         np.save(at / "rows.npy", np.arange(2_000))
@@ -122,7 +146,7 @@ def test_an_entry_that_stays_damaged_is_an_error(tmp_path):
         (folder / "rows.npy").write_bytes(b"no array")
 
     with pytest.raises((EOFError, OSError, ValueError)):
-        stored(tmp_path / "activations" / "a", fill, load)
+        stored(tmp_path / "activations" / named("a"), fill, load)
 
 
 def test_a_search_keeps_its_cache_within_the_bound(search, space, shapes, tmp_path):
@@ -138,7 +162,7 @@ def test_a_search_keeps_its_cache_within_the_bound(search, space, shapes, tmp_pa
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """Make an entry and forget that it was seen; give its folder, and what uses it and counts how often it was made."""
-    folder, fills = tmp_path / "activations" / "a", []
+    folder, fills = tmp_path / "activations" / named("a"), []
 
     def fill(to):
         fills.append(to)
@@ -188,7 +212,7 @@ def test_a_damaged_entry_is_made_anew(damage, made):
     DAMAGES[damage](folder)
     assert use() == 2
     assert use() == 2
-    assert left(folder.parents[1]) == ["a"]
+    assert left(folder.parents[1]) == [named("a")]
 
 
 def test_an_entry_is_read_for_its_checksum_once_and_again_when_it_looks_different(made, monkeypatch):
@@ -209,10 +233,10 @@ def test_a_file_that_somebody_put_into_an_entry_does_no_harm(made):
 
 
 def test_checksums_cover_files_in_folders_of_the_entry(tmp_path):
-    with new_entry(tmp_path / "unpacked" / "a") as folder:
+    with new_entry(tmp_path / "unpacked" / named("a")) as folder:
         (folder / "deep").mkdir()
         (folder / "deep" / "file").write_bytes(b"123456789")
-    sums = json.loads((tmp_path / "unpacked" / "a" / CHECKSUMS).read_text())
+    sums = json.loads((tmp_path / "unpacked" / named("a") / CHECKSUMS).read_text())
     assert sums == {"deep/file": [9, 0xCBF43926]}  # the check value of CRC-32
 
 
@@ -239,7 +263,13 @@ def test_an_entry_in_a_cache_that_cannot_be_written_is_used_and_a_damaged_one_is
 
 
 def test_who_wants_an_entry_that_is_being_made_waits_for_it_or_is_told(tmp_path):
-    folder, filling, go, got, fills = tmp_path / "activations" / "a", threading.Event(), threading.Event(), [], []
+    folder, filling, go, got, fills = (
+        tmp_path / "activations" / named("a"),
+        threading.Event(),
+        threading.Event(),
+        [],
+        [],
+    )
 
     def fill(to):
         fills.append(to)
@@ -259,7 +289,7 @@ def test_who_wants_an_entry_that_is_being_made_waits_for_it_or_is_told(tmp_path)
         user.join()
     assert got == [[0, 1, 2, 3, 4]] * 3
     assert len(fills) == 1
-    assert left(tmp_path) == ["a"]
+    assert left(tmp_path) == [named("a")]
     assert stored(folder, fill, load, wait=False).tolist() == got[0]
 
 
@@ -276,7 +306,7 @@ stored(Path(sys.argv[1]), fill, lambda at: None)
 
 
 def test_a_killed_maker_holds_nobody_up_and_leaves_nothing(tmp_path):
-    folder, got = tmp_path / "activations" / "a", []
+    folder, got = tmp_path / "activations" / named("a"), []
     maker = subprocess.Popen([sys.executable, "-c", HOLD, folder], stdout=subprocess.PIPE, text=True)
     assert maker.stdout.readline() == "filling\n"
     waiting = threading.Thread(
@@ -292,16 +322,18 @@ def test_a_killed_maker_holds_nobody_up_and_leaves_nothing(tmp_path):
     assert got == [[0, 1, 2]]
     for path in folder.parent.glob(".*"):
         os.utime(path, (0, 0))
-    sweep_folders(tmp_path)
-    assert left(tmp_path) == ["a"]
+    claim(tmp_path)
+    sweep(tmp_path)
+    assert left(tmp_path) == [named("a")]
 
 
 def test_locks_that_killed_processes_left_are_swept_and_held_ones_are_not(tmp_path):
+    claim(tmp_path)
     (tmp_path / "activations").mkdir()
-    stale, held = (lock_of(tmp_path / "activations" / name) for name in ("stale", "held"))
+    stale, held = (lock_of(tmp_path / "activations" / named(name)) for name in ("stale", "held"))
     stale.touch()
     with locked(held):
-        sweep_folders(tmp_path)
+        sweep(tmp_path)
         assert left(tmp_path) == [held.name]
     assert left(tmp_path) == []
 
@@ -335,7 +367,7 @@ def test_where_there_are_no_locks_everyone_makes_an_entry_for_himself(number, ma
     monkeypatch.setattr(fcntl, "flock", refuse(number))
     with locked(lock_of(folder)):
         assert use() == 2
-    assert left(folder.parents[1]) == ["a"]
+    assert left(folder.parents[1]) == [named("a")]
 
 
 def test_what_would_fill_more_than_half_of_the_cache_is_not_worth_keeping():
@@ -359,3 +391,95 @@ def test_a_cache_that_is_deleted_while_an_entry_is_made_gets_it_all_the_same(tmp
     assert stored(tmp_path / "cache" / "kind" / "name", fill, lambda at: (at / "file").read_text()) == "made"
     with pytest.raises(FileNotFoundError):
         stored(tmp_path / "cache" / "kind" / "other", lambda _: (tmp_path / "none").read_text(), lambda _: None)
+
+
+def tree(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def aged(folder):
+    """Make everything in a folder look as if nobody had used it for a year."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        os.utime(path, (time.time() - 365 * 86400,) * 2, follow_symlinks=False)
+    return folder
+
+
+@pytest.fixture
+def belongings(tmp_path):
+    """Give a folder with a person's things in it."""
+    folder = tmp_path / "documents"
+    for name in ("thesis/chapter/one.txt", "proj/.backup.2024/save", "proj/.notes.lock", "activations/mine/data"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("years of work")
+    return aged(folder)
+
+
+def test_a_folder_with_other_things_in_it_does_not_become_a_cache(belongings):
+    before = tree(belongings)
+    with pytest.raises(UserError, match="--cache"):
+        claim(belongings)
+    sweep(belongings)
+    assert trim(belongings, 1) == 0
+    assert tree(belongings) == before
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "folds", "pack"])
+def test_no_verb_touches_a_folder_of_other_things_that_is_named_as_the_cache(
+    verb, search, space, shapes, belongings, tmp_path
+):
+    before = tree(belongings)
+    first = (shapes, "--to", tmp_path / "new.npz") if verb == "pack" else (space(), "--data", shapes)
+    more = {"folds": ("--to", tmp_path / "new"), "run": ("--cache-gb", "0.000001")}.get(verb, ())
+    code, _, error = search(verb, *first, *more, "--cache", belongings)
+    assert code == 1
+    assert str(belongings) in error
+    assert tree(belongings) == before
+
+
+def test_in_a_cache_too_only_what_has_our_form_is_removed(belongings, tmp_path):
+    cache = tmp_path / "cache"
+    ours = entry(cache, "activations", "ours", OLD)
+    shutil.copytree(belongings, cache, dirs_exist_ok=True)
+    (cache / "activations" / ".mine.abcd1234").mkdir()
+    (cache / "activations" / ".mine.lock").touch()
+    aged(cache)
+    before = tree(cache)
+    sweep(cache)
+    assert tree(cache) == before
+    assert trim(cache, 1) == KILOBYTE
+    assert not ours.exists()
+    assert set(before) - set(tree(cache)) == {path.relative_to(cache) for path in (ours, ours / "data")}
+
+
+def test_links_in_a_cache_are_never_followed(belongings, tmp_path):
+    cache = tmp_path / "cache"
+    claim(cache)
+    (cache / "activations").mkdir()
+    (cache / "activations" / named("entry")).symlink_to(belongings)
+    (cache / "activations" / f".{named('wreck')}.abcd1234").symlink_to(belongings)
+    (cache / "activations" / f".{named('lock')}{LOCK}").symlink_to(belongings / "thesis" / "chapter" / "one.txt")
+    (cache / "decoded").symlink_to(belongings)
+    (belongings / named("as ours")).mkdir()
+    (belongings / f".{named('as ours')}.abcd1234").mkdir()
+    aged(belongings)
+    before = tree(belongings)
+    sweep(cache)
+    assert trim(cache, 1) == 0
+    assert tree(belongings) == before
+
+
+def test_a_cache_of_an_older_version_has_no_marker_and_becomes_one(tmp_path):
+    entry(tmp_path, "decoded", "old", OLD)
+    (tmp_path / MARKER).unlink()
+    with pytest.raises(UserError, match="decoded"):
+        claim(tmp_path)  # an entry that lists no checksums is not known for ours
+    (tmp_path / "decoded" / named("old") / CHECKSUMS).write_text("{}")
+    aged(tmp_path)
+    claim(tmp_path)
+    assert trim(tmp_path, 1) > 0
+
+
+def test_a_folder_that_another_program_marked_as_its_cache_is_not_ours(tmp_path):
+    (tmp_path / MARKER).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# of another program")
+    with pytest.raises(UserError, match="other things"):
+        claim(tmp_path)

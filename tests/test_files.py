@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from search.files import new_folder, npz_bytes, sweep_folders, write_bytes, write_rows, write_text
+from search.files import new_folder, npz_bytes, sweep_folder, write_bytes, write_rows, write_text
 
 
 def names(folder):
@@ -158,18 +159,20 @@ with new_folder(Path(sys.argv[1])) as temporary:
     (temporary / "half").write_text("x")
     os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path / "decoded" / "killed"], check=False)
-    with new_folder(tmp_path / "decoded" / "filling") as filling:
-        (wreck,) = {path for path in (tmp_path / "decoded").iterdir() if path != filling}
-        sweep_folders(tmp_path)
+    ours = re.compile("killed|filling")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "killed"], check=False)
+    with new_folder(tmp_path / "filling") as filling:
+        (wreck,) = {path for path in tmp_path.iterdir() if path != filling}
+        sweep_folder(tmp_path, ours)
         assert wreck.is_dir()  # it is too young to be sure
         for path in (wreck, filling):
             os.utime(path, (0, 0))
-        sweep_folders(tmp_path)
+        sweep_folder(tmp_path, re.compile("another"))
+        assert wreck.is_dir()
+        sweep_folder(tmp_path, ours)
         assert not wreck.exists()
         assert filling.is_dir()
-    sweep_folders(tmp_path / "none")
-    assert names(tmp_path / "decoded") == ["filling"]
+    assert names(tmp_path) == ["filling"]
 
 
 def test_rows_written_in_batches_are_the_array(tmp_path):
