@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
-    from search.errors import UserError
-    from search.hand import amounts_at_hand, at_hand
-    from search.recipe import Augment, Recipe
+    from search.repertoire.recipe import Augment, Recipe
+    from search.space import amounts_at_hand, at_hand
     from search.study import Study
+    from search.system.errors import UserError
     from search.tuner import KFoldTuner
 
 __version__ = "0.1.0"
@@ -31,13 +31,13 @@ __all__ = [
 ]
 
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
-    "Augment": "search.recipe",
+    "Augment": "search.repertoire.recipe",
     "KFoldTuner": "search.tuner",
-    "Recipe": "search.recipe",
+    "Recipe": "search.repertoire.recipe",
     "Study": "search.study",
-    "UserError": "search.errors",
-    "amounts_at_hand": "search.hand",
-    "at_hand": "search.hand",
+    "UserError": "search.system.errors",
+    "amounts_at_hand": "search.space",
+    "at_hand": "search.space",
     "handwritten_digits": "search.data.digits",
 }
 
@@ -46,6 +46,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value  # the module search.hand must not hide the function of that name
+        globals()[name] = value  # a module must not hide the function of that name
         return value
     raise AttributeError(f"module 'search' has no attribute {name!r}")

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from search.cli import INTERRUPTED, main
+from search.cli.main import INTERRUPTED, main
 
 if __name__ == "__main__":
     try:

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from search.audit import Audit
-from search.catalog import BACKBONES
-from search.cost import Estimate
-from search.errors import UserError
-from search.finding import ERROR, Finding
-from search.inputs import Inputs, Say, Tell, read_inputs, untold
+from search.audit.checks import Audit, Inspected, audit, inspect
+from search.audit.leakage import Flattery, backbone_features, flattery, thumbnail_features
+from search.data.finding import ERROR, Finding
+from search.data.loading import Inputs, read_inputs
 from search.options import Options, overridden
 from search.prepare import Prepared, complete
-from search.probe import Flattery, backbone_features, flattery, thumbnail_features
-from search.recipe import Augment
-from search.study import SpaceFile
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Augment
+from search.space import SpaceFile
+from search.system.errors import UserError
+from search.system.progress import Say, Tell, untold
+from search.training.cost import Estimate
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,14 @@ def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> C
     """
     study = overridden(file.study, options)
     inputs = read_inputs(study, options, say, tell)
+    inspected = inspect(inputs)
     prepared, errors = _prepared(file, inputs, options, say, tell)
     return Checked(
         inputs,
-        inputs.audit(errors),
+        audit(inspected, errors),
         prepared.estimate() if prepared else None,
         prepared.views() if prepared else {},
-        _flattery(inputs, prepared) if prepared else None,
+        _flattery(inputs, inspected, prepared) if prepared else None,
     )
 
 
@@ -67,10 +69,10 @@ def _prepared(
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 
 
-def _flattery(inputs: Inputs, prepared: Prepared) -> Flattery | None:
+def _flattery(inputs: Inputs, inspected: Inspected, prepared: Prepared) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
-    groups = pd.Series(inputs.inspected.together)
+    groups = pd.Series(inspected.together)
     folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
     if groups.nunique() == len(dataset) or folds < 2:
         return None

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError
-from search.files import mark_held
-from search.recipe import Recipe
+from search.repertoire.recipe import Recipe
+from search.system.errors import UserError
+from search.system.files import mark_held
 
 Event = dict[str, Any]
 FILE = "journal.jsonl"

@@ -1,15 +1,12 @@
-"""What the command line, or a notebook, may set beside the study; and where things are kept."""
+"""What the command line, or a notebook, may set beside the study."""
 
-import os
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.cache import claim
-from search.errors import UserError
 from search.study import Study
+from search.system.errors import UserError
 
 NONE = "none"  # switches off what the study has
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
@@ -98,42 +95,3 @@ def check_name(name: str) -> str:
 def name_of(data: Path) -> str:
     """Return what a data set is called: its folder's name, or its file's without the suffix."""
     return data.stem if data.is_file() else data.resolve().name
-
-
-def cache_folder(given: str | None, data: Path) -> Path:
-    """Return where to cache: as given, else ``data/.cache`` here, else the user's cache; never among the images."""
-    if given is not None:
-        return Path(given)
-    here = Path("data")
-    if here.is_dir() and os.access(here, os.W_OK) and here.resolve() != data.resolve():
-        return here / ".cache"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "finetune-search"
-
-
-def check_cache(cache: Path) -> None:
-    """Raise UserError for a cache that cannot be made or written, and for a folder of something else."""
-    try:
-        claim(cache)
-    except OSError as error:
-        raise UserError(
-            f"The cache folder {cache} cannot be made: {error.strerror}. Give another with --cache."
-        ) from None
-    if not os.access(cache, os.W_OK):
-        raise UserError(f"The cache folder {cache} cannot be written to. Give another with --cache.")
-
-
-def check_space(cache: Path, needed: int) -> None:
-    """Raise UserError unless the cache has room for so many bytes."""
-    free = shutil.disk_usage(cache).free
-    if free < needed:
-        raise UserError(
-            f"The decoded images need {needed / 1e6:,.1f} MB, but {cache} has {free / 1e6:,.1f} MB left. "
-            "Free some space, or give another folder with --cache."
-        )
-
-
-def check_file(path: Path) -> None:
-    """Raise UserError now for a file that cannot be written later."""
-    if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise UserError(f"{path} cannot be written: name a file in a folder that there is and that you may write to.")

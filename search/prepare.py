@@ -10,30 +10,33 @@ from typing import Any
 
 import pandas as pd
 
-from search import folder as folders
-from search.baselines import baselines
-from search.catalog import BACKBONES
-from search.cost import SECONDS_TO_START, Estimate, core_speed, estimate, seconds_of_views
+from search import record as folders
+from search.audit.checks import audit, inspect
 from search.data.dataset import Dataset
+from search.data.finding import WARNING, in_a_line
 from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table, reshuffled
 from search.data.images import DECODING_VERSION
+from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthetic
+from search.data.readers.paths import check_outside
 from search.data.synthetic import SyntheticPool, check_amounts, tally
-from search.digests import digest
-from search.errors import UserError
-from search.feed import Materials
-from search.finding import WARNING, in_a_line
-from search.hand import Hand, holding, missing_in_words, resolve, weights_folder
-from search.inputs import Inputs, Say, Tell, folds_in_words, read_inputs, read_synthetic, untold
 from search.journal import CONFIRM
-from search.machine import cores, workers
-from search.models.backbones import check_weights
 from search.options import Options, as_arguments, check_name, name_of, overridden
-from search.oracle import at_values, random_points, register
-from search.readers.paths import check_outside
-from search.recipe import Augment, Recipe
-from search.study import SpaceFile, Study, build_recipe
-from search.tf import ONEDNN, has_gpu
-from search.train import TRAINING_VERSION
+from search.oracles import at_values, random_points, register
+from search.repertoire.backbones.constructions import check_weights
+from search.repertoire.baselines import baselines
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.weights import missing_in_words, resolve, weights_folder
+from search.space import Hand, SpaceFile, build_recipe, holding
+from search.study import Study
+from search.system.digests import digest
+from search.system.errors import UserError
+from search.system.machine import cores, workers
+from search.system.progress import Say, Tell, untold
+from search.system.tf import ONEDNN, has_gpu
+from search.training.cost import SECONDS_TO_START, Estimate, core_speed, estimate, seconds_of_views
+from search.training.materials import Materials
+from search.training.trainer import TRAINING_VERSION
 
 IDENTITY_FIELDS = (
     *("objective", "folds", "repeats", "splits", "val", "holdout", "train_fractions", "groups"),
@@ -241,7 +244,7 @@ def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) ->
     recorded = None if options.fresh else folders.read_about(folder)
     inputs = read_inputs(study, options, say, tell, folders.read_table(folder, folders.IMAGES) if recorded else None)
     told = recorded.get("findings") if recorded else None
-    findings = [asdict(found) for found in inputs.audit().findings] if told is None else told
+    findings = [asdict(found) for found in audit(inspect(inputs)).findings] if told is None else told
     for finding in findings:
         say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
     if any(finding["level"] == WARNING and finding["files"] for finding in findings):

@@ -13,11 +13,11 @@ from scipy import special
 
 from search.data.holdout import HOLDOUT
 from search.journal import CONFIRM, LOOK, History, Run, Trial, Verdict
-from search.recipe import Recipe
+from search.repertoire.recipe import Recipe
 
 FAILURES_ALLOWED = 2
 TIE = 9  # decimals: the last bits of a sum are no merit
-ENOUGH_TO_CORRECT = 10  # complete trials: see search.stats.selection
+ENOUGH_TO_CORRECT = 10  # complete trials: see search.analysis.stats.selection
 BURN_IN = 4
 FEWEST_RUNS = 2
 PATIENCE = 2.5  # in standard deviations of a normal: how unlikely a comeback must be

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError
-from search.folder import SPACE, Record
-from search.hand import read_space
+from search.record import SPACE, Record
+from search.space import read_space
+from search.system.errors import UserError
 
 
 def reopening(

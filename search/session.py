@@ -13,21 +13,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from search import folder as folders
-from search import stats
-from search.cache import trim
-from search.clock import Clock, rounded
-from search.errors import UserError
-from search.executors import Executor, Inline, Outcome, Workers
-from search.files import npz_bytes, write_bytes
-from search.folder import Record, rules_of
+from search import record as folders
+from search.analysis import stats
+from search.executors.processes import Executor, Inline, Outcome, Workers
 from search.journal import LOOK, Journal, Trial, Verdict, add_stages, check_unused
-from search.oracle import ask, retell, tell
+from search.monitor.console import Screen
+from search.monitor.tensorboard import Board
+from search.oracles import ask, retell, tell
 from search.prepare import Prepared, versions
 from search.racing import Job, jobs_ahead, next_afterwards, next_look, next_step
-from search.report.console import Screen, duration
-from search.report.tensorboard import Board
-from search.train import JobResult, RunResult
+from search.record import Record, rules_of
+from search.system.cache import trim
+from search.system.clock import Clock, duration, rounded
+from search.system.errors import UserError
+from search.system.files import npz_bytes, write_bytes
+from search.training.trainer import JobResult, RunResult
 
 TICK = 0.5
 TRIM_EVERY = 30.0  # seconds

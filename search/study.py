@@ -1,19 +1,16 @@
-"""Study: what a search fixes; and the space file that holds a study and its space."""
+"""Study: what a search fixes."""
 
 import dataclasses
 import re
-import runpy
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.catalog import OBJECTIVES, ORACLES
-from search.errors import UserError
-from search.recipe import Recipe, one_of, real, whole
+from search.repertoire.catalog import OBJECTIVES, ORACLES
+from search.repertoire.recipe import one_of, real, whole
+from search.system.errors import UserError
 
-Space = Callable[[Any], Recipe]
 AUTO = "auto"
 SPLITS = ("kfold", "shuffle")
 
@@ -152,73 +149,3 @@ class Study:
     def replace(self, **changes: Any) -> "Study":
         """Return the study with some fields changed, validated again."""
         return dataclasses.replace(self, **changes)
-
-
-@dataclass(frozen=True)
-class SpaceFile:
-    """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only."""
-
-    study: Study
-    space: Space
-    text: str
-    path: Path
-    on_disk: bool = True
-
-
-def load_space_file(path: Path) -> SpaceFile:
-    """Run a space file and return what it defines.
-
-    Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(
-            f"There is no space file {path} (in {Path.cwd()}). The default one is the project's spaces/finetune.py."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The space file {path} cannot be read: {error}.") from None
-    names = _run(path)
-    study, space = names.get("study"), names.get("space")
-    if study is None:
-        raise UserError(f'{path} defines no study. Add a line such as study = Study(data="data/my-images").')
-    if not isinstance(study, Study):
-        raise UserError(f"{path}: study must be a Study(…), but is {type(study).__name__}.")
-    if space is None:
-        raise UserError(f"{path} defines no space. Add a function space(hp) that returns a Recipe(…).")
-    if not callable(space):
-        raise UserError(f"{path}: space must be a function space(hp), but is {type(space).__name__}.")
-    return SpaceFile(study, space, text, path)
-
-
-def _run(path: Path) -> dict[str, Any]:
-    try:
-        return runpy.run_path(str(path))
-    except SyntaxError as error:
-        line = f", line {error.lineno}" if error.lineno else ""
-        raise UserError(f"{error.filename or path}{line}: {error.msg}.\n    {(error.text or '').strip()}") from None
-    except UserError as error:
-        raise UserError(f"{path}{_line(error, path)}: {error}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 a space file is anyone's code
-        raise UserError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
-
-
-def _line(error: BaseException, path: Path) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f", line {lines[-1]}" if lines else ""
-
-
-def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe:
-    """Return ``space(hp)``, with the study's image size where the recipe names none.
-
-    Raises UserError where the space raises or returns anything but a Recipe.
-    """
-    try:
-        recipe = space(hp)
-    except UserError as error:
-        raise UserError(f"{source}{_line(error, source)}: {error}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 likewise
-        raise UserError(f"{source}{_line(error, source)}, in space(hp): {type(error).__name__}: {error}") from None
-    if not isinstance(recipe, Recipe):
-        raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")
-    return recipe if recipe.image_size else dataclasses.replace(recipe, image_size=image_size)

@@ -15,20 +15,20 @@ import textwrap
 from pathlib import Path
 from typing import Any, NoReturn
 
-from search.clock import Clock
-from search.errors import UserError
-from search.executors import Executor
-from search.folder import Record, read_record
-from search.hand import read_space
+from search.executors.processes import Executor
 from search.journal import Look
+from search.monitor.console import Screen, screen, summary, wide_console
+from search.monitor.tensorboard import check_at_hand
 from search.options import Options
-from search.oracle import ORACLES, BaseTuner, HyperParameters, at_values
+from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
 from search.prepare import prepare
 from search.racing import ranked
-from search.report.console import Screen, screen, summary, wide_console
-from search.report.tensorboard import check_at_hand
+from search.record import Record, read_record
 from search.session import Session
-from search.study import Space, SpaceFile, Study
+from search.space import Space, SpaceFile, read_space
+from search.study import Study
+from search.system.clock import Clock
+from search.system.errors import UserError
 
 
 class KFoldTuner(BaseTuner):

@@ -65,7 +65,7 @@ def search(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    from search.cli import main
+    from search.cli.main import main
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
@@ -96,8 +96,8 @@ def finished(tmp_path_factory):
     recipe = '"SmallCNN", None, epochs=6, learning_rate=hp.Choice("learning_rate", [1e-3, 3e-3, 1e-2])'
     (place / "space.py").write_text(SPACE.format(recipe=recipe).replace("max_trials=1", "max_trials=3, holdout=3"))
     from search import KFoldTuner
-    from search.cli import main
-    from search.report.console import Lines, wide_console
+    from search.cli.main import main
+    from search.monitor.console import Lines, wide_console
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)

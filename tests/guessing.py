@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from search.executors import Outcome
-from search.train import JobResult, RunResult
+from search.executors.processes import Outcome
+from search.training.trainer import JobResult, RunResult
 
 
 class Guesser:

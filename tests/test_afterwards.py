@@ -8,11 +8,11 @@ from shapes import write_shapes
 
 from search import KFoldTuner
 from search import session as loop
-from search.baselines import HEAD, SCRATCH, WHOLE, baselines
-from search.folder import read_record
 from search.journal import CONFIRM, read_events
+from search.monitor.console import Lines, wide_console
 from search.racing import cells, ranked, score
-from search.report.console import Lines, wide_console
+from search.record import read_record
+from search.repertoire.baselines import HEAD, SCRATCH, WHOLE, baselines
 
 SPACE = """
 from search import Recipe, Study

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.amounts import Ratio, classes_named, plain, settled, wanted
-from search.errors import UserError
-from search.recipe import Recipe
+from search.repertoire.recipe import Recipe
+from search.repertoire.synthetic import Ratio, classes_named, plain, settled, wanted
+from search.system.errors import UserError
 
 
 def of(value):

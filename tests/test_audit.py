@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from shapes import write_shapes
 
-from search.audit import Inspected, audit
+from search.audit.checks import Inspected, audit
+from search.audit.shortcuts import told_by_files
 from search.data.duplicates import Pair, grouped
+from search.data.finding import ERROR, NOTE, WARNING, Finding
 from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Facts, decode_sizes
-from search.data.shortcuts import told_by_files
-from search.finding import ERROR, NOTE, WARNING, Finding
-from search.readers.folders import read_class_folders
-from search.readers.manifest import read_manifest
+from search.data.readers.folders import read_class_folders
+from search.data.readers.manifest import read_manifest
 from search.study import Study
 
 COUNTS = {"across": 30, "down": 30}

@@ -15,8 +15,8 @@ import time
 import numpy as np
 import pytest
 
-import search.cache
-from search.cache import (
+import search.system.cache
+from search.system.cache import (
     CHECKSUMS,
     IN_USE,
     MARKER,
@@ -29,8 +29,8 @@ from search.cache import (
     trim,
     worth_keeping,
 )
-from search.errors import UserError
-from search.files import LOCK, locked
+from search.system.errors import UserError
+from search.system.files import LOCK, locked
 
 KILOBYTE = 1000
 
@@ -172,9 +172,9 @@ def made(tmp_path, monkeypatch):
         np.testing.assert_array_equal(stored(folder, fill, load), np.arange(100))
         return len(fills)
 
-    monkeypatch.setattr(search.cache, "_sound", {})
+    monkeypatch.setattr(search.system.cache, "_sound", {})
     assert use() == 1
-    search.cache._sound.clear()
+    search.system.cache._sound.clear()
     return folder, use
 
 
@@ -217,8 +217,8 @@ def test_a_damaged_entry_is_made_anew(damage, made):
 
 def test_an_entry_is_read_for_its_checksum_once_and_again_when_it_looks_different(made, monkeypatch):
     folder, use = made
-    sums, real = [], search.cache._checksum
-    monkeypatch.setattr(search.cache, "_checksum", lambda path: sums.append(path) or real(path))
+    sums, real = [], search.system.cache._checksum
+    monkeypatch.setattr(search.system.cache, "_checksum", lambda path: sums.append(path) or real(path))
     use()
     assert use() == 1
     assert sums == [folder / "rows.npy"]
@@ -253,9 +253,9 @@ def test_an_entry_in_a_cache_that_cannot_be_written_is_used_and_a_damaged_one_is
     os.utime(folder, (0, 0))
     for name in ("utime", "rename", "mkdir", "unlink"):
         monkeypatch.setattr(os, name, refuse(number))
-    monkeypatch.setattr("search.files.os.open", refuse(number))
+    monkeypatch.setattr("search.system.files.os.open", refuse(number))
     assert use() == 1
-    search.cache._sound.clear()
+    search.system.cache._sound.clear()
     with (folder / "rows.npy").open("r+b") as file:
         file.write(b"damaged")
     with pytest.raises(OSError, match=os.strerror(number)):
@@ -296,7 +296,7 @@ def test_who_wants_an_entry_that_is_being_made_waits_for_it_or_is_told(tmp_path)
 HOLD = """
 import sys, time
 from pathlib import Path
-from search.cache import stored
+from search.system.cache import stored
 def fill(to):
     (to / "half").write_text("x")
     print("filling", flush=True)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from search.clock import REST, Clock
+from search.system.clock import REST, Clock
 
 
 def busy(seconds):

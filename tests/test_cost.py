@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from search.cost import estimate
 from search.data.folds import Fold
-from search.recipe import Augment, Recipe
+from search.repertoire.recipe import Augment, Recipe
+from search.training.cost import estimate
 
 DEEP = Recipe("MobileNetV2_0.35", unfrozen_blocks=2, image_size=96, epochs=10)
 HEAD = dataclasses.replace(DEEP, unfrozen_blocks=0)

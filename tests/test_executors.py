@@ -9,10 +9,10 @@ import psutil
 import pytest
 from test_train import materials
 
-from search import executors
-from search.executors import Inline, Workers
+from search.executors import processes as executors
+from search.executors.processes import Inline, Workers
 from search.racing import Job
-from search.recipe import Recipe
+from search.repertoire.recipe import Recipe
 
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32, epochs=3)
 LONG = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32, epochs=100_000)

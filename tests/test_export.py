@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from search import KFoldTuner, UserError
-from search.digests import file_sha256
-from search.export import ALL, COMPARED, everything, export
-from search.folder import read_record
+from search.analysis.judgement import Judgement
+from search.analysis.predictions import read_runs
+from search.export.export import ALL, COMPARED, everything, export
 from search.journal import read_events
+from search.monitor.console import Lines, wide_console
+from search.record import read_record
 from search.reopen import reopening
-from search.report.console import Lines, wide_console
-from search.report.evidence import read_runs
-from search.report.judgement import Judgement
 from search.report.markdown import inert
-from search.tf import keras
-from search.train import Trainer
+from search.system.digests import file_sha256
+from search.system.tf import keras
+from search.training.trainer import Trainer
 
 # Runs a file where this package cannot be imported.
 ALONE = "import runpy, sys; sys.modules['search'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0])"

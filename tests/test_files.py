@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from search.files import new_folder, npz_bytes, sweep_folder, write_bytes, write_rows, write_text
+from search.system.files import new_folder, npz_bytes, sweep_folder, write_bytes, write_rows, write_text
 
 
 def names(folder):
@@ -61,7 +61,7 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
 
 def test_a_killed_writer_never_shows_half_a_file(tmp_path):
     code = (
-        "import itertools, pathlib, sys; from search.files import write_bytes\n"
+        "import itertools, pathlib, sys; from search.system.files import write_bytes\n"
         "for letter in itertools.cycle((b'a', b'b')): write_bytes(pathlib.Path(sys.argv[1]), letter * 400_000)"
     )
     path = tmp_path / "file"
@@ -154,7 +154,7 @@ def test_what_a_killed_process_left_is_swept_and_what_is_being_filled_is_not(tmp
     code = """
 import os, sys
 from pathlib import Path
-from search.files import new_folder
+from search.system.files import new_folder
 with new_folder(Path(sys.argv[1])) as temporary:
     (temporary / "half").write_text("x")
     os.kill(os.getpid(), 9)

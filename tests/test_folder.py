@@ -6,10 +6,10 @@ import json
 import pandas as pd
 import pytest
 
-from search import folder as folders
-from search.errors import UserError
-from search.folder import FORMAT, SPACE, STUDY
+from search import record as folders
 from search.journal import History, Journal
+from search.record import FORMAT, SPACE, STUDY
+from search.system.errors import UserError
 
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
 TABLES = {"images.csv": pd.DataFrame({"id": ["a.png"]}), "folds.csv": pd.DataFrame({"fold": ["f0"]})}

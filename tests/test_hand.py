@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from search import hand
-from search.catalog import BACKBONES
-from search.errors import UserError
-from search.hand import Hand, amounts_at_hand, at_hand, holding, missing_in_words, resolve, weights_folder
+from search.repertoire import weights as hand
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.weights import missing_in_words, resolve, weights_folder
+from search.space import Hand, amounts_at_hand, at_hand, holding
+from search.system.errors import UserError
 
 ONE, OTHER = "MobileNet", "VGG16"
 

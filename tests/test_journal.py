@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from search.errors import UserError
 from search.journal import FILE, Journal, read_events, replay
-from search.recipe import Recipe
+from search.repertoire.recipe import Recipe
+from search.system.errors import UserError
 
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32).to_dict()
 

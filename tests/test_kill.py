@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from shapes import write_shapes
 
-from search.folder import read_record
 from search.journal import read_events
+from search.record import read_record
 
 SPACE = """
 from search import Augment, Recipe, Study
@@ -142,7 +142,7 @@ def drive(folder, name):
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     from search import KFoldTuner
-    from search.report.console import Lines, wide_console
+    from search.monitor.console import Lines, wide_console
 
     code = 1
     try:

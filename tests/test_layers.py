@@ -1,4 +1,4 @@
-"""A module imports only from modules earlier in one order, and few may load TensorFlow."""
+"""A module imports only from its own rank and below, never in a circle, and few may load TensorFlow."""
 
 import ast
 import json
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -13,45 +14,41 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
-ORDER = (
-    *("errors", "digests", "clock", "machine", "files", "cache", "catalog"),
-    *("amounts", "recipe", "baselines", "study", "hand"),
-    *("stats.intervals", "stats.scores", "stats.comparing", "stats.selection", "stats.effects", "stats.survival"),
-    "stats.hard",
-    *("data.images", "data.dataset"),
-    *("readers.paths", "readers.folders", "readers.manifest", "readers.pickles", "readers.npz", "readers.pixels"),
-    *("readers.packs", "readers.arrays", "readers.dispatch"),
-    *("data.names", "data.shortcuts", "data.duplicates", "data.groups", "data.draws", "data.holdout", "data.folds"),
-    *("data.materialise", "data.synthetic", "data.digits", "finding", "audit", "options", "inputs"),
-    *("journal", "racing", "folder", "reopen"),
-    *("models.textures", "models.scenes", "models.drawing", "models.plan", "tf"),
-    *("models.embedded", "models.backbones", "models.augment", "models.folding", "models.build", "models.plain"),
-    *("models.engine", "models.prefix", "models.heads", "models.teachers", "models.pretrain"),
-    *("feed", "fit", "train", "executors", "oracle", "cost", "prepare", "probe", "check"),
-    *("report.evidence", "report.judgement", "report.caveats", "report.leaderboard", "report.rows", "report.winner"),
-    *("report.images", "report.tables", "report.words", "report.terms", "report.thumbnails", "report.document"),
-    *("report.reading", "report.summary", "report.cells", "report.views", "report.captions", "report.colours"),
-    "report.pictures",
-    *("report.charts.style", "report.charts.trials", "report.charts.survival", "report.charts.effects"),
-    *("report.charts.winner", "report.charts.gallery", "report.page", "report.markdown", "report.pages"),
-    *("report.console", "report.comparison", "report.checks", "report.watch", "report.tensorboard", "report.card"),
-    *("predict", "session", "tuner", "export", "flags", "tools", "cli", "__main__"),
+RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of the spine
+    *("system", "analysis.stats", "repertoire", "study", "space", "options", "data"),
+    *("journal", "racing", "record", "training", "audit", "executors", "oracles", "reopen", "prepare", "check"),
+    *("analysis", "report", "monitor", "session", "tuner", "export", "pretraining", "cli", "__main__"),
 )
-LIGHT = (
-    *ORDER[: ORDER.index("tf")],
-    *(name for name in ORDER if name.startswith("report.")),
-    *("cost", "predict", "flags", "tools", "cli"),
-)
+MOST_IN_SPINE, MOST_IN_FOLDER = 14, 32  # 12 and 20 when the house is done
+HEAVY = {  # these load TensorFlow, which takes seconds
+    *("search.system.tf", "search.oracles", "search.prepare", "search.session", "search.tuner", "search.check"),
+    *("search.audit.leakage", "search.repertoire.backbones.constructions", "search.repertoire.backbones.embedded"),
+    *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
+    *("search.training.activations", "search.training.compiled", "search.training.folding", "search.training.inputs"),
+    *("search.training.heads.linear", "search.training.loop", "search.training.network", "search.training.trainer"),
+}
 HOMES = {  # the only importers
-    "tensorflow": {"tf"},
-    "keras": {"tf"},
-    "keras_tuner": {"oracle"},
-    "tensorboard": {"report.tensorboard"},
+    "tensorflow": {"search.system.tf"},
+    "keras": {"search.system.tf"},
+    "keras_tuner": {"search.oracles"},
+    "tensorboard": {"search.monitor.tensorboard"},
 }
 
 
-def file_of(name):
-    return PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+def modules():
+    """Return every module by its dotted name, packages by the names of their folders."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+MODULES = modules()
+
+
+def rank(module):
+    """Return the rank of a module: that of the longest name in RANKS which its own begins with."""
+    parts = module.split(".")[1:]
+    names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next(RANKS.index(name) for name in names if name in RANKS)
 
 
 def is_type_checking(node):
@@ -83,12 +80,13 @@ def own_modules(names):
     What a package hands on from its modules counts as these.
     """
     found = set()
-    for parts in (name.split(".")[1:] for name in names if name.split(".")[0] == "search"):
-        stems = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-        if stem := next((stem for stem in stems if file_of(stem).is_file()), None):
+    for parts in (name.split(".") for name in names if name.split(".")[0] == "search"):
+        stems = (".".join(parts[:length]) for length in range(len(parts), 1, -1))
+        stem = next((stem for stem in stems if stem in MODULES), "search")
+        if MODULES[stem].name != "__init__.py":
             found.add(stem)
-        elif parts and (package := file_of(f"{parts[0]}.__init__")).is_file():
-            found |= own_modules(imported_by(package))
+        elif stem != "search":
+            found |= own_modules(imported_by(MODULES[stem]))
     return found
 
 
@@ -104,51 +102,56 @@ else:
     import a.b
 def function():
     with x:
-        from search import folder as folders, __version__
+        from search import record as folders, __version__
         from search.data.folds import Fold
 """
     found = set(imports(ast.parse(code)))
-    assert found == {"a.b", "search.folder", "search.__version__", "search.data.folds.Fold"}
-    assert own_modules(found) == {"folder", "data.folds"}
+    assert found == {"a.b", "search.record", "search.__version__", "search.data.folds.Fold"}
+    assert own_modules(found) == {"search.record", "search.data.folds"}
 
 
 def test_what_a_package_hands_on_counts_as_its_modules():
-    assert own_modules({"search.stats.Interval", "search.stats"}) == {"stats.intervals", "stats.scores"}
+    names = {"search.analysis.stats.Interval", "search.analysis.stats"}
+    assert own_modules(names) == {"search.analysis.stats.intervals", "search.analysis.stats.scores"}
 
 
-def test_every_module_has_its_place_in_the_order():
-    found = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".") for path in PACKAGE.rglob("*.py")}
-    assert {name for name in found if not name.endswith("__init__")} == set(ORDER)
-    assert len(set(ORDER)) == len(ORDER)
+RANKED = sorted(name for name, path in MODULES.items() if path.name != "__init__.py")
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_module_imports_only_earlier_ones(name):
-    assert own_modules(imported_by(file_of(name))) <= set(ORDER[: ORDER.index(name)])
+@pytest.mark.parametrize("name", RANKED)
+def test_a_module_imports_only_from_its_own_rank_and_below(name):
+    above = {other for other in own_modules(imported_by(MODULES[name])) if rank(other) > rank(name)}
+    assert not above
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    left = {name: own_modules(imported_by(MODULES[name])) - {name} for name in RANKED}
+    while free := {name for name, needed in left.items() if not needed & set(left)}:
+        left = {name: needed for name, needed in left.items() if name not in free}
+    assert not left
+
+
+def test_every_rank_is_taken_and_no_folder_is_crowded():
+    assert {rank(name) for name in RANKED} == set(range(len(RANKS)))
+    homes = Counter(path.parent for name, path in MODULES.items() if path.name not in {"__init__.py", "__main__.py"})
+    assert homes.pop(PACKAGE) <= MOST_IN_SPINE
+    assert max(homes.values()) <= MOST_IN_FOLDER
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_library_is_imported_in_one_place(library):
-    importers = {name for name in ORDER if library in top_level(imported_by(file_of(name)))}
+    importers = {name for name in RANKED if library in top_level(imported_by(MODULES[name]))}
     assert importers == HOMES[library]
 
 
-def test_light_modules_do_not_load_tensorflow():
-    modules = [
-        "search",
-        "search.data",
-        "search.readers",
-        "search.models",
-        "search.report",
-        "search.report.charts",
-        "search.stats",
-        *(f"search.{name}" for name in LIGHT),
-    ]
-    code = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
+def test_all_but_a_few_modules_do_not_load_tensorflow():
+    assert set(RANKED) >= HEAVY
+    light = sorted(set(MODULES) - HEAVY - {"search.__main__"})
+    code = f"import json, sys, {', '.join(light)}; print(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(answer.stdout))
-    assert set(modules) <= loaded
-    assert not loaded & {"tensorflow", "keras", "keras_tuner", "tensorboard", "search.tf"}
+    assert set(light) <= loaded
+    assert not loaded & {"tensorflow", "keras", "keras_tuner", "tensorboard", "search.system.tf"}
 
 
 def test_third_party_imports_are_declared():

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from search import inputs
+from search.data import loading as inputs
 from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.data.duplicates import Pair, grouped
 from search.data.folds import make_plan, plan_digest, plan_table
 from search.data.groups import regrouped
 from search.data.images import Decoded
 from search.data.synthetic import SyntheticPool
-from search.errors import UserError
 from search.study import AUTO, Study
+from search.system.errors import UserError
 
 CLASSES = ("ant", "bee", "cat")
 PIXELS = Decoded(np.zeros((0, 1, 1, 3), np.uint8), (), {}, (), "")

@@ -10,9 +10,9 @@ from shapes import write_shapes
 
 from search import KFoldTuner, UserError
 from search import session as loop
-from search.folder import read_record
+from search.monitor.console import Lines, wide_console
 from search.racing import ranked
-from search.report.console import Lines, wide_console
+from search.record import read_record
 
 SPACE = """
 from search import Recipe, Study

@@ -2,9 +2,9 @@
 
 import pytest
 
-from search import machine
 from search.options import Options
 from search.prepare import _slots_and_threads
+from search.system import machine
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shapes import write_shapes
 
-from search.executors import RECYCLE_BYTES
+from search.executors.processes import RECYCLE_BYTES
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,7 +20,7 @@ WATCHED = """
 import json, sys, threading
 import psutil
 from search import KFoldTuner
-from search.report.console import Lines, wide_console
+from search.monitor.console import Lines, wide_console
 
 def anonymous(process):
     fields = dict(line.split(":", 1) for line in open(f"/proc/{process.pid}/status"))

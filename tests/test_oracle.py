@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from search.errors import UserError
 from search.journal import History, Trial, Verdict
-from search.oracle import ORACLES, HyperParameters, ask, at_values, points, random_points, register, retell, tell
-from search.recipe import Recipe
+from search.oracles import ORACLES, HyperParameters, ask, at_values, points, random_points, register, retell, tell
+from search.repertoire.recipe import Recipe
+from search.system.errors import UserError
 
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32)
 SEED = 7
@@ -225,6 +225,6 @@ def test_one_name_with_two_ranges_is_refused():
 
 
 def test_deprecated_calls_of_keras_tuner_are_no_errors_of_ours():
-    told = "from search.oracle import ORACLES, HyperParameters, ask; hp = HyperParameters(); hp.Choice('a', [1, 2]); "
+    told = "from search.oracles import ORACLES, HyperParameters, ask; hp = HyperParameters(); hp.Choice('a', [1, 2]); "
     command = [sys.executable, "-W", "error::DeprecationWarning", "-c", told + "assert ask(ORACLES['tpe'](hp, 1), '0')"]
     assert subprocess.run(command, check=False).returncode == 0

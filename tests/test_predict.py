@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from search.data.images import read_image
-from search.predict import Predictions, as_csv, as_json, visible
-from search.tf import keras
+from search.export.predict import Predictions, as_csv, as_json, visible
+from search.system.tf import keras
 
 ODD = ("[bold]x.png", "a,b\n'\"c.png", "=1+1.png", "-x.png", "größer 日本.png", "\x1b[31mred.png", b"\xff\xfe.png")
 
@@ -170,7 +170,7 @@ def test_what_is_no_whole_export_is_refused(model, images, tmp_path, search, dam
 
 
 def test_a_file_that_keras_cannot_load_is_an_error(model, images, tmp_path, search):
-    from search.digests import file_sha256
+    from search.system.digests import file_sha256
 
     shutil.copytree(model, tmp_path / "broken")
     (tmp_path / "broken" / "model.keras").write_bytes(b"words")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from search.probe import Flattery, flattery, thumbnail_features
+from search.audit.leakage import Flattery, flattery, thumbnail_features
 
 
 def blobs(copies):

@@ -7,7 +7,7 @@ import pytest
 
 from search.journal import replay
 from search.racing import Job, PlannedFold, Rules, cells, next_look, next_step, predict
-from search.recipe import Recipe
+from search.repertoire.recipe import Recipe
 
 FRACTIONS = (0.25, 1.0)
 FOLDS = tuple(

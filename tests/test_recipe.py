@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS
-from search.errors import UserError
-from search.recipe import Augment, Recipe
+from search.repertoire.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS
+from search.repertoire.recipe import Augment, Recipe
+from search.system.errors import UserError
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -9,10 +9,10 @@ from shapes import write_shapes
 
 from search import KFoldTuner
 from search import session as loop
-from search.executors import Outcome
-from search.folder import read_record
+from search.executors.processes import Outcome
 from search.journal import read_events
-from search.report.console import Lines, wide_console
+from search.monitor.console import Lines, wide_console
+from search.record import read_record
 
 SPACE = """
 from search import Recipe, Study

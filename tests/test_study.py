@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import UserError
-from search.recipe import Recipe
-from search.study import Study, build_recipe, load_space_file
+from search.repertoire.recipe import Recipe
+from search.space import build_recipe, load_space_file
+from search.study import Study
+from search.system.errors import UserError
 
 SPACES = Path(__file__).resolve().parents[1] / "spaces"
 GOOD = '''"""A space."""

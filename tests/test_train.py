@@ -5,19 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.catalog import BACKBONES
+from search.analysis.stats import scores
 from search.data.folds import make_plan
 from search.data.images import decode
+from search.data.readers.folders import read_class_folders
 from search.data.synthetic import read_pool
-from search.feed import Materials, sample_weights
-from search.fit import DivergedError, Run, learning_rates
-from search.hand import weights_folder, weights_sha256
 from search.racing import Job
-from search.readers.folders import read_class_folders
-from search.recipe import Augment, Recipe
-from search.stats import scores
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.weights import weights_folder, weights_sha256
 from search.study import Study
-from search.train import CancelledError, Trainer, set_up
+from search.training.inputs import sample_weights
+from search.training.loop import DivergedError, Run, learning_rates
+from search.training.materials import Materials
+from search.training.trainer import CancelledError, Trainer, set_up
 
 set_up(2)
 
@@ -316,7 +317,7 @@ def test_heads_of_all_folds_and_sizes_train_as_they_would_alone(photographs, ima
     names = list(trainer.materials.folds)
     together = run(trainer, recipe, *names)
     assert [result.fold for result in together] == names
-    monkeypatch.setattr("search.fit.CHUNK_BYTES", 1)
+    monkeypatch.setattr("search.training.loop.CHUNK_BYTES", 1)
     for name, result in zip(names, together, strict=True):
         (alone,) = run(trainer, recipe, name)
         np.testing.assert_allclose(alone.probabilities, result.probabilities, atol=1e-5)
@@ -345,7 +346,7 @@ def test_steps_are_compiled_once_for_all_runs_of_a_shape(shapes_trainer):
 
 
 def test_a_trainer_keeps_a_few_networks_those_used_last(shapes_trainer, monkeypatch):
-    monkeypatch.setattr("search.train.NETWORKS_KEPT", 2)
+    monkeypatch.setattr("search.training.trainer.NETWORKS_KEPT", 2)
     sizes = (32, 40, 48, 40, 56)
     results = [run(shapes_trainer, small(image_size=size, epochs=1), "f0")[0] for size in sizes]
     assert [shape.image_size for shape in shapes_trainer._engines] == [40, 56]
@@ -387,10 +388,10 @@ def test_pretrained_features_are_used_and_scaled_right(name, photographs, imagen
 
 
 def test_the_same_network_from_random_weights_is_far_worse(photographs, imagenet, tmp_path, monkeypatch):
-    import search.train
+    import search.training.trainer
 
-    real = search.train.build
-    monkeypatch.setattr(search.train, "build", lambda shape, _weights, _sha: real(shape, None))
+    real = search.training.trainer.build
+    monkeypatch.setattr(search.training.trainer, "build", lambda shape, _weights, _sha: real(shape, None))
     trainer = Trainer(materials(photographs / "hymenoptera", tmp_path, size=160, train_fractions=(1.0,)))
     results = run(trainer, Recipe("MobileNetV2_0.35", image_size=160), "f0", "f1")
     accuracy = np.mean([scores(result.labels, result.probabilities)["accuracy"] for result in results])

@@ -9,16 +9,16 @@ import pytest
 from shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, UserError
-from search.folder import read_record
 from search.journal import read_events
+from search.monitor.console import Lines, wide_console
 from search.options import Options
-from search.oracle import BaseTuner
+from search.oracles import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
+from search.record import read_record
 from search.reopen import reopening
-from search.report.console import Lines, wide_console
 from search.report.pages import profile
-from search.study import load_space_file
+from search.space import load_space_file
 
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
@@ -378,13 +378,14 @@ def test_hidden_files_of_others_and_lost_predictions_do_not_stop_a_resume(place)
 
 
 def test_a_full_disk_stops_the_search_and_fails_no_trial(place, monkeypatch):
-    from search import feed, train
+    from search.training import inputs as feed
+    from search.training import trainer as train
 
     def full(*_args):
         raise OSError(28, "No space left on device", "cache/x")
 
     monkeypatch.setattr(feed.Activations, "of", full)
-    from search.executors import execute
+    from search.executors.processes import execute
     from search.racing import Job
 
     searched = tuner(trials=1)

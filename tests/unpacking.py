@@ -5,7 +5,7 @@ import csv
 import numpy as np
 from PIL import Image
 
-from search.readers.arrays import unpack
+from search.data.readers.arrays import unpack
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from search.data.images import Decoded, Facts
-from search.digests import digest
-from search.errors import UserError
+from search.system.digests import digest
+from search.system.errors import UserError
 
 MANIFEST_COLUMN = "given_"  # begins the names of a manifest's own columns, so that none is taken for one of ours
 

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 from sklearn.datasets import load_digits
 
-from search.digests import seed_from
-from search.files import new_folder
+from search.system.digests import seed_from
+from search.system.files import new_folder
 
 PER_CLASS = 20  # so few that it matters how they are learnt from
 SIDE = 64  # the least that the embedded backbone was trained with

@@ -23,7 +23,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from search.data.images import THUMBNAIL, Progress
-from search.machine import cores
+from search.system.machine import cores
 
 DUPLICATES_VERSION = 3
 SIDE = THUMBNAIL

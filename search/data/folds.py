@@ -11,13 +11,13 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from search.amounts import floored
 from search.data.dataset import Dataset
 from search.data.draws import Split, dealt, drawn, prefix, random_order
 from search.data.holdout import ATTEMPTS, HOLDOUT, Ordered, hold_out, ordered
-from search.digests import digest, seed_from
-from search.errors import UserError
+from search.repertoire.synthetic import floored
 from search.study import Study
+from search.system.digests import digest, seed_from
+from search.system.errors import UserError
 
 PLANNING_VERSION = 2  # 1 rounded parts of classes to the nearest number
 

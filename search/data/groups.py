@@ -11,8 +11,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from search.data.dataset import MANIFEST_COLUMN, Dataset
-from search.errors import UserError
 from search.study import AUTO, Study
+from search.system.errors import UserError
 
 
 def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) -> Dataset:

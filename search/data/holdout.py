@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from search.amounts import floored
 from search.data.dataset import Dataset, canonical_split
 from search.data.draws import drawn
-from search.digests import seed_from
-from search.errors import UserError
+from search.repertoire.synthetic import floored
 from search.study import Study
+from search.system.digests import seed_from
+from search.system.errors import UserError
 
 HOLDOUT = "holdout"
 ATTEMPTS = 40

@@ -15,11 +15,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from search.cache import lock_of, new_entry, stored
-from search.digests import digest
-from search.errors import UserError
-from search.files import locked
-from search.machine import cores
+from search.system.cache import lock_of, new_entry, stored
+from search.system.digests import digest
+from search.system.errors import UserError
+from search.system.files import locked
+from search.system.machine import cores
 
 DECODING_VERSION = 4
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})

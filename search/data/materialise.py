@@ -14,9 +14,9 @@ from search.data.dataset import Dataset
 from search.data.folds import Fold, Plan
 from search.data.holdout import HOLDOUT
 from search.data.images import Progress
-from search.errors import UserError
-from search.files import new_folder
-from search.readers.paths import check_outside
+from search.data.readers.paths import check_outside
+from search.system.errors import UserError
+from search.system.files import new_folder
 
 PLAN = "plan.csv"
 LONGEST_NAME = 200  # bytes; most file systems stop at 255

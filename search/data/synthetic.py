@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from search.amounts import Amounts, classes_named, wanted
 from search.data.dataset import Dataset
 from search.data.folds import Fold
 from search.data.images import Decoded
-from search.digests import digest, file_sha256, seed_from
-from search.errors import UserError
-from search.readers.manifest import MANIFEST, read_table
-from search.readers.paths import inside
-from search.recipe import one_of
+from search.data.readers.manifest import MANIFEST, read_table
+from search.data.readers.paths import inside
+from search.repertoire.recipe import one_of
+from search.repertoire.synthetic import Amounts, classes_named, wanted
+from search.system.digests import digest, file_sha256, seed_from
+from search.system.errors import UserError
 
 COLUMNS = ("image", "label", "sources")
 SHA256 = re.compile("[0-9a-fA-F]{64}")

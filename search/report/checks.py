@@ -8,12 +8,12 @@ from jinja2 import Environment, PackageLoader
 from rich.console import Console
 from rich.text import Text
 
-from search.audit import DuplicateGroup
+from search.audit.checks import DuplicateGroup
 from search.data.dataset import Dataset
-from search.files import write_text
-from search.finding import ERROR, NOTE, WARNING
-from search.report.console import duration
+from search.data.finding import ERROR, NOTE, WARNING
 from search.report.thumbnails import in_proportion, jpeg
+from search.system.clock import duration
+from search.system.files import write_text
 
 if TYPE_CHECKING:
     from search.check import Checked  # which loads TensorFlow

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search.finding import Finding
+from search.data.finding import Finding
 
 PARTS = {
     "answer": "The answer",

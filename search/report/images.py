@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from search.folder import IMAGES, read_table
-from search.report.evidence import Evidence
-from search.report.judgement import Judgement
+from search.analysis.judgement import Judgement
+from search.analysis.predictions import Evidence
+from search.analysis.stats.hard import label_errors, wrong_share
+from search.record import IMAGES, read_table
 from search.report.rows import Row, table_of
-from search.stats.hard import label_errors, wrong_share
 
 NEARLY_ALL = 0.9  # of the recipes
 FEWEST_RECIPES = 3  # with fewer, "every recipe" says little

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from search.clock import rounded
-from search.files import write_text
-from search.folder import Record
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import interval, seen_before
+from search.analysis.predictions import read_runs
+from search.analysis.stats import Interval
 from search.journal import add_stages
 from search.racing import ranked
+from search.record import Record
 from search.report.charts.gallery import draw
 from search.report.document import Document
-from search.report.evidence import read_runs
-from search.report.judgement import Judgement
-from search.report.leaderboard import interval, seen_before
 from search.report.markdown import markdown
 from search.report.page import render
 from search.report.pictures import write_pictures
 from search.report.summary import document
 from search.report.tables import all_tables
-from search.stats import Interval
+from search.system.clock import rounded
+from search.system.files import write_text
 
 SCHEMA = 2  # of report.json; report.schema.json beside this file documents it
 PAGE = "index.html"

@@ -13,8 +13,8 @@ from typing import Any
 import vl_convert
 from PIL import Image
 
-from search.files import write_bytes
 from search.report.colours import VARIABLES
+from search.system.files import write_bytes
 
 COLOURS = 128
 SCALE = 2  # px of a PNG for each of the chart

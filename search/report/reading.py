@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from search.amounts import in_words
+from search.repertoire.synthetic import in_words
 
 Tables = Mapping[str, pd.DataFrame]
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from search.finding import Finding
-from search.folder import Record
+from search.analysis.caveats import warnings
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import interval, on_holdout
+from search.analysis.stats.scores import proportion
+from search.data.finding import Finding
 from search.journal import Trial
+from search.record import Record
 from search.report import reading, terms, words
-from search.report.caveats import warnings
 from search.report.document import Document, Fact
-from search.report.judgement import Judgement
-from search.report.leaderboard import interval, on_holdout
 from search.report.tables import Tables
 from search.report.thumbnails import thumbnails
-from search.stats.scores import proportion
 
 
 def document(judgement: Judgement, tables: Tables) -> Document:

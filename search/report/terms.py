@@ -1,8 +1,8 @@
 """The terms on which a report is to be read: the images, the study, how it ended, and what may be concluded."""
 
-from search.folder import Record
-from search.report.judgement import Judgement
-from search.report.leaderboard import seen_before
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import seen_before
+from search.record import Record
 from search.report.words import listed, plain
 
 

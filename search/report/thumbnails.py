@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from search.data.images import Facts, read_known
-from search.errors import UserError
-from search.folder import IMAGES, Record, read_table
+from search.record import IMAGES, Record, read_table
+from search.system.errors import UserError
 
 SIDE = 112  # px of the longest side
 JPEG_QUALITY = 80

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from search.analysis.stats.comparing import ALPHA
 from search.report import reading
 from search.report.cells import Cell, Row, View, count, limits, p_value, records, score, text, view
 from search.report.reading import RECIPE, Tables
-from search.stats.comparing import ALPHA
 
 
 def leaderboard(tables: Tables) -> View:

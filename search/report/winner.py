@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from search.analysis.judgement import Judgement
+from search.analysis.predictions import read_runs
+from search.analysis.stats.hard import confused
+from search.analysis.stats.scores import calibration, proportion
 from search.journal import Trial
-from search.report.evidence import read_runs
-from search.report.judgement import Judgement
 from search.report.rows import Row, limits, table_of
-from search.stats.hard import confused
-from search.stats.scores import calibration, proportion
 
 COLUMNS = {
     "strip": "trial fold fraction score",

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import at_size, interval
+from search.analysis.stats import Interval, corrected_interval
+from search.analysis.stats.comparing import ALPHA
+from search.analysis.stats.effects import ALONE
 from search.journal import Trial
 from search.racing import score
-from search.report.judgement import Judgement
-from search.report.leaderboard import at_size, interval
 from search.report.tables import Tables
-from search.stats import Interval, corrected_interval
-from search.stats.comparing import ALPHA
-from search.stats.effects import ALONE
 
 FLAT = 0.01  # a doubling that gains less than a point at best is not worth collecting
 NAMED = 3

@@ -31,8 +31,8 @@ from result_table import show
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from works import FULL, QUICK, Plan, write_space
 
-from search.machine import cores
-from search.report.console import wide_console
+from search.monitor.console import wide_console
+from search.system.machine import cores
 
 DATA = processes.ROOT.parent / "shared" / "data" / "hymenoptera"
 COLD, WARM, COLD_RACING = "cold", "warm", "cold, racing"

@@ -26,7 +26,7 @@ from sampling import Run
 from works import BACKBONE, EVERYTHING
 
 from search import Recipe
-from search.machine import cores
+from search.system.machine import cores
 
 BATCH = 32
 STEPS = 600  # of heads in one call, so that calling costs nothing
@@ -108,7 +108,7 @@ def _side_by_side(
 
 def serve(threads: int) -> None:
     """Build the kinds that standard input names, and say how many images a second pass in this process."""
-    from search.tf import tf
+    from search.system.tf import tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -137,8 +137,8 @@ def _typical(call: Callable[[], Any], until: float) -> float:
 
 def _prepared(kind: Sequence[Any], size: int, classes: int) -> tuple[Callable[[], Any], int]:
     """Return a call that makes passes of a kind, and how many images pass in it."""
-    from search.models.build import Shape, build
-    from search.tf import tf
+    from search.system.tf import tf
+    from search.training.network import Shape, build
 
     what, blocks = kind
     network = build(Shape(BACKBONE, blocks, size, classes), pretrained=False)
@@ -166,7 +166,7 @@ def _prepared(kind: Sequence[Any], size: int, classes: int) -> tuple[Callable[[]
 
 def _head(features: Any, classes: int, *, backward: bool) -> tuple[Callable[[], Any], int]:
     """Return a call that makes many passes through the heads of several folds."""
-    from search.tf import tf
+    from search.system.tf import tf
 
     inputs = tf.stack([features] * FOLDS_AT_ONCE)
     heads = tf.Variable(tf.zeros([FOLDS_AT_ONCE, inputs.shape[-1], classes]))

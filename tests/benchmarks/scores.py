@@ -26,7 +26,7 @@ from scipy import stats
 from works import BACKBONE, Plan, write_space
 
 from search import Augment, Recipe
-from search.report.console import wide_console
+from search.monitor.console import wide_console
 
 MARGIN = -1.0  # points
 RECIPES = (

@@ -56,9 +56,9 @@ def test_everything_is_all_blocks_of_the_backbone():
 
 
 def test_the_grid_runs_every_trial_in_order(plan, tmp_path):
-    from search.hand import read_space
     from search.journal import History
-    from search.oracle import ask, at_values, register, retell, tell
+    from search.oracles import ask, at_values, register, retell, tell
+    from search.space import read_space
 
     file = read_space(works.write_space(tmp_path / "space.py", plan, tmp_path))
     assert (file.study.oracle, file.study.max_trials, file.study.folds) == ("grid", plan.trials, plan.folds)
@@ -172,7 +172,7 @@ def test_the_table_is_printed(capsys):
 def test_both_sides_train_the_same_variables(blocks):
     import naive
 
-    from search.models.build import Shape, build
+    from search.training.network import Shape, build
 
     ours = build(Shape(works.BACKBONE, blocks, 64, 3), pretrained=False)
     recipe = works.Recipe(works.BACKBONE, unfrozen_blocks=blocks).to_dict()

@@ -41,17 +41,17 @@ import pytest
 from copies import COPIES, bcubed, thumbnail
 from PIL import Image, ImageOps
 
-from search.catalog import BACKBONES
+from search.audit.leakage import backbone_features, flattery
+from search.audit.names import proposed_pattern
 from search.data import duplicates
 from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
 from search.data.groups import joined, regrouped
 from search.data.images import decode, read_image
-from search.data.names import proposed_pattern
-from search.feed import Materials
-from search.hand import weights_sha256
-from search.probe import backbone_features, flattery
-from search.readers.manifest import read_manifest
+from search.data.readers.manifest import read_manifest
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.weights import weights_sha256
 from search.study import Study
+from search.training.materials import Materials
 
 pytestmark = pytest.mark.slow
 

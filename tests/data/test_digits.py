@@ -9,9 +9,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from search.data.digits import handwritten_digits
+from search.data.readers.folders import read_class_folders
 from search.data.synthetic import read_pool
-from search.digests import file_sha256
-from search.readers.folders import read_class_folders
+from search.system.digests import file_sha256
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.amounts import floored
 from search.data.draws import dealt, drawn, prefix, random_order, table_of
+from search.repertoire.synthetic import floored
 
 
 @pytest.mark.parametrize(

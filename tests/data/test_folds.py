@@ -16,9 +16,9 @@ from PIL import Image
 from search.data.dataset import Dataset
 from search.data.folds import fold_id, make_plan, plan_digest, plan_table
 from search.data.groups import regrouped
-from search.errors import UserError
-from search.readers.folders import read_class_folders
+from search.data.readers.folders import read_class_folders
 from search.study import Study
+from search.system.errors import UserError
 
 NAMES = ("ant", "bee", "cat", "dog")
 

@@ -5,10 +5,10 @@ import pytest
 from shapes import write_shapes
 
 from search.data.groups import joined, regrouped
-from search.errors import UserError
-from search.readers.folders import read_class_folders
-from search.readers.manifest import read_manifest
+from search.data.readers.folders import read_class_folders
+from search.data.readers.manifest import read_manifest
 from search.study import Study
+from search.system.errors import UserError
 
 
 def study(groups):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_digest, plan_table
 from search.data.holdout import HOLDOUT
-from search.errors import UserError
 from search.study import Study
+from search.system.errors import UserError
 
 CLASSES = ("ant", "bee", "cat")
 

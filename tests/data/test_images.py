@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from search.data.images import decode, read_image, typical_side
-from search.digests import file_sha256
-from search.errors import UserError
+from search.system.digests import file_sha256
+from search.system.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (20, 40, 210), (255, 255, 255)
 ORIENTATION = 0x0112

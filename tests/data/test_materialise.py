@@ -11,9 +11,9 @@ from shapes import write_shapes
 from search.data.dataset import Dataset
 from search.data.folds import make_plan
 from search.data.materialise import materialise
-from search.errors import UserError
-from search.readers.folders import read_class_folders
+from search.data.readers.folders import read_class_folders
 from search.study import Study
+from search.system.errors import UserError
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from copies import bcubed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.data.names import FEWEST_PAIRS, LEAST_EXPLAINED, MOST_CHANCE, proposed_pattern
+from search.audit.names import FEWEST_PAIRS, LEAST_EXPLAINED, MOST_CHANCE, proposed_pattern
 
 
 def read(photographs, name):

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapes import write_shapes
 
-from search.amounts import settled
 from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
 from search.data.folds import Fold, make_plan
 from search.data.images import decode
+from search.data.readers.folders import read_class_folders
 from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
-from search.errors import UserError
-from search.readers.folders import read_class_folders
+from search.repertoire.synthetic import settled
 from search.study import Study
+from search.system.errors import UserError
 
 CLASSES = ("cat", "dog")
 HEADER = "image,label,sources\n"

@@ -21,9 +21,9 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from search.catalog import BACKBONES
-from search.models.backbones import construct, scaled
-from search.tf import keras
+from search.repertoire.backbones.constructions import construct, scaled
+from search.repertoire.catalog import BACKBONES
+from search.system.tf import keras
 
 FEW, MOST, DRAWS = 20, 120, 10
 BATCH = 64

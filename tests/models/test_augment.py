@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from search.catalog import AUGMENT_POLICIES
-from search.models.augment import OPERATIONS, batches_of
-from search.recipe import Augment
+from search.repertoire.augmentation import OPERATIONS, batches_of
+from search.repertoire.catalog import AUGMENT_POLICIES
+from search.repertoire.recipe import Augment
 
 CONTENTS = ["a", "b", "c"]
 

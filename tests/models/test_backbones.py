@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from search.catalog import BACKBONES
-from search.errors import UserError
-from search.models.backbones import CONSTRUCTIONS, border_of, check_weights, construct, scaled
-from search.models.build import Shape, build
-from search.tf import keras
+from search.repertoire.backbones.constructions import CONSTRUCTIONS, border_of, check_weights, construct, scaled
+from search.repertoire.catalog import BACKBONES
+from search.system.errors import UserError
+from search.system.tf import keras
+from search.training.network import Shape, build
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from search.models.build import Shape, build, shape_of
-from search.models.engine import Engine
-from search.recipe import Recipe
-from search.tf import keras
-from search.train import set_up
+from search.repertoire.recipe import Recipe
+from search.system.tf import keras
+from search.training.compiled import Engine
+from search.training.network import Shape, build, shape_of
+from search.training.trainer import set_up
 
 set_up(2)
 

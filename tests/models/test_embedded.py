@@ -9,12 +9,13 @@ import probes
 import pytest
 from sklearn.model_selection import cross_val_score
 
-from search import hand
-from search.catalog import BACKBONES
-from search.digests import file_sha256
-from search.errors import UserError
-from search.hand import at_hand, resolve, weights_file, weights_sha256
-from search.models.backbones import CONSTRUCTIONS, check_weights, construct
+from search.repertoire import weights as hand
+from search.repertoire.backbones.constructions import CONSTRUCTIONS, check_weights, construct
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.weights import resolve, weights_file, weights_sha256
+from search.space import at_hand
+from search.system.digests import file_sha256
+from search.system.errors import UserError
 
 EMBEDDED, SCRATCH = BACKBONES["Embedded"], BACKBONES["Embedded_scratch"]
 FILE = weights_file(EMBEDDED)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from search.catalog import BACKBONES
-from search.models.backbones import construct
-from search.models.folding import Folded, folded
-from search.tf import keras, tf
-from search.train import set_up
+from search.repertoire.backbones.constructions import construct
+from search.repertoire.catalog import BACKBONES
+from search.system.tf import keras, tf
+from search.training.folding import Folded, folded
+from search.training.trainer import set_up
 
 set_up(2)
 RNG = np.random.default_rng(0)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from search.models.heads import Batches, Heads, compiled, dropped
-from search.tf import keras, tf
-from search.train import set_up
+from search.system.tf import keras, tf
+from search.training.heads.linear import Batches, Heads, compiled, dropped
+from search.training.trainer import set_up
 
 set_up(2)
 FEATURES, CLASSES, STEPS = 24, 3, 40

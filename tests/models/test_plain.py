@@ -7,15 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from search.catalog import BACKBONES
-from search.models import build as building
-from search.models import plain
-from search.models.backbones import CONSTRUCTIONS, construct, scaled
-from search.models.build import Shape, build
-from search.models.engine import Engine
-from search.models.heads import Heads, State
-from search.models.plain import plain_model
-from search.tf import tf
+from search.export import plain
+from search.export.plain import plain_model
+from search.repertoire.backbones.constructions import CONSTRUCTIONS, construct, scaled
+from search.repertoire.catalog import BACKBONES
+from search.system.tf import tf
+from search.training import network as building
+from search.training.compiled import Engine
+from search.training.heads.linear import Heads, State
+from search.training.network import Shape, build
 
 SIDE, CLASSES = 32, 3
 

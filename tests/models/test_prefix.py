@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from test_train import materials, run
 
-from search.models.build import Shape, build
-from search.models.engine import Engine
-from search.models.prefix import BATCH, PLAIN, Activations, Computed, Images
-from search.recipe import Augment, Recipe
-from search.tf import tf
-from search.train import Trainer
+from search.repertoire.recipe import Augment, Recipe
+from search.system.tf import tf
+from search.training.activations import BATCH, PLAIN, Activations, Computed, Images
+from search.training.compiled import Engine
+from search.training.network import Shape, build
+from search.training.trainer import Trainer
 
 SIZE = 32
 ROWS = BATCH + 5
@@ -89,7 +89,7 @@ def test_an_image_that_cannot_be_drawn_is_an_error_and_no_entry(images, tmp_path
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(sys.modules["search.models.augment"].POLICIES, "flip_crop", fail)
+    monkeypatch.setitem(sys.modules["search.repertoire.augmentation"].POLICIES, "flip_crop", fail)
     with pytest.raises(ZeroDivisionError):
         Activations(tmp_path, "w", 7).of(engine(Shape("SmallCNN", 4, SIZE, 2)), images, CROPS, 0)
     assert not list((tmp_path / "activations").iterdir())
@@ -107,7 +107,7 @@ def test_runs_agree_whether_activations_are_stored_or_not(
     recipe = Recipe(backbone, image_size=64, unfrozen_blocks=depth, epochs=3, augment=Augment("color"), views=2)
     stored = run(Trainer(materials(root, tmp_path / "cache", **shared)), recipe, "f0", "f1", "f2")
     assert len(list((tmp_path / "cache" / "activations").iterdir())) == 3
-    monkeypatch.setattr("search.models.prefix.worth_keeping", lambda *_: False)
+    monkeypatch.setattr("search.training.activations.worth_keeping", lambda *_: False)
     computed = run(Trainer(materials(root, tmp_path / "other", **shared)), recipe, "f0", "f1", "f2")
     assert not (tmp_path / "other" / "activations").exists()
     worst = max(np.abs(a.probabilities - b.probabilities).max() for a, b in zip(stored, computed, strict=True))
@@ -118,10 +118,10 @@ SHARING = """
 import os, sys, time
 from pathlib import Path
 import numpy as np
-import search.models.prefix as prefix
-from search.models.build import Shape, build
-from search.models.engine import Engine
-from search.recipe import Augment
+import search.training.activations as prefix
+from search.training.network import Shape, build
+from search.training.compiled import Engine
+from search.repertoire.recipe import Augment
 
 cache, log, mine, other = map(Path, sys.argv[1:])
 write = prefix.write_rows
@@ -166,10 +166,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from search.data.images import decode
-from search.models.build import Shape, build
-from search.models.engine import Engine
-from search.models.prefix import Activations, Images
-from search.recipe import Augment
+from search.training.network import Shape, build
+from search.training.compiled import Engine
+from search.training.activations import Activations, Images
+from search.repertoire.recipe import Augment
 
 def anonymous():
     lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from search.catalog import BACKBONES
-from search.cli import cli
-from search.errors import UserError
-from search.files import LOCK, locked
-from search.models import drawing, plan, pretrain
-from search.models.drawing import Pictures
-from search.models.embedded import embedded, load_weights, weights_bytes
-from search.models.plan import Plan, clear, finish, work_folder
-from search.models.pretrain import FusedNorm, Lessons, Student
-from search.models.scenes import scene
-from search.models.teachers import GRID, Bases, Basis, Teachers
-from search.tf import keras, tf
+from search.cli.main import cli
+from search.pretraining import drawing, plan, pretrain
+from search.pretraining.drawing import Pictures
+from search.pretraining.plan import Plan, clear, finish, work_folder
+from search.pretraining.pretrain import FusedNorm, Lessons, Student
+from search.pretraining.scenes import scene
+from search.pretraining.teachers import GRID, Bases, Basis, Teachers
+from search.repertoire.backbones.embedded import embedded, load_weights, weights_bytes
+from search.repertoire.catalog import BACKBONES
+from search.system.errors import UserError
+from search.system.files import LOCK, locked
+from search.system.tf import keras, tf
 
 SMALL = Plan(("MobileNet_0.25",), 256, 7, 5)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.models import scenes, textures
+from search.pretraining import scenes, textures
 
 SIDE = 64
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unpacking import GREY, X, Y, labels, same, unpacked
 
-from search.errors import UserError
-from search.readers.arrays import _folder_name
+from search.data.readers.arrays import _folder_name
+from search.system.errors import UserError
 
 # What npz files hold
 

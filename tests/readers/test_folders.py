@@ -9,9 +9,9 @@ from PIL import Image
 from shapes import write_shapes
 
 from search.data.images import decode
-from search.digests import file_sha256
-from search.errors import UserError
-from search.readers.folders import read_class_folders
+from search.data.readers.folders import read_class_folders
+from search.system.digests import file_sha256
+from search.system.errors import UserError
 
 
 def write(path, shade=0):
@@ -229,7 +229,7 @@ def test_a_file_that_cannot_be_opened_is_listed_with_the_reason(pets, monkeypatc
             raise PermissionError(13, "Permission denied")
         return file_sha256(path)
 
-    monkeypatch.setattr("search.readers.paths.file_sha256", refuse)
+    monkeypatch.setattr("search.data.readers.paths.file_sha256", refuse)
     dataset = read_class_folders(pets)
     assert dataset.unreadable == (("cat/3_x.png", "cannot be opened: Permission denied"),)
     assert dataset.counts["cat"] == 1

@@ -3,8 +3,8 @@
 import pytest
 from shapes import write_shapes
 
-from search.errors import UserError
-from search.readers.manifest import read_manifest
+from search.data.readers.manifest import read_manifest
+from search.system.errors import UserError
 
 
 @pytest.fixture

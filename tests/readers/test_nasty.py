@@ -47,11 +47,11 @@ from PIL import Image
 from search.data.dataset import Dataset
 from search.data.groups import regrouped
 from search.data.images import MOST_PAGES, THUMBNAIL, decode_sizes, is_image
-from search.errors import UserError
-from search.readers.dispatch import read_dataset
-from search.readers.packs import pack
-from search.readers.paths import LARGEST
+from search.data.readers.dispatch import read_dataset
+from search.data.readers.packs import pack
+from search.data.readers.paths import LARGEST
 from search.study import Study
+from search.system.errors import UserError
 
 SIDE = 32
 SOUND = {"cat/0 first.png": RED, "cat/~last.png": GREEN, "dog/0.png": BLUE, "dog/z.png": WHITE}
@@ -287,7 +287,7 @@ def test_memory_stays_bounded_for_bombs(pets, cache):
 import resource, sys
 from pathlib import Path
 from search.data.images import decode
-from search.readers.dispatch import read_dataset
+from search.data.readers.dispatch import read_dataset
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 found, before = read_dataset(Path("pets"), Path("cache")), peak()
 print(len(decode(found.paths, found.contents, 32, Path("cache")).unreadable), peak() - before)

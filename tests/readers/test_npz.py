@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from unpacking import X, Y, unpacked
 
-from search.errors import UserError
-from search.readers.arrays import unpack
+from search.data.readers.arrays import unpack
+from search.system.errors import UserError
 
 
 def npz(path, **members):

@@ -7,11 +7,11 @@ import pytest
 from shapes import write_shapes
 from unpacking import RNG, unpacked
 
-from search.errors import UserError
-from search.readers import packs
-from search.readers.folders import read_class_folders
-from search.readers.manifest import read_manifest
-from search.readers.packs import MARK, check_target, pack
+from search.data.readers import packs
+from search.data.readers.folders import read_class_folders
+from search.data.readers.manifest import read_manifest
+from search.data.readers.packs import MARK, check_target, pack
+from search.system.errors import UserError
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_pack_is_a_plain_npz_and_the_same_every_time(packed, tmp_path):
 
 
 def test_files_larger_than_a_chunk_and_empty_ones_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("search.readers.packs._CHUNK", 7)
+    monkeypatch.setattr("search.data.readers.packs._CHUNK", 7)
     contents = [b"", b"1234567", b"12345678", bytes(100), b""]
     paths = [tmp_path / str(number) for number in range(5)]
     for path, content in zip(paths, contents, strict=True):

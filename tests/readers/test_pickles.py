@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unpacking import GREY, X, Y, labels, same
 
-from search.errors import UserError
-from search.readers.arrays import unpack
+from search.data.readers.arrays import unpack
+from search.system.errors import UserError
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -223,7 +223,7 @@ def swelling():
 
 @pytest.mark.parametrize(("name", "value"), list(swelling()), ids=lambda value: value if isinstance(value, str) else "")
 def test_what_would_swell_is_refused_before_it_does(saved, monkeypatch, name, value):
-    monkeypatch.setattr("search.readers.pickles._SMALL", 2**22)  # so that small files show it
+    monkeypatch.setattr("search.data.readers.pickles._SMALL", 2**22)  # so that small files show it
     data = pickle.dumps(value)
     with pytest.raises(UserError, match="far more than the file holds"), memory_below(2**26):
         saved(data)
@@ -243,7 +243,7 @@ def test_what_is_listed_often_but_honestly_is_read(saved):
 
 
 def test_far_more_images_than_bytes_are_refused(saved, monkeypatch):
-    monkeypatch.setattr("search.readers.arrays._FEW", 5)
+    monkeypatch.setattr("search.data.readers.arrays._FEW", 5)
     assert same(saved((X, Y)), X)
     with pytest.raises(UserError, match="means 99 images in"):
         saved(([[[1]]] * 99, [0] * 99))
@@ -311,7 +311,7 @@ def test_what_is_wrong_is_not_printed_as_a_whole(saved, data):
 
 
 def test_a_call_that_is_made_again_and_again_is_refused(saved, monkeypatch):
-    monkeypatch.setattr("search.readers.pickles._SMALL", 2**12)
+    monkeypatch.setattr("search.data.readers.pickles._SMALL", 2**12)
     arguments = b"X\xd0\x07\0\0" + b"a" * 2000 + b"X\6\0\0\0latin1\x86q\0"
     call = b"h\1h\0R0"
     once = b"\x80\x02c_codecs\nencode\nq\1" + arguments

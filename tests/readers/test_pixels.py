@@ -5,7 +5,7 @@ import pytest
 from unpacking import GREY, RNG, X, Y, pixels, same
 
 from search.data.images import read_image
-from search.errors import UserError
+from search.system.errors import UserError
 
 
 def test_all_layouts_of_images(saved):

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from search.folder import Record, read_record
+from search.record import Record, read_record
 
 HERE = Path(__file__).parent
 

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search import folder as folders
-from search import stats
+from search import record as folders
+from search.analysis import stats
 from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_table
-from search.files import npz_bytes
 from search.journal import Journal
 from search.racing import next_step
-from search.recipe import Augment, Recipe
+from search.repertoire.recipe import Augment, Recipe
 from search.study import Study
+from search.system.files import npz_bytes
 
 ODD = ("<script>", "a|b", "größer, 'ß'", "日本", "[bold]x", "NA", "[/]", "`", '"', "7")
 

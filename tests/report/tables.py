@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from search.finding import NOTE, WARNING, Finding
+from search.data.finding import NOTE, WARNING, Finding
 from search.report.document import PARTS, Document, Fact
 
 NASTY = ("<script>alert(1)</script>", "a|b", "*bold* `code` [x](http://y.z)", "</script><!--", 'ants & "bees"\'')

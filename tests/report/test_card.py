@@ -3,11 +3,11 @@
 import pytest
 from searches import ODD, Search, all_failed, all_stopped, held_out
 
-from search.errors import UserError
-from search.recipe import Recipe
-from search.report.card import BEST, Facts, card, scores, trial_to_export
-from search.report.judgement import Judgement
+from search.analysis.judgement import Judgement
+from search.export.card import BEST, Facts, card, scores, trial_to_export
+from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
+from search.system.errors import UserError
 
 VERSIONS = {"keras": "3.11", "tensorflow": "2.20"}
 

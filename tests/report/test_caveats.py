@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from searches import ODD, Search, strict_json
 
-from search import folder as folders
+from search import record as folders
+from search.analysis.caveats import columns, shortfalls, total, warnings
+from search.monitor import console as terminal
 from search.racing import ranked
-from search.recipe import Recipe
-from search.report import console as terminal
-from search.report.caveats import columns, shortfalls, total, warnings
+from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
 from search.report.pages import write_report
 

@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 from searches import fill, hundreds
 
+from search.analysis.ledger import interval
+from search.monitor import console as terminal
 from search.racing import Job, ranked, score
-from search.report import console as terminal
-from search.report.leaderboard import interval
+from search.system.clock import duration
 
 
 def shown(draw, width):
@@ -178,7 +179,7 @@ def test_live_view_of_every_search_can_be_drawn(any_search):
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.6, "1 h 00 min"), (90061, "25 h 01 min")],
 )
 def test_durations_are_said_in_two_units_at_most(seconds, words):
-    assert terminal.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_screen_is_plain_where_there_is_no_terminal():

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from searches import Search, fill, held_out, strict_json
 
+from search.analysis.ledger import interval, seen_before
+from search.monitor.console import summary
 from search.racing import ranked
-from search.report.console import summary
-from search.report.leaderboard import interval, seen_before
 from search.report.markdown import inert
 from search.report.pages import write_report
 

@@ -5,14 +5,14 @@ import pytest
 from searches import Search, fill
 from sklearn import metrics
 
+from search.analysis.judgement import Judgement
+from search.analysis.predictions import gather, read_run, read_runs
+from search.analysis.stats.intervals import corrected_interval
 from search.journal import CONFIRM
 from search.racing import ranked
-from search.recipe import Augment, Recipe
+from search.repertoire.recipe import Augment, Recipe
 from search.report import terms, words
-from search.report.evidence import gather, read_run, read_runs
-from search.report.judgement import Judgement
 from search.report.tables import all_tables
-from search.stats.intervals import corrected_interval
 
 
 @pytest.fixture

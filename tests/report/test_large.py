@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from searches import Search, strict_json
 
-from search import stats
-from search.files import npz_bytes
-from search.recipe import Augment, Recipe
+from search.analysis import stats
+from search.repertoire.recipe import Augment, Recipe
 from search.report.pages import write_report
+from search.system.files import npz_bytes
 
 MAILED = 5e6  # bytes
 LONG = tuple(f"{number} класс {'長い名前' * 12}" for number in range(100))

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from search import stats
+from search.analysis import stats
+from search.analysis.ledger import interval, ledger, runs_table, trials_table
 from search.racing import ranked, score
-from search.report.leaderboard import interval, ledger, runs_table, trials_table
 
 
 def test_only_complete_trials_are_ranked_best_first(filled):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tables import KINDS, NASTY, document, usual
 
-from search.finding import WARNING, Finding
+from search.data.finding import WARNING, Finding
 from search.report.captions import CAPTIONS
 from search.report.document import PARTS
 from search.report.markdown import ROWS, inert, markdown

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from searches import ODD, Search, fill, hundreds, strict_json
 
-from search import folder as folders
+from search import record as folders
+from search.monitor import console as terminal
 from search.racing import ranked
-from search.report import console as terminal
 from search.report.pages import SCHEMA, predictions_table, write_report
 
 

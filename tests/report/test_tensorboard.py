@@ -17,11 +17,11 @@ import pytest
 from searches import Search, held_out
 from test_kill import outcome, prepare, start, wait_for_lines
 
-from search.errors import UserError
-from search.files import npz_bytes
+from search.analysis.ledger import at_size
+from search.monitor import tensorboard as boards
 from search.racing import ranked, score, trial_score
-from search.report import tensorboard as boards
-from search.report.leaderboard import at_size
+from search.system.errors import UserError
+from search.system.files import npz_bytes
 
 PATIENCE = 120  # seconds
 # As where TensorFlow is not installed: loading it would take most of the time, and it reads the same.
@@ -228,8 +228,8 @@ def test_report_writes_it_without_tensorflow(search, filled):
     assert code == 0
     assert f"tensorboard --logdir {filled.folder / 'tensorboard'}" in printed
     shutil.rmtree(filled.folder / "tensorboard")
-    code = "import sys; from pathlib import Path; from search.folder import read_record\n"
-    code += f"from search.report.tensorboard import Board; f = Path({str(filled.folder)!r}); b = Board(f)\n"
+    code = "import sys; from pathlib import Path; from search.record import read_record\n"
+    code += f"from search.monitor.tensorboard import Board; f = Path({str(filled.folder)!r}); b = Board(f)\n"
     code += "b.update(read_record(f)); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

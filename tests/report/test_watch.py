@@ -18,8 +18,8 @@ from searches import Search, fill
 from test_kill import heed_interrupts, prepare, start, wait_for_lines
 
 from search.journal import Journal, read_events, replay
+from search.monitor import watch as watching
 from search.racing import ranked, score
-from search.report import watch as watching
 
 PATIENCE = 120  # seconds
 

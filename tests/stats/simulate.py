@@ -16,11 +16,11 @@ import numpy as np
 from scipy.special import ndtri
 
 from search import racing
+from search.analysis.stats.comparing import against, contenders, winner
+from search.analysis.stats.effects import additive
+from search.analysis.stats.intervals import corrected_interval
+from search.analysis.stats.selection import Configurations, corrected
 from search.racing import PlannedFold, Rules
-from search.stats.comparing import against, contenders, winner
-from search.stats.effects import additive
-from search.stats.intervals import corrected_interval
-from search.stats.selection import Configurations, corrected
 
 DRAWS = 200
 

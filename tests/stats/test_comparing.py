@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from search.stats.comparing import (
+from search.analysis.stats.comparing import (
     against,
     contenders,
     difference,

@@ -9,7 +9,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from search.stats.effects import ALONE, FEWEST_FREE, additive, interaction, thirds
+from search.analysis.stats.effects import ALONE, FEWEST_FREE, additive, interaction, thirds
 
 FOLDS = 10
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.stats.hard import confused, label_errors, wrong_share
+from search.analysis.stats.hard import confused, label_errors, wrong_share
 
 
 def test_an_image_is_counted_once_a_recipe():

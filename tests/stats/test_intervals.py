@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.stats import Interval, corrected_interval
+from search.analysis.stats import Interval, corrected_interval
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from replays import RECORDINGS, read
 from scipy import stats
 from simulate import raced
 
-from search.stats.comparing import against, contenders, difference, winner
-from search.stats.effects import additive, thirds
+from search.analysis.stats.comparing import against, contenders, difference, winner
+from search.analysis.stats.effects import additive, thirds
 
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.json"))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from search.stats import scores
-from search.stats.scores import calibration, calibration_error, proportion, roc_auc
+from search.analysis.stats import scores
+from search.analysis.stats.scores import calibration, calibration_error, proportion, roc_auc
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -97,7 +97,7 @@ def test_the_area_under_the_curve_counts_pairs(rng):
 
 
 def test_what_is_slow_to_import_is_imported_when_needed():
-    modules = "search.stats.effects, search.stats.comparing, search.stats.scores"
+    modules = "search.analysis.stats.effects, search.analysis.stats.comparing, search.analysis.stats.scores"
     code = f"import sys, {modules}; print('statsmodels' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"

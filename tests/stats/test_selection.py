@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from search.stats import selection
-from search.stats.selection import FEWEST, Configurations, corrected
+from search.analysis.stats import selection
+from search.analysis.stats.selection import FEWEST, Configurations, corrected
 
 MEASURES = {
     "accuracy": metrics.accuracy_score,

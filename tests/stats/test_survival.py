@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from search.stats import corrected_interval
-from search.stats.survival import curve, drops, slopes
+from search.analysis.stats import corrected_interval
+from search.analysis.stats.survival import curve, drops, slopes
 
 
 def test_drops_are_between_the_largest_and_the_smallest_size(rng):

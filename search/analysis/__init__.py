@@ -1,0 +1,1 @@
+"""What a search shows, in numbers; reports, exports and consoles read it."""

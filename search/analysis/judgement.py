@@ -1,0 +1,248 @@
+"""Judgement: what a search shows, in numbers: the winner, what cannot be told from it, what matters, what was seen."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from search.analysis.predictions import Evidence, gather
+from search.analysis.stats import Interval, corrected_interval
+from search.analysis.stats.comparing import Difference, against, contenders, recommended
+from search.analysis.stats.effects import Cell, Factor, additive, depends, interaction, thirds
+from search.analysis.stats.selection import FEWEST, Corrected, corrected
+from search.analysis.stats.survival import Curve, curve, drops, slopes
+from search.journal import CONFIRM, Trial
+from search.racing import Rules, cells, ranked
+from search.record import FOLDS, Record, read_table
+from search.repertoire.recipe import Recipe
+from search.repertoire.synthetic import in_words
+from search.system.digests import seed_from
+
+WORTH_SAVING = 10.0  # seconds of all runs of a trial
+CLEARLY_CHEAPER = 1.5  # times
+HEAD_ONLY, ALL = "head only", "all"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What can be said of a search, each part computed when it is first asked for.
+
+    ``complete`` are the complete trials, best first; arrays over trials follow it.
+    """
+
+    record: Record
+    complete: tuple[Trial, ...]
+
+    @classmethod
+    def of(cls, record: Record) -> "Judgement":
+        """Return the judgement on a search, running or ended."""
+        return cls(record, tuple(ranked(record.history.trials.values())))
+
+    @property
+    def rules(self) -> Rules:
+        """The folds, the objective."""
+        return self.record.rules
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, by number."""
+        return list(self.record.about["classes"])
+
+    @property
+    def winner(self) -> Trial | None:
+        """The trial with the best score, None where none is complete."""
+        return self.complete[0] if self.complete else None
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """The objective, shape (c, training sizes, splits)."""
+        tables = [cells(trial, self.rules) for trial in self.complete]
+        return np.stack(tables) if tables else np.zeros((0, len(self.rules.fractions), len(self.rules.splits)))
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """The stored predictions of complete trials."""
+        return gather(self.record, self.complete) if self.complete else None
+
+    @cached_property
+    def recommended(self) -> Trial | None:
+        """The trial to use: the winner, or the cheapest clearly cheaper one within a raw point of it."""
+        if not self.complete:
+            return None
+        scores, seconds = self.cells.mean(axis=(1, 2)), np.array([trial.seconds for trial in self.complete])
+        saving = (seconds[0] - seconds >= WORTH_SAVING) & (seconds * CLEARLY_CHEAPER <= seconds[0])
+        worth = np.flatnonzero(saving | (np.arange(len(scores)) == 0))  # the rest is noise of the clock
+        return self.complete[worth[recommended(scores[worth], seconds[worth])]]
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """The winner minus each complete trial after it, with Holm's adjustment over all of these."""
+        return against(self.cells, 0, range(1, len(self.complete)), self.rules.parts) if self.complete else []
+
+    @cached_property
+    def contenders(self) -> list[Trial]:
+        """The trials that cannot be told from the best, the winner among them; none where nothing can be compared."""
+        if len(self.complete) < 2 or not self.comparable:
+            return []
+        within = contenders(self.cells, self.rules.parts)
+        return [trial for trial, inside in zip(self.complete, within, strict=True) if inside]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether trials can be compared at all: there are folds to differ."""
+        return len(self.rules.splits) > 1
+
+    @cached_property
+    def corrected(self) -> Corrected | None:
+        """The winner's score corrected for having been picked; None where ``uncorrected`` says why."""
+        if self.uncorrected or self.evidence is None:
+            return None
+        part = self.rules.val is None  # random splits may overlap
+        configurations = self.evidence.configurations(len(self.classes), self.rules.objective, folds=part)
+        return corrected(configurations, seed_from("bootstrap"))
+
+    @cached_property
+    def uncorrected(self) -> str:
+        """Why the winner's score cannot be corrected, "" where it can."""
+        if self.evidence is None:
+            return "its predictions are missing"
+        read, of = len(self.evidence.trials), len(self.complete)
+        if read < FEWEST:
+            missing = f", of which the predictions of {read} are there" if read < of else ""
+            trials = "trial is" if of == 1 else f"trials{missing} are"
+            return f"{of} complete {trials} too few to correct it ({FEWEST} are needed)"
+        if self.complete[0].id != self.evidence.trials[0]:
+            return "its predictions are missing"
+        if len(np.unique(self.evidence.groups)) < 2:
+            return "all images are in one group"
+        return ""
+
+    @cached_property
+    def images(self) -> list[float]:
+        """The mean number of real training images at each training size, smallest first."""
+        table = read_table(self.record.folder, FOLDS)
+        sizes = self.rules.fractions
+        if table is None:
+            return [math.nan] * len(sizes)
+        train = table[table["part"] == "train"].groupby("fold").size()
+        return [
+            float(np.mean([train.get(fold.id, math.nan) for fold in self.rules.folds if fold.fraction == size]))
+            for size in sizes
+        ]
+
+    def at_sizes(self, trial: Trial) -> list[Interval]:
+        """Return the objective of a complete trial at each training size, with its corrected interval."""
+        return [corrected_interval(row, self.rules.parts) for row in cells(trial, self.rules)]
+
+    @cached_property
+    def drops(self) -> tuple[np.ndarray, np.ndarray]:
+        """What each complete trial loses at the smallest size: the drop, and the drop minus the median drop."""
+        return drops(self.cells)
+
+    @cached_property
+    def slope(self) -> Interval | None:
+        """The winner's gain for each doubling of images between the two largest sizes; None with one size."""
+        if not self.complete or len(self.rules.fractions) < 2 or not np.isfinite(self.images).all():
+            return None
+        return slopes(self.cells[:1], self.images, self.rules.parts)[0]
+
+    @cached_property
+    def curve(self) -> Curve | None:
+        """The winner's learning curve, where there are four sizes or more."""
+        return curve(self.images, self.cells[0].mean(axis=1)) if self.complete else None
+
+    @cached_property
+    def _runs(self) -> "_Runs":
+        return _runs(self.record)
+
+    @cached_property
+    def factors(self) -> list[Factor]:
+        """What each choice of the space does, from all runs of proposed trials."""
+        runs = self._runs
+        return additive(runs.values, runs.trials, runs.folds, {n: runs.expand(v) for n, v in runs.levels().items()})
+
+    @cached_property
+    def interaction(self) -> list[Cell]:
+        """The mean score of each pair of backbone and unfrozen depth."""
+        runs = self._runs
+        if len({depth(recipe) for recipe in runs.recipes}) < 2:
+            return []
+        return interaction(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
+
+    @cached_property
+    def depends(self) -> float:
+        """The p of an interaction between backbone and unfrozen depth, NaN where it cannot be judged."""
+        runs = self._runs
+        return depends(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
+
+    @cached_property
+    def confirmed(self) -> list[tuple[Trial, Interval]]:
+        """The trials that were trained again on all reshuffled folds, with their score there."""
+        names = {CONFIRM + fold.id: fold for fold in self.rules.folds}
+        found = []
+        for trial in self.complete:
+            if set(names) <= set(trial.confirmed):
+                again = {fold.id: trial.confirmed[name] for name, fold in names.items()}
+                table = cells(Trial(trial.id, {}, trial.recipe, runs=again), self.rules)
+                found.append((trial, corrected_interval(table.mean(axis=0), self.rules.parts)))
+        return found
+
+
+def depth(recipe: Recipe) -> str:
+    """Return how deep a recipe unfreezes, in words."""
+    if recipe.head_only:
+        return HEAD_ONLY
+    return ALL if recipe.whole else str(recipe.unfrozen_blocks)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Runs of proposed trials: the objective, trial number and fold of each; the recipe of each trial."""
+
+    values: np.ndarray
+    trials: np.ndarray
+    folds: np.ndarray
+    recipes: tuple[Recipe, ...]
+
+    def expand(self, levels: Sequence[str]) -> list[str]:
+        """Return the level of each run, given that of each trial."""
+        return [levels[trial] for trial in self.trials]
+
+    def backbones_and_depths(self) -> tuple[list[str], list[str]]:
+        """Return the backbone and the depth of each run."""
+        return self.expand([r.backbone for r in self.recipes]), self.expand([depth(r) for r in self.recipes])
+
+    def levels(self) -> dict[str, list[str]]:
+        """Return the levels of every factor by trial; numbers of many values in thirds."""
+        recipes = self.recipes
+        numbers = ["dropout", "learning_rate", "weight_decay", "batch_size", "epochs", "image_size"]
+        if len({recipe.views for recipe in recipes if recipe.augment.policy != "none"}) > 1:
+            numbers.append("views")  # without augmentation there is one: no choice of its own
+        return {
+            "backbone": [recipe.backbone for recipe in recipes],
+            "unfrozen_blocks": [depth(recipe) for recipe in recipes],
+            "augment": [_augment(recipe) for recipe in recipes],
+            "class_weight": [recipe.class_weight for recipe in recipes],
+            "synthetic_per_class": [in_words(r.synthetic_per_class) if r.synthetic_per_class else "0" for r in recipes],
+            **{name: thirds([getattr(recipe, name) for recipe in recipes]) for name in numbers if recipes},
+        }
+
+
+def _augment(recipe: Recipe) -> str:
+    strength = recipe.augment.strength
+    return recipe.augment.policy + ("" if strength is None else f" {strength:g}")
+
+
+def _runs(record: Record) -> _Runs:
+    trials = [trial for trial in record.history.proposed if trial.runs]
+    rows = [
+        (run.scores[record.rules.objective], number, run.fold)
+        for number, trial in enumerate(trials)
+        for run in trial.runs.values()
+    ]
+    values, numbers, folds = zip(*rows, strict=True) if rows else ((), (), ())
+    return _Runs(
+        np.array(values, float), np.array(numbers, int), np.array(folds), tuple(trial.recipe for trial in trials)
+    )

@@ -1,0 +1,281 @@
+"""What each factor does: an additive model on the runs of *all* trials, also of stopped ones.
+
+Complete trials alone are biased: racing keeps bad levels only where they were lucky. Two stages.
+Trials and folds by least squares over runs give each trial an estimate, whatever folds it ran;
+these estimates are then explained by the factors (ordinary least squares), so that the error is
+what lies between trials: runs of one trial say nothing of another with the same level.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from search.analysis.stats.intervals import LEVEL
+
+ALPHA = 1 - LEVEL
+NEGLIGIBLE = 0.02  # 2 points: levels that differ by less do not matter
+FEWEST_FREE = 4  # degrees of freedom of the error; with fewer the limits say nothing
+FEW_NUMBERS = 5
+SINGULAR = 1e-8
+ALONE = "looked at one at a time"
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a factor: its effect is its difference from the mean over the factor's levels.
+
+    ``effect`` and its 95 % limits are on the scale of the score, NaN where they cannot be had.
+    """
+
+    level: str
+    trials: int
+    runs: int
+    effect: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor with its levels: ``p`` of any difference between them, ``p_holm`` adjusted over factors (or NaN).
+
+    ``matters`` is "yes" where p_holm < .05, "no" where every two levels differ by less than 2
+    points (95 % limits), else "unknown". ``note`` says what the numbers cannot, or is empty.
+    """
+
+    name: str
+    p: float
+    p_holm: float
+    matters: str
+    note: str
+    levels: list[Level]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The trials with one pair of levels: their mean score and its 95 % limits (infinite where unknown)."""
+
+    first: str
+    second: str
+    trials: int
+    mean: float
+    low: float
+    high: float
+
+
+def additive(
+    values: np.ndarray, trials: np.ndarray, folds: np.ndarray, factors: Mapping[str, Sequence[str]]
+) -> list[Factor]:
+    """Return what each factor does to the score, in the order of ``factors``.
+
+    ``values`` are the objectives of n runs, ``trials`` and ``folds`` (fold and training size) their
+    ids, ``factors`` the level of each factor in each run. Levels that no trial separates from
+    another factor's get NaN and a note. Where trials are too few to hold the other factors equal, each
+    factor is looked at alone, which a note says: its effects then hold those of what went with it,
+    and never say that it matters.
+    """
+    if not len(values):
+        return []
+    first, runs, scores = _by_trial(values, trials, folds)
+    kept = {name: np.asarray(levels, dtype=object)[first] for name, levels in factors.items()}
+    varied = {name: levels for name, levels in kept.items() if len(set(levels)) > 1}
+    model = _Model(scores, varied)
+    if model.free >= FEWEST_FREE:
+        return _adjusted([_factor(model, name, levels, runs) for name, levels in varied.items()])
+    needed = len(scores) - model.free + FEWEST_FREE
+    note = f"{ALONE}, as {len(scores)} trials are too few to hold the other choices equal ({needed} are needed)"
+    return [
+        _alone(_factor(_Model(scores, {name: levels}), name, levels, runs), note) for name, levels in varied.items()
+    ]
+
+
+def _alone(factor: Factor, note: str) -> Factor:
+    return replace(factor, p=math.nan, matters="unknown", note=note)
+
+
+def interaction(
+    values: np.ndarray, trials: np.ndarray, folds: np.ndarray, first: Sequence[str], second: Sequence[str]
+) -> list[Cell]:
+    """Return the mean score of each pair of levels of two factors, sorted by these levels.
+
+    Trials are estimated from the runs that they have, as in ``additive``; the limits are a t
+    interval over trials with the spread within all cells, infinite for a cell of one trial, which may be unlike.
+    """
+    if not len(values):
+        return []
+    at, _, scores = _by_trial(values, trials, folds)
+    pairs = [(first[run], second[run]) for run in at]
+    names = sorted(set(pairs))
+    cell = np.array([names.index(pair) for pair in pairs])
+    counts = np.bincount(cell)
+    means = np.bincount(cell, scores) / counts
+    df = len(scores) - len(names)
+    spread = math.sqrt(((scores - means[cell]) ** 2).sum() / df) if df else math.inf
+    half = (scipy_stats.t.ppf((1 + LEVEL) / 2, df) if df else 1) * spread / np.sqrt(counts)
+    half[counts < 2] = math.inf
+    return [
+        Cell(*name, int(count), float(mean), float(mean - each), float(mean + each))
+        for name, count, mean, each in zip(names, counts, means, half, strict=True)
+    ]
+
+
+def depends(
+    values: np.ndarray, trials: np.ndarray, folds: np.ndarray, first: Sequence[str], second: Sequence[str]
+) -> float:
+    """Return the p of an interaction: whether what one factor does depends on the other, beside what each does alone.
+
+    NaN where no pair of levels is there that the two alone would not tell, or trials are too few.
+    """
+    if not len(values):
+        return math.nan
+    at, _, scores = _by_trial(values, trials, folds)
+    one, other = (np.asarray(levels, dtype=object)[at] for levels in (first, second))
+    pairs = np.array([f"{a}\0{b}" for a, b in zip(one, other, strict=True)], dtype=object)
+    additive_ = _Model(scores, {"first": one, "second": other})
+    whole = _Model(scores, {"pair": pairs})
+    more = additive_.free - whole.free
+    if more < 1 or whole.free < FEWEST_FREE or whole.fitted.ssr <= 0:
+        return math.nan
+    ratio = (additive_.fitted.ssr - whole.fitted.ssr) / more / (whole.fitted.ssr / whole.free)
+    return float(scipy_stats.f.sf(ratio, more, whole.free))
+
+
+def thirds(numbers: Sequence[float] | np.ndarray) -> list[str]:
+    """Return numbers as levels: themselves where at most 5 differ, else the third of them that each lies in.
+
+    Thirds hold about equally many; equal numbers stay together. A level reads "0.0003 to 0.001".
+    """
+    values = np.asarray(numbers, dtype=float)
+    if len(np.unique(values)) <= FEW_NUMBERS:
+        return [f"{value:g}" for value in values]
+    borders = np.quantile(values, [1 / 3, 2 / 3])
+    third = np.searchsorted(borders, values)  # a border belongs to the third below it
+    names = [f"{values[third == at].min():.2g} to {values[third == at].max():.2g}" for at in np.unique(third)]
+    return [names[at] for at in np.searchsorted(np.unique(third), third)]
+
+
+def _by_trial(values: np.ndarray, trials: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each trial's first run, its number of runs, and its estimated score over all folds (stage one)."""
+    values = np.asarray(values, dtype=float)
+    _, first, trial = np.unique(np.asarray(trials), return_index=True, return_inverse=True)
+    names, fold = np.unique(np.asarray(folds), return_inverse=True)
+    runs = np.bincount(trial)
+    dummies = np.eye(len(names))[fold]
+
+    def within(columns: np.ndarray) -> np.ndarray:
+        sums = np.zeros((len(runs), columns.shape[1]))
+        np.add.at(sums, trial, columns)
+        return sums / runs[:, None]
+
+    # Least squares on trial and fold dummies, trials partialled out: thousands of them cost nothing.
+    means = within(values[:, None])[:, 0]
+    of_fold = np.linalg.lstsq(dummies - within(dummies)[trial], values - means[trial], rcond=None)[0]
+    return first, runs, means - within(dummies) @ of_fold + of_fold.mean()
+
+
+class _Model:
+    """Ordinary least squares of trial scores on the levels of all factors."""
+
+    def __init__(self, scores: np.ndarray, factors: Mapping[str, np.ndarray]) -> None:
+        from statsmodels.regression.linear_model import OLS
+
+        self.names = {name: sorted(set(levels)) for name, levels in factors.items()}
+        blocks = {
+            name: (levels[:, None] == np.array(self.names[name], dtype=object)).astype(float)
+            for name, levels in factors.items()
+        }
+        self.design = np.hstack([np.ones((len(scores), 1)), *blocks.values()])
+        ends = np.cumsum([1, *(len(names) for names in self.names.values())])
+        self.columns = {
+            name: np.arange(low, high) for name, low, high in zip(self.names, ends[:-1], ends[1:], strict=True)
+        }
+        # One dummy a level is more than can be told; what can be are the coordinates of these.
+        _, sizes, directions = np.linalg.svd(np.unique(self.design, axis=0), full_matrices=False)
+        self.directions = directions[sizes > SINGULAR * sizes[0]].T
+        self.fitted: Any = OLS(scores, self.design @ self.directions).fit()
+        self.free = len(scores) - self.directions.shape[1]
+
+    def comparable(self, name: str, without: str = "") -> list[list[int]]:
+        """Return the levels of a factor in sets within which they can be compared, ``without`` another factor."""
+        columns = np.setdiff1d(np.arange(self.design.shape[1]), self.columns.get(without, []))
+        design = np.unique(self.design[:, columns], axis=0)  # a combination of levels counts once
+        row_space = np.linalg.pinv(design) @ design
+        at = np.searchsorted(columns, self.columns[name])
+        sets: list[list[int]] = []
+        for level in range(len(at)):
+            for known in sets:
+                contrast = np.zeros(len(columns))
+                contrast[at[known[0]]], contrast[at[level]] = 1, -1
+                if np.abs(contrast @ row_space - contrast).max() < SINGULAR:
+                    known.append(level)
+                    break
+            else:
+                sets.append([level])
+        return sets
+
+    def row(self, name: str, weights: Mapping[int, float]) -> np.ndarray:
+        """Return a contrast between comparable levels of a factor, in the coordinates that were fitted."""
+        contrast = np.zeros(self.design.shape[1])
+        for level, weight in weights.items():
+            contrast[self.columns[name][level]] = weight
+        return np.asarray(contrast @ self.directions)
+
+
+def _factor(model: _Model, name: str, levels: np.ndarray, runs: np.ndarray) -> Factor:
+    names = model.names[name]
+    has = [levels == level for level in names]
+    blank = [
+        Level(level, int(mask.sum()), int(runs[mask].sum()), *[math.nan] * 3)
+        for level, mask in zip(names, has, strict=True)
+    ]
+    if model.free < FEWEST_FREE:
+        return Factor(name, math.nan, math.nan, "unknown", "", blank)
+    sets = model.comparable(name)
+    known = max(sets, key=lambda some: (len(some) > 1, sum(int(has[level].sum()) for level in some)))
+    note = _inseparable(model, name, [level for level in range(len(names)) if level not in known])
+    if len(known) < 2:
+        return Factor(name, math.nan, math.nan, "unknown", note, blank)
+    even = dict.fromkeys(known, -1 / len(known))
+    told = model.fitted.t_test(np.stack([model.row(name, {**even, at: 1 + even[at]}) for at in known]))
+    limits = told.conf_int(ALPHA)
+    filled = list(blank)
+    for at, effect, (low, high) in zip(known, np.atleast_1d(told.effect), limits, strict=True):
+        filled[at] = replace(blank[at], effect=float(effect), low=float(low), high=float(high))
+    p = float(model.fitted.f_test(np.stack([model.row(name, {known[0]: -1, at: 1}) for at in known[1:]])).pvalue)
+    return Factor(name, p, math.nan, "no" if _negligible(model, name, known) else "unknown", note, filled)
+
+
+def _negligible(model: _Model, name: str, known: list[int]) -> bool:
+    """Return whether the 95 % limits of every difference between two levels lie within ± NEGLIGIBLE."""
+    pairs = [model.row(name, {a: 1, b: -1}) for at, a in enumerate(known) for b in known[at + 1 :]]
+    return bool(np.abs(model.fitted.t_test(np.stack(pairs)).conf_int(ALPHA)).max() < NEGLIGIBLE)
+
+
+def _inseparable(model: _Model, name: str, lost: list[int]) -> str:
+    """Return in words what the lost levels cannot be separated from."""
+    if not lost:
+        return ""
+    whole = len(model.names[name])
+    guilty = [other for other in model.names if other != name and max(map(len, model.comparable(name, other))) == whole]
+    # Where leaving out one factor is not enough, several together stand in the way.
+    whose = " or ".join(guilty) or "other factors together"
+    which = ", ".join(str(model.names[name][level]) for level in lost)
+    return f"{which}: cannot be separated from {whose}"
+
+
+def _adjusted(found: list[Factor]) -> list[Factor]:
+    """Return the factors with Holm's adjustment over those that have a p."""
+    from statsmodels.stats.multitest import multipletests
+
+    judged = [at for at, factor in enumerate(found) if not math.isnan(factor.p)]
+    if not judged:
+        return found
+    adjusted = multipletests([found[at].p for at in judged], method="holm")[1]
+    for at, p_holm in zip(judged, adjusted, strict=True):
+        matters = "yes" if p_holm < ALPHA else found[at].matters
+        found[at] = replace(found[at], p_holm=float(p_holm), matters=matters)
+    return found

@@ -1,0 +1,105 @@
+"""Scores from out-of-fold predictions, how far confidence can be believed, and shares of images."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn import metrics
+
+from search.analysis.stats.intervals import LEVEL, UNKNOWN, Interval
+
+SMALLEST_PROBABILITY = 1e-7
+BINS = 10
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return the metrics of predictions on all images of a validation part.
+
+    ``labels`` are class numbers, shape (n,); ``probabilities`` has shape (n, classes). Balanced
+    accuracy and macro-F1 average over the classes that the part holds. ``log_loss`` is in nats.
+    """
+    predicted = probabilities.argmax(axis=1)
+    present = np.unique(labels)
+    true = np.clip(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY, 1)
+    return {
+        "accuracy": float(metrics.accuracy_score(labels, predicted)),
+        "balanced_accuracy": float(
+            metrics.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
+        ),
+        "macro_f1": float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
+        "log_loss": float(-np.log(true).mean()),
+    }
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions whose confidence lies in (low, high]: their number, mean confidence, accuracy and its limits."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> list[Bin]:
+    """Return the bins of equal width that hold predictions, lowest first (a reliability diagram).
+
+    ``confidence`` in [0, 1] and ``correct`` (true or false) have shape (n,); the limits of the
+    accuracy are Wilson's 95 % interval.
+    """
+    confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=bool)
+    numbers = _bin_numbers(confidence, bins)
+    found = []
+    for number in np.unique(numbers):
+        inside = numbers == number
+        share = proportion(int(correct[inside].sum()), int(inside.sum()))
+        found.append(
+            Bin(
+                low=float(number / bins),
+                high=float((number + 1) / bins),
+                images=int(inside.sum()),
+                confidence=float(confidence[inside].mean()),
+                accuracy=share.mean,
+                accuracy_low=share.low,
+                accuracy_high=share.high,
+            )
+        )
+    return found
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> float:
+    """Return the expected calibration error (Guo et al. 2017) in [0, 1], NaN without predictions.
+
+    It is the mean distance of accuracy from confidence over bins of equal width, weighted by their
+    predictions. With few images it is above zero even for perfect calibration.
+    """
+    confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
+    if not len(confidence):
+        return math.nan
+    surplus = np.bincount(_bin_numbers(confidence, bins), weights=confidence - correct, minlength=bins)
+    return float(np.abs(surplus).sum() / len(confidence))
+
+
+def _bin_numbers(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Return the bin of each confidence; a border belongs to the bin below it."""
+    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+
+
+def roc_auc(is_second: np.ndarray, probability_of_second: np.ndarray) -> float:
+    """Return the area under the ROC curve of two classes in [0, 1], NaN where one of them is missing."""
+    if len(np.unique(is_second)) < 2:
+        return math.nan
+    return float(metrics.roc_auc_score(is_second, probability_of_second))
+
+
+def proportion(hits: int, of: int) -> Interval:
+    """Return a share of images with Wilson's 95 % interval; NaN and infinite limits where there are no images."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    if not of:
+        return UNKNOWN
+    low, high = proportion_confint(hits, of, alpha=1 - LEVEL, method="wilson")
+    return Interval(hits / of, float(low), float(high))

@@ -1,0 +1,235 @@
+"""The winner's score, corrected for having been picked: BBC-CV (Tsamardinos, Greasidou & Borboudakis 2018).
+
+The best of many trials is partly the luckiest. Bootstrap: pick the best trial on what is drawn,
+score it on what is not, and average. No network is trained for it. A trial can be lucky in its
+images and in its trainings. Drawing images, as the paper does, leaves the second luck on both
+sides, so whole folds are drawn where they are known.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from search.analysis.stats.intervals import LEVEL, Interval
+from search.analysis.stats.scores import proportion
+
+FEWEST = 5
+FEWEST_FOLDS = 3  # to draw whole ones
+TRIALS_AT_ONCE = 256
+ENTRIES_AT_ONCE = 4_000_000  # of the largest temporary array, 16 MB
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """Out-of-fold predictions of c complete trials: per training size, in ascending order, one entry of each list.
+
+    At a size with R predictions ``labels`` and ``groups`` have shape (R,) and ``predicted`` (c, R),
+    all whole numbers; the last size is the whole training part. The same images are at every size.
+    ``classes`` counts the classes; ``objective`` is accuracy, balanced_accuracy or macro_f1.
+    ``folds`` (R,) are the fold (from 0) and ``repeats`` (R,) the repeat of each prediction; None for
+    random splits, which part the images in no way, and for a single repeat.
+    """
+
+    labels: list[np.ndarray]
+    groups: list[np.ndarray]
+    predicted: list[np.ndarray]
+    classes: int
+    objective: str
+    folds: list[np.ndarray] | None = None
+    repeats: list[np.ndarray] | None = None
+
+    @property
+    def trials(self) -> int:
+        """How many trials there are."""
+        return len(self.predicted[0])
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What picking the best did: raw and corrected objective (mean over sizes), and accuracy at full size.
+
+    ``picked`` is the trial that is best on all images pooled. Limits are the 2.5 and 97.5 %
+    quantiles over the draws; where these are one number, Wilson's for as many groups as there are.
+    """
+
+    raw: float
+    score: Interval
+    full_accuracy: Interval
+    raw_full_accuracy: float
+    picked: int
+
+
+def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Corrected:
+    """Return the winner's score as it would be on images that did not pick it (BBC-CV).
+
+    With three folds or more these are drawn, each time those of one repeat, and the images of the
+    folds left out are weighted at random, for the limits. Else groups are drawn: what belongs together is
+    drawn together. The objective is that of all predictions of a size pooled, and then the mean over
+    sizes. Raises ValueError below FEWEST trials or two groups, where nothing can be corrected.
+    """
+    if configurations.trials < FEWEST:
+        raise ValueError(f"{configurations.trials} trials are too few to correct, {FEWEST} are needed")
+    names = np.unique(np.concatenate(configurations.groups))
+    if len(names) < 2:
+        raise ValueError("one group of images cannot be drawn from")
+    rows = [np.searchsorted(names, groups) for groups in configurations.groups]
+    everything = [np.ones((1, len(row))) for row in rows]
+    picked = _best(configurations, everything)
+    bags = _Bags(len(names), _partitions(configurations, rows, len(names)), np.random.default_rng(seed))
+    score, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
+    return Corrected(
+        raw=float(_of_picked(configurations, everything, picked)[0]),
+        score=_quantiles(score, len(names)),
+        full_accuracy=_quantiles(full_accuracy, len(names)),
+        raw_full_accuracy=float(_accuracy(configurations, everything, picked)[0]),
+        picked=int(picked[0]),
+    )
+
+
+def _partitions(configurations: Configurations, rows: list[np.ndarray], groups: int) -> np.ndarray | None:
+    """Return the fold of each group in each repeat, shape (repeats, groups), None where folds cannot be drawn."""
+    if configurations.folds is None or len(np.unique(configurations.folds[-1])) < FEWEST_FOLDS:
+        return None
+    repeat = np.zeros_like(rows[-1]) if configurations.repeats is None else configurations.repeats[-1]
+    partitions = np.zeros((int(repeat.max()) + 1, groups), dtype=int)
+    partitions[repeat, rows[-1]] = configurations.folds[-1]
+    return partitions
+
+
+@dataclass(frozen=True)
+class _Bags:
+    """What is drawn: whole folds where ``partitions`` (repeats, groups) says which are whose, else groups."""
+
+    groups: int
+    partitions: np.ndarray | None
+    rng: np.random.Generator
+
+    def draw(self, draws: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of groups in the bag and outside it, both of shape (draws, groups)."""
+        drawn = self.rng.multinomial(self.groups, np.full(self.groups, 1 / self.groups), draws)
+        if self.partitions is None:
+            return drawn.astype(np.float32), (drawn == 0).astype(np.float32)
+        folds = int(self.partitions.max()) + 1
+        partition = self.partitions[self.rng.integers(len(self.partitions), size=draws)]
+        times = np.take_along_axis(self.rng.multinomial(folds, np.full(folds, 1 / folds), draws), partition, axis=1)
+        # Each image left out counts once, and again as often as it is drawn: a few folds alone differ too little.
+        return times.astype(np.float32), ((times == 0) * (1 + drawn)).astype(np.float32)
+
+
+def _out_of_bag(
+    configurations: Configurations, rows: list[np.ndarray], bags: _Bags, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the objective and the full-size accuracy, on what was left out, of what was picked on the drawn."""
+    at_once = max(1, ENTRIES_AT_ONCE // max(len(row) for row in rows))
+    score, full_accuracy = [], []
+    for first in range(0, draws, at_once):
+        drawn, left = bags.draw(min(at_once, draws - first))
+        inside, outside = [drawn[:, row] for row in rows], [left[:, row] for row in rows]
+        usable = np.logical_and.reduce([part.any(axis=1) for part in (*inside, *outside)])  # few can all be drawn
+        inside, outside = [part[usable] for part in inside], [part[usable] for part in outside]
+        picked = _best(configurations, inside)
+        score.append(_of_picked(configurations, outside, picked))
+        full_accuracy.append(_accuracy(configurations, outside, picked))
+    return np.concatenate(score), np.concatenate(full_accuracy)
+
+
+def _quantiles(values: np.ndarray, groups: int) -> Interval:
+    """Return the mean and the limits of drawn values; where the draws hardly differ, Wilson's for so many groups."""
+    mean = float(values.mean())
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if low == high:  # all right, or all wrong, whatever is drawn: that is not certainty
+        chance = proportion(round(mean * groups), groups)
+        low, high = chance.low, chance.high
+    return Interval(mean, float(low), float(high))
+
+
+def _best(configurations: Configurations, taken: list[np.ndarray]) -> np.ndarray:
+    """Return the trial with the best objective, mean over sizes, for each row of weights; of equal ones the first."""
+    measure = _macro_f1 if configurations.objective == "macro_f1" else _share_right
+    total = np.zeros((len(taken[0]), configurations.trials))
+    for size in range(len(taken)):
+        for trials in _blocks(configurations, len(taken[0])):
+            total[:, trials] += measure(configurations, size, trials, taken[size])
+    return np.asarray(total.round(6).argmax(axis=1))  # float32: the last digits are no merit
+
+
+def _blocks(configurations: Configurations, draws: int) -> Iterator[slice]:
+    at_once = TRIALS_AT_ONCE
+    if configurations.objective == "macro_f1":
+        at_once = max(1, ENTRIES_AT_ONCE // (configurations.classes * draws))
+    for first in range(0, configurations.trials, at_once):
+        yield slice(first, first + at_once)
+
+
+def _share_right(configurations: Configurations, size: int, trials: slice, taken: np.ndarray) -> np.ndarray:
+    """Return the (balanced) accuracy, shape (draws, trials), of predictions taken so many times."""
+    right = configurations.predicted[size][trials] == configurations.labels[size]
+    return np.asarray(_worth(configurations, size, taken) @ right.T.astype(np.float32))
+
+
+def _worth(configurations: Configurations, size: int, taken: np.ndarray) -> np.ndarray:
+    """Return what each prediction adds to the (balanced) accuracy if it is right, shape (draws, R)."""
+    if configurations.objective == "accuracy":
+        return np.asarray(taken / taken.sum(axis=1, keepdims=True))
+    labels = configurations.labels[size]
+    of_class = taken @ np.eye(configurations.classes, dtype=np.float32)[labels]
+    present = (of_class > 0).sum(axis=1, keepdims=True)
+    return np.asarray(taken / (np.maximum(of_class, 1) * present)[:, labels])
+
+
+def _macro_f1(configurations: Configurations, size: int, trials: slice, taken: np.ndarray) -> np.ndarray:
+    """Return macro-F1 over the classes present, shape (draws, trials): 2 hits / (predicted + labelled) a class."""
+    predicted, labels, classes = (
+        configurations.predicted[size][trials],
+        configurations.labels[size],
+        configurations.classes,
+    )
+    weights = np.ascontiguousarray(taken.T)
+    labelled = np.eye(classes, dtype=np.float32)[labels].T @ weights  # (classes, draws)
+    shape = (len(predicted), classes, len(taken))
+    said = (_indicator(predicted, np.ones(predicted.shape, bool), classes) @ weights).reshape(shape)
+    hits = (_indicator(predicted, predicted == labels, classes) @ weights).reshape(shape)
+    said += np.where(labelled > 0, labelled, np.inf)  # in place: these are the largest arrays
+    hits /= said
+    return np.asarray(2 * hits.sum(axis=1) / (labelled > 0).sum(axis=0)).T
+
+
+def _indicator(predicted: np.ndarray, which: np.ndarray, classes: int) -> sparse.csr_array:
+    """Return a 1 for each prediction in ``which``, at (trial × classes + its class, its row)."""
+    trial, row = np.nonzero(which)
+    at = (trial * classes + predicted[trial, row], row)
+    return sparse.csr_array((np.ones(len(row), np.float32), at), shape=(len(predicted) * classes, predicted.shape[1]))
+
+
+def _of_picked(configurations: Configurations, taken: list[np.ndarray], picked: np.ndarray) -> np.ndarray:
+    """Return the objective, mean over sizes, of the trial picked in each draw: shape (draws,)."""
+    by_size = []
+    for size, weights in enumerate(taken):
+        predicted, labels = configurations.predicted[size][picked], configurations.labels[size]
+        if configurations.objective == "macro_f1":
+            by_size.append(_own_macro_f1(predicted, labels, weights, configurations.classes))
+        else:
+            by_size.append(((predicted == labels) * _worth(configurations, size, weights)).sum(axis=1))
+    return np.asarray(np.mean(by_size, axis=0))
+
+
+def _own_macro_f1(predicted: np.ndarray, labels: np.ndarray, taken: np.ndarray, classes: int) -> np.ndarray:
+    """Return macro-F1 of each draw's own predictions, all of shape (draws, R)."""
+    draws = len(taken)
+    draw = np.arange(draws)[:, None] * classes
+
+    def count(numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return np.bincount(numbers.ravel(), weights.ravel(), draws * classes).reshape(draws, classes)
+
+    labelled, said = count(draw + labels, taken), count(draw + predicted, taken)
+    hits = count(draw + predicted, taken * (predicted == labels))
+    f1 = 2 * hits / np.maximum(said + labelled, 1) * (labelled > 0)
+    return np.asarray(f1.sum(axis=1) / (labelled > 0).sum(axis=1))
+
+
+def _accuracy(configurations: Configurations, taken: list[np.ndarray], picked: np.ndarray) -> np.ndarray:
+    """Return the accuracy at full size of the trial picked in each draw."""
+    right = configurations.predicted[-1][picked] == configurations.labels[-1]
+    return np.asarray((right * taken[-1]).sum(axis=1) / taken[-1].sum(axis=1))

@@ -1,0 +1,69 @@
+"""What every reader asks of files: names that a table can hold, paths that stay inside, contents."""
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from search.system.digests import file_sha256
+from search.system.errors import UserError
+from search.system.machine import cores
+
+LARGEST = 2**30  # bytes; 100 megapixels of four 16-bit channels need fewer, and decoding holds whole files
+
+
+def check_names(names: Iterable[str], where: str) -> None:
+    """Raise UserError, beginning with ``where``, for a name that a table could not hold."""
+    for name in names:
+        if any(letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter <= "\udfff" for letter in name):
+            raise UserError(
+                f"{where}: the name {name!r} is not valid UTF-8 or holds a control character: no table could hold it. "
+                "Rename it."
+            )
+
+
+def inside(name: str, where: str) -> str:
+    """Return a path as a manifest writes it as an id: relative, with slashes, and leading nowhere else.
+
+    Raises UserError, beginning with ``where``, for an absolute path and for one with ``..``.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))  # as Windows writes them
+    windows_drive = len(name) > 1 and name[1] == ":"
+    if path.is_absolute() or windows_drive or ".." in path.parts or not path.parts:
+        raise UserError(
+            f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..')."
+        )
+    check_names([path.as_posix()], where)
+    return path.as_posix()
+
+
+def check_outside(place: Path, data: Path, way_out: str) -> None:
+    """Raise UserError, ending with ``way_out``, for a place among the images in the folder ``data``."""
+    if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
+        raise UserError(f"{place} lies within the images of {data}. {way_out}.")
+
+
+def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
+    """Return the rows with the ``content`` of their files, and the (id, reason) of those that cannot be opened."""
+
+    def content(row: dict[str, str]) -> tuple[str, str]:
+        try:
+            problem = unfit((root / row["id"]).stat())
+            return ("", problem) if problem else (file_sha256(root / row["id"]), "")
+        except FileNotFoundError:
+            return "", "there is no such file"
+        except OSError as error:
+            return "", f"cannot be opened: {error.strerror}"
+
+    with ThreadPoolExecutor(cores()) as pool:
+        read = list(pool.map(content, rows))
+    good = [{**row, "content": sha256} for row, (sha256, problem) in zip(rows, read, strict=True) if not problem]
+    return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]
+
+
+def unfit(status: os.stat_result) -> str:
+    """Return why a file must not even be opened: reading a pipe waits for ever, and some files have no end."""
+    if not stat.S_ISREG(status.st_mode):
+        return "a folder, not a file" if stat.S_ISDIR(status.st_mode) else "no ordinary file (a pipe, device or socket)"
+    return f"larger than {LARGEST / 2**30:.0f} GiB" if status.st_size > LARGEST else ""

@@ -1,0 +1,1 @@
+"""From the winner to a model that works on its own."""

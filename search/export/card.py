@@ -1,0 +1,191 @@
+"""What an exported model says of itself: the trial behind it, its scores and what they are worth, how to use it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from search.analysis.caveats import warnings
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import at_size, interval, seen_before, status
+from search.data.images import DRAFT
+from search.journal import Look, Trial
+from search.racing import score
+from search.record import Record
+from search.report.markdown import inert
+from search.report.words import between
+from search.system.errors import UserError
+
+BEST = "best"
+
+
+def trial_to_export(record: Record, asked: str) -> Trial:
+    """Return the trial of this number, or the recommended one for "best".
+
+    Raises UserError, with the way out, where there is none, for one that failed, has not ended or has a twin, and
+    for "best" where that would look at the hold-out of a search that is not finished.
+    """
+    trials = record.history.trials
+    if asked == BEST:
+        best = Judgement.of(record).recommended
+        if best is None:
+            raise UserError(
+                f"No trial of {record.name} is complete, so none is recommended. Go on with the search, or name a "
+                "trial that was stopped with --trial."
+            )
+        if record.rules.holdout and not record.history.ended and not record.history.look_at(best.id):
+            raise UserError(
+                f"{record.name} is not finished, and an export looks at the hold-out, which is no longer blind then. "
+                f"Finish it: python -m search resume {record.name}. Or export the best so far all the same: "
+                f"--trial {best.id}."
+            )
+        return best
+    trial = trials.get(asked) or trials.get(asked.zfill(4))
+    if trial is None:
+        known = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
+        raise UserError(f"There is no trial {asked!r}: {record.name} {known}. Name one of them, or best.")
+    ways_out = {
+        "failed": "Name another one, or best.",
+        "open": f"Finish the search first: python -m search resume {record.name}.",
+        "duplicate": "Name that one.",
+    }
+    if (ended := status(trial)) in ways_out:
+        reason = f": {trial.verdict.reason}" if trial.verdict else ""
+        words = {"failed": "failed", "open": "has not ended", "duplicate": "is a duplicate"}
+        raise UserError(f"Trial {trial.id} {words[ended]}{reason}. {ways_out[ended]}")
+    return trial
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an export knows beside the record of its search: images that trained it by kind, the versions it needs."""
+
+    trial: Trial
+    images: int
+    synthetic: int
+    versions: dict[str, str]
+
+
+def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
+    """Return the scores of a trial as JSON types; None for what is not known."""
+    record, rules = judgement.record, judgement.rules
+    look = record.history.look_at(trial.id)
+    complete = status(trial) == "completed"
+    limits = interval(trial, rules) if complete else None
+    return {
+        "objective": rules.objective,
+        "complete": complete,
+        "score": score(trial) if complete else None,
+        "interval": [limits.low, limits.high] if limits and limits.known else None,
+        "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
+        "picked": picked(judgement, trial) if complete else None,
+        "holdout": {**look.run.scores, "images": record.about["holdout"]} if look else None,
+    }
+
+
+def card(judgement: Judgement, facts: Facts) -> str:
+    """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
+    record = judgement.record
+    environment = Environment(
+        loader=PackageLoader("search.report"),
+        autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
+        finalize=lambda value: inert(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    trial = facts.trial
+    image_size, _ = trial.recipe.settled
+    return environment.get_template("card.md").render(
+        name=record.name,
+        trial=trial,
+        facts=facts,
+        classes=record.about["classes"],
+        size=image_size,
+        draft=DRAFT if image_size <= DRAFT else 2 * DRAFT,
+        scored=_scored(judgement, trial),
+        limits=list(_limits(record, trial)),
+        recipe={name: value for name, value in trial.recipe.to_dict().items() if name != "augment"},
+        augment=trial.recipe.augment,
+    )
+
+
+def picked(judgement: Judgement, trial: Trial) -> str:
+    """Return in words what a complete trial's score is worth, given that it, or another one, was picked by it."""
+    of = f"of {len(judgement.complete)} complete trials"
+    place = [other.id for other in judgement.complete].index(trial.id) + 1
+    corrected, winner = judgement.corrected, judgement.complete[0].id
+    if corrected is None:
+        among = f"The best {of}: it was picked, which flatters it" if place == 1 else f"Number {place} {of}"
+        return f"{among}; scores cannot be corrected for that, as {judgement.uncorrected}"
+    there = (
+        f"{corrected.score.mean:.3f} ({between(corrected.score)}), and its accuracy with all of each training part to "
+        f"{corrected.full_accuracy.mean:.3f} ({between(corrected.full_accuracy)})"
+    )
+    if place == 1:
+        return f"The best {of}: corrected for having been picked, its score comes to {there}"
+    is_use = trial is judgement.recommended
+    use = " It is recommended, as it comes within a point of the best one and trains faster." if is_use else ""
+    return (
+        f"Number {place} {of}.{use} The score of the best one, {winner}, comes to {there} when it is corrected for "
+        "having been picked; that of this one is raw"
+    )
+
+
+def _scored(judgement: Judgement, trial: Trial) -> list[str]:
+    record, rules = judgement.record, judgement.rules
+    if status(trial) != "completed":
+        assert trial.verdict is not None
+        said = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
+    else:
+        limits = interval(trial, rules)
+        between = f"95 % interval {limits.low:.3f} to {limits.high:.3f}" if limits.known else "no interval: one split"
+        sizes = "; ".join(
+            f"{at_size(trial, rules, q, 'accuracy'):.3f} with {'all' if q == 1 else f'{q:.0%}'} of each training part"
+            for q in reversed(rules.fractions)
+        )
+        said = [
+            (
+                f"Cross-validated score, the mean {rules.objective} over training sizes and folds: {score(trial):.3f} "
+                f"({between}). Accuracy {sizes}."
+            ),
+            f"{picked(judgement, trial)}.",
+        ]
+    look = record.history.look_at(trial.id)
+    return [*said, *([_on_holdout(record, look)] if look else [])]
+
+
+def _on_holdout(record: Record, look: Look) -> str:
+    scores_, objective = look.run.scores, record.rules.objective
+    also = "" if objective == "accuracy" else f", accuracy {scores_['accuracy']:.3f}"
+    looks = [other.trial for other in record.history.holdouts]
+    seen = seen_before(record.history)
+    if not seen and len(looks) > 1:
+        seen = f"looked at with {', '.join(looks)}; a choice among them by this score is no longer blind"
+    return (
+        f"Hold-out: {objective} {scores_[objective]:.3f}{also} on {record.about['holdout']} images that no trial saw, "
+        f"by a model trained on all the others that the folds use{f' ({seen})' if seen else ''}."
+    )
+
+
+def _limits(record: Record, trial: Trial) -> list[str]:
+    parts = record.rules.parts
+    outside = " outside the hold-out" if record.rules.holdout else ""
+    heldout = ", those of the hold-out too," if record.rules.holdout else ""
+    said = [
+        (
+            f"Scores describe models trained by this recipe on {1 - 1 / parts:.0%} of the images{outside} or less. "
+            f"This model was trained on all images{heldout or ','} so nothing here has been measured on it."
+        ),
+        (
+            "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
+            "than those that trained it may be told far worse than the scores say."
+        ),
+        "Probabilities are those of the network, not calibrated.",
+        *warnings(record),
+    ]
+    if status(trial) == "stopped":
+        said.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
+    if not record.history.ended:
+        said.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
+    return said

@@ -1,0 +1,180 @@
+"""A model to take away: a recipe refitted on all images, as plain Keras, in a folder that says what it is.
+
+The code that trained the runs trains it, on a fold whose training part is everything. What was saved
+is loaded again and compared with the network that was trained before the folder gets its name.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.analysis.judgement import Judgement
+from search.data.folds import Fold
+from search.data.images import decode
+from search.data.readers.paths import check_outside
+from search.executors.processes import Inline
+from search.export.card import Facts, card, scores
+from search.export.plain import plain_model
+from search.export.predict import FORMAT, MODEL, RECIPE
+from search.journal import Trial
+from search.monitor.console import Screen
+from search.prepare import versions
+from search.record import Record
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Recipe
+from search.system.digests import file_sha256
+from search.system.errors import UserError
+from search.system.files import new_folder, write_text
+from search.system.tf import keras, silenced
+from search.training.loop import DivergedError
+from search.training.materials import Materials
+from search.training.network import shape_of
+from search.training.trainer import Trained, Trainer, set_up
+from search.tuner import KFoldTuner
+
+LABELS, CARD = "labels.txt", "README.md"
+ALL = "all"
+COMPARED = 64  # images, on which the saved model must agree with the network that was trained
+TOLERANCE = 1e-4
+
+
+def check_target(to: Path, data: Path) -> None:
+    """Raise UserError unless ``to`` is an empty folder, or nothing yet, not among the images, and can be written."""
+    check_outside(to, data, "Name a folder elsewhere with --to")
+    nearest = next(place for place in (to, *to.absolute().parents) if place.exists())
+    if not os.access(nearest, os.W_OK):
+        raise UserError(f"{to} cannot be written: you may not write to {nearest}. Name another folder with --to.")
+    if not nearest.is_dir() and nearest != to:
+        raise UserError(f"{to} cannot be made: {nearest} is a file. Name another folder with --to.")
+    if to.exists() and not to.is_dir():
+        raise UserError(f"{to} is a file. Name a new folder with --to.")
+    if to.is_dir() and any(to.iterdir()):
+        raise UserError(f"{to} is not empty. Name a new folder with --to, or empty it: nothing is overwritten.")
+
+
+def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
+    """Write a trial's model, trained on all images, into the folder ``to``, and return it.
+
+    Where the study holds images out, the trial is scored on them first, unless that was done. Raises
+    UserError where ``to`` is in use, training diverges or the folder cannot be written: then there is none.
+    """
+    check_target(to, tuner.prepared.dataset.source)
+    materials, view = tuner.prepared.materials, tuner.view
+    trial = tuner.record.history.trials[trial_id]
+    with view:
+        if tuner.record.rules.holdout and not tuner.record.history.look_at(trial_id):
+            view.say(f"Training {trial_id} without the hold-out, to score it there once")
+            told = _Epochs(
+                view, f"Images shown to {trial_id} without the hold-out", trial.recipe, tuner.prepared.plan.in_folds
+            )
+            tuner.score_on_holdout(trial_id, Inline(materials, told.give_up))
+        fold = everything(len(materials.labels))
+        view.say(f"Training {trial_id} on all {len(fold.train)} images")
+        told = _Epochs(view, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
+        trained = _trained(materials, trial, fold, told)
+        _write(to, tuner.record, trial, materials, trained)
+    return to
+
+
+def everything(images: int) -> Fold:
+    """Return the fold that trains on all rows; some of them, spread evenly, stand for its validation part."""
+    rows = np.arange(images)
+    return Fold(0, 0, 1.0, rows, rows[:: -(-images // COMPARED)], ALL)
+
+
+class _Epochs:
+    """Tells how far a training is, as images shown of all that will be."""
+
+    def __init__(self, view: Screen, what: str, recipe: Recipe, images: int) -> None:
+        self.view, self.what, self.epochs, self.images = view, what, recipe.epochs, images
+        self.done = 0
+
+    def __call__(self) -> None:
+        self.view.progress(self.what, self.done % self.epochs * self.images, self.epochs * self.images)
+        self.done += 1
+
+    def give_up(self) -> bool:
+        """Tell, and go on."""
+        self()
+        return False
+
+
+def _trained(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[], None]) -> Trained:
+    set_up(materials.threads)
+    try:
+        return Trainer(materials).train(trial.recipe, fold, proceed)
+    except DivergedError as error:
+        raise UserError(
+            f"Trial {trial.id} diverges when it is trained on all images: {error} Export another trial with --trial."
+        ) from None
+
+
+def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained: Trained) -> None:
+    shape, name = shape_of(trial.recipe, materials.classes), trial.recipe.backbone
+    sha256 = materials.weights.get(name, "")
+    pretrained = BACKBONES[name].pretrained
+    model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
+    synthetic = sum(trained.run.part.synthetic.get("drawn", {}).values())
+    facts, judgement = Facts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
+    try:
+        with new_folder(to.resolve()) as folder:
+            with silenced():
+                model.save(folder / MODEL)
+            difference = _difference(folder / MODEL, materials, trained, shape.image_size)
+            about = _about(judgement, facts, materials, trained)
+            about |= {"compared": {"images": len(trained.run.fold.validation), "largest_difference": difference}}
+            about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
+            write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+            write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
+            write_text(folder / CARD, card(judgement, facts))
+            made = folder.stat().st_ino
+    except OSError as error:
+        raise UserError(
+            f"The export cannot be written to {to}: {error.strerror or error}. Make room, or name another folder."
+        ) from None
+    if to.stat().st_ino != made:
+        raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
+
+
+def _difference(file: Path, materials: Materials, trained: Trained, size: int) -> float:
+    """Return by how much the saved model differs from the network that was trained, in probability, at most."""
+    rows = trained.run.fold.validation
+    pixels = decode(materials.paths, materials.contents, size, materials.cache).pixels[rows]
+    told = keras.models.load_model(file).predict_on_batch(pixels)
+    difference = float(np.abs(told - trained.run.probabilities).max())
+    if difference > TOLERANCE:
+        raise UserError(
+            f"The saved model gives other probabilities than the network that was trained, by up to {difference:.2g}. "
+            "That is an error of this program or of its libraries, and nothing was written: please report it."
+        )
+    return difference
+
+
+def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: Trained) -> dict[str, Any]:
+    """Return recipe.json, but for what is known once the model is saved."""
+    record, trial = judgement.record, facts.trial
+    sessions = record.history.sessions
+    image_size, _ = trial.recipe.settled
+    return {
+        "format": FORMAT,
+        "search": record.name,
+        "trial": trial.id,
+        "recipe": trial.recipe.to_dict(),
+        "digest": trial.recipe.digest,
+        "image_size": image_size,
+        "classes": record.about["classes"],
+        "images": facts.images,
+        "synthetic": trained.run.part.synthetic,
+        "scores": scores(judgement, trial),
+        "identity": record.about["identity"],
+        "weights": {trial.recipe.backbone: materials.weights.get(trial.recipe.backbone, "")},
+        "seed": {"study": materials.seed, "run": trained.run.seed},
+        "threads": materials.threads,
+        "versions": {"finetune-search": version("finetune-search"), **facts.versions},
+        "versions_of_search": sessions[0]["versions"] if sessions else {},
+    }

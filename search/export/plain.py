@@ -1,0 +1,55 @@
+"""A trained network as plain Keras: pixels in, probabilities out, no layer of ours, so that it loads anywhere."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from search.repertoire.backbones.constructions import CONSTRUCTIONS, construct, scaled
+from search.repertoire.catalog import BACKBONES
+from search.system.tf import keras
+from search.training.network import Shape
+
+WHITE = 255.0
+
+
+def plain_model(
+    shape: Shape,
+    body: Mapping[str, np.ndarray],
+    head: tuple[np.ndarray, np.ndarray],
+    pretrained: bool = False,
+    sha256: str = "",
+) -> keras.Model:
+    """Return the network of ``shape`` from pixels of 0 to 255, (n, side, side, 3), to probabilities (n, classes).
+
+    ``body`` holds the weights of the unfrozen part by path, ``head`` its kernel (features, classes)
+    and bias (classes,); what is frozen is as ``construct`` gives it with ``pretrained`` and ``sha256``.
+    BatchNorm is in inference mode, dropout is gone.
+    """
+    backbone = BACKBONES[shape.backbone]
+    base = construct(backbone, pretrained, sha256)
+    variables = {variable.path: variable for variable in base.weights}
+    for path, value in body.items():
+        variables[path].assign(value)
+    pixels = keras.Input((shape.image_size, shape.image_size, 3), name="pixels")
+    features = keras.layers.GlobalAveragePooling2D(name="pool")(base(_scaling(shape)(pixels), training=False))
+    dense = keras.layers.Dense(shape.classes, activation="softmax", dtype="float32", name="probabilities")
+    model = keras.Model(pixels, dense(features), name="exported")
+    dense.set_weights(list(head))
+    return model
+
+
+def _scaling(shape: Shape) -> keras.layers.Layer:
+    """Return what ``scaled`` does to the pixels of a backbone, as a layer that Keras has."""
+    backbone = BACKBONES[shape.backbone]
+    how = CONSTRUCTIONS[backbone.name].scaling
+    if not isinstance(how, str):
+        scale, offset = how
+        return keras.layers.Rescaling(scale, offset, name="scaling")
+    # Channels are scaled apart and perhaps swapped: a fixed 1 by 1 convolution, read off the function itself.
+    offset = keras.ops.convert_to_numpy(scaled(backbone, np.zeros((1, 1, 1, 3), np.float32)))
+    primaries = WHITE * np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
+    kernel = (keras.ops.convert_to_numpy(scaled(backbone, primaries)) - offset) / WHITE
+    layer = keras.layers.Conv2D(3, 1, trainable=False, name="scaling")
+    layer.build((None, None, None, 3))
+    layer.set_weights([kernel.reshape(1, 1, 3, 3), offset.reshape(3)])
+    return layer

@@ -1,0 +1,187 @@
+"""A search for TensorBoard: the curves of every run, and the HPARAMS tab. Written from journal and run files alone.
+
+    tensorboard --logdir results/NAME/tensorboard
+
+One file for each curve and for each trial that has ended, under one fixed name, complete or not
+there. So nothing is shown twice, and what an interruption left out is written later. As with
+Keras, training and validation are two runs with the tags ``epoch_loss`` and ``epoch_accuracy``.
+"""
+
+import contextlib
+import io
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.analysis.ledger import at_size, status
+from search.analysis.predictions import Arrays, read_runs
+from search.journal import Run, Trial
+from search.racing import score
+from search.record import Record
+from search.repertoire.synthetic import in_words
+from search.system.errors import UserError
+
+FOLDER = "tensorboard"
+FILE = "events.out.tfevents.search"  # TensorBoard reads what has "tfevents" in its name, and nothing else
+HALF = ".half-"
+ABANDONED = 60.0  # seconds after which no living process still writes a file
+TAGS = ("epoch_loss", "epoch_accuracy")
+PARTS = {"values": f"{FILE}.1", "result": f"{FILE}.2"}
+STATUSES = {"completed": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}  # stopped ones are neither, yet
+
+Point = tuple[float, int, dict[str, float]]  # seconds since 1970, epoch, values by tag
+
+
+def check_at_hand() -> None:
+    """Raise UserError where TensorBoard cannot be loaded."""
+    try:
+        import tensorboard.compat.proto.event_pb2
+        import tensorboard.plugins.hparams.plugin_data_pb2  # noqa: F401 whether all of it is there is the question
+    except ImportError as error:
+        raise UserError(
+            f"--tensorboard needs the package tensorboard, which cannot be loaded ({error}). Install it with: "
+            "pip install tensorboard (or the extra: pip install -e '.[tensorboard]')."
+        ) from None
+
+
+class Board:
+    """The folder that TensorBoard reads of one search, brought up to date by ``update``."""
+
+    def __init__(self, search: Path) -> None:
+        """Look after ``tensorboard/`` in the folder of a search. Raises UserError where TensorBoard is missing."""
+        check_at_hand()
+        self.folder = search / FOLDER
+        self._done: set[tuple[str, ...]] = set()
+        for half in self.folder.glob(f"{HALF}*"):
+            with contextlib.suppress(FileNotFoundError):  # whoever writes it has just finished
+                if time.time() - half.stat().st_mtime > ABANDONED:
+                    half.unlink()
+
+    def update(self, record: Record) -> list[str]:
+        """Write what is not there yet; return the run files that are missing or damaged."""
+        lost: set[str] = set()
+        for trial in record.history.trials.values():
+            look = record.history.look_at(trial.id)
+            runs = [*trial.runs.values(), *trial.confirmed.values(), *([look.run] if look else [])]
+            missing = [run for run in runs if not self._has(trial.id, run.fold, "train")]  # which is written last
+            stored = read_runs(record.folder, missing) if missing else {}
+            for run in missing:
+                if run.fold in stored:
+                    self._write_run(record.folder, trial.id, run, stored[run.fold])
+                else:
+                    lost.add(run.file)
+            self._write_trial(record, trial)
+        return sorted(lost)
+
+    def _write_run(self, search: Path, trial: str, run: Run, arrays: Arrays) -> None:
+        """Write the curves of a run."""
+        ended, curve = (search / run.file).stat().st_mtime, arrays["curve"]
+        parts = {"train": np.column_stack([np.arange(1, len(curve) + 1), curve])}
+        if "validation" in arrays:
+            parts = {"validation": arrays["validation"], **parts}
+        for name, rows in parts.items():
+            points = [
+                (ended + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=True)))
+                for epoch, *values in rows.tolist()
+            ]
+            self._put((trial, run.fold, name), _scalars(points))
+
+    def _write_trial(self, record: Record, trial: Trial) -> None:
+        """Write a trial that has ended for the HPARAMS tab: its values, and how it ended.
+
+        A stopped one may be finished at the end of a search, so its end is not written before.
+        """
+        files = {record.folder / run.file for run in trial.runs.values()}
+        values, result = ("hparams", trial.id, "values"), ("hparams", trial.id, "result")
+        if status(trial) not in {"open", "duplicate"} and not self._has(*values):
+            self._put(values, [_begins(trial, _ended(files) - trial.seconds)])
+        if status(trial) in STATUSES and not self._has(*result):
+            sizes = {f"accuracy@{q:g}": at_size(trial, record.rules, q, "accuracy") for q in record.rules.fractions}
+            metrics = {tag: value for tag, value in sizes.items() if not math.isnan(value)}
+            if status(trial) == "completed":
+                metrics["score"] = score(trial)
+            ended = _ended(files)
+            self._put(result, [*_scalars([(ended, 0, metrics)]), _ends(trial, ended)])
+
+    def _has(self, *place: str) -> bool:
+        """Return whether a file is there; an empty one was lost in a power cut."""
+        if place not in self._done and (path := self._path(*place)).exists() and path.stat().st_size > 0:
+            self._done.add(place)
+        return place in self._done
+
+    def _path(self, *place: str) -> Path:
+        """Return the file of some curves, or of one of the two parts of a trial, which TensorBoard reads by name."""
+        folder = self.folder.joinpath(*place)
+        return folder.parent / PARTS[place[-1]] if place[-1] in PARTS else folder / FILE
+
+    def _put(self, place: tuple[str, ...], events: Iterable[Any]) -> None:
+        """Write a file of events in one step, under a name that TensorBoard passes over until it is whole."""
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        path, buffer = self._path(*place), io.BytesIO()
+        writer = RecordWriter(buffer)
+        for event in [_event(0.0, file_version="brain.Event:2"), *events]:
+            writer.write(event.SerializeToString())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, half = tempfile.mkstemp(dir=self.folder, prefix=HALF)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(buffer.getvalue())
+            Path(half).chmod(0o644)  # mkstemp hides the file from everyone else
+            Path(half).replace(path)
+        except BaseException:
+            Path(half).unlink(missing_ok=True)
+            raise
+
+
+def _ended(files: Iterable[Path]) -> float:
+    """Return when the last of these files was written, in seconds since 1970; now where there is none."""
+    return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
+
+
+def _event(at: float, **fields: Any) -> Any:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    return Event(wall_time=at, **fields)
+
+
+def _scalars(points: Iterable[Point]) -> list[Any]:
+    """Return the events of curves."""
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+    told = ((at, epoch, tag, value) for at, epoch, values in points for tag, value in values.items())
+    return [_event(at, step=epoch, summary=scalar_pb(tag, value)) for at, epoch, tag, value in told]
+
+
+def _begins(trial: Trial, at: float) -> Any:
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    return _event(at, summary=hparams_pb(_values(trial), trial_id=trial.id, start_time_secs=at))
+
+
+def _ends(trial: Trial, at: float) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+    ended = SessionEndInfo(status=getattr(api_pb2, STATUSES[status(trial)]), end_time_secs=at)
+    told = metadata.create_summary_metadata(HParamsPluginData(session_end_info=ended))
+    value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=told, tensor=metadata.NULL_TENSOR)
+    return _event(at, summary=Summary(value=[value]))
+
+
+def _values(trial: Trial) -> dict[str, float | str]:
+    """Return the recipe as numbers and texts, which is all that the HPARAMS tab knows."""
+    recipe = trial.recipe
+    fields = recipe.to_dict()
+    strength = "" if recipe.augment.strength is None else f" {recipe.augment.strength:g}"
+    fields["augment"] = f"{recipe.augment.policy}{strength}"
+    if not isinstance(recipe.synthetic_per_class, int):
+        fields["synthetic_per_class"] = in_words(recipe.synthetic_per_class)
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,109 @@
+"""Pretrained networks that a pretraining learns from: what they see in a picture, in fewer numbers.
+
+Matching feature maps of several layers goes back to Romero et al. 2015 ("FitNets"); that a network
+can learn most of another from other pictures than that one saw, to Asano & Saeed 2021.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from search.repertoire.backbones.constructions import border_of, construct, scaled
+from search.repertoire.catalog import BACKBONES, Backbone
+from search.system.files import npz_bytes, write_bytes
+from search.system.tf import keras, tf
+
+SIDE = 192  # what they are shown: they see more in enlarged pictures (see the model card)
+BATCH = 50
+GRID = 6  # the side of the maps that are learnt, on a picture of 96 px
+DEEP, MIDDLE = 256, 64  # numbers kept at each place of a map, of each teacher
+SAMPLED = 40_000
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The main directions of a map's channels: what to subtract (c,), and the directions (c, k) by importance.
+
+    They are scaled together, so that the numbers in a map have a mean square of 1.
+    """
+
+    mean: np.ndarray
+    directions: np.ndarray
+
+    @classmethod
+    def of(cls, maps: np.ndarray, most: int, seed: int) -> "Basis":
+        """Return the basis of maps (n, h, w, c) with at most ``most`` directions."""
+        rows = maps.reshape(-1, maps.shape[-1])
+        rows = rows[np.random.default_rng(seed).permutation(len(rows))[:SAMPLED]]
+        found = PCA(min(most, rows.shape[1]), random_state=seed).fit(rows)
+        scale = np.sqrt(found.explained_variance_.mean())
+        return cls(found.mean_.astype(np.float32), (found.components_.T / scale).astype(np.float32))
+
+    def of_maps(self, maps: np.ndarray) -> np.ndarray:
+        """Return maps (n, h, w, c) in this basis, (n, h, w, k)."""
+        return (maps - self.mean) @ self.directions
+
+
+class Teachers:
+    """Networks with ImageNet weights, by their names in the catalog; each is asked at two depths.
+
+    They are asked for their last map and for that at the border of their last block.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Load them. Raises UserError where weights are not at hand."""
+        eyes = [_two_depths(BACKBONES[name]) for name in names]
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])  # type: ignore[untyped-decorator]
+        def maps(pictures: tf.Tensor) -> list[tf.Tensor]:
+            enlarged = tf.image.resize(tf.cast(pictures, tf.float32), (SIDE, SIDE))
+            seen = [tensor for eye in eyes for tensor in eye(enlarged)]
+            return [tf.image.resize(tensor, (GRID, GRID), antialias=True) for tensor in seen]
+
+        self._maps = maps
+
+    def maps(self, pictures: np.ndarray) -> list[np.ndarray]:
+        """Return the maps of pictures (n, side, side, 3) uint8: for each teacher the middle and the last one."""
+        batches = [self._maps(pictures[at : at + BATCH]) for at in range(0, len(pictures), BATCH)]
+        return [np.concatenate([one.numpy() for one in column]) for column in zip(*batches, strict=True)]
+
+
+def _two_depths(backbone: Backbone) -> Callable[[Any], list[Any]]:
+    """Return what maps images, uint8 or as such, to the maps of a backbone: before its last block, and its last one."""
+    network = construct(backbone, pretrained=True)
+    both = keras.Model(network.input, [network.get_layer(border_of(backbone, 1)).output, network.output])
+    return lambda images: both(scaled(backbone, images), training=False)
+
+
+@dataclass(frozen=True)
+class Bases:
+    """One basis for each map of the teachers."""
+
+    bases: tuple[Basis, ...]
+
+    @classmethod
+    def of(cls, maps: Iterable[np.ndarray], seed: int) -> "Bases":
+        """Return those of the maps of some pictures."""
+        return cls(tuple(Basis.of(one, DEEP if place % 2 else MIDDLE, seed) for place, one in enumerate(maps)))
+
+    def lessons(self, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is to be learnt of maps: their middle and their last ones, (n, GRID, GRID, k) float16 each."""
+        told = [basis.of_maps(one).astype(np.float16) for basis, one in zip(self.bases, maps, strict=True)]
+        return np.concatenate(told[0::2], -1), np.concatenate(told[1::2], -1)
+
+    def save(self, file: Path) -> None:
+        """Write them to a file, in one step."""
+        pairs = {
+            f"{part}_{at}": getattr(one, part) for at, one in enumerate(self.bases) for part in ("mean", "directions")
+        }
+        write_bytes(file, npz_bytes(pairs))
+
+    @classmethod
+    def load(cls, file: Path) -> "Bases":
+        """Read those that ``save`` wrote."""
+        with np.load(file) as kept:
+            return cls(tuple(Basis(kept[f"mean_{at}"], kept[f"directions_{at}"]) for at in range(len(kept.files) // 2)))

@@ -1,0 +1,188 @@
+"""The space: what varies in a search, the file that it is read from, and what it may choose from on this machine.
+
+A space asks ``at_hand([...])``; the driver first calls it to learn what is asked for, gets the
+weights or says what is missing, and from then on the same names are given back, also after a
+resume. Without a driver (in a notebook, say) what lies on this machine is given back.
+"""
+
+import contextlib
+import dataclasses
+import runpy
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Recipe, one_of
+from search.repertoire.weights import is_cached
+from search.study import Study
+from search.system.errors import UserError
+
+Space = Callable[[Any], Recipe]
+
+
+@dataclass
+class Hand:
+    """What ``at_hand`` and ``amounts_at_hand`` answer.
+
+    ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
+    that has none). While it is None, everything asked for is given and noted in ``asked``.
+    ``ready`` is false while a space file is being loaded: it is too early to ask.
+    """
+
+    ready: bool = True
+    weights: dict[str, str] | None = None
+    synthetic: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, *names: str) -> None:
+        """Note that these backbones are wanted."""
+        self.asked += [name for name in names if name not in self.asked]
+
+
+_hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
+
+
+@contextlib.contextmanager
+def holding(hand: Hand) -> Iterator[Hand]:
+    """Let ``at_hand`` answer from ``hand`` inside the block."""
+    token = _hand.set(hand)
+    try:
+        yield hand
+    finally:
+        _hand.reset(token)
+
+
+def at_hand(backbones: Iterable[str]) -> list[str]:
+    """Return those of ``backbones`` that can be trained here, in the same order.
+
+    Raises UserError for an unknown name, and where none is left.
+    """
+    names = list(backbones)
+    for name in names:
+        one_of("at_hand backbone", name, BACKBONES)
+    hand = _asked_in_time("at_hand")
+    if hand is None:
+        kept = [name for name in names if is_cached(BACKBONES[name])]
+    elif hand.weights is None:
+        hand.ask(*names)
+        kept = names
+    else:
+        kept = [name for name in names if name in hand.weights]
+    if not kept:
+        raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'Embedded', which comes along.")
+    return kept
+
+
+def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
+    """Return ``amounts`` of synthetic images, or the one that is none where the study has no pool of them.
+
+    That is 0 among numbers and ratios. Names that a space gives to amounts (also as the keys of
+    a dict) begin with the name for none, by convention; a recipe that asks for images all the
+    same is refused before the first trial. Raises UserError where there are no amounts, and for
+    whole numbers beside ratios, which no hp.Choice can hold; among ratios 0 becomes 0.0.
+    """
+    given = _of_one_type(list(amounts))
+    if not given:
+        raise UserError("amounts_at_hand([]) has no amounts. Give some, 0 first, as in amounts_at_hand([0, 8, 32]).")
+    hand = _asked_in_time("amounts_at_hand")
+    if hand is not None and hand.synthetic:
+        return given
+    return given[:1] if isinstance(given[0], str) else [0]
+
+
+def _of_one_type(amounts: list[Any]) -> list[Any]:
+    some = {type(amount) for amount in amounts if amount}
+    if some == {int, float}:
+        raise UserError(
+            f"amounts_at_hand({amounts}) has numbers of images beside ratios, and hp.Choice can hold only one type. "
+            'Give them names: AMOUNTS = {"none": 0, "few": 8, "half": 0.5}, and '
+            'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))].'
+        )
+    return [float(amount) if amount == 0 else amount for amount in amounts] if some == {float} else amounts
+
+
+def _asked_in_time(function: str) -> Hand | None:
+    hand = _hand.get()
+    if hand is not None and not hand.ready:
+        raise UserError(f"{function}(…) is called where nothing is known yet: call it inside space(hp).")
+    return hand
+
+
+@dataclass(frozen=True)
+class SpaceFile:
+    """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only."""
+
+    study: Study
+    space: Space
+    text: str
+    path: Path
+    on_disk: bool = True
+
+
+def read_space(path: Path) -> SpaceFile:
+    """Return a space file as read: too early to ask what is at hand."""
+    with holding(Hand(ready=False)):
+        return load_space_file(path)
+
+
+def load_space_file(path: Path) -> SpaceFile:
+    """Run a space file and return what it defines.
+
+    Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no space file {path} (in {Path.cwd()}). The default one is the project's spaces/finetune.py."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The space file {path} cannot be read: {error}.") from None
+    names = _run(path)
+    study, space = names.get("study"), names.get("space")
+    if study is None:
+        raise UserError(f'{path} defines no study. Add a line such as study = Study(data="data/my-images").')
+    if not isinstance(study, Study):
+        raise UserError(f"{path}: study must be a Study(…), but is {type(study).__name__}.")
+    if space is None:
+        raise UserError(f"{path} defines no space. Add a function space(hp) that returns a Recipe(…).")
+    if not callable(space):
+        raise UserError(f"{path}: space must be a function space(hp), but is {type(space).__name__}.")
+    return SpaceFile(study, space, text, path)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    try:
+        return runpy.run_path(str(path))
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{error.filename or path}{line}: {error.msg}.\n    {(error.text or '').strip()}") from None
+    except UserError as error:
+        raise UserError(f"{path}{_line(error, path)}: {error}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 a space file is anyone's code
+        raise UserError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
+
+
+def _line(error: BaseException, path: Path) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe:
+    """Return ``space(hp)``, with the study's image size where the recipe names none.
+
+    Raises UserError where the space raises or returns anything but a Recipe.
+    """
+    try:
+        recipe = space(hp)
+    except UserError as error:
+        raise UserError(f"{source}{_line(error, source)}: {error}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 likewise
+        raise UserError(f"{source}{_line(error, source)}, in space(hp): {type(error).__name__}: {error}") from None
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")
+    return recipe if recipe.image_size else dataclasses.replace(recipe, image_size=image_size)

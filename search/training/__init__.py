@@ -1,0 +1,1 @@
+"""Train one job: from decoded images to out-of-fold predictions."""

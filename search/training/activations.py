@@ -1,0 +1,145 @@
+"""Inputs of the trained part: activations at the border, one array for each view, kept by content.
+
+What is stored is named by the images, the view, the weights, the border and the version of this
+code, so it serves every fold, training size, epoch, trial and worker that means the same thing.
+What is too large for the cache is computed for the rows that are asked for, by the same code.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.repertoire.augmentation import batches_of
+from search.repertoire.recipe import Augment
+from search.system.cache import BusyError, stored, worth_keeping
+from search.system.digests import digest
+from search.system.files import write_rows
+from search.system.tf import COMPUTED_BY
+from search.training.compiled import Engine
+
+ACTIVATIONS_VERSION = 2
+BATCH = 32
+BATCH_PIXELS = BATCH * 160**2  # larger images come in smaller batches, or the first layers would fill the memory
+PLAIN = Augment("none")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Decoded images to be shown to networks: pixels (n, size, size, 3) uint8, their contents and key."""
+
+    pixels: np.ndarray
+    contents: Sequence[str]
+    key: str
+
+
+@dataclass(frozen=True)
+class Computed:
+    """View ``view`` of the images as a network's trained part wants it, computed whenever rows are taken.
+
+    It stands for an array of one row for each image: ``shape`` (n, …) and ``dtype`` are
+    that array's, and ``computed[rows]`` is an array of the rows in their order.
+    """
+
+    engine: Engine
+    images: Images
+    augment: Augment
+    view: int
+    seed: int
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """One row for each image, and the shape of a row."""
+        return (len(self.images.pixels), *self.engine.network.row_shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Float32 activations, or uint8 pixels where nothing is frozen."""
+        return np.dtype(np.float32 if self.engine.shape.frozen else np.uint8)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return int(np.prod(self.shape[1:])) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images.pixels)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Return these rows: a slice, or numbers in any order."""
+        wanted = np.arange(len(self))[rows]
+        taken = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        at = 0
+        for batch in self.batches(wanted):
+            taken[at : at + len(batch)] = batch
+            at += len(batch)
+        return taken
+
+    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield these rows, some at a time: the next are drawn while the network computes."""
+        pixels, contents = self.images.pixels, self.images.contents
+        size = max(1, min(BATCH, BATCH_PIXELS // pixels.shape[1] ** 2))
+        drawn = batches_of(pixels, contents, self.augment, self.view, self.seed, rows, size)
+        prefix = self.engine.network.prefix if self.engine.shape.frozen else None
+        for batch in drawn:
+            yield batch if prefix is None else prefix(batch).numpy()
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Where the inputs of a network's trained part come from.
+
+    ``weights`` is the digest of the backbone's weights; ``seed`` that of the study. ``limit`` are
+    the bytes that the cache may hold (None: any number) and ``views`` how many views the recipe
+    shows: what would not fit is not stored but computed again for every batch.
+    """
+
+    cache: Path
+    weights: str
+    seed: int
+    limit: int | None = None
+    views: int = 1
+
+    def of(self, engine: Engine, images: Images, augment: Augment, view: int) -> np.ndarray | Computed:
+        """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
+        return self._of(engine, images, augment, view, wait=True)
+
+    def ensure(self, engine: Engine, images: Images, augment: Augment, views: Iterable[int]) -> None:
+        """Store those views that are worth it, sharing the work with the processes that want them too.
+
+        Each makes what no other is making; what others make is waited for at the end.
+        """
+        busy = []
+        for view in views:
+            try:
+                self._of(engine, images, augment, view, wait=False)
+            except BusyError:
+                busy.append(view)
+        for view in busy:
+            self._of(engine, images, augment, view, wait=True)
+
+    def _of(self, engine: Engine, images: Images, augment: Augment, view: int, *, wait: bool) -> np.ndarray | Computed:
+        if not engine.shape.frozen and augment.policy == "none":
+            return images.pixels
+        rows = Computed(engine, images, augment, view, self.seed)
+        folder = self.cache / "activations" / self._key(rows)
+        views = 1 if augment.policy == "none" else self.views
+        # What is there is used: to ask for the size of a row costs a second for each network.
+        if not folder.is_dir() and not worth_keeping(len(rows), rows.row_bytes, views, self.limit):
+            return rows
+        return stored(
+            folder,
+            lambda to: write_rows(to / "rows.npy", rows.shape, rows.dtype, rows.batches(np.arange(len(rows)))),
+            lambda at: np.load(at / "rows.npy", mmap_mode="r"),
+            wait=wait,
+        )
+
+    def _key(self, rows: Computed) -> str:
+        shape, augment = rows.engine.shape, rows.augment
+        part = [shape.backbone, self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
+        drawn = [augment.policy, augment.strength, rows.view, self.seed] if augment.policy != "none" else None
+        return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, part, drawn])

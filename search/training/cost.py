@@ -1,0 +1,121 @@
+"""What a search will cost, roughly, before its first trial.
+
+Multiply-adds of each part of each recipe, divided by what this machine does a second; right
+within a factor of two or so on the machines that it was fitted on. During the search the time
+left is taken from the trials that have run.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from search.data.folds import Fold
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Augment, Recipe
+
+CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
+SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
+SECONDS_A_STEP = 0.003
+SECONDS_A_STEP_OF_A_HEAD = 0.0001
+SECONDS_A_RUN = 0.03
+SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
+SECONDS_TO_START = 8.0
+RACED = 0.3  # of the runs of deep trials, at best
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a search may take: ``low`` if racing stops much, ``high`` if nothing is stopped."""
+
+    low: float
+    high: float
+
+
+@functools.cache
+def core_speed(side: int = 512, seconds: float = 0.05) -> float:
+    """Return multiply-adds a second of float32 matrix products on one core, at its fastest; measured once in a process.
+
+    Threads that share busy cores wait for each other, and would tell a thirtieth.
+    """
+    matrix = np.ones((side, side), np.float32)
+    fastest = float("inf")
+    with threadpool_limits(1):
+        matrix @ matrix
+        began = time.perf_counter()
+        while (at := time.perf_counter()) < began + seconds:
+            matrix @ matrix
+            fastest = min(fastest, time.perf_counter() - at)
+    return side**3 / fastest
+
+
+def _none_drawn(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
+    return 0
+
+
+def estimate(
+    sample: Sequence[Recipe],
+    trials: int,
+    folds: Sequence[Fold],
+    images: tuple[int, int],
+    racing: bool,
+    speed: float,
+    drawn: Callable[[Recipe, Fold], int] = _none_drawn,
+) -> Estimate:
+    """Return the cost of ``trials`` trials like those of ``sample``, drawn from the space.
+
+    ``images`` counts real and synthetic ones; ``speed`` is ``core_speed()`` times the number of
+    workers; ``drawn`` says how many synthetic images of a recipe train in a fold.
+    """
+    speed *= CONVOLUTION_EFFICIENCY
+    scale = trials / len(sample)
+    shared = {
+        (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
+        for r in sample
+        for pool in ((0, 1) if r.synthetic_per_class else (0,))
+    }
+    shapes = {(r.backbone, r.unfrozen_blocks, r.image_size) for r in sample}
+    # Nothing is shared more often than trials allow.
+    once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
+    heads = scale * sum(_trained(r, folds, speed, drawn) for r in sample if r.head_only)
+    deep = scale * sum(_trained(r, folds, speed, drawn) for r in sample if not r.head_only)
+    return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
+
+
+def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dict[Augment, float]:
+    """Return what the views of each augmentation in a sample cost: the seconds of a typical backbone and depth."""
+    seconds: dict[Augment, list[float]] = {}
+    for recipe in sample:
+        if recipe.augment.policy != "none":
+            seconds.setdefault(recipe.augment, []).append(_stored(recipe, images, speed * CONVOLUTION_EFFICIENCY))
+    return {augment: float(np.median(each)) for augment, each in seconds.items()}
+
+
+def _macs(recipe: Recipe) -> tuple[float, float]:
+    """Return the multiply-adds of one image in the frozen and in the trained part."""
+    backbone = BACKBONES[recipe.backbone]
+    image_size, unfrozen_blocks = recipe.settled
+    total = backbone.effort * 1e6 * (image_size / 224) ** 2
+    trained = total * unfrozen_blocks / backbone.blocks
+    return total - trained, trained
+
+
+def _stored(recipe: Recipe, images: int, speed: float) -> float:
+    """Seconds to draw all views of all images and to take them through the frozen part, once."""
+    frozen, _ = _macs(recipe)
+    image_size, _ = recipe.settled
+    drawing = 0.0 if recipe.augment.policy == "none" else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
+    return images * recipe.views * (drawing + frozen / speed)
+
+
+def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float, drawn: Callable[[Recipe, Fold], int]) -> float:
+    """Seconds to train all runs of a trial: forward and backward cost three passes."""
+    _, trained = _macs(recipe)
+    shown = sum(len(fold.train) + drawn(recipe, fold) for fold in folds) * recipe.epochs
+    scored = sum(len(fold.validation) for fold in folds)
+    step = SECONDS_A_STEP_OF_A_HEAD if recipe.head_only else SECONDS_A_STEP
+    steps = shown / recipe.batch_size
+    return (3 * shown + scored) * trained / speed + steps * step + len(folds) * SECONDS_A_RUN

@@ -1,0 +1,83 @@
+"""Convolutions and the BatchNorm after them as one layer, which is exact while BatchNorm is in inference mode.
+
+BatchNorm then multiplies each channel by a number and adds another: the kernel can be multiplied
+instead, which is far smaller than what it is applied to. The variables stay those of the two
+layers, and gradients reach them through the product.
+"""
+
+from collections import Counter
+from typing import Any
+
+from search.system.tf import keras, tf
+
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+class Folded(keras.layers.Layer):
+    """A convolution with its BatchNorm, by their own variables."""
+
+    def __init__(self, convolution: Any, norm: Any) -> None:
+        """Take over the two layers, which are built."""
+        super().__init__(name=convolution.name)
+        self.convolution, self.norm = convolution, norm
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Return what BatchNorm makes of the convolution of the inputs."""
+        conv, norm = self.convolution, self.norm
+        scale = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
+        scale = scale * norm.gamma if norm.scale else scale
+        shift = (conv.bias - norm.moving_mean) * scale if conv.use_bias else -norm.moving_mean * scale
+        shift = shift + norm.beta if norm.center else shift
+        how = {"strides": conv.strides, "padding": conv.padding, "dilation_rate": conv.dilation_rate}
+        if isinstance(conv, keras.layers.DepthwiseConv2D):
+            outputs = keras.ops.depthwise_conv(inputs, conv.kernel * keras.ops.reshape(scale, (-1, 1)), **how)
+        else:
+            outputs = keras.ops.conv(inputs, conv.kernel * scale, **how)
+        return tf.nn.bias_add(outputs, shift)  # TensorFlow joins it, and a ReLU after it, to the convolution
+
+
+class _Nothing(keras.layers.Layer):
+    def call(self, inputs: Any, mask: Any = None) -> Any:  # noqa: ARG002 Keras passes it on
+        return inputs
+
+
+def folded(model: keras.Model) -> keras.Model:
+    """Return a model with the same variables in which each convolution and its BatchNorm are one layer.
+
+    BatchNorm that does not follow a convolution, or shares one with another layer, stays as it is.
+    """
+    pairs = _pairs(model)
+    norms = {norm.name for norm in pairs.values()}
+
+    def replaced(layer: Any) -> Any:
+        if layer.name in pairs:
+            return Folded(layer, pairs[layer.name])
+        return _Nothing(name=layer.name) if layer.name in norms else layer
+
+    return keras.models.clone_model(model, clone_function=replaced)
+
+
+def _pairs(model: keras.Model) -> dict[str, Any]:
+    """Return the BatchNorm layers that can be folded, by the names of their convolutions."""
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    makers = {id(layer.output): layer for layer in layers if isinstance(layer, CONVOLUTIONS) and _plain(layer)}
+    uses = Counter(id(tensor) for layer in layers for tensor in keras.tree.flatten(layer.input))
+    outputs = {id(tensor) for tensor in model.outputs}
+    return {
+        makers[id(layer.input)].name: layer
+        for layer in layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and id(layer.input) in makers
+        and uses[id(layer.input)] == 1
+        and id(layer.input) not in outputs
+    }
+
+
+def _plain(layer: Any) -> bool:
+    return (
+        layer.activation is keras.activations.linear
+        and layer.data_format == "channels_last"
+        and getattr(layer, "groups", 1) == 1
+        and getattr(layer, "depth_multiplier", 1) == 1
+    )

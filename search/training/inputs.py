@@ -1,0 +1,162 @@
+"""What training is fed: the rows that train a fold, and the inputs of a network's trained part.
+
+Rows number the real images first and the synthetic ones after them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from search.data.folds import Fold
+from search.data.images import decode
+from search.data.synthetic import tally
+from search.repertoire.recipe import Augment, Recipe
+from search.system.clock import Clock
+from search.system.errors import UserError
+from search.training.activations import PLAIN, Activations, Computed, Images
+from search.training.compiled import Engine
+from search.training.materials import Materials
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training part of a run: rows with labels and weights in the loss, and the tally of synthetic images."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    synthetic: dict[str, dict[str, int]]
+
+    def __len__(self) -> int:
+        """Return the number of images, real and synthetic."""
+        return len(self.rows)
+
+
+@dataclass
+class Rows:
+    """Inputs by row number: real images first, synthetic ones after them."""
+
+    real: np.ndarray | Computed
+    synthetic: np.ndarray | Computed | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return tuple(self.real.shape[1:])
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row."""
+        return int(np.prod(self.shape)) * self.real.dtype.itemsize
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the inputs of these rows, in their order."""
+        if self.synthetic is None:
+            return np.ascontiguousarray(self.real[rows])
+        is_real = rows < len(self.real)
+        taken = np.empty((len(rows), *self.shape), self.real.dtype)
+        taken[is_real] = self.real[rows[is_real]]
+        taken[~is_real] = self.synthetic[rows[~is_real] - len(self.real)]
+        return taken
+
+
+class Feed:
+    """Where the runs of a search get their rows and inputs from."""
+
+    def __init__(self, materials: Materials, clock: Clock) -> None:
+        """Hold on to what all runs share; nothing is read before it is asked for."""
+        self.materials, self._clock = materials, clock
+        self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
+
+    def part(self, recipe: Recipe, fold: Fold) -> Part:
+        """Return what trains a run."""
+        rows, synthetic = self._training_rows(recipe, fold)
+        labels = self._labels[rows]
+        return Part(rows, labels, sample_weights(labels, recipe.class_weight), synthetic)
+
+    def view(self, engine: Engine, recipe: Recipe, epoch: int) -> Rows:
+        """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
+        return self._inputs(
+            engine, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic_per_class)
+        )
+
+    def plain(self, engine: Engine) -> Rows:
+        """Return what is scored: real images as they are."""
+        return self._inputs(engine, PLAIN, 1, 0, with_pool=False)
+
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """Return the class numbers of these rows."""
+        return self._labels[rows]
+
+    def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+        """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
+        pool = self.materials.pool
+        if pool is None or not recipe.synthetic_per_class:
+            return fold.train, {}
+        asked = pool.asked(recipe.synthetic_per_class, fold, self.materials.labels)
+        drawn = pool.draw(fold, asked, self.materials.seed)
+        rows = np.concatenate([fold.train, len(self.materials.labels) + drawn])
+        return rows, tally(asked, pool.counts(fold))
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        """Labels of all rows, real and synthetic."""
+        pool = self.materials.pool
+        parts = [self.materials.labels] + ([pool.labels] if pool else [])
+        return np.concatenate(parts).astype(np.int32)
+
+    def store(self, engine: Engine, recipe: Recipe) -> None:
+        """Have all that a recipe shows and is scored on stored, as far as it is worth it.
+
+        Workers that want the same views share the work of making them.
+        """
+        self._decoded.clear()  # looked up anew, they are checked, and known to be in use
+        shown = range(min(recipe.views, recipe.epochs))
+        activations = self._activations(engine, recipe.views)
+        with self._clock.stage("views"):
+            for images in self._shown(engine, bool(recipe.synthetic_per_class)):
+                activations.ensure(engine, images, recipe.augment, shown)
+            real, *_ = self._shown(engine, with_pool=False)
+            activations.ensure(engine, real, PLAIN, [0])
+
+    def _inputs(self, engine: Engine, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
+        activations = self._activations(engine, views)
+        with self._clock.stage("views"):
+            return Rows(*(activations.of(engine, images, augment, view) for images in self._shown(engine, with_pool)))
+
+    def _activations(self, engine: Engine, views: int) -> Activations:
+        materials = self.materials
+        weights = materials.weights.get(engine.shape.backbone, "")
+        kept = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
+        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, kept)
+
+    def _shown(self, engine: Engine, with_pool: bool) -> list[Images]:
+        """Return the real images, and the synthetic ones after them where they are wanted."""
+        materials, size = self.materials, engine.shape.image_size
+        shown = [self._images(materials.paths, materials.contents, size)]
+        if with_pool and materials.pool:
+            shown.append(self._images(materials.pool.paths, materials.pool.contents, size))
+        return shown
+
+    def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
+        known = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
+        if known is not None:
+            return known
+        with self._clock.stage("images"):
+            decoded = decode(paths, contents, size, self.materials.cache)
+        if decoded.unreadable:
+            names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
+            raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
+        return self._decoded.setdefault((contents, size), Images(decoded.pixels, contents, decoded.key))
+
+
+def sample_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
+    """Return the weight of each training image in the loss: 1, or n / (classes · n of its class)."""
+    if class_weight == "none":
+        return np.ones(len(labels), np.float32)
+    present = np.unique(labels)
+    weights = compute_class_weight("balanced", classes=present, y=labels)
+    return weights[np.searchsorted(present, labels)].astype(np.float32)

@@ -1,0 +1,172 @@
+"""Train one Job. Names in, results out; writes nothing but entries of the cache.
+
+Every run starts from fresh weights, and every draw in it comes from (seed, recipe, fold), so
+neither the order of runs nor the process that they happen in changes a result.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from search.data.folds import Fold
+from search.racing import Job
+from search.repertoire.catalog import BACKBONES
+from search.repertoire.recipe import Recipe
+from search.system.clock import Clock
+from search.system.errors import UserError
+from search.system.machine import NETWORKS_KEPT
+from search.system.tf import silenced, tf
+from search.training.compiled import Engine
+from search.training.inputs import Feed
+from search.training.loop import Run, fit_body, fit_heads
+from search.training.materials import Materials
+from search.training.network import Network, Shape, build, shape_of
+
+TRAINING_VERSION = 2  # part of what a search is: results of another version are not mixed with ours
+
+
+class CancelledError(Exception):
+    """Nobody waits for this job any more."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run as it comes back: predictions with their rows and labels, curve, seconds, synthetic images used.
+
+    ``probabilities`` has the shape (n validation images, classes), ``curve`` (epochs, 2) holds
+    training loss and accuracy, ``watched`` (points, 3) some epochs with both on the validation
+    part. ``synthetic`` counts, by class, the images
+    "asked" for, "admissible" and "drawn"; it is empty where the recipe asks for none.
+    """
+
+    fold: str
+    rows: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    curve: np.ndarray
+    watched: np.ndarray
+    seconds: float
+    synthetic: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, and what training made of the unfrozen part of its network: the weights by path."""
+
+    run: Run
+    body: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The runs of a job, and the bytes of memory that are the worker's own after it."""
+
+    job: Job
+    runs: tuple[RunResult, ...]
+    memory: int
+
+
+def set_up(threads: int) -> None:
+    """Make TensorFlow deterministic in this process, before its first operation.
+
+    Raises UserError where TensorFlow has already run here with other numbers of threads.
+    """
+    with silenced():
+        _pin_threads(threads)
+        tf.config.experimental.enable_op_determinism()
+        tf.zeros(())
+
+
+def _pin_threads(threads: int) -> None:
+    pinned = tf.config.threading
+    if (pinned.get_intra_op_parallelism_threads(), pinned.get_inter_op_parallelism_threads()) != (threads, 1):
+        try:
+            pinned.set_intra_op_parallelism_threads(threads)
+            pinned.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            raise UserError(
+                f"TensorFlow has already run in this process, so its threads cannot be set to {threads} any more and "
+                "results could not be repeated. Train in worker processes (executor='processes'), or start afresh."
+            ) from None
+
+
+class Trainer:
+    """Trains the jobs of one search in this process; ``cancelled`` tells whether to give the present one up.
+
+    The stages of its ``clock`` are "images" (decoding), "views" (drawing them, activations of the
+    frozen part), "build" (the network and its compiled steps) and "train" (predicting included).
+    """
+
+    def __init__(self, materials: Materials, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Hold on to what all jobs share; nothing is read before the first job."""
+        self.materials = materials
+        self.clock = Clock()
+        self._feed = Feed(materials, self.clock)
+        self._cancelled = cancelled
+        self._engines: OrderedDict[Shape, Engine] = OrderedDict()
+
+    def run(self, job: Job) -> JobResult:
+        """Return the results of a job; one without folds has what its recipe shows stored, and that is all.
+
+        Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
+        """
+        runs, seconds = self._fit(job.recipe, [self.materials.folds[fold] for fold in job.folds], self._proceed)
+        shown = sum(len(run.part) for run in runs)
+        return JobResult(job, tuple(self._result(run, seconds * len(run.part) / shown) for run in runs), _own_memory())
+
+    def train(self, recipe: Recipe, fold: Fold, proceed: Callable[[], None]) -> Trained:
+        """Return a run with its weights; ``proceed`` is called before each epoch. Raises DivergedError as ``run``."""
+        (run,), _ = self._fit(recipe, [fold], proceed)
+        engine = self._engine(shape_of(recipe, self.materials.classes))
+        return Trained(run, {} if recipe.head_only else engine.network.body_weights)
+
+    def _fit(self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None]) -> tuple[list[Run], float]:
+        """Return the runs, fitted, and the seconds that this took."""
+        runs = [Run(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
+        engine = self._engine(shape_of(recipe, self.materials.classes))
+        self._feed.store(engine, recipe)
+        if not recipe.head_only:
+            with self.clock.stage("build"):
+                engine.trace()
+        began = time.perf_counter()
+        with self.clock.stage("train"):
+            if recipe.head_only:
+                fit_heads(self._feed, engine, runs, proceed)
+            else:
+                for run in runs:
+                    fit_body(self._feed, engine, run, proceed)
+        return runs, time.perf_counter() - began
+
+    def _build(self, shape: Shape) -> Network:
+        pretrained = BACKBONES[shape.backbone].pretrained
+        with self.clock.stage("build"):
+            return build(shape, pretrained, self.materials.weights.get(shape.backbone, ""))
+
+    def _proceed(self) -> None:
+        if self._cancelled():
+            raise CancelledError
+
+    def _result(self, run: Run, seconds: float) -> RunResult:
+        fold, truth = run.fold, self.materials.labels[run.fold.validation]
+        watched = np.array(run.watched, np.float32).reshape(-1, 3)
+        predicted = fold.validation, truth, run.probabilities
+        return RunResult(fold.id, *predicted, run.curve, watched, seconds, run.part.synthetic)
+
+    def _engine(self, shape: Shape) -> Engine:
+        if shape not in self._engines:
+            self._engines[shape] = Engine(shape, lambda: self._build(shape))
+        self._engines.move_to_end(shape)
+        built = [other for other, engine in self._engines.items() if engine.is_built and other != shape]
+        for oldest in built[: 1 - NETWORKS_KEPT]:
+            del self._engines[oldest]
+        return self._engines[shape]
+
+
+def _own_memory() -> int:
+    """Return the bytes of this process that are no mapped files."""
+    told = psutil.Process().memory_info()
+    return int(told.rss - getattr(told, "shared", 0))
