@@ -16,7 +16,7 @@ from search.repertoire.catalog import BACKBONES
 from search.repertoire.recipe import Augment
 from search.space import SpaceFile
 from search.system.errors import UserError
-from search.system.progress import Say, Tell, untold
+from search.system.progress import Progress, Say, silent
 from search.training.cost import Estimate
 
 
@@ -41,16 +41,16 @@ class Checked:
         return {**self.audit.to_dict(self.inputs.dataset.ids), "flattery": flattery, "cost": cost}
 
 
-def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> Checked:
+def check(file: SpaceFile, options: Options, say: Say, progress: Progress = silent) -> Checked:
     """Return what is to be known of a search before it begins.
 
     Raises UserError where the data cannot be read at all; what would keep the search from
     running is a finding of level "error".
     """
     study = overridden(file.study, options)
-    inputs = read_inputs(study, options, say, tell)
+    inputs = read_inputs(study, options, say, progress)
     inspected = inspect(inputs)
-    prepared, errors = _prepared(file, inputs, options, say, tell)
+    prepared, errors = _prepared(file, inputs, options, say, progress)
     return Checked(
         inputs,
         audit(inspected, errors),
@@ -61,10 +61,10 @@ def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> C
 
 
 def _prepared(
-    file: SpaceFile, inputs: Inputs, options: Options, say: Say, tell: Tell
+    file: SpaceFile, inputs: Inputs, options: Options, say: Say, progress: Progress
 ) -> tuple[Prepared | None, Sequence[Finding]]:
     try:
-        return complete(file, inputs, Path(), options, [], None, say, tell), []  # no folder: nothing is written
+        return complete(file, inputs, Path(), options, [], None, say, progress), []  # no folder: nothing is written
     except UserError as error:
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 

@@ -32,7 +32,7 @@ from search.study import Study
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.machine import cores, workers
-from search.system.progress import Say, Tell, untold
+from search.system.progress import Progress, Say, silent
 from search.system.tf import ONEDNN, has_gpu
 from search.training.cost import SECONDS_TO_START, Estimate, core_speed, estimate, seconds_of_views
 from search.training.materials import Materials
@@ -234,7 +234,7 @@ class Prepared:
         return drawn
 
 
-def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> Prepared:
+def prepare(file: SpaceFile, options: Options, say: Say, progress: Progress = silent) -> Prepared:
     """Return the search that a space file and options describe, saying on the way what was found.
 
     Raises UserError for anything that a person must mend, before anything is written.
@@ -242,14 +242,16 @@ def prepare(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) ->
     study = overridden(file.study, options)
     folder = search_folder(file, study, options)
     recorded = None if options.fresh else folders.read_about(folder)
-    inputs = read_inputs(study, options, say, tell, folders.read_table(folder, folders.IMAGES) if recorded else None)
+    inputs = read_inputs(
+        study, options, say, progress, folders.read_table(folder, folders.IMAGES) if recorded else None
+    )
     told = recorded.get("findings") if recorded else None
     findings = [asdict(found) for found in audit(inspect(inputs)).findings] if told is None else told
     for finding in findings:
         say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
     if any(finding["level"] == WARNING and finding["files"] for finding in findings):
         say(f"Look at these: python -m search check {file.path} --html check.html{as_arguments(options)}")
-    return complete(file, inputs, folder, options, findings, recorded, say, tell)
+    return complete(file, inputs, folder, options, findings, recorded, say, progress)
 
 
 def search_folder(file: SpaceFile, study: Study, options: Options) -> Path:
@@ -272,14 +274,14 @@ def complete(
     findings: list[dict[str, Any]],
     recorded: folders.About | None,
     say: Say,
-    tell: Tell = untold,
+    progress: Progress = silent,
 ) -> Prepared:
     """Return the search over these inputs: folds, synthetic images, weights, hyperparameters."""
     study = inputs.study
     for note in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
         say(note)
     known = folders.read_table(folder, folders.SYNTHETIC) if recorded else None
-    pool = read_synthetic(inputs, options, say, tell, known)
+    pool = read_synthetic(inputs, options, say, progress, known)
     slots, threads = _slots_and_threads(options, len(inputs.plan.folds), recorded)
     hand = Hand(synthetic=pool is not None)
     prepared = Prepared(file, inputs, options, folder, pool, hand, slots, threads, findings)

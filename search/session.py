@@ -17,7 +17,7 @@ from search import record as folders
 from search.analysis import stats
 from search.executors.processes import Executor, Inline, Outcome, Workers
 from search.journal import LOOK, Journal, Trial, Verdict, add_stages, check_unused
-from search.monitor.console import Screen
+from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board
 from search.oracles import ask, retell, tell
 from search.prepare import Prepared, versions

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 
 from search.executors.processes import Executor
 from search.journal import Look
-from search.monitor.console import Screen, screen, summary, wide_console
+from search.monitor.console import summary, wide_console
+from search.monitor.screen import Screen, screen
 from search.monitor.tensorboard import check_at_hand
 from search.options import Options
 from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values

@@ -97,7 +97,8 @@ def finished(tmp_path_factory):
     (place / "space.py").write_text(SPACE.format(recipe=recipe).replace("max_trials=1", "max_trials=3, holdout=3"))
     from search import KFoldTuner
     from search.cli.main import main
-    from search.monitor.console import Lines, wide_console
+    from search.monitor.console import wide_console
+    from search.monitor.screen import Lines
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)

@@ -9,7 +9,8 @@ from shapes import write_shapes
 from search import KFoldTuner
 from search import session as loop
 from search.journal import CONFIRM, read_events
-from search.monitor.console import Lines, wide_console
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
 from search.racing import cells, ranked, score
 from search.record import read_record
 from search.repertoire.baselines import HEAD, SCRATCH, WHOLE, baselines

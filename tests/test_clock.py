@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from search.system.clock import REST, Clock
+from search.system.clock import REST, Clock, duration
 
 
 def busy(seconds):
@@ -39,3 +39,11 @@ def test_an_error_leaves_its_stage_and_a_lap_begins_anew():
     busy(0.01)
     assert clock.lap()[REST] >= 0.01 - 1e-4
     assert "fails" not in clock.lap()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.6, "1 h 00 min"), (90061, "25 h 01 min")],
+)
+def test_durations_are_said_in_two_units_at_most(seconds, words):
+    assert duration(seconds) == words

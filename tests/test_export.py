@@ -15,7 +15,8 @@ from search.analysis.judgement import Judgement
 from search.analysis.predictions import read_runs
 from search.export.export import ALL, COMPARED, everything, export
 from search.journal import read_events
-from search.monitor.console import Lines, wide_console
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
 from search.record import read_record
 from search.reopen import reopening
 from search.report.markdown import inert

@@ -142,7 +142,8 @@ def drive(folder, name):
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     from search import KFoldTuner
-    from search.monitor.console import Lines, wide_console
+    from search.monitor.console import wide_console
+    from search.monitor.screen import Lines
 
     code = 1
     try:

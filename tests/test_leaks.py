@@ -130,7 +130,7 @@ def pool_of(world, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "find_near_duplicates", lambda *_: pairs)
         real = SimpleNamespace(dataset=data, thumbnails=PIXELS, cache=Path(), near=near)
-        return pool.linked(inputs._alike(pool, PIXELS, real, inputs.untold, None))
+        return pool.linked(inputs._alike(pool, PIXELS, real, inputs.silent, None))
 
 
 def reached(n, links):

@@ -10,7 +10,8 @@ from shapes import write_shapes
 
 from search import KFoldTuner, UserError
 from search import session as loop
-from search.monitor.console import Lines, wide_console
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
 from search.racing import ranked
 from search.record import read_record
 

@@ -20,7 +20,8 @@ WATCHED = """
 import json, sys, threading
 import psutil
 from search import KFoldTuner
-from search.monitor.console import Lines, wide_console
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
 
 def anonymous(process):
     fields = dict(line.split(":", 1) for line in open(f"/proc/{process.pid}/status"))

@@ -8,8 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
+from search.cli.predict import visible
 from search.data.images import read_image
-from search.export.predict import Predictions, as_csv, as_json, visible
+from search.export.predict import Predictions, as_csv, as_json
 from search.system.tf import keras
 
 ODD = ("[bold]x.png", "a,b\n'\"c.png", "=1+1.png", "-x.png", "größer 日本.png", "\x1b[31mred.png", b"\xff\xfe.png")

@@ -11,7 +11,8 @@ from search import KFoldTuner
 from search import session as loop
 from search.executors.processes import Outcome
 from search.journal import read_events
-from search.monitor.console import Lines, wide_console
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
 from search.record import read_record
 
 SPACE = """

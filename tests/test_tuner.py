@@ -10,7 +10,8 @@ from shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, UserError
 from search.journal import read_events
-from search.monitor.console import Lines, wide_console
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
 from search.options import Options
 from search.oracles import BaseTuner
 from search.prepare import prepare

@@ -1,15 +1,11 @@
 """Two trials side by side: what differs in their recipes, by how much they differ, and how sure that is."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from search.analysis.ledger import at_size, interval, status
 from search.analysis.predictions import read_run
@@ -280,51 +276,6 @@ def on_these_images(found: Comparison) -> str:
         f"p = {found.images_p:.2g}). That is about these images and these trained networks only: it does not say which "
         "recipe is better."
     )
-
-
-def show(found: Comparison, console: Console) -> None:
-    """Print the comparison."""
-    names = [side.name for side in (found.a, found.b)]
-    console.print(Text(f"a: {names[0]}: {found.a.trial.recipe.summary()}"), soft_wrap=True)
-    console.print(Text(f"b: {names[1]}: {found.b.trial.recipe.summary()}"), soft_wrap=True)
-    if found.fields:
-        console.print(_table(("recipe", *names), found.fields))
-    else:
-        console.print(Text("The recipes are the same."))
-    console.print(_table((found.a.record.rules.objective, *names, "a − b"), _score_rows(found)))
-    console.print(Text(f"a − b by fold, in points: {_by_fold(found)}"), soft_wrap=True)
-    console.print(Text(on_these_images(found), style="dim"), soft_wrap=True)
-    first, *rest = sentences(found)
-    console.print(Text(first, style="bold"), soft_wrap=True)
-    for line in rest:
-        console.print(Text(line), soft_wrap=True)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(Text(name), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _score_rows(found: Comparison) -> list[tuple[str, ...]]:
-    limits = found.difference
-    between = f" ({limits.low:+.3f} to {limits.high:+.3f})" if math.isfinite(limits.low) else " (no interval)"
-    rows = [("score", *(_with_limits(score) for score in found.scores), f"{limits.mean:+.3f}{between}")]
-    for q, (one, other) in found.accuracy.items():
-        size = "accuracy, whole training part" if q == 1 else f"accuracy, {q:.0%} of it"
-        rows.append((size, f"{one:.3f}", f"{other:.3f}", f"{one - other:+.3f}"))
-    return rows
-
-
-def _with_limits(score: Interval) -> str:
-    return f"{score.mean:.3f} ({score.low:.3f} to {score.high:.3f})" if score.known else f"{score.mean:.3f}"
-
-
-def _by_fold(found: Comparison) -> str:
-    return ", ".join(f"{fold} {100 * value:+.1f}" for fold, value in found.folds.items())
 
 
 def as_json(found: Comparison) -> dict[str, Any]:

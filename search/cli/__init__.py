@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: ``main``, its shared options, and one file for each verb."""

@@ -40,3 +40,8 @@ RESULTS = click.option(
     "--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept."
 )
 SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+
+
+def search_folder(name: str, results: str) -> Path:
+    """Return the folder of a search; its path does as well as its name."""
+    return Path(name).resolve() if Path(name).name != name else Path(results) / name

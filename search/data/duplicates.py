@@ -22,8 +22,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from search.data.images import THUMBNAIL, Progress
+from search.data.images import THUMBNAIL
 from search.system.machine import cores
+from search.system.progress import Steps
 
 DUPLICATES_VERSION = 3
 SIDE = THUMBNAIL
@@ -75,7 +76,7 @@ _Found = tuple[int, int, float, str]
 
 
 def near_duplicates(
-    thumbnails: np.ndarray, progress: Progress | None = None, others: np.ndarray | None = None
+    thumbnails: np.ndarray, progress: Steps | None = None, others: np.ndarray | None = None
 ) -> list[Pair]:
     """Return the pairs of near-duplicates among uint8 (n, SIDE, SIDE, 3) RGB thumbnails, stretched to squares.
 
@@ -105,7 +106,7 @@ def near_duplicates(
     return sorted(pairs, key=lambda pair: (pair.first, pair.second))
 
 
-def _all_found(pictures: Sequence[_Picture], progress: Progress | None) -> list[_Found]:
+def _all_found(pictures: Sequence[_Picture], progress: Steps | None) -> list[_Found]:
     """Return the near-duplicates among pictures.
 
     Where copies alone are among the neighbours of one, other copies may lie behind them: one of each group is then
@@ -121,7 +122,7 @@ def _all_found(pictures: Sequence[_Picture], progress: Progress | None) -> list[
         asked = asked[np.unique(groups[asked], return_index=True)[1]]
 
 
-def _judged(pictures: Sequence[_Picture], candidates: Sequence[_Candidate], progress: Progress | None) -> list[_Found]:
+def _judged(pictures: Sequence[_Picture], candidates: Sequence[_Candidate], progress: Steps | None) -> list[_Found]:
     """Return those candidates that are near-duplicates, with their likeness and in what they differ."""
 
     def judge(candidate: _Candidate) -> tuple[float, str] | None:

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.files import locked
 from search.system.machine import cores
+from search.system.progress import Steps
 
 DECODING_VERSION = 4
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -39,8 +40,6 @@ CHUNK = 256  # images that wait to be written, and the most bytes that they may 
 CHUNK_BYTES = 32 * 2**20
 MOST_PAGES = 100  # of a TIFF that are counted: Pillow's own count takes the square of their number
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
-
-Progress = Callable[[int, int], None]
 
 Image.init()  # or Pillow does not know all of these formats yet
 # Pillow warns of large images, in words for programmers; MAX_PIXELS refuses them in words for people.
@@ -147,7 +146,7 @@ def _from_floats(values: np.ndarray) -> Image.Image:
 
 
 def decode(
-    paths: Sequence[Path], contents: Sequence[str], size: int, cache: Path, progress: Progress | None = None
+    paths: Sequence[Path], contents: Sequence[str], size: int, cache: Path, progress: Steps | None = None
 ) -> Decoded:
     """Return the images at ``paths`` at ``size`` px, decoded now or found in ``cache``.
 
@@ -168,7 +167,7 @@ def decode(
 
 
 def decode_sizes(
-    paths: Sequence[Path], contents: Sequence[str], sizes: Iterable[int], cache: Path, progress: Progress | None = None
+    paths: Sequence[Path], contents: Sequence[str], sizes: Iterable[int], cache: Path, progress: Steps | None = None
 ) -> dict[int, Decoded]:
     """Return the images at several sizes; those that are not in ``cache`` are all made in one pass over the files."""
     wanted = sorted(set(sizes))
@@ -198,7 +197,7 @@ def _key(size: int, contents: Sequence[str]) -> str:
     return digest(["decoded", DECODING_VERSION, size, list(contents)])
 
 
-def _fill(folders: dict[int, Path], paths: Sequence[Path], contents: Sequence[str], progress: Progress | None) -> None:
+def _fill(folders: dict[int, Path], paths: Sequence[Path], contents: Sequence[str], progress: Steps | None) -> None:
     """Write the pixels of the readable images in order at each size, and what is known of all of them."""
     sizes = list(folders)
     arrays = [_new_array(folders[size] / "pixels.npy", len(paths), size) for size in sizes]

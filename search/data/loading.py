@@ -14,7 +14,7 @@ from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
 from search.data.folds import Plan, make_plan
 from search.data.groups import regrouped
-from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, Progress, decode_sizes, typical_side
+from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, decode_sizes, typical_side
 from search.data.readers.dispatch import read_dataset
 from search.data.readers.paths import check_outside
 from search.data.synthetic import SyntheticPool, read_pool
@@ -24,7 +24,7 @@ from search.system.cache import stored, sweep
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.places import cache_folder, check_cache, check_space
-from search.system.progress import Say, Tell, untold
+from search.system.progress import Progress, Say, Steps, silent
 
 CLASSES_NAMED = 12
 FILES_NAMED = 20
@@ -59,31 +59,32 @@ class Inputs:
 
 
 def read_inputs(
-    study: Study, options: Options, say: Say, tell: Tell = untold, known: pd.DataFrame | None = None
+    study: Study, options: Options, say: Say, progress: Progress = silent, earlier: pd.DataFrame | None = None
 ) -> Inputs:
     """Return the inputs of a study, saying what they are.
 
-    ``known`` are the images and groups of a search that has begun (images.csv): where they
-    are the same images, their groups stay what they were.
+    ``earlier`` is the table of images of a search that has begun (images.csv): where they are the same
+    images, their groups stay what they were. Raises UserError for data that cannot be read, and for a
+    cache that cannot be used.
     """
     source = study.data_folder()
     cache = cache_folder(options.cache, source)
     check_outside(cache, source, "Give another folder with --cache")
     check_cache(cache)
     sweep(cache)
-    found = read_dataset(source, cache)
-    size = study.image_size or typical_side(found.paths)
-    check_space(cache, len(found) * (size**2 + THUMBNAIL**2) * 3)
-    progress = partial(tell, DECODING)
-    decoded = decode_sizes(found.paths, found.contents, [size, THUMBNAIL], cache, progress)
-    dataset = found.readable(decoded[size])
+    dataset = read_dataset(source, cache)
+    size = study.image_size or typical_side(dataset.paths)
+    check_space(cache, len(dataset) * (size**2 + THUMBNAIL**2) * 3)
+    sizes = [size, THUMBNAIL]
+    decoded = decode_sizes(dataset.paths, dataset.contents, sizes, cache, partial(progress, DECODING))
+    dataset = dataset.readable(decoded[size])
     if options.strict and dataset.unreadable:
         raise UserError(f"{_unreadable(dataset)}\nMend or remove them; without --strict they are left out.")
-    if (groups := _known_groups(dataset, known)) is not None:
+    if (groups := _earlier_groups(dataset, earlier)) is not None:
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
         pairs, near = [], np.arange(len(dataset))
     else:
-        pairs = find_near_duplicates(decoded[THUMBNAIL].pixels, dataset.contents, cache, partial(tell, COMPARING))
+        pairs = find_near_duplicates(decoded[THUMBNAIL].pixels, dataset.contents, cache, partial(progress, COMPARING))
         near = grouped(len(dataset), pairs)
         dataset = regrouped(dataset, study, near)
     say(_in_words(dataset, size))
@@ -92,29 +93,34 @@ def read_inputs(
     return Inputs(study, dataset, decoded[size], decoded[THUMBNAIL], tuple(pairs), near, cache)
 
 
-def _known_groups(dataset: Dataset, known: pd.DataFrame | None) -> list[str] | None:
+def _earlier_groups(dataset: Dataset, earlier: pd.DataFrame | None) -> list[str] | None:
     """Return the groups of a search that has begun; None unless its images, and what a manifest says, are the same."""
-    told = ["id", "content", *(name for name in dataset.table if name.startswith(MANIFEST_COLUMN))]
-    if known is None or any(name not in known or known[name].tolist() != dataset.table[name].tolist() for name in told):
+    if earlier is None or "group" not in earlier:
         return None
-    return known["group"].tolist() if "group" in known else None
+    columns = ["id", "content", *(name for name in dataset.table if name.startswith(MANIFEST_COLUMN))]
+    if any(name not in earlier or earlier[name].tolist() != dataset.table[name].tolist() for name in columns):
+        return None
+    return earlier["group"].tolist()
 
 
 def find_near_duplicates(
     thumbnails: np.ndarray,
     contents: Sequence[str],
     cache: Path,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
     others: np.ndarray | None = None,
 ) -> list[Pair]:
-    """Return the near-duplicates among readable images, found now or in ``cache``; ``others`` as there."""
-    asking = [] if others is None else others.tolist()
-    key = digest(["near-duplicates", DUPLICATES_VERSION, DECODING_VERSION, list(contents), asking])
+    """Return the near-duplicates among readable images, from ``cache`` if they are there.
+
+    ``thumbnails`` (n, side, side, 3) uint8, ``contents`` their SHA-256; ``others`` is as in ``near_duplicates``.
+    """
+    marks = [] if others is None else others.tolist()
+    key = digest(["near-duplicates", DUPLICATES_VERSION, DECODING_VERSION, list(contents), marks])
 
     def fill(folder: Path) -> None:
         pairs = near_duplicates(thumbnails, progress, others)
-        listed = json.dumps([dataclasses.astuple(pair) for pair in pairs])
-        (folder / "pairs.json").write_text(listed, encoding="utf-8")
+        text = json.dumps([dataclasses.astuple(pair) for pair in pairs])
+        (folder / "pairs.json").write_text(text, encoding="utf-8")
 
     def load(folder: Path) -> list[Pair]:
         return [Pair(*fields) for fields in json.loads((folder / "pairs.json").read_text(encoding="utf-8"))]
@@ -126,15 +132,15 @@ def _in_words(dataset: Dataset, size: int) -> str:
     counts = ", ".join(f"{name} {count}" for name, count in list(dataset.counts.items())[:CLASSES_NAMED])
     more = f", … ({len(dataset.classes)} classes)" if len(dataset.classes) > CLASSES_NAMED else ""
     splits = ", ".join(f"{name} {count}" for name, count in dataset.splits.items())
-    given = f"; given split {splits}" if len(dataset.splits) > 1 else ""
-    return f"Data: {dataset.source}, {len(dataset)} images at {size} px: {counts}{more}{given}"
+    split = f"; given split {splits}" if len(dataset.splits) > 1 else ""
+    return f"Data: {dataset.source}, {len(dataset)} images at {size} px: {counts}{more}{split}"
 
 
 def _unreadable(dataset: Dataset) -> str:
-    lost = "\n".join(f"  {id_}: {reason}" for id_, reason in dataset.unreadable[:FILES_NAMED])
+    lines = "\n".join(f"  {id_}: {reason}" for id_, reason in dataset.unreadable[:FILES_NAMED])
     more = len(dataset.unreadable) - FILES_NAMED
     rest = f"\n  and {more} more" if more > 0 else ""
-    return f"{len(dataset.unreadable)} images cannot be read:\n{lost}{rest}"
+    return f"{len(dataset.unreadable)} images cannot be read:\n{lines}{rest}"
 
 
 def folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
@@ -147,21 +153,22 @@ def folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:
     plural = "s" if study.folds > 1 else ""
     random = f" random split{plural} with {study.val:.0%} for validation" if study.splits == "shuffle" else ""
     groups = dataset.table["group"].nunique()
-    grouped_ = f", {groups} groups kept whole" if groups < len(dataset) else ""
+    whole = f", {groups} groups kept whole" if groups < len(dataset) else ""
     many = f"{len(plan.folds)} runs a trial" if len(plan.folds) > 1 else "1 run a trial"
-    return f"Folds: {repeats}{study.folds}{random}, stratified{grouped_}; training sizes {sizes}; {many}"
+    return f"Folds: {repeats}{study.folds}{random}, stratified{whole}; training sizes {sizes}; {many}"
 
 
 def read_synthetic(
-    inputs: Inputs, options: Options, say: Say, tell: Tell = untold, known: pd.DataFrame | None = None
+    inputs: Inputs, options: Options, say: Say, progress: Progress = silent, earlier: pd.DataFrame | None = None
 ) -> SyntheticPool | None:
     """Return the synthetic images of a study, None where there are none to be used, saying what they are.
 
-    ``known`` are those of a search that has begun (synthetic.csv): where they are the same, what
-    they resemble stays what it was.
+    ``earlier`` is the table of those of a search that has begun (synthetic.csv): where they are the
+    same, what they resemble stays what it was. Raises UserError for a folder that is not there, and, if
+    the options are strict, for images that cannot be used.
     """
     study, dataset = inputs.study, inputs.dataset
-    folder = Path(study.synthetic) if study.synthetic is not None else _beside(dataset.source)
+    folder = Path(study.synthetic) if study.synthetic is not None else _default_folder(dataset.source)
     if not folder.is_dir():
         if study.synthetic is not None:
             raise UserError(f"There is no folder of synthetic images {folder}. Make it, or leave synthetic out.")
@@ -170,9 +177,9 @@ def read_synthetic(
     pool = read_pool(folder, dataset, trust_unsourced=study.trust_unsourced)
     if len(pool):
         sizes = [inputs.image_size, THUMBNAIL]
-        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(tell, DECODING))
+        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(progress, DECODING))
         pool = pool.readable(decoded[inputs.image_size])
-        pool = pool.linked(_alike(pool, decoded[THUMBNAIL], inputs, tell, known))
+        pool = pool.linked(_alike(pool, decoded[THUMBNAIL], inputs, progress, earlier))
     for line in _of_synthetic(folder, pool):
         say(line)
     if pool.left_out and options.strict:
@@ -182,39 +189,47 @@ def read_synthetic(
     return pool if len(pool) else None
 
 
-def _beside(source: Path) -> Path:
+def _default_folder(source: Path) -> Path:
     name = f"{name_of(source)}-synthetic"
     return source.parent / name if source.name else source.resolve().parent / name
 
 
 def _of_synthetic(folder: Path, pool: SyntheticPool) -> Iterator[str]:
-    lost = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
-    yield f"Synthetic images: {folder}, {len(pool)}{lost}; each trains only where its sources train"
+    exceptions = f" ({pool.left_out} left out: unreadable, or made from an unreadable image)" if pool.left_out else ""
+    yield f"Synthetic images: {folder}, {len(pool)}{exceptions}; each trains only where its sources train"
     if more := sum(bool(rows) for rows in pool.alike):
         yield f"Of these {more} look like real images that they do not name as sources, and follow their folds too"
     if unsourced := sum(pool.unsourced):
         yield f"Warning: synthetic images of unknown origin, used on trust: {unsourced}. Scores may be flattered"
 
 
+def _is_of(table: pd.DataFrame, pool: SyntheticPool) -> bool:
+    """Return whether a table of synthetic images is about those of the pool, and says what they resemble."""
+    return {"content", "alike"} <= set(table) and table["content"].tolist() == list(pool.contents)
+
+
 def _alike(
-    pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, tell: Tell, known: pd.DataFrame | None
+    pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, progress: Progress, earlier: pd.DataFrame | None
 ) -> list[tuple[int, int]]:
     """Return (row of the pool, row of the data set) of near-duplicates; images that look alike share them."""
     ids = inputs.dataset.ids
-    if known is not None and {"content", "alike"} <= set(known) and known["content"].tolist() == list(pool.contents):
+    if earlier is not None and _is_of(earlier, pool):
         row_of = {id_: row for row, id_ in enumerate(ids)}
-        named = [(row, id_) for row, some in enumerate(known["alike"]) for id_ in some.split(";") if id_]
+        named = [(row, id_) for row, some in enumerate(earlier["alike"]) for id_ in some.split(";") if id_]
         return [(row, row_of[id_]) for row, id_ in named if id_ in row_of]
     both = np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels])
     contents = [*inputs.dataset.contents, *pool.contents]
     synthetic = np.arange(len(contents)) >= len(ids)
-    pairs = find_near_duplicates(both, contents, inputs.cache, partial(tell, COMPARING), synthetic)
+    pairs = find_near_duplicates(both, contents, inputs.cache, partial(progress, COMPARING), synthetic)
     siblings = [(pair.first - len(ids), pair.second - len(ids)) for pair in pairs if pair.first >= len(ids)]
     family = grouped(len(pool), [Pair(*ends, 1.0, "") for ends in siblings])
-    seen = [set(rows) for rows in pool.sources]
+    sources = [set(rows) for rows in pool.sources]
     for pair in pairs:
         if pair.first < len(ids) <= pair.second:  # what looks like a picture looks like its near-duplicates
-            seen[pair.second - len(ids)].update(np.flatnonzero(inputs.near == inputs.near[pair.first]).tolist())
+            sources[pair.second - len(ids)].update(np.flatnonzero(inputs.near == inputs.near[pair.first]).tolist())
     return [
-        (row, other) for row in range(len(pool)) for kin in np.flatnonzero(family == family[row]) for other in seen[kin]
+        (row, source)
+        for row in range(len(pool))
+        for kin in np.flatnonzero(family == family[row])
+        for source in sources[kin]
     ]

@@ -13,17 +13,17 @@ import pandas as pd
 from search.data.dataset import Dataset
 from search.data.folds import Fold, Plan
 from search.data.holdout import HOLDOUT
-from search.data.images import Progress
 from search.data.readers.paths import check_outside
 from search.system.errors import UserError
 from search.system.files import new_folder
+from search.system.progress import Steps
 
 PLAN = "plan.csv"
 LONGEST_NAME = 200  # bytes; most file systems stop at 255
 EVERY = 100  # files between two reports of progress
 
 
-def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, progress: Progress | None = None) -> int:
+def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, progress: Steps | None = None) -> int:
     """Write the plan's folds into ``to`` and return the number of files.
 
     Files are symbolic links to the images, with absolute targets, or copies. ``plan.csv`` says

@@ -22,7 +22,7 @@ from search.export.card import Facts, card, scores
 from search.export.plain import plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal import Trial
-from search.monitor.console import Screen
+from search.monitor.screen import Screen
 from search.prepare import versions
 from search.record import Record
 from search.repertoire.catalog import BACKBONES

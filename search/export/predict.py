@@ -1,4 +1,4 @@
-"""What an exported model sees in images: labels and probabilities, as a table, JSON or CSV.
+"""What an exported model sees in images: labels and probabilities, also as JSON or CSV.
 
 Images are decoded as in training, so a prediction here is the one that the search would have made.
 """
@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from search.data.images import SUFFIXES, Progress, is_image, try_image
+from search.data.images import SUFFIXES, is_image, try_image
 from search.data.readers.paths import unfit
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.machine import cores
+from search.system.progress import Steps
 
 FORMAT = 1
 MODEL, RECIPE = "model.keras", "recipe.json"
@@ -45,18 +43,18 @@ class Predictions:
         return [(self.classes[label], float(self.probabilities[row, label])) for label in order]
 
 
-def predicted(folder: Path, named: Sequence[Path], progress: Progress) -> Predictions:
-    """Return what the model exported to ``folder`` sees in the images ``named``: files, or folders of them.
+def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions:
+    """Return what the model exported to ``folder`` sees in the images at ``names``: files, or folders of them.
 
     Raises UserError for a folder that is no whole export, and where there are no images.
     """
     about = _about(folder)
-    paths = list(dict.fromkeys(path for name in named for path in _images(name)))
+    paths = list(dict.fromkeys(path for name in names for path in _images(name)))
     if not paths:
-        raise UserError(f"There are no images in {', '.join(str(name) for name in named)}. Name files or folders.")
+        raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
     size, classes = about["image_size"], tuple(about["classes"])
     model = _load(folder, (size, size, 3), len(classes))
-    seen: list[tuple[Path, np.ndarray]] = []
+    rows: list[tuple[Path, np.ndarray]] = []
     unreadable: list[tuple[Path, str]] = []
     with ThreadPoolExecutor(cores()) as pool:
         for at in range(0, len(paths), BATCH):  # decoded, all images may not fit into memory
@@ -65,11 +63,11 @@ def predicted(folder: Path, named: Sequence[Path], progress: Progress) -> Predic
             unreadable += [(path, pixels) for path, pixels in decoded if isinstance(pixels, str)]
             good = [(path, pixels) for path, pixels in decoded if not isinstance(pixels, str)]
             if good:
-                told = model.predict_on_batch(np.stack([pixels for _, pixels in good]))
-                seen += [(path, row) for (path, _), row in zip(good, told, strict=True)]
+                outputs = model.predict_on_batch(np.stack([pixels for _, pixels in good]))
+                rows += [(path, row) for (path, _), row in zip(good, outputs, strict=True)]
             progress(at + len(part), len(paths))
-    probabilities = np.array([row for _, row in seen]).reshape(len(seen), len(classes))
-    return Predictions(classes, tuple(path for path, _ in seen), probabilities, tuple(unreadable))
+    probabilities = np.array([row for _, row in rows]).reshape(len(rows), len(classes))
+    return Predictions(classes, tuple(path for path, _ in rows), probabilities, tuple(unreadable))
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -133,49 +131,25 @@ def _pixels(path: Path, size: int) -> np.ndarray | str:
     return problem or try_image(path, size)
 
 
-def show(told: Predictions, console: Console, top: int) -> None:
-    """Print a table of the images with their ``top`` classes, and what could not be read."""
-    if told.images:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("image", overflow="fold")
-        for place in range(min(top, len(told.classes))):
-            table.add_column(("label", "runner-up")[place] if place < 2 else str(place + 1), overflow="fold")
-            table.add_column("probability" if not place else "", justify="right", no_wrap=True)
-        for row, path in enumerate(told.images):
-            best = [(Text(visible(label)), Text(f"{probability:.3f}")) for label, probability in told.best(row, top)]
-            table.add_row(Text(visible(str(path))), *(cell for pair in best for cell in pair))
-        console.print(table)
-    if told.unreadable:
-        plural = "" if len(told.unreadable) == 1 else "s"
-        console.print(f"{len(told.unreadable)} file{plural} could not be read:", style="bold yellow", highlight=False)
-    for path, reason in told.unreadable:
-        console.print(Text(f"  {visible(str(path))}: {visible(reason)}"), soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """Return text with escapes for what a terminal would obey, or could not show."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def as_json(told: Predictions, top: int) -> str:
+def as_json(predictions: Predictions, top: int) -> str:
     """Return the predictions as JSON, in ASCII, so that any file name survives."""
-    seen = [
+    images = [
         {"image": str(path), "label": best[0][0], "probability": best[0][1], "top": dict(best)}
-        for row, path in enumerate(told.images)
-        for best in [told.best(row, top)]
+        for row, path in enumerate(predictions.images)
+        for best in [predictions.best(row, top)]
     ]
-    lost = [{"image": str(path), "reason": reason} for path, reason in told.unreadable]
-    return json.dumps({"predictions": seen, "unreadable": lost}, indent=2) + "\n"
+    unreadable = [{"image": str(path), "reason": reason} for path, reason in predictions.unreadable]
+    return json.dumps({"predictions": images, "unreadable": unreadable}, indent=2) + "\n"
 
 
-def as_csv(told: Predictions) -> str:
+def as_csv(predictions: Predictions) -> str:
     """Return the predictions as CSV: image, label, the probability of each class, and why an image was not read."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["image", "label", *(f"p({name})" for name in told.classes), "unreadable"])
-    for row, path in enumerate(told.images):
-        probabilities = [f"{value:.6f}" for value in told.probabilities[row]]
-        writer.writerow([str(path), told.best(row, 1)[0][0], *probabilities, ""])
-    for path, reason in told.unreadable:
-        writer.writerow([str(path), "", *("" for _ in told.classes), reason])
+    writer.writerow(["image", "label", *(f"p({name})" for name in predictions.classes), "unreadable"])
+    for row, path in enumerate(predictions.images):
+        probabilities = [f"{value:.6f}" for value in predictions.probabilities[row]]
+        writer.writerow([str(path), predictions.best(row, 1)[0][0], *probabilities, ""])
+    for path, reason in predictions.unreadable:
+        writer.writerow([str(path), "", *("" for _ in predictions.classes), reason])
     return buffer.getvalue()

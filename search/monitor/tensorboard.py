@@ -1,4 +1,4 @@
-"""A search for TensorBoard: the curves of every run, and the HPARAMS tab. Written from journal and run files alone.
+"""A search for TensorBoard: the curves of every run, and the HPARAMS tab, made from journal and run files alone.
 
     tensorboard --logdir results/NAME/tensorboard
 
@@ -51,10 +51,10 @@ def check_at_hand() -> None:
 
 
 class Board:
-    """The folder that TensorBoard reads of one search, brought up to date by ``update``."""
+    """The folder of one search that TensorBoard reads; ``update`` brings it up to date."""
 
     def __init__(self, search: Path) -> None:
-        """Look after ``tensorboard/`` in the folder of a search. Raises UserError where TensorBoard is missing."""
+        """Write into ``tensorboard/`` in the folder of a search. Raises UserError where TensorBoard is missing."""
         check_at_hand()
         self.folder = search / FOLDER
         self._done: set[tuple[str, ...]] = set()
@@ -65,7 +65,7 @@ class Board:
 
     def update(self, record: Record) -> list[str]:
         """Write what is not there yet; return the run files that are missing or damaged."""
-        lost: set[str] = set()
+        lost_files: set[str] = set()
         for trial in record.history.trials.values():
             look = record.history.look_at(trial.id)
             runs = [*trial.runs.values(), *trial.confirmed.values(), *([look.run] if look else [])]
@@ -75,19 +75,19 @@ class Board:
                 if run.fold in stored:
                     self._write_run(record.folder, trial.id, run, stored[run.fold])
                 else:
-                    lost.add(run.file)
+                    lost_files.add(run.file)
             self._write_trial(record, trial)
-        return sorted(lost)
+        return sorted(lost_files)
 
     def _write_run(self, search: Path, trial: str, run: Run, arrays: Arrays) -> None:
         """Write the curves of a run."""
-        ended, curve = (search / run.file).stat().st_mtime, arrays["curve"]
+        end, curve = (search / run.file).stat().st_mtime, arrays["curve"]
         parts = {"train": np.column_stack([np.arange(1, len(curve) + 1), curve])}
         if "validation" in arrays:
             parts = {"validation": arrays["validation"], **parts}
         for name, rows in parts.items():
             points = [
-                (ended + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=True)))
+                (end + run.seconds * (epoch / len(curve) - 1), int(epoch), dict(zip(TAGS, values, strict=True)))
                 for epoch, *values in rows.tolist()
             ]
             self._put((trial, run.fold, name), _scalars(points))
@@ -100,14 +100,14 @@ class Board:
         files = {record.folder / run.file for run in trial.runs.values()}
         values, result = ("hparams", trial.id, "values"), ("hparams", trial.id, "result")
         if status(trial) not in {"open", "duplicate"} and not self._has(*values):
-            self._put(values, [_begins(trial, _ended(files) - trial.seconds)])
+            self._put(values, [_start_event(trial, _end_of(files) - trial.seconds)])
         if status(trial) in STATUSES and not self._has(*result):
             sizes = {f"accuracy@{q:g}": at_size(trial, record.rules, q, "accuracy") for q in record.rules.fractions}
             metrics = {tag: value for tag, value in sizes.items() if not math.isnan(value)}
             if status(trial) == "completed":
                 metrics["score"] = score(trial)
-            ended = _ended(files)
-            self._put(result, [*_scalars([(ended, 0, metrics)]), _ends(trial, ended)])
+            end = _end_of(files)
+            self._put(result, [*_scalars([(end, 0, metrics)]), _end_event(trial, end)])
 
     def _has(self, *place: str) -> bool:
         """Return whether a file is there; an empty one was lost in a power cut."""
@@ -140,7 +140,7 @@ class Board:
             raise
 
 
-def _ended(files: Iterable[Path]) -> float:
+def _end_of(files: Iterable[Path]) -> float:
     """Return when the last of these files was written, in seconds since 1970; now where there is none."""
     return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
 
@@ -155,24 +155,27 @@ def _scalars(points: Iterable[Point]) -> list[Any]:
     """Return the events of curves."""
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-    told = ((at, epoch, tag, value) for at, epoch, values in points for tag, value in values.items())
-    return [_event(at, step=epoch, summary=scalar_pb(tag, value)) for at, epoch, tag, value in told]
+    return [
+        _event(at, step=epoch, summary=scalar_pb(tag, value))
+        for at, epoch, values in points
+        for tag, value in values.items()
+    ]
 
 
-def _begins(trial: Trial, at: float) -> Any:
+def _start_event(trial: Trial, at: float) -> Any:
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     return _event(at, summary=hparams_pb(_values(trial), trial_id=trial.id, start_time_secs=at))
 
 
-def _ends(trial: Trial, at: float) -> Any:
+def _end_event(trial: Trial, at: float) -> Any:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
-    ended = SessionEndInfo(status=getattr(api_pb2, STATUSES[status(trial)]), end_time_secs=at)
-    told = metadata.create_summary_metadata(HParamsPluginData(session_end_info=ended))
-    value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=told, tensor=metadata.NULL_TENSOR)
+    end = SessionEndInfo(status=getattr(api_pb2, STATUSES[status(trial)]), end_time_secs=at)
+    about = metadata.create_summary_metadata(HParamsPluginData(session_end_info=end))
+    value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
     return _event(at, summary=Summary(value=[value]))
 
 

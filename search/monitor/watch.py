@@ -9,7 +9,8 @@ from typing import Self
 from rich.console import Console
 
 from search.journal import FILE, LOOK, Event, History, events_in, replay
-from search.monitor.console import Lines, LiveView, screen, summary
+from search.monitor.console import summary
+from search.monitor.screen import Lines, LiveView, screen
 from search.racing import Job, Rules
 from search.record import About, Record, check_scores, read_about, rules_of
 from search.system.files import is_held
@@ -18,17 +19,17 @@ TICK = 0.5  # seconds
 REFRESH = 2.0  # seconds between two pictures where nothing happens but time
 
 
-class Followed:
-    """A search as its journal tells it so far; ``running`` holds the jobs that have begun and not ended.
+class Follower:
+    """Another process's search, as far as its journal was read; ``running`` holds the jobs that have not ended.
 
     ``began`` is when the last session began (seconds since 1970; None where an older journal does
     not say), ``ended_before`` how many proposed trials had ended then.
     """
 
     def __init__(self, folder: Path, journal: int, about: About) -> None:
-        """Begin with nothing; ``journal`` is the open file, which this closes in the end."""
+        """Begin with nothing read; ``journal`` is the open file, which this closes in the end."""
         self.path, self._journal = folder / FILE, journal
-        self._read, self._lines = 0, 0
+        self._bytes, self._lines = 0, 0  # of the journal, as far as it was read
         self.history = History()
         self.record = Record(folder, about, self.history, rules_of(about, self.history))
         self.running: dict[tuple[str, int], Job] = {}
@@ -40,7 +41,7 @@ class Followed:
         """Whether the journal in this place is another one by now, or none, or was cut."""
         mine = os.fstat(self._journal)
         try:
-            return mine.st_size < self._read or not os.path.samestat(self.path.stat(), mine)
+            return mine.st_size < self._bytes or not os.path.samestat(self.path.stat(), mine)
         except OSError:
             return True
 
@@ -54,12 +55,12 @@ class Followed:
 
         Raises UserError for lines that cannot be understood.
         """
-        data = os.pread(self._journal, max(0, os.fstat(self._journal).st_size - self._read), self._read)
+        data = os.pread(self._journal, max(0, os.fstat(self._journal).st_size - self._bytes), self._bytes)
         whole = data[: data.rfind(b"\n") + 1]
         for number, event in enumerate(events_in(whole, self.path, self._lines + 1), start=self._lines + 1):
             replay([event], self.history, number)
             self._note(event)
-        self._read += len(whole)
+        self._bytes += len(whole)
         self._lines += whole.count(b"\n")
         if whole:
             self.record = Record(self.path.parent, self.record.about, self.history, self._rules())
@@ -70,7 +71,7 @@ class Followed:
         return rules_of(self.record.about, self.history)
 
     def _note(self, event: Event) -> None:
-        """Keep what the history does not: the jobs that are running, and when the session began."""
+        """Keep what the history leaves out: the jobs that are running, and when the session began."""
         kind, trial, number = event.get("event"), str(event.get("trial")), event.get("job", LOOK)
         if kind == "session":
             self.running, self.began = {}, event.get("at")
@@ -80,11 +81,11 @@ class Followed:
             self.running[trial, number] = job
         elif kind in {"job", "ahead", "failure", "holdout"}:
             self.running.pop((trial, number), None)
-        elif kind == "verdict":  # what was begun of it in vain is given up
+        elif kind == "verdict":  # jobs of a trial that was stopped never end
             self.running = {name: job for name, job in self.running.items() if name[0] != trial}
 
     def __enter__(self) -> Self:
-        """Nothing to take."""
+        """Give itself; the journal is open already."""
         return self
 
     def __exit__(
@@ -101,32 +102,32 @@ def watch(folder: Path, console: Console) -> None:
     """
     ended = False
     while not ended:
-        with _found(folder, console) as followed, screen(console, "So far:") as view:
-            ended = _follow(followed, view)
+        with _wait_for(folder, console) as follower, screen(console, "So far:") as view:
+            ended = _follow(follower, view)
             if not ended:
                 view.say(f"The search in {folder} was moved away or begun anew.")
-    summary(followed.record, console)
+    summary(follower.record, console)
 
 
-def _found(folder: Path, console: Console) -> Followed:
+def _wait_for(folder: Path, console: Console) -> Follower:
     """Return the search in ``folder``, as soon as there is one."""
     waiting = False
-    while (followed := _open(folder)) is None:
+    while (follower := _open(folder)) is None:
         if not waiting:
             text = f"There is no search in {folder} yet; waiting for one to begin (Ctrl-C ends that)."
             console.print(text, highlight=False, markup=False, soft_wrap=True)
             waiting = True
         time.sleep(TICK)
-    return followed
+    return follower
 
 
-def _open(folder: Path) -> Followed | None:
+def _open(folder: Path) -> Follower | None:
     try:
         journal = os.open(folder / FILE, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        # After the journal: where --fresh comes between the two, the journal is found to be the old one.
+        # After the journal: where --fresh comes between the two, the journal turns out to be the old one.
         about = read_about(folder)
     except BaseException:
         os.close(journal)
@@ -134,38 +135,38 @@ def _open(folder: Path) -> Followed | None:
     if about is None:
         os.close(journal)
         return None
-    return Followed(folder, journal, about)
+    return Follower(folder, journal, about)
 
 
-def _follow(followed: Followed, view: LiveView | Lines) -> bool:
+def _follow(follower: Follower, view: LiveView | Lines) -> bool:
     """Show the search until it ends, or until another takes its place, which gives False."""
-    sessions, before, shown = 0, None, -REFRESH
-    while not followed.replaced:
-        at_work = followed.at_work  # asked before reading: what a driver wrote before it went is then read
-        news = followed.catch_up() or at_work is not before
-        history, rules = followed.history, followed.record.rules
+    sessions, was_at_work, last_picture = 0, None, -REFRESH
+    while not follower.replaced:
+        at_work = follower.at_work  # first: what a driver wrote before it went is then read
+        news = follower.catch_up() or at_work is not was_at_work
+        history, rules = follower.history, follower.record.rules
         if len(history.sessions) > sessions:
             sessions = len(history.sessions)
-            _begin(followed, view)
-        if news or time.monotonic() - shown > REFRESH:
-            shown = time.monotonic()
-            view.clock.idle = at_work is False
-            view.show(history, rules, followed.running.values() if at_work is not False else [])
+            _begin(follower, view)
+        if news or time.monotonic() - last_picture > REFRESH:
+            last_picture = time.monotonic()
+            view.time_left.idle = at_work is False
+            view.show(history, rules, follower.running.values() if at_work is not False else [])
         if history.ended and not at_work:  # one that is at work may be about to extend it
             return True
-        if at_work is False and before is not False:
+        if at_work is False and was_at_work is not False:
             view.say("No driver is at work on this search now. The command that began it goes on with it.")
-        elif at_work and before is False:
+        elif at_work and was_at_work is False:
             view.say("A driver is at work on it again.")
-        before = at_work
+        was_at_work = at_work
         time.sleep(TICK)
     return False
 
 
-def _begin(followed: Followed, view: LiveView | Lines) -> None:
+def _begin(follower: Follower, view: LiveView | Lines) -> None:
     """Have the view count the time left as the driver does."""
-    view.begin(followed.history.sessions[-1].get("max_trials", len(followed.history.trials)))
-    if isinstance(followed.began, int | float):
-        view.clock.count_from(followed.began, followed.ended_before)
+    view.begin(follower.history.sessions[-1].get("max_trials", len(follower.history.trials)))
+    if isinstance(follower.began, int | float):
+        view.time_left.count_from(follower.began, follower.ended_before)
     else:
-        view.clock.count_anew()
+        view.time_left.count_anew()

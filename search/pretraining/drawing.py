@@ -22,7 +22,7 @@ from search.system.files import write_array
 from search.system.machine import die_with_parent
 
 if TYPE_CHECKING:  # workers start faster without it
-    from search.system.progress import Tell
+    from search.system.progress import Progress
 
 PART = 1000
 SIDE = 128
@@ -49,7 +49,7 @@ class Pictures:
         """Return the pictures of a part, (n, SIDE, SIDE, 3) uint8, read when they are looked at."""
         return load_kept(self.file(part), (len(part), SIDE, SIDE, 3), mmap_mode="r")
 
-    def draw(self, workers: int, progress: "Tell") -> None:
+    def draw(self, workers: int, progress: "Progress") -> None:
         """Draw the parts that are not there yet; what is done stays if this is interrupted."""
         absent = [part for part in self.parts if not self.file(part).exists()]
         done = self.count - sum(map(len, absent))

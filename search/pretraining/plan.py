@@ -29,7 +29,7 @@ MADE = "made.txt"  # the digest of the file, from just before it is there
 
 
 @dataclass(frozen=True)
-class Plan:
+class PretrainingPlan:
     """The teachers of a pretraining, how many pictures, passes over them, and the seed of all draws."""
 
     teachers: tuple[str, ...]
@@ -55,7 +55,7 @@ class Plan:
         return SMALL if step < ENLARGED_AFTER * self.steps else LARGE
 
 
-def work_folder(plan: Plan, file: Path) -> Path:
+def work_folder(plan: PretrainingPlan, file: Path) -> Path:
     """Return the folder that keeps what is done towards ``file``, made if it is not there.
 
     Raises UserError where the file is there already or cannot be written, where the teachers' weights
@@ -103,7 +103,7 @@ def _made(folder: Path, file: Path) -> bool:
     return file.is_file() and made.exists() and made.read_text(encoding="utf-8") == file_sha256(file)
 
 
-def _weights_of(plan: Plan) -> list[list[str]]:
+def _weights_of(plan: PretrainingPlan) -> list[list[str]]:
     """Return the teachers, in their order, with the digests of their weights."""
     weights, missing = resolve(plan.teachers, offline=True, announce=lambda _: None)
     if missing:
@@ -133,7 +133,7 @@ def _check_same(note: Path, wanted: dict[str, Any]) -> None:
         )
 
 
-def _check_room(plan: Plan, file: Path) -> None:
+def _check_room(plan: PretrainingPlan, file: Path) -> None:
     disk = STATE_BYTES + plan.pictures * (3 * SIDE**2 + LESSON_BYTES * len(plan.teachers))
     free = shutil.disk_usage(file.absolute().parent).free
     held = plan.pictures * (3 * LARGE**2 + LESSON_BYTES * len(plan.teachers))

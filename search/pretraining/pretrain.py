@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from search.pretraining.drawing import Pictures, load_kept, readable
-from search.pretraining.plan import BATCH, LARGE, Plan, clear, finish
+from search.pretraining.plan import BATCH, LARGE, PretrainingPlan, clear, finish
 from search.pretraining.teachers import GRID, Bases, Teachers
 from search.repertoire.backbones.constructions import scaled
 from search.repertoire.backbones.embedded import embedded, weights_bytes
@@ -21,7 +21,7 @@ from search.repertoire.catalog import BACKBONES
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_array, write_bytes
-from search.system.progress import Say, Tell
+from search.system.progress import Progress, Say
 from search.system.tf import keras, silenced, tf
 
 EMBEDDED = BACKBONES["Embedded"]
@@ -33,7 +33,7 @@ SAMPLED_PARTS = 3  # whose maps give the bases
 KEPT_EVERY = 400  # steps
 
 
-def pretrain(plan: Plan, file: Path, folder: Path, workers: int, say: Say, progress: Tell) -> None:
+def pretrain(plan: PretrainingPlan, file: Path, folder: Path, workers: int, say: Say, progress: Progress) -> None:
     """Write the weights of a backbone pretrained by ``plan`` to ``file``; ``folder`` keeps what is done until then."""
     if file.exists():  # as ``work_folder`` knows it, so that only the end of the clearing up is missing
         clear(folder)
@@ -58,7 +58,7 @@ class Lessons:
         self.pictures = pictures
         self._held: tuple[int, list[np.ndarray]] = (0, [])
 
-    def prepare(self, plan: Plan, progress: Tell) -> None:
+    def prepare(self, plan: PretrainingPlan, progress: Progress) -> None:
         """Ask the teachers about the parts that they were not asked about yet."""
         absent = [part for part in self.pictures.parts if not all(file.exists() for file in self._files(part))]
         done = plan.pictures - sum(map(len, absent))
@@ -74,7 +74,7 @@ class Lessons:
             done += len(part)
             progress("Asking the teachers", done, plan.pictures)
 
-    def batch(self, plan: Plan, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def batch(self, plan: PretrainingPlan, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the student is shown in a step, and the lessons on it, the middle and the last maps.
 
         Each pass has its own order, and mirrors half of its batches.
@@ -128,7 +128,7 @@ class Lessons:
 
 
 @lru_cache(maxsize=1)
-def _order(plan: Plan, number: int) -> tuple[np.ndarray, np.ndarray]:
+def _order(plan: PretrainingPlan, number: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed_from("pass", plan.seed, number))
     return rng.permutation(plan.pictures), rng.random(plan.steps_of_a_pass) < 0.5
 
@@ -164,7 +164,7 @@ class FusedNorm(keras.layers.BatchNormalization):
 class Student:
     """The backbone that learns, with a linear map for each lesson that is dropped at the end."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PretrainingPlan) -> None:
         """Begin with random weights."""
         keras.utils.set_random_seed(plan.seed)
         self.plan = plan
@@ -172,7 +172,7 @@ class Student:
         views = [self.network.get_layer(name).output for name in ("block_3", "block_4")]
         self._views = keras.Model(self.network.input, views)
 
-    def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Tell) -> None:
+    def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Progress) -> None:
         """Go through all steps; ``kept`` is where the state is written now and then, and taken up again."""
         heads = [keras.layers.Conv2D(numbers, 1) for numbers in lessons.numbers]
         model = keras.Model(

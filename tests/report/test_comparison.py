@@ -8,8 +8,9 @@ import pytest
 from scipy import stats as reference
 from searches import Search, strict_json
 
-from search.analysis.comparison import as_json, compare, on_these_images, sentences, show
+from search.analysis.comparison import as_json, compare, on_these_images, sentences
 from search.analysis.stats.comparing import difference
+from search.cli.compare import show
 from search.monitor.console import wide_console
 from search.racing import cells
 from search.repertoire.recipe import Augment, Recipe

@@ -1,71 +1,19 @@
-"""The terminal: what people see while a search runs, and at its end."""
+"""What people see while a search runs, in a terminal and without one."""
 
 import io
 import re
 
 import pytest
 from rich.console import Console
-from searches import fill, hundreds
+from searches import fill
 
-from search.analysis.ledger import interval
-from search.monitor import console as terminal
-from search.racing import Job, ranked, score
-from search.system.clock import duration
-
-
-def shown(draw, width):
-    console = Console(record=True, width=width, file=io.StringIO())
-    draw(console)
-    return console.export_text()
-
-
-def rows_of(text):
-    return {cells[0]: line for line in text.splitlines() if (cells := re.findall(r"(?<![\d.])\d{4}(?!\d)", line))}
-
-
-@pytest.mark.parametrize("width", [80, 140])
-def test_leaderboard_shows_scores_at_any_width(odd, width):
-    rules = odd.rules
-    text = shown(lambda console: console.print(terminal.leaderboard(odd.history, rules, 10, width)), width)
-    assert max(map(len, text.splitlines())) <= width
-    rows = rows_of(text)
-    assert list(rows) == ["0001", "0005", "0000", "0002", "0003", "0006"]  # no row for the duplicate
-    for trial in ranked(odd.history.trials.values()):
-        limits = interval(trial, rules)
-        assert f"{score(trial):.3f}" in rows[trial.id]
-        assert f"{limits.high - limits.mean:.3f}" in rows[trial.id]
-    for name, word in {"0002": "stopped", "0003": "failed", "0006": "running"}.items():
-        assert word in rows[name]
-        before_marks = re.split("[▁-█·]", rows[name])[0]
-        assert "." not in before_marks
-
-
-@pytest.mark.parametrize("width", [80, 140])
-def test_leaderboard_keeps_rows_for_trials_under_way(made, width):
-    hundreds(made)
-    made.begin()
-    text = shown(lambda console: console.print(terminal.leaderboard(made.history, made.rules, 10, width)), width)
-    assert list(rows_of(text)) == [f"0{number}" for number in range(299, 290, -1)] + ["0300"]
-
-
-@pytest.mark.parametrize("width", [80, 140])
-def test_summary_tells_the_winner_and_the_ledger(filled, width):
-    text = shown(lambda console: terminal.summary(filled.record, console), width)
-    assert f"{score(filled.history.trials['0001']):.3f}" in text
-    assert "Trials: 3 completed, 1 stopped, 1 failed, 1 duplicate. Runs trained: 20." in text
-    assert "Winner: trial 0001" in text
-    assert "  augment = color 0.3" in text
-
-
-def test_summary_of_every_search_can_be_printed(any_search):
-    text = shown(lambda console: terminal.summary(any_search.record, console), 80)
-    assert ("there is no winner" in text) == (not any_search.history.with_status("completed"))
-    assert "nan" not in text
+from search.monitor.screen import Lines, LiveView, screen
+from search.racing import Job, score
 
 
 def plain():
     console = Console(file=io.StringIO(), width=80)
-    return terminal.Lines(console), console.file
+    return Lines(console), console.file
 
 
 def test_lines_are_printed_once_for_each_beginning_and_each_end(made):
@@ -101,7 +49,7 @@ def test_lines_of_a_resumed_search_tell_only_what_is_new(filled):
 def test_a_stopped_trial_that_is_finished_later_is_told_again(made):
     lines, file = plain()
     console = Console(force_terminal=True, file=io.StringIO(), width=140, height=40)
-    with terminal.LiveView(console) as live:
+    with LiveView(console) as live:
         views = (lines, live)
         for view in views:
             view.begin(3)
@@ -138,7 +86,7 @@ def test_lines_of_a_long_decoding_are_ten_or_so():
 
 
 def interrupted(made, console):
-    with terminal.screen(console) as view:
+    with screen(console) as view:
         view.say("[bold]said[/]")
         view.progress("Decoding images", 1, 2)
         view.progress("Decoding images", 2, 2)
@@ -165,7 +113,7 @@ def test_live_view_of_an_interrupted_search_leaves_scores_jobs_and_the_last_even
 
 def test_live_view_of_every_search_can_be_drawn(any_search):
     console = Console(force_terminal=True, file=io.StringIO(), width=80)
-    with terminal.LiveView(console) as view:
+    with LiveView(console) as view:
         view.begin(300)
         view.show(any_search.history, any_search.rules, [])
         view.show(any_search.history, any_search.rules, [])
@@ -174,13 +122,5 @@ def test_live_view_of_every_search_can_be_drawn(any_search):
     assert "nan" not in text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.6, "1 h 00 min"), (90061, "25 h 01 min")],
-)
-def test_durations_are_said_in_two_units_at_most(seconds, words):
-    assert duration(seconds) == words
-
-
 def test_screen_is_plain_where_there_is_no_terminal():
-    assert isinstance(terminal.screen(Console(file=io.StringIO())), terminal.Lines)
+    assert isinstance(screen(Console(file=io.StringIO())), Lines)

@@ -210,9 +210,9 @@ def test_time_left_counts_from_the_beginning_of_the_session(made):
         view = watching.screen(watching.Console(), "So far:")
         watching._begin(seen, view)
         # Two trials in ten minutes; one of the others was a duplicate, and one is open: nine are to do.
-        assert re.fullmatch(r"about 45 min 0\d s left", view.clock.left(seen.history))
-        view.clock.idle = True
-        assert view.clock.left(seen.history) == ""
+        assert re.fullmatch(r"about 45 min 0\d s left", view.time_left.in_words(seen.history))
+        view.time_left.idle = True
+        assert view.time_left.in_words(seen.history) == ""
 
 
 def test_a_damaged_journal_is_a_sentence(search, made):

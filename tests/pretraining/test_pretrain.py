@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from search.cli.main import cli
 from search.pretraining import drawing, plan, pretrain
 from search.pretraining.drawing import Pictures
-from search.pretraining.plan import Plan, clear, finish, work_folder
+from search.pretraining.plan import PretrainingPlan, clear, finish, work_folder
 from search.pretraining.pretrain import FusedNorm, Lessons, Student
 from search.pretraining.scenes import scene
 from search.pretraining.teachers import GRID, Bases, Basis, Teachers
@@ -21,7 +21,7 @@ from search.system.errors import UserError
 from search.system.files import LOCK, locked
 from search.system.tf import keras, tf
 
-SMALL = Plan(("MobileNet_0.25",), 256, 7, 5)
+SMALL = PretrainingPlan(("MobileNet_0.25",), 256, 7, 5)
 
 
 class StopError(Exception):
@@ -263,7 +263,7 @@ def test_a_plan_is_kept_to(at_hand):
     assert json.loads((folder / "plan.json").read_text())["pictures"] == 256
     assert work_folder(SMALL, at_hand / "mine.npz") == folder
     with pytest.raises(UserError, match=r"begun otherwise: pictures was 256 and is 512 now\. Give what it was"):
-        work_folder(Plan(SMALL.teachers, 512, 7, 5), at_hand / "mine.npz")
+        work_folder(PretrainingPlan(SMALL.teachers, 512, 7, 5), at_hand / "mine.npz")
 
 
 def test_nobody_elses_files_are_taken_over_or_removed(at_hand):
@@ -334,9 +334,9 @@ def test_what_another_version_began_is_not_gone_on_with(at_hand, monkeypatch):
 def test_teachers_keep_their_order(at_hand):
     models = at_hand / "keras" / "models"
     shutil.copy(*(models / BACKBONES[name].weights.file for name in ("MobileNet_0.25", "MobileNet")))
-    work_folder(Plan(("MobileNet_0.25", "MobileNet"), 256, 7, 5), at_hand / "mine.npz")
+    work_folder(PretrainingPlan(("MobileNet_0.25", "MobileNet"), 256, 7, 5), at_hand / "mine.npz")
     with pytest.raises(UserError, match="begun otherwise: teachers was"):
-        work_folder(Plan(("MobileNet", "MobileNet_0.25"), 256, 7, 5), at_hand / "mine.npz")
+        work_folder(PretrainingPlan(("MobileNet", "MobileNet_0.25"), 256, 7, 5), at_hand / "mine.npz")
 
 
 def test_two_at_once_are_refused(at_hand):
@@ -348,7 +348,7 @@ def test_two_at_once_are_refused(at_hand):
 
 def test_a_teacher_without_weights_is_named_and_nothing_is_begun(at_hand):
     with pytest.raises(UserError, match=r"from VGG16 without its weights: .* is not in .*name other teachers"):
-        work_folder(Plan(("MobileNet_0.25", "VGG16"), 256, 7, 5), at_hand / "mine.npz")
+        work_folder(PretrainingPlan(("MobileNet_0.25", "VGG16"), 256, 7, 5), at_hand / "mine.npz")
     assert not (at_hand / "mine.npz.part").exists()
 
 

@@ -1,0 +1,53 @@
+"""``check``: what is odd about the data, what would be searched and what it would cost."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SPACE, SYNTHETIC, TRIALS
+from search.system.errors import UserError
+
+
+@click.command()
+@SPACE
+@DATA
+@GROUPS
+@HOLDOUT
+@SYNTHETIC
+@CACHE
+@TRIALS
+@SEED
+@OFFLINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone; what is said goes to standard error.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with the duplicates.")
+def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
+    """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
+    from search.check import check as result_of
+    from search.monitor.console import wide_console
+    from search.monitor.screen import screen
+    from search.options import Options
+    from search.report.checks import show, write_page
+    from search.space import read_space
+    from search.system.places import check_file
+
+    try:
+        if html is not None:
+            check_file(html)
+        with screen(wide_console(stderr=as_json)) as view:
+            result = result_of(read_space(space), Options(**options), view.say, view.progress)
+    except UserError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+        raise
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        show(result, wide_console())
+    if html is not None:
+        write_page(html, result)
+        click.echo(f"Page: {html}", err=as_json)
+    if result.audit.errors:
+        sys.exit(1)

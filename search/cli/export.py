@@ -1,0 +1,38 @@
+"""``export``: train a recipe on all images, and write its model into a folder to take away."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, search_folder
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--trial", default="best", help="Which trial, such as 0007. [default: best, the recommended one]")
+@RESULTS
+@CACHE
+@CACHE_GB
+@MOVED
+def export(name: str, to: Path, trial: str, results: str, **options: Any) -> None:
+    """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
+
+    Where the study has a hold-out, the trial is scored on it first, once.
+    """
+    from search.export.card import trial_to_export
+    from search.record import read_record
+    from search.reopen import reopening
+
+    record = read_record(search_folder(name, results))
+    chosen = trial_to_export(record, trial)
+    space, reopened = reopening(record, executor="inline", **options)
+    click.echo("Loading TensorFlow and Keras Tuner")
+    from search.export.export import check_target
+    from search.export.export import export as write
+    from search.tuner import KFoldTuner
+
+    check_target(to, Path(reopened["data"]))  # before the images are read
+    write(KFoldTuner(space, **reopened), chosen.id, to)
+    click.echo(f"Export: {to}, trial {chosen.id}: model.keras, labels.txt, recipe.json; README.md says what it is")

@@ -1,0 +1,29 @@
+"""``pack``: a data set as one file of arrays."""
+
+from pathlib import Path
+
+import click
+
+from search.cli.options import CACHE
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--to", metavar="FILE", type=click.Path(path_type=Path), required=True, help="A new .npz file.")
+@CACHE
+def pack(data: Path, to: Path, cache: str | None) -> None:
+    """Put the data set DATA into one .npz file, which is read like DATA itself."""
+    from search.data.readers.dispatch import read_dataset
+    from search.data.readers.packs import check_target
+    from search.data.readers.packs import pack as write
+    from search.system.places import cache_folder, check_cache
+
+    check_target(to, data)  # before the images are read
+    folder = cache_folder(cache, data)
+    check_cache(folder)
+    dataset = read_dataset(data, folder)
+    write(*dataset.columns(), to)
+    left_out = len(dataset.ignored) + len(dataset.unreadable)
+    click.echo(
+        f"Packed: {to}, {len(dataset)} images of {len(dataset.classes)} classes, {left_out} other files left out"
+    )

@@ -1,0 +1,65 @@
+"""``predict``: labels and probabilities of images by an exported model, as a table, JSON or CSV."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from search.export.predict import Predictions
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(1), default=2, show_default=True, help="How many classes of each image.")
+@click.option("--json", "form", flag_value="json", help="Print JSON alone.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV alone, with the probabilities of all classes.")
+def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) -> None:
+    """Say what the exported model in FOLDER sees in IMAGES, files or folders of them."""
+    from search.export.predict import as_csv, as_json
+    from search.export.predict import predict as predictions_of
+    from search.monitor.console import wide_console
+    from search.monitor.screen import screen
+
+    with screen(wide_console(stderr=True)) as view:
+        predictions = predictions_of(folder, images, partial(view.progress, "Predicting"))
+    if form is None:
+        show(predictions, wide_console(), top)
+    else:
+        click.echo(as_csv(predictions) if form == "csv" else as_json(predictions, top), nl=False)
+    if not predictions.images:
+        sys.exit(1)
+
+
+def show(predictions: "Predictions", console: "Console", top: int) -> None:
+    """Print a table of the images with their ``top`` likeliest classes, and the files that could not be read."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if predictions.images:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("image", overflow="fold")
+        for place in range(min(top, len(predictions.classes))):
+            table.add_column(("label", "runner-up")[place] if place < 2 else str(place + 1), overflow="fold")
+            table.add_column("probability" if not place else "", justify="right", no_wrap=True)
+        for row, path in enumerate(predictions.images):
+            best = predictions.best(row, top)
+            cells = [Text(part) for label, share in best for part in (visible(label), f"{share:.3f}")]
+            table.add_row(Text(visible(str(path))), *cells)
+        console.print(table)
+    if predictions.unreadable:
+        number = len(predictions.unreadable)
+        plural = "" if number == 1 else "s"
+        console.print(f"{number} file{plural} could not be read:", style="bold yellow", highlight=False)
+    for path, reason in predictions.unreadable:
+        console.print(Text(f"  {visible(str(path))}: {visible(reason)}"), soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """Return text with escapes for what a terminal would obey, or could not show."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

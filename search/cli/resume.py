@@ -1,0 +1,28 @@
+"""``resume``: go on with a search that has begun, from its own folder."""
+
+from typing import Any
+
+import click
+
+from search.cli.options import CACHE, CACHE_GB, CONFIRM, MOVED, RESULTS, SLOTS, TENSORBOARD, search_folder
+from search.cli.run import run_search
+
+
+@click.command()
+@click.argument("name")
+@RESULTS
+@CACHE
+@CACHE_GB
+@click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
+@SLOTS
+@TENSORBOARD
+@CONFIRM
+@MOVED
+def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
+    """Go on with the search NAME from its own recorded space."""
+    from search.record import read_record
+    from search.reopen import reopening
+
+    record = read_record(search_folder(name, results))
+    space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
+    run_search(space, **reopened)

@@ -1,0 +1,78 @@
+"""``run``: search what a space file describes, or go on with it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.cli.options import (
+    CACHE,
+    CACHE_GB,
+    CONFIRM,
+    DATA,
+    GROUPS,
+    HOLDOUT,
+    OFFLINE,
+    RESULTS,
+    SEED,
+    SLOTS,
+    SPACE,
+    SYNTHETIC,
+    TENSORBOARD,
+    TRIALS,
+)
+from search.cli.report import print_report
+from search.repertoire.catalog import ORACLES
+
+
+@click.command()
+@SPACE
+@DATA
+@GROUPS
+@HOLDOUT
+@SYNTHETIC
+@click.option("--name", help="Name of the search; default <space>-<data folder>.")
+@RESULTS
+@CACHE
+@CACHE_GB
+@TRIALS
+@click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
+@SEED
+@click.option(
+    "--executor",
+    type=click.Choice(["processes", "inline"]),
+    default="processes",
+    show_default=True,
+    help="Where trials train; inline is for debugging.",
+)
+@SLOTS
+@OFFLINE
+@click.option(
+    "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."
+)
+@click.option("--no-racing", is_flag=True, help="Train every trial on every fold, hopeless or not.")
+@click.option("--no-baselines", is_flag=True, help="Leave out the recipes that need no search.")
+@CONFIRM
+@click.option("--fresh", is_flag=True, help="Begin anew; an old search of this name is moved aside.")
+@TENSORBOARD
+def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, **options: Any) -> None:
+    """Run the search that the file SPACE describes, or resume it."""
+    run_search(space, racing=not no_racing, baselines=not no_baselines, confirm=confirm or 0, **options)
+
+
+def run_search(space: Path, **options: Any) -> None:
+    """Run a search, or go on with it, and print its report; ``options`` are the fields of Options."""
+    from search.executors.processes import start_server
+
+    if options.get("tensorboard"):
+        from search.monitor.tensorboard import check_at_hand
+
+        check_at_hand()
+    if options.get("executor") != "inline":
+        start_server()  # it loads TensorFlow while we do
+    click.echo("Loading TensorFlow and Keras Tuner")
+    from search.tuner import KFoldTuner
+
+    tuner = KFoldTuner(space, **options)
+    tuner.search()
+    print_report(tuner.prepared.folder)

@@ -1,0 +1,241 @@
+"""What people see of a search while it runs: a live view where there is a terminal, plain lines where there is none.
+
+Both read the history and change nothing.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from search.analysis.ledger import status
+from search.journal import CONFIRM, History
+from search.monitor.console import ROOM_FOR_SIZES, ROWS, leaderboard, runs_done
+from search.racing import Job, Rules
+from search.system.clock import duration
+
+RESUMPTION = "Resuming after"
+EVENTS = 5  # of which the live view has a line each, the last ones
+FEWEST_FOR_LINES = 1000  # steps, from which on plain lines say how far a thing is
+
+
+class Screen(Protocol):
+    """What shows people a search and the work that comes before it; a context in which it holds the terminal."""
+
+    def say(self, text: str) -> None:
+        """Show a lasting line."""
+        ...
+
+    def progress(self, what: str, done: int, of: int) -> None:
+        """Show that ``done`` of ``of`` steps of some work are done; ``what`` names the work."""
+        ...
+
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+        """Show the state of the search."""
+        ...
+
+    def begin(self, max_trials: int) -> None:
+        """Learn how many trials there will be: the search itself begins."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        ...
+
+
+class TimeLeft:
+    """The time that a search still takes, from the trials that its session has finished.
+
+    ``idle`` says that nobody is at work on it: then nothing can be said.
+    """
+
+    def __init__(self) -> None:
+        """Begin to count."""
+        self._start = time.monotonic()
+        self._ended_before: int | None = None
+        self.max_trials = 0
+        self.idle = False
+
+    def count_from(self, at: float, ended: int) -> None:
+        """Count from a moment (seconds since 1970) at which ``ended`` trials had ended."""
+        self._start, self._ended_before = time.monotonic() - max(0.0, time.time() - at), ended
+
+    def count_anew(self) -> None:
+        """Count from the next call of ``in_words``."""
+        self._ended_before = None
+
+    def in_words(self, history: History) -> str:
+        """Return "about 3 min left", or "" while no trial of this session has ended."""
+        ended = history.concluded
+        if self._ended_before is None or not history.proposed:  # baselines say nothing of how long the others take
+            self._ended_before = ended
+            self._start = time.monotonic()
+        done = ended - self._ended_before
+        to_do = self.max_trials - (history.spent - len(history.open_trials()))
+        if done < 1 or to_do < 1 or self.idle:
+            return ""
+        return f"about {duration((time.monotonic() - self._start) / done * to_do)} left"
+
+
+class Lines:
+    """Plain lines, for logs and pipes: one for each trial that begins or ends."""
+
+    def __init__(self, console: Console, opening: str = RESUMPTION) -> None:
+        """Print to ``console``; ``opening`` begins the line that counts the trials of earlier sessions."""
+        self._console, self._opening = console, opening
+        self.time_left = TimeLeft()
+        self._begun: set[str] = set()
+        self._ended: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
+        self._tenth = ("", -1)
+        self._first = True
+
+    def say(self, text: str) -> None:
+        """Print the text."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def progress(self, what: str, done: int, of: int) -> None:
+        """Print a line at every tenth of long work."""
+        tenth = (what, 10 * done // of)
+        if of >= FEWEST_FOR_LINES and done * 10 >= of and tenth != self._tenth:
+            self._tenth = tenth
+            self.say(f"{what}: {done} of {of}")
+
+    def begin(self, max_trials: int) -> None:
+        """Remember how many trials there will be."""
+        self.time_left.max_trials = max_trials
+
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:  # noqa: ARG002 a line tells less
+        """Print what is new since the last call."""
+        left = self.time_left.in_words(history)
+        if self._first:  # what an earlier session did is no news
+            self._first = False
+            self._begun = set(history.trials)
+            self._ended = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
+            if self._begun:
+                self.say(f"{self._opening} {_trials(len(self._ended))} and {runs_done(history)} runs.")
+        for trial in history.trials.values():
+            if trial.id not in self._begun:
+                self._begun.add(trial.id)
+                self.say(f"{trial.id} begins: {trial.recipe.summary()}")
+            if trial.verdict and (trial.id, status(trial)) not in self._ended:
+                self._ended.add((trial.id, status(trial)))
+                self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
+
+    def __enter__(self) -> Self:
+        """Give itself: lines need no terminal of their own."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Leave everything as it is."""
+
+
+class LiveView:
+    """A live view: progress with the time left, the leaderboard, the last events."""
+
+    def __init__(self, console: Console, opening: str = RESUMPTION) -> None:
+        """Draw on ``console``, which must be a terminal; ``opening`` is as for Lines."""
+        self._console, self._opening = console, opening
+        self.time_left = TimeLeft()
+        self._bars = Progress(
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            *([BarColumn()] if console.width >= ROOM_FOR_SIZES else []),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=5)),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            expand=True,
+        )
+        self._preparation = self._bars.add_task("", total=1, visible=False, note="")
+        self._work, self._start, self._done_before = "", 0.0, 0  # of the preparation that the bar is about
+        self._trials = self._bars.add_task("Trials", total=1, visible=False, note="")
+        self._runs = self._bars.add_task("Runs of these trials", total=1, visible=False, note="")
+        self._events: deque[str] = deque(maxlen=EVENTS)
+        self._known: set[tuple[str, str]] | None = None
+        self._live = Live(self._bars, console=console, refresh_per_second=8)
+
+    def say(self, text: str) -> None:
+        """Print the text above the live part."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def progress(self, what: str, done: int, of: int) -> None:
+        """Move the bar of the work; it goes when all is done."""
+        if what != self._work:
+            self._work, self._start, self._done_before = what, time.monotonic(), done
+        here = done - self._done_before  # what an earlier session did says nothing of this one's pace
+        left = (time.monotonic() - self._start) / max(here, 1) * (of - done)
+        note = f"about {duration(left)} left" if here * 10 > of - self._done_before else ""
+        self._bars.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
+
+    def begin(self, max_trials: int) -> None:
+        """Show the bars of the search."""
+        self.time_left.max_trials = max_trials
+        self._bars.update(self._trials, total=max_trials, visible=True)
+
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+        """Draw the state of the search."""
+        jobs = list(running)
+        ended = [trial for trial in history.proposed if trial.verdict and status(trial) != "duplicate"]
+        self._bars.update(self._trials, completed=len(ended), note=self.time_left.in_words(history))
+        open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
+        planned = len(open_trials) * len(rules.folds)
+        again = {job.trial for job in jobs if job.folds and job.folds[0].startswith(CONFIRM)}
+        done = sum(len(trial.confirmed if trial.id in again else trial.runs) for trial in open_trials)
+        self._bars.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
+        self._note_events(history)
+        events = Text("\n".join(self._events), style="dim")
+        self._live.update(Group(self._bars, leaderboard(history, rules, ROWS, self._console.width), events))
+
+    def _note_events(self, history: History) -> None:
+        events = set(history.order)
+        if self._known is None:
+            self._known = events
+            if events:
+                self.say(f"{self._opening} {_trials(len(history.trials))} and {runs_done(history)} runs.")
+        for kind, trial_id in history.order:
+            if (kind, trial_id) not in self._known:
+                verdict = history.trials[trial_id].verdict
+                what = f"{verdict.status}: {verdict.reason}" if kind != "trial" and verdict else "begins"
+                self._events.append(f"{time.strftime('%H:%M:%S')}  {trial_id} {what}")
+        self._known = events
+
+    def __enter__(self) -> Self:
+        """Start drawing, perhaps not for the first time."""
+        self._live.update(self._bars)
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Leave the last picture if the search was interrupted; the final table follows otherwise."""
+        if kind is None:
+            self._live.update(Text(""))
+        self._live.stop()
+
+
+def screen(console: Console, opening: str = RESUMPTION) -> LiveView | Lines:
+    """Return the view that suits the console; ``opening`` is as for Lines."""
+    return LiveView(console, opening) if console.is_terminal else Lines(console, opening)
+
+
+def _trials(number: int) -> str:
+    return f"{number} trial{'s' * (number != 1)}"
+
+
+def _in_words(jobs: list[Job]) -> str:
+    return ", ".join(
+        f"{job.trial} {job.folds[0] if len(job.folds) == 1 else f'{len(job.folds)} folds'}" for job in jobs
+    )
