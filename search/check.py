@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from search.audit.checks import Audit, Inspected, audit, inspect
+from search.audit.checks import Audit, audit
+from search.audit.inspection import Inspection, inspect
 from search.audit.leakage import Flattery, backbone_features, flattery, thumbnail_features
 from search.data.finding import ERROR, Finding
 from search.data.loading import Inputs, read_inputs
@@ -69,10 +70,10 @@ def _prepared(
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 
 
-def _flattery(inputs: Inputs, inspected: Inspected, prepared: Prepared) -> Flattery | None:
+def _flattery(inputs: Inputs, inspected: Inspection, prepared: Prepared) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
-    groups = pd.Series(inspected.together)
+    groups = pd.Series(inspected.joint_groups)
     folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
     if groups.nunique() == len(dataset) or folds < 2:
         return None

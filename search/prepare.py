@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from search import record as folders
-from search.audit.checks import audit, inspect
+from search.audit.checks import audit
+from search.audit.inspection import inspect
 from search.data.dataset import Dataset
 from search.data.finding import WARNING, in_a_line
 from search.data.folds import PLANNING_VERSION, Fold, Plan, plan_digest, plan_table, reshuffled

@@ -25,7 +25,10 @@ SIDE = 16  # of the thumbnails that stand in for features where no pretrained ba
 
 @dataclass(frozen=True)
 class Flattery:
-    """Accuracy of one classifier over random folds and over folds that keep groups whole; what it looked at."""
+    """Accuracy of one classifier over random folds and over folds that keep groups whole.
+
+    ``features`` names what it looked at, ``images`` counts its images.
+    """
 
     random: float
     grouped: float
@@ -46,7 +49,10 @@ class Flattery:
 def flattery(
     features: np.ndarray, name: str, labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
 ) -> Flattery:
-    """Return the cross-validated accuracy of logistic regression on ``features`` (n, d), both ways."""
+    """Return the cross-validated accuracy of logistic regression on ``features``, over both kinds of folds.
+
+    ``features`` has the shape (n, …), ``labels`` and ``groups`` (n,); ``name`` says what the features are.
+    """
     # In float32 and to this tolerance it takes a fortieth of the time, for half a point less of both.
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, tol=1e-2))
     rows = features.reshape(len(features), -1).astype(np.float32)
@@ -70,9 +76,9 @@ def thumbnail_features(thumbnails: np.ndarray) -> np.ndarray:
 def backbone_features(materials: Materials, backbone: str, images: Decoded) -> np.ndarray:
     """Return the frozen activations of a pretrained backbone, (n, features), from the cache where they are there."""
     weights = materials.weights[backbone]
-    shown = Images(images.pixels, materials.contents, images.key)
+    inputs = Images(images.pixels, materials.contents, images.key)
     with silenced():
         shape = Shape(backbone, 0, images.pixels.shape[1], materials.classes)
         engine = Engine(shape, lambda: build(shape, pretrained=True, sha256=weights))
         activations = Activations(materials.cache, weights, materials.seed, materials.cache_bytes)
-        return activations.of(engine, shown, PLAIN, 0)[:]
+        return activations.of(engine, inputs, PLAIN, 0)[:]

@@ -1,4 +1,4 @@
-"""Find, from copies that were seen, a pattern on file names that keeps copies together."""
+"""Find a pattern on file names that keeps copies together, from pairs of images that look like copies."""
 
 import itertools
 import re
@@ -58,26 +58,26 @@ def proposed_pattern(
     if len(distinct) < FEWEST_PAIRS:
         return None
     screen = distinct[:: -(-len(distinct) // _SCREENED)]
-    found = []
+    proposals = []
     for pattern in dict.fromkeys(_candidates(names)):
         if _may_explain(pattern, names, screen):
             proposal = _judged(pattern, names, classes, distinct)
             if proposal:
-                found.append(proposal)
-    return _best(found)
+                proposals.append(proposal)
+    return _best(proposals)
 
 
-def _best(found: Sequence[Proposal]) -> Proposal | None:
+def _best(proposals: Sequence[Proposal]) -> Proposal | None:
     """Return, of those that explain about the most, one with about the smallest groups; the shortest of equals."""
-    most = max((one.explained for one in found), default=0.0)
-    good = [one for one in found if one.explained >= most - _SLACK]
+    most = max((one.explained for one in proposals), default=0.0)
+    good = [one for one in proposals if one.explained >= most - _SLACK]
     smallest = min((one.chance for one in good), default=0.0)
     fine = [one for one in good if one.chance <= smallest * _ABOUT]
     return min(fine, key=lambda one: (-one.explained, len(one.pattern), one.pattern), default=None)
 
 
 def _may_explain(pattern: str, names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> bool:
-    """Tell whether about enough of the pairs have a key and agree in it."""
+    """Return whether about enough of the pairs have a key and agree in it."""
     compiled = re.compile(pattern)
     wrong = (1 - LEAST_AGREEING + _SLACK) * len(pairs)
     for one, other in pairs:
@@ -153,18 +153,18 @@ def _spans(stems: Sequence[str], kinds: Sequence[str]) -> Iterator[str]:
             guard = tail[drop - 1][1] if drop else ""
             yield f"^{start}(.+){guard}{stop}{_SUFFIX}"
     for drop, end in itertools.combinations(range(depth + 1), 2):
-        kept, dropped = tail[drop:end], tail[:drop]
-        text = ["".join(token for token, _ in reversed(part)) for part in (kept, dropped)]
-        yield f"{kept[-1][1]}({text[0]}){text[1]}{_SUFFIX}"
+        key, rest = tail[drop:end], tail[:drop]
+        text = ["".join(token for token, _ in reversed(part)) for part in (key, rest)]
+        yield f"{key[-1][1]}({text[0]}){text[1]}{_SUFFIX}"
 
 
 def _token(tokens: Sequence[str], kinds: Sequence[str]) -> tuple[str, str]:
     """Return a pattern for the tokens at one place, and what keeps it from beginning within a longer run."""
-    found = {kind for kind in kinds for token in set(tokens) if re.fullmatch(f"{kind}+", token)}
-    if len(found) > 1:
+    kinds_there = {kind for kind in kinds for token in set(tokens) if re.fullmatch(f"{kind}+", token)}
+    if len(kinds_there) > 1:
         # Possessive: else a long name can be cut into such tokens in very many ways.
         return f"(?:{'|'.join(f'{kind}++' for kind in kinds)})", ""
-    (kind,) = found
+    (kind,) = kinds_there
     guard = f"(?<!{kind})"
     if len(set(tokens)) == 1 and not tokens[0].isdigit():
         return re.escape(tokens[0]), "" if kind == kinds[-1] and len(tokens[0]) == 1 else guard

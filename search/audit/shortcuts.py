@@ -25,7 +25,7 @@ class Shortcut:
     by_class: str
 
 
-def told_by_files(dataset: Dataset, groups: Sequence[str]) -> Shortcut | None:
+def shortcut_of_files(dataset: Dataset, groups: Sequence[str]) -> Shortcut | None:
     """Return how well files tell classes, cross-validated over whole groups; None for a class of fewer than five."""
     if pd.Series(groups).groupby(dataset.labels).nunique().min() < FOLDS:
         return None

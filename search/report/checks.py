@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader
 from rich.console import Console
 from rich.text import Text
 
-from search.audit.checks import DuplicateGroup
+from search.audit.inspection import DuplicateGroup
 from search.data.dataset import Dataset
 from search.data.finding import ERROR, NOTE, WARNING
 from search.report.thumbnails import in_proportion, jpeg

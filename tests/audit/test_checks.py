@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from shapes import write_shapes
 
-from search.audit.checks import Inspected, audit
-from search.audit.shortcuts import told_by_files
+from search.audit.checks import CHECKS, audit
+from search.audit.inspection import Inspection
+from search.audit.shortcuts import shortcut_of_files
 from search.data.duplicates import Pair, grouped
-from search.data.finding import ERROR, NOTE, WARNING, Finding
+from search.data.finding import ERROR, LEVELS, NOTE, WARNING, Finding
 from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Facts, decode_sizes
 from search.data.readers.folders import read_class_folders
@@ -29,11 +30,11 @@ def inspect(found, tmp_path, pairs=(), **study):
     evidence = [Pair(row[first], row[second], 0.95, "mirrored") for first, second in pairs]
     near = grouped(len(dataset), evidence)
     made = Study("data", **study)
-    return Inspected(regrouped(dataset, made, near), decoded.pixels, near, evidence, made, np.arange(len(dataset)))
+    return Inspection(regrouped(dataset, made, near), decoded.pixels, near, evidence, made, np.arange(len(dataset)))
 
 
-def topics(inspected):
-    return {finding.topic: finding for finding in audit(inspected).findings}
+def topics(inspection):
+    return {finding.topic: finding for finding in audit(inspection).findings}
 
 
 @pytest.fixture
@@ -52,10 +53,10 @@ def test_nothing_is_odd_about_plain_images(plain, tmp_path):
 def test_the_gravest_comes_first(plain, tmp_path):
     (plain / "notes.txt").write_text("x")
     (plain / "down" / "bad.png").write_bytes(b"x")
-    inspected = inspect(read_class_folders(plain), tmp_path)
-    levels = [finding.level for finding in audit(inspected, [Finding(ERROR, "plan", "x")]).findings]
+    inspection = inspect(read_class_folders(plain), tmp_path)
+    levels = [finding.level for finding in audit(inspection, [Finding(ERROR, "plan", "x")]).findings]
     assert levels == [ERROR, WARNING, NOTE]
-    assert [found.topic for found in audit(inspected, [Finding(ERROR, "plan", "x")]).errors] == ["plan"]
+    assert [found.topic for found in audit(inspection, [Finding(ERROR, "plan", "x")]).errors] == ["plan"]
 
 
 def test_unreadable_and_ignored_files_are_counted_and_named(plain, tmp_path):
@@ -93,12 +94,12 @@ def test_equal_files_are_named_and_conflict_where_their_labels_differ(plain, tmp
     (plain / "across" / "copy.png").write_bytes((plain / "down" / "down_003.png").read_bytes())
     dataset = read_class_folders(plain)
     pairs = [("across/copy.png", name("down", 3))]
-    inspected = inspect(dataset, tmp_path, pairs)
-    found = topics(inspected)
+    inspection = inspect(dataset, tmp_path, pairs)
+    found = topics(inspection)
     assert found["equal files"].files == ("across/copy.png", name("down", 3))
     assert found["conflicting labels"].level == WARNING
     assert "near-duplicates" not in found
-    assert [group.equal for group in inspected.duplicates] == [True]
+    assert [group.equal for group in inspection.duplicates] == [True]
 
 
 def test_duplicates_across_a_given_split_leak(tmp_path):
@@ -189,7 +190,7 @@ def test_copies_of_one_original_that_share_a_size_do_not_make_the_size_telling(t
     rows = [(label, int(id_[-7:-4]) // 8) for label, id_ in zip(found.labels, found.ids, strict=True)]
     facts = tuple(Facts("PNG", "RGB", 40 + 2 * number + label, 32, 99) for label, number in rows)
     dataset = dataclasses.replace(found, facts=facts)
-    alone, whole = (told_by_files(dataset, groups) for groups in (found.ids, [f"{row}" for row in rows]))
+    alone, whole = (shortcut_of_files(dataset, groups) for groups in (found.ids, [f"{row}" for row in rows]))
     assert alone.score > whole.score + 0.15
     assert whole.score < 0.6
 
@@ -223,16 +224,98 @@ def test_repeated_lines_of_a_manifest_are_told(plain, tmp_path):
 
 
 def test_as_json_types_every_duplicate_is_named(plain, tmp_path):
-    inspected = inspect(read_class_folders(plain), tmp_path, [(name("down", 1), name("down", 2))])
-    told = audit(inspected).to_dict(inspected.dataset.ids)
+    inspection = inspect(read_class_folders(plain), tmp_path, [(name("down", 1), name("down", 2))])
+    told = audit(inspection).to_dict(inspection.dataset.ids)
     assert told["duplicates"] == [{"files": [name("down", 1), name("down", 2)], "equal": False, "how": ["mirrored"]}]
     assert told["formats"] == {"PNG": 60}
     assert told["findings"][0]["topic"] == "near-duplicates"
 
 
 def test_checks_change_nothing(plain, tmp_path):
-    inspected = inspect(read_class_folders(plain), tmp_path, [(name("down", 1), name("down", 2))])
-    before = inspected.dataset.digest
-    audit(inspected)
-    assert inspected.dataset.digest == before
-    assert np.array_equal(inspected.near, dataclasses.replace(inspected).near)
+    inspection = inspect(read_class_folders(plain), tmp_path, [(name("down", 1), name("down", 2))])
+    before = inspection.dataset.digest
+    audit(inspection)
+    assert inspection.dataset.digest == before
+    assert np.array_equal(inspection.near, dataclasses.replace(inspection).near)
+
+
+# --- what holds of every check of the table
+
+
+def with_odd_files(root):
+    """Images in a split, some of which cannot be read, are of one colour, or are equal to one of another class."""
+    for seed, part in enumerate(("train", "test")):
+        write_shapes(root / part, COUNTS, seed=seed)
+    (root / "notes.txt").write_text("x")
+    (root / "train" / "down" / "bad.png").write_bytes(b"x")
+    Image.new("RGB", (32, 32), "grey").save(root / "train" / "down" / "blank.png")
+    first = root / "test" / "across" / "across_001.png"
+    (root / "train" / "down" / "copy.png").write_bytes(first.read_bytes())
+    return read_class_folders(root), [("test/across/across_001.png", "train/down/copy.png")]
+
+
+def with_telling_names(root):
+    """Images of which many are copies of each other, as their names say."""
+    write_shapes(root, {"x": 48, "y": 48})
+    for path in sorted(root.rglob("*.png")):
+        number = int(path.stem.split("_")[1])
+        path.rename(path.with_name(f"house{number // 4:02d}_{number:03d}.png"))
+    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    copies = [(first, second) for first, second in itertools.pairwise(ids) if first[:9] == second[:9]]
+    return read_class_folders(root), [*copies, *itertools.pairwise(ids[:30])]
+
+
+def with_odd_classes(root):
+    """A manifest with a line twice, and a small class of other formats; each class has the same folders."""
+    for part in ("a", "b"):
+        write_shapes(root / part, {"one": 80 if part == "a" else 10, "two": 80 if part == "a" else 10}, seed=len(part))
+    for path in sorted((root / "b").rglob("*.png")):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".jpg"))
+        path.unlink()
+    paths = sorted([*root.rglob("*.png"), *root.rglob("*.jpg")])
+    rows = [f"{path.relative_to(root).as_posix()},{path.relative_to(root).parts[0]}" for path in paths]
+    (root / "all.csv").write_text("\n".join(["image,label", *rows, rows[0]]))
+    return read_manifest(root / "all.csv"), []
+
+
+@pytest.fixture(scope="module")
+def odd_inspections(tmp_path_factory):
+    inspections = []
+    for make in (with_odd_files, with_telling_names, with_odd_classes):
+        place = tmp_path_factory.mktemp("odd")
+        dataset, pairs = make(place / "images")
+        inspections.append(inspect(dataset, place, pairs))
+    return inspections
+
+
+def everything_in(inspection):
+    """Return all that a check could change."""
+    data = inspection.dataset
+    return data.digest, data.ids, data.unreadable, data.ignored, inspection.near.tolist(), inspection.thumbnails.sum()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_check_names_what_it_finds_and_changes_nothing(check, odd_inspections):
+    assert check.__doc__
+    findings = []
+    for inspection in odd_inspections:
+        before, data = everything_in(inspection), inspection.dataset
+        own = list(check(inspection))
+        assert own == list(check(inspection))
+        assert everything_in(inspection) == before
+        files = {*data.ids, *data.ignored, *(id_ for id_, _ in data.unreadable)}
+        assert all(set(finding.files) <= files for finding in own)
+        findings += own
+    assert findings, "no odd data set of these tests has what it looks for"
+    for finding in findings:
+        assert finding.level in LEVELS
+        assert finding.topic
+        assert finding.text[-1] not in ".:"  # a full stop is put after it
+        assert finding.way_out == "" or finding.way_out.endswith(".")
+        assert isinstance(finding.files, tuple)
+
+
+def test_no_two_checks_share_a_topic(odd_inspections):
+    topics_of = [{finding.topic for inspection in odd_inspections for finding in check(inspection)} for check in CHECKS]
+    assert sum(map(len, topics_of)) == len(set().union(*topics_of))
