@@ -1,8 +1,12 @@
-"""Read a data set, whatever it is: class folders, folders already split, a CSV manifest, arrays in one file."""
+"""A data set, whatever it is: class folders, folders already split, a CSV manifest, arrays in one file.
+
+``FORMATS`` is the table of what one file can be. A new format is a file with its reader and a row here.
+"""
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from search.data.dataset import Dataset
@@ -16,36 +20,62 @@ from search.system.errors import UserError
 UNPACKING_VERSION = 2
 
 
+@dataclass(frozen=True)
+class Format:
+    """A form of data sets in one file: its name in words, the suffixes of its files, and what reads one.
+
+    ``read`` takes the file and the cache, which is where it may unpack it. It raises UserError for a file that
+    cannot be opened or understood.
+    """
+
+    name: str
+    suffixes: frozenset[str]
+    read: Callable[[Path, Path], Dataset]
+
+    def __str__(self) -> str:
+        """Return its name with its suffixes."""
+        return f"{self.name} ({', '.join(sorted(self.suffixes))})"
+
+
 def read_dataset(data: Path, cache: Path) -> Dataset:
-    """Return the data set that ``data`` is: a folder, a ``.csv``, a ``.npz``, or a pickle of arrays.
+    """Return the data set that ``data`` is: a folder of class folders, or a file in one of ``FORMATS``.
 
     Arrays are unpacked into ``cache`` once. Groups are the equal files only. Raises UserError for
     what is not there or cannot be understood.
     """
+    return read_as(FORMATS, data, cache)
+
+
+def read_as(formats: Sequence[Format], data: Path, cache: Path) -> Dataset:
+    """Return the data set as ``read_dataset`` does, where files can have these formats."""
     if any("\ud800" <= letter <= "\udfff" for letter in str(data)):
         raise UserError(f"The path {str(data)!r} is not valid UTF-8, so no record could name it. Rename the folder.")
-    suffix = data.suffix.lower()
-    if suffix in {".csv", *NPZ, *PICKLES} and not os.path.exists(data):
+    form = next((form for form in formats if data.suffix.lower() in form.suffixes), None)
+    if form is not None and not os.path.exists(data):
         raise UserError(f"There is no file {data} (in {Path.cwd()}).")
     if os.path.isdir(data) or not os.path.exists(data):
         with _openable(data):
             return read_class_folders(data)
     if not os.path.isfile(data):
         raise UserError(f"{data} is a pipe, device or socket. Name a folder of class folders, or a file.")
-    if suffix == ".csv":
-        with _openable(data):
-            return read_manifest(data)
-    if suffix in NPZ | PICKLES:
-        with _openable(data):
-            key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])
-        return stored(
-            cache / "unpacked" / key,
-            lambda folder: unpack(data, folder),
-            lambda folder: _whole(read_manifest(folder / MANIFEST, source=data)),
-        )
-    raise UserError(
-        f"{data} is no data set that can be read: name a folder of class folders, a CSV manifest (.csv), or arrays "
-        f"({', '.join(sorted(NPZ | PICKLES))})."
+    if form is None:
+        *names, last = ("a folder of class folders", *map(str, formats))
+        raise UserError(f"{data} is no data set that can be read: name {', '.join(names)}, or {last}.")
+    return form.read(data, cache)
+
+
+def _read_csv(data: Path, _cache: Path) -> Dataset:
+    with _openable(data):
+        return read_manifest(data)
+
+
+def _read_arrays(data: Path, cache: Path) -> Dataset:
+    with _openable(data):
+        key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])
+    return stored(
+        cache / "unpacked" / key,
+        lambda folder: unpack(data, folder),
+        lambda folder: _whole(read_manifest(folder / MANIFEST, source=data)),
     )
 
 
@@ -60,8 +90,14 @@ def _openable(data: Path) -> Iterator[None]:
         ) from None
 
 
-def _whole(unpacked: Dataset) -> Dataset:
+def _whole(dataset: Dataset) -> Dataset:
     """Return a data set as it was unpacked. Raises ValueError, upon which it is unpacked anew, if a file is gone."""
-    if unpacked.unreadable:
-        raise ValueError(f"{unpacked.unreadable[0]} is gone from the cache")
-    return unpacked
+    if dataset.unreadable:
+        raise ValueError(f"{dataset.unreadable[0]} is gone from the cache")
+    return dataset
+
+
+FORMATS = (
+    Format("a CSV manifest", frozenset({".csv"}), _read_csv),
+    Format("arrays", NPZ | PICKLES, _read_arrays),
+)
