@@ -77,8 +77,8 @@ class Dataset:
     @property
     def splits(self) -> dict[str, int]:
         """Images of each given split, if any was given."""
-        given = self.table["split"][self.table["split"] != ""]
-        return {str(name): int(count) for name, count in given.value_counts(sort=False).sort_index().items()}
+        splits = self.table["split"][self.table["split"] != ""]
+        return {str(name): int(count) for name, count in splits.value_counts(sort=False).sort_index().items()}
 
     @property
     def paths(self) -> list[Path]:
@@ -94,12 +94,12 @@ class Dataset:
     def columns(self) -> tuple[list[str], list[Path], list[str], list[str], dict[str, list[str]]]:
         """Return ids, paths, class names, given splits, and by name all columns that a manifest gave beside these."""
         names = [self.classes[label] for label in self.labels]
-        given = {
+        more = {
             name.removeprefix(MANIFEST_COLUMN): self.table[name].tolist()
             for name in self.table.columns
             if name.startswith(MANIFEST_COLUMN)
         }
-        return self.ids, self.paths, names, self.table["split"].tolist(), given
+        return self.ids, self.paths, names, self.table["split"].tolist(), more
 
     @property
     def copies(self) -> int:
@@ -113,9 +113,9 @@ class Dataset:
 
     def readable(self, decoded: Decoded) -> "Dataset":
         """Return the data set without the images that could not be decoded. Raises UserError if a class is lost."""
-        lost = tuple((self.ids[row], reason) for row, reason in decoded.unreadable.items())
+        unreadable = tuple((self.ids[row], reason) for row, reason in decoded.unreadable.items())
         table = self.table.iloc[list(decoded.readable)].reset_index(drop=True)
-        left = dataclasses.replace(self, table=table, unreadable=(*self.unreadable, *lost), facts=decoded.facts)
+        left = dataclasses.replace(self, table=table, unreadable=(*self.unreadable, *unreadable), facts=decoded.facts)
         for name, count in left.counts.items():
             if not count:
                 reasons = "\n".join(f"  {id_}: {reason}" for id_, reason in left.unreadable[:5])

@@ -45,12 +45,12 @@ def handwritten_digits(folder: str | Path = "data/few-digits") -> Path:
 def _digits() -> dict[str, np.ndarray]:
     """Return the first images of each class as (64, 64) uint8, by id."""
     images, labels = load_digits(return_X_y=True)
-    chosen = {}
+    digits = {}
     for label in range(10):
         for row in np.flatnonzero(labels == label)[:PER_CLASS]:
             small = Image.fromarray((images[row].reshape(8, 8) * (255 / 16)).astype(np.uint8))
-            chosen[f"{label}/{row:04d}.png"] = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    return chosen
+            digits[f"{label}/{row:04d}.png"] = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return digits
 
 
 def _warp(pixels: np.ndarray, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Draw whole groups of images at random: so many of each class, or an equal share for each fold.
+"""Draws of whole groups of images at random: a number of each class, or an equal share for each fold.
 
 Rows are numbered 0 to n - 1 and groups 0 to g - 1; ``labels`` and ``groups`` have the shape (n,).
 """
@@ -19,43 +19,43 @@ def table_of(labels: np.ndarray, groups: np.ndarray, classes: int) -> np.ndarray
     return counts
 
 
-def drawn(labels: np.ndarray, groups: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+def draw_groups(labels: np.ndarray, groups: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
     """Return which rows are drawn, (n,) of bool: whole groups, as near to ``wanted`` of each class as they come.
 
-    Exactly ``wanted`` where no group holds more than one image; within one group of it where no
-    group holds two classes. A class in two groups or more is never drawn whole, and one group of
+    ``wanted`` has the shape (classes,). It is met exactly where no group holds more than one image, and within one
+    group where no group holds two classes. A class in two groups or more is never drawn whole, and one group of
     it is drawn at least where that can be.
     """
     counts = table_of(labels, groups, len(wanted))
     order = np.random.default_rng(seed).permutation(np.unique(groups))
-    short, held, left = wanted.astype(float), np.zeros(len(wanted), int), (counts > 0).sum(axis=0)
-    taken = np.zeros(len(counts), bool)
+    short, inside, outside = wanted.astype(float), np.zeros(len(wanted), int), (counts > 0).sum(axis=0)
+    is_drawn = np.zeros(len(counts), bool)
 
-    def after(group: int) -> np.ndarray:
-        return short + counts[group] if taken[group] else short - counts[group]
+    def short_after(group: int) -> np.ndarray:
+        return short + counts[group] if is_drawn[group] else short - counts[group]
 
     def movable(group: int) -> bool:
-        side = held if taken[group] else left
+        side = inside if is_drawn[group] else outside
         return bool((side[counts[group] > 0] > 1).all())
 
     def move(group: int) -> None:
-        nonlocal short, held, left
-        short, step = after(group), (counts[group] > 0) * (-1 if taken[group] else 1)
-        held, left, taken[group] = held + step, left - step, not taken[group]
+        nonlocal short, inside, outside
+        short, step = short_after(group), (counts[group] > 0) * (-1 if is_drawn[group] else 1)
+        inside, outside, is_drawn[group] = inside + step, outside - step, not is_drawn[group]
 
     for group in np.tile(order, PASSES):
         if not short.any():
             break
-        if (after(group) ** 2).sum() < (short**2).sum() and movable(group):
+        if (short_after(group) ** 2).sum() < (short**2).sum() and movable(group):
             move(group)
-    for label in np.flatnonzero((wanted > 0) & (held == 0)):  # each group of it is more than twice what is wanted
+    for label in np.flatnonzero((wanted > 0) & (inside == 0)):  # each group of it is more than twice what is wanted
         able = [group for group in order if counts[group, label] and movable(group)]
-        if able and not held[label]:
-            move(min(able, key=lambda group: float((after(group) ** 2).sum())))
-    return taken[groups]
+        if able and not inside[label]:
+            move(min(able, key=lambda group: float((short_after(group) ** 2).sum())))
+    return is_drawn[groups]
 
 
-def dealt(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, attempt: int = 0) -> Iterator[Split]:
+def deal_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, attempt: int = 0) -> Iterator[Split]:
     """Yield (train, validation) of each fold: every row validates once, and classes are spread evenly.
 
     The first attempt is scikit-learn's, whose draws are the same on any machine. With groups it

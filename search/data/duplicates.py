@@ -72,7 +72,7 @@ class _Picture:
 
 
 _Candidate = tuple[int, int, np.ndarray]
-_Found = tuple[int, int, float, str]
+_Match = tuple[int, int, float, str]
 
 
 def near_duplicates(
@@ -93,61 +93,61 @@ def near_duplicates(
     textured = [number for number, grey in enumerate(greys) if grey.std() > FLAT]
     pictures = [_picture(greys[number]) for number in textured]
     if others is None:
-        found = _all_found(pictures, progress)
+        matches = _all_matches(pictures, progress)
     else:
-        apart = np.array([others[distinct[number][0]] for number in textured], dtype=bool)
-        asking, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
+        asks = np.array([others[distinct[number][0]] for number in textured], dtype=bool)
+        asking, rest = np.flatnonzero(asks), np.flatnonzero(~asks)
         candidates = [pair for among in (rest, asking) for pair in _candidates(pictures, asking, among, ORIGINALS)]
-        found = _judged(pictures, candidates, progress)
+        matches = _matches(pictures, candidates, progress)
     row_of = [distinct[number][0] for number in textured]
-    for first, second, likeness, how in found:
+    for first, second, likeness, how in matches:
         ends = row_of[first], row_of[second]
         pairs.append(Pair(min(ends), max(ends), likeness, how))
     return sorted(pairs, key=lambda pair: (pair.first, pair.second))
 
 
-def _all_found(pictures: Sequence[_Picture], progress: Steps | None) -> list[_Found]:
+def _all_matches(pictures: Sequence[_Picture], progress: Steps | None) -> list[_Match]:
     """Return the near-duplicates among pictures.
 
     Where copies alone are among the neighbours of one, other copies may lie behind them: one of each group is then
     asked again, until none is surrounded.
     """
-    asked, found = np.arange(len(pictures)), list[_Found]()
+    queries, matches = np.arange(len(pictures)), list[_Match]()
     while True:
-        new = _judged(pictures, list(_candidates(pictures, asked, asked, NEIGHBOURS)), progress)
-        found += new
+        new = _matches(pictures, list(_candidates(pictures, queries, queries, NEIGHBOURS)), progress)
+        matches += new
         if max(Counter(end for first, second, *_ in new for end in (first, second)).values(), default=0) < NEIGHBOURS:
-            return found
-        groups = grouped(len(pictures), [Pair(*pair) for pair in found])
-        asked = asked[np.unique(groups[asked], return_index=True)[1]]
+            return matches
+        groups = grouped(len(pictures), [Pair(*match) for match in matches])
+        queries = queries[np.unique(groups[queries], return_index=True)[1]]
 
 
-def _judged(pictures: Sequence[_Picture], candidates: Sequence[_Candidate], progress: Steps | None) -> list[_Found]:
+def _matches(pictures: Sequence[_Picture], candidates: Sequence[_Candidate], progress: Steps | None) -> list[_Match]:
     """Return those candidates that are near-duplicates, with their likeness and in what they differ."""
 
     def judge(candidate: _Candidate) -> tuple[float, str] | None:
         first, second, start = candidate
         return _register(pictures[first], pictures[second], start)
 
-    found = []
+    matches = []
     with _one_thread_each(), ThreadPoolExecutor(cores()) as pool:
         for done, verdict in enumerate(pool.map(judge, candidates), 1):
             if verdict:
-                found.append((*candidates[done - 1][:2], *verdict))
+                matches.append((*candidates[done - 1][:2], *verdict))
             if progress:
                 progress(done, len(candidates))
-    return found
+    return matches
 
 
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Keep OpenCV from starting threads of its own beside ours: they take a quarter more time."""
-    before = cv2.getNumThreads()
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(threads)
 
 
 def grouped(n: int, pairs: Sequence[Pair]) -> np.ndarray:
@@ -217,10 +217,10 @@ def _candidates(
         for row, near in enumerate(nearest):
             alike = moved[:, row] @ base[near].T
             for other, number in zip(near.tolist(), alike.argmax(axis=0).tolist(), strict=True):
-                found = (float(likeness[row, other]), int(among[other]), int(block[row]), number)
-                key = (min(found[1:3]), max(found[1:3]))
-                if found[0] > ITSELF:
-                    best[key] = max(best.get(key, found), found)
+                link = (float(likeness[row, other]), int(among[other]), int(block[row]), number)
+                key = (min(link[1:3]), max(link[1:3]))
+                if link[0] > ITSELF:
+                    best[key] = max(best.get(key, link), link)
     for _, (_, first, second, number) in sorted(best.items()):
         yield first, second, starts[number]
 
@@ -248,12 +248,12 @@ def _refine(
     """Return the better of ``start`` and what it leads to, after its `_agreement`: bright backgrounds lead astray."""
     everywhere = np.ones(other.shape, np.uint8)
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, rounds, 1e-4)
-    as_it_was = (*_agreement(one, other, start), start.copy())
+    unrefined = (*_agreement(one, other, start), start.copy())
     try:
         by = cv2.findTransformECC(one, other, start.copy(), cv2.MOTION_AFFINE, criteria, everywhere, blur)[1]
     except cv2.error:  # it does not converge on pictures that have nothing in common
-        return as_it_was
-    return max((*_agreement(one, other, by), by), as_it_was, key=lambda found: found[0])
+        return unrefined
+    return max((*_agreement(one, other, by), by), unrefined, key=lambda result: result[0])
 
 
 def _agreement(one: np.ndarray, other: np.ndarray, by: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Plan the folds: stratified, grouped, repeated; regular, and shrunken ones nested inside them; and the hold-out.
+"""The plan of folds and hold-out: stratified, grouped and repeated; shrunken folds lie inside the regular ones.
 
 A plan is made once from (labels, groups, seed), stored as ``folds.csv`` and never drawn again.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from search.data.dataset import Dataset
-from search.data.draws import Split, dealt, drawn, prefix, random_order
+from search.data.draws import Split, deal_folds, draw_groups, prefix, random_order
 from search.data.holdout import ATTEMPTS, HOLDOUT, Ordered, hold_out, ordered
 from search.repertoire.synthetic import floored
 from search.study import Study
@@ -85,13 +85,13 @@ def make_plan(dataset: Dataset, study: Study) -> Plan:
 
     Raises UserError for a plan that cannot be had, naming the class, its count and the way out.
     """
-    data, held, used = _parted(dataset, study)
-    kept = data.only(used)
-    _check_counts(kept, study, len(dataset) - len(held) - len(used))
-    folds, notes = _folds(kept, study)
+    data, holdout_rows, used = _parts(dataset, study)
+    rest = data.only(used)
+    _check_counts(rest, study, len(dataset) - len(holdout_rows) - len(used))
+    folds, notes = _folds(rest, study)
     if study.holdout is None:
-        return Plan(folds, None, held, notes)
-    holdout = Fold(0, 0, 1.0, data.back(used), data.back(held), HOLDOUT)
+        return Plan(folds, None, holdout_rows, notes)
+    holdout = Fold(0, 0, 1.0, data.back(used), data.back(holdout_rows), HOLDOUT)
     left_out = np.setdiff1d(np.arange(len(dataset)), np.concatenate([holdout.train, holdout.validation]))
     return Plan(folds, holdout, left_out, (*_on_holdout(dataset, holdout, left_out), *notes))
 
@@ -99,18 +99,18 @@ def make_plan(dataset: Dataset, study: Study) -> Plan:
 def reshuffled(dataset: Dataset, study: Study, prefix_: str) -> list[Fold]:
     """Return folds of the same images, held-out ones outside as ever, drawn anew; names begin with ``prefix_``.
 
-    They are a function of the study's seed, so that all who ask get the same.
+    They are a function of the study's seed: they are the same whenever they are drawn.
     """
-    data, _, used = _parted(dataset, study)
+    data, _, used = _parts(dataset, study)
     folds, _ = _folds(data.only(used), study.replace(seed=seed_from(study.seed, "reshuffled")))
     return [dataclasses.replace(fold, id=prefix_ + fold.id) for fold in folds]
 
 
-def _parted(dataset: Dataset, study: Study) -> tuple[Ordered, np.ndarray, np.ndarray]:
+def _parts(dataset: Dataset, study: Study) -> tuple[Ordered, np.ndarray, np.ndarray]:
     """Return the images in an order of their own, which of them are held out, and which the folds may use."""
     data = ordered(dataset)
-    given = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
-    return data, *hold_out(data, study, given)
+    splits = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
+    return data, *hold_out(data, study, splits)
 
 
 def _folds(data: Ordered, study: Study) -> tuple[list[Fold], tuple[str, ...]]:
@@ -121,8 +121,8 @@ def _folds(data: Ordered, study: Study) -> tuple[list[Fold], tuple[str, ...]]:
             order = random_order(data.groups[train], seed_from(study.seed, "shrink", repeat, index))
             for fraction in study.train_fractions:
                 name = fold_id(repeat, index, fraction, study.repeats)
-                kept = train if fraction == 1 else train[_shrunken(data.labels[train], order, fraction)]
-                folds.append(Fold(repeat, index, fraction, data.back(kept), data.back(validation), name))
+                rows = train if fraction == 1 else train[_shrunken(data.labels[train], order, fraction)]
+                folds.append(Fold(repeat, index, fraction, data.back(rows), data.back(validation), name))
                 if (repeat, index) == (0, 0):
                     notes += _raised(data, train, fraction, name)
     return sorted(folds, key=lambda fold: (fold.fraction, fold.repeat, fold.index)), tuple(notes)
@@ -147,7 +147,7 @@ def _first_whole(data: Ordered, study: Study, repeat: int, index: int | None) ->
         more = [attempt] if attempt else []
         if index is None:
             seed = seed_from(study.seed, "folds", repeat, *more)
-            splits = list(dealt(data.labels, data.groups, study.folds, seed, attempt))
+            splits = list(deal_folds(data.labels, data.groups, study.folds, seed, attempt))
         else:
             splits = [_random_split(data, study, seed_from(study.seed, "shuffle", repeat, index, *more))]
         names = [fold_id(repeat, at, 1, study.repeats) for at in range(index or 0, (index or 0) + len(splits))]
@@ -160,9 +160,9 @@ def _first_whole(data: Ordered, study: Study, repeat: int, index: int | None) ->
 def _random_split(data: Ordered, study: Study, seed: int) -> Split:
     sizes = np.bincount(data.labels, minlength=len(data.classes))
     train = 1 - Fraction(str(study.val))
-    wanted = np.array([size - int(train * int(size)) for size in sizes])
-    chosen = drawn(data.labels, data.groups, wanted, seed)
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+    numbers = np.array([size - int(train * int(size)) for size in sizes])
+    is_drawn = draw_groups(data.labels, data.groups, numbers, seed)
+    return np.flatnonzero(~is_drawn), np.flatnonzero(is_drawn)
 
 
 def _lacking(data: Ordered, split: Split, name: str) -> str:
@@ -192,15 +192,15 @@ def _what_would_work(data: Ordered, study: Study, repeat: int) -> str:
 
 def _shrunken(labels: np.ndarray, order: np.ndarray, fraction: float) -> np.ndarray:
     """Return which of the training rows are kept at ``fraction``: whole groups, class by class."""
-    kept = []
+    rows = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        kept.append(members[prefix(order[members], max(1, floored(fraction, len(members))))])
-    return np.sort(np.concatenate(kept))
+        rows.append(members[prefix(order[members], max(1, floored(fraction, len(members))))])
+    return np.sort(np.concatenate(rows))
 
 
 def _raised(data: Ordered, train: np.ndarray, fraction: float, name: str) -> list[str]:
-    """Say it where a fraction of a class is less than one image."""
+    """Return a note where a fraction of a class is less than one image, of which one is kept all the same."""
     counts = np.bincount(data.labels[train], minlength=len(data.classes))
     few = [(data.classes[label], int(n)) for label, n in enumerate(counts) if not floored(fraction, int(n))]
     return [
@@ -214,8 +214,8 @@ def _on_holdout(dataset: Dataset, holdout: Fold, left_out: np.ndarray) -> list[s
     counts = np.bincount(dataset.labels[holdout.validation], minlength=len(dataset.classes))
     listed = ", ".join(f"{name} {count}" for name, count in list(zip(dataset.classes, counts, strict=True))[:12])
     more = ", …" if len(counts) > 12 else ""
-    held = f"{len(holdout.validation)} images ({listed}{more})"
-    notes = [f"Hold-out: {held} that no trial sees; scored once, at the end, for the winner"]
+    images = f"{len(holdout.validation)} images ({listed}{more})"
+    notes = [f"Hold-out: {images} that no trial sees; scored once, at the end, for the winner"]
     if len(left_out):
         notes.append(
             f"Left out of the folds: {len(left_out)} that share a group with an image of the hold-out, such as "
@@ -232,14 +232,14 @@ def _check_counts(data: Ordered, study: Study, left_out: int) -> None:
         if count < fewest:
             plural = "" if count == 1 else "s"
             things = f"image{plural}" if count == images else f"group{plural} of images"
-            beside = "" if study.holdout is None else " beside the hold-out"
+            addition = "" if study.holdout is None else " beside the hold-out"
             if left_out:
-                beside += f" ({left_out} were left out because they share a group with it)"
+                addition += f" ({left_out} were left out because they share a group with it)"
             needed = f"the {fewest} folds" if study.splits == "kfold" else "the 2 that a split needs"
             ways = ["hold out less"] if study.holdout is not None else []
             ways.append(f"use folds={count}" if study.splits == "kfold" and count > 1 else "leave the class out")
             raise UserError(
-                f"Class {name!r} has {count} readable {things}{beside}, fewer than {needed}. "
+                f"Class {name!r} has {count} readable {things}{addition}, fewer than {needed}. "
                 f"Add some to {data.source}, or {', or '.join(ways)}."
             )
 

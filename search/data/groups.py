@@ -37,11 +37,11 @@ def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) 
 
 def _column(dataset: Dataset, column: str) -> list[str]:
     """Return a column of the manifest; where it is empty, the image stands for itself."""
-    known = [name.removeprefix(MANIFEST_COLUMN) for name in dataset.table if name.startswith(MANIFEST_COLUMN)]
-    if column not in known:
+    names = [name.removeprefix(MANIFEST_COLUMN) for name in dataset.table if name.startswith(MANIFEST_COLUMN)]
+    if column not in names:
         has = (
-            f"has the columns {', '.join(known)} besides image and label"
-            if known
+            f"has the columns {', '.join(names)} besides image and label"
+            if names
             else "is no manifest with more columns"
         )
         raise UserError(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from search.data.dataset import Dataset, canonical_split
-from search.data.draws import drawn
+from search.data.draws import draw_groups
 from search.repertoire.synthetic import floored
 from search.study import Study
 from search.system.digests import seed_from
@@ -47,10 +47,10 @@ def ordered(dataset: Dataset) -> Ordered:
     return Ordered(dataset.source, dataset.classes, rows, dataset.labels[rows], groups)
 
 
-def hold_out(data: Ordered, study: Study, given: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(data: Ordered, study: Study, splits: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the members that are held out, and those that folds may use; no group is in both.
 
-    ``given`` is the split of each member, needed where the study names one. A part of the images,
+    ``splits`` names the given split of each member, needed where the study names one. A part of the images,
     or a number of each class, is drawn in whole groups, rounded down class by class. Of a given
     split all are held out, and members that share a group with them are in neither. Raises
     UserError where a class would be missing from the hold-out or used up by it, or where there is
@@ -60,41 +60,41 @@ def hold_out(data: Ordered, study: Study, given: np.ndarray | None) -> tuple[np.
     if study.holdout is None:
         return everything[:0], everything
     if isinstance(study.holdout, str):
-        assert given is not None
-        held = _given(data, study.holdout, given)
+        assert splits is not None
+        is_out = _of_split(data, study.holdout, splits)
     else:
-        held = _drawn(data, study.holdout, study.seed)
-    beside = ~np.isin(data.groups, data.groups[held])
-    return everything[held], everything[beside]
+        is_out = _of_amount(data, study.holdout, study.seed)
+    is_free = ~np.isin(data.groups, data.groups[is_out])
+    return everything[is_out], everything[is_free]
 
 
-def _given(data: Ordered, name: str, given: np.ndarray) -> np.ndarray:
-    there = sorted({split for split in given.tolist() if split})
-    wanted = name if name in there else canonical_split(name)
-    if wanted not in there:
-        known = f"has the splits {', '.join(there)}" if there else "has no given splits"
+def _of_split(data: Ordered, name: str, splits: np.ndarray) -> np.ndarray:
+    there = sorted({split for split in splits.tolist() if split})
+    split = name if name in there else canonical_split(name)
+    if split not in there:
+        what = f"has the splits {', '.join(there)}" if there else "has no given splits"
         raise UserError(
-            f"holdout={name!r}: {data.source} {known}. Name one that there is, or draw a hold-out with a part of the "
+            f"holdout={name!r}: {data.source} {what}. Name one that there is, or draw a hold-out with a part of the "
             "images such as holdout=0.15 (not 0,15 or 15%), or a number of each class such as holdout=50."
         )
-    held = given == wanted
+    is_out = splits == split
     for label, class_name in enumerate(data.classes):
-        if not (held & (data.labels == label)).any():
+        if not (is_out & (data.labels == label)).any():
             raise UserError(
                 f"holdout={name!r}: that split holds no images of class {class_name!r}. Add some, leave the class "
                 "out, or draw a hold-out with a part of the images such as holdout=0.15."
             )
-    return held
+    return is_out
 
 
-def _drawn(data: Ordered, amount: float, seed: int) -> np.ndarray:
-    wanted = np.array([_wanted(data, label, amount) for label in range(len(data.classes))])
+def _of_amount(data: Ordered, amount: float, seed: int) -> np.ndarray:
+    numbers = np.array([_number_of(data, label, amount) for label in range(len(data.classes))])
     for attempt in range(ATTEMPTS):
-        held = drawn(data.labels, data.groups, wanted, seed_from(seed, "holdout", attempt))
-        counts = np.bincount(data.labels[held], minlength=len(wanted))
-        rest = np.bincount(data.labels[~held], minlength=len(wanted))
+        is_out = draw_groups(data.labels, data.groups, numbers, seed_from(seed, "holdout", attempt))
+        counts = np.bincount(data.labels[is_out], minlength=len(numbers))
+        rest = np.bincount(data.labels[~is_out], minlength=len(numbers))
         if counts.all() and rest.all():
-            return held
+            return is_out
     label = int(np.minimum(counts, rest).argmin())
     raise UserError(
         f"holdout={amount:g} cannot be drawn: images that share a group stay together, and class "
@@ -103,17 +103,17 @@ def _drawn(data: Ordered, amount: float, seed: int) -> np.ndarray:
     )
 
 
-def _wanted(data: Ordered, label: int, amount: float) -> int:
+def _number_of(data: Ordered, label: int, amount: float) -> int:
     count, name = int((data.labels == label).sum()), data.classes[label]
-    wanted = amount if isinstance(amount, int) else floored(amount, count)
-    if wanted < 1:
+    number = amount if isinstance(amount, int) else floored(amount, count)
+    if number < 1:
         raise UserError(
             f"holdout={amount:g} of the {count} images of class {name!r} is less than one. Hold out more, or a number "
             "of each class such as holdout=1, or add images of the class."
         )
-    if wanted >= count:
+    if number >= count:
         raise UserError(
             f"holdout={amount:g} takes all {count} images of class {name!r}. Hold out fewer, or add some to "
             f"{data.source}."
         )
-    return wanted
+    return number

@@ -170,8 +170,8 @@ def decode_sizes(
     paths: Sequence[Path], contents: Sequence[str], sizes: Iterable[int], cache: Path, progress: Steps | None = None
 ) -> dict[int, Decoded]:
     """Return the images at several sizes; those that are not in ``cache`` are all made in one pass over the files."""
-    wanted = sorted(set(sizes))
-    for group in ([size for size in wanted if size <= DRAFT], [size for size in wanted if size > DRAFT]):
+    sizes = sorted(set(sizes))
+    for group in ([size for size in sizes if size <= DRAFT], [size for size in sizes if size > DRAFT]):
         entries = {size: cache / "decoded" / _key(size, contents) for size in group}
         with contextlib.ExitStack() as stack:
             missing = [to for to in entries.values() if not to.is_dir()]
@@ -181,7 +181,7 @@ def decode_sizes(
             new = {size: stack.enter_context(new_entry(to)) for size, to in entries.items() if not to.is_dir()}
             if new:
                 _fill(new, paths, contents, progress)
-    return {size: decode(paths, contents, size, cache) for size in wanted}
+    return {size: decode(paths, contents, size, cache) for size in sizes}
 
 
 def read_known(path: Path, content: str, size: int) -> tuple[Facts, np.ndarray] | str:
@@ -274,8 +274,10 @@ def _read_or_reason(data: bytes, sizes: Sequence[int]) -> tuple[Facts, list[np.n
     except _UnfitError as error:
         return str(error)
     except Exception as error:  # a damaged file can raise nearly anything inside a decoder
-        told = str(error) or type(error).__name__
-        return "cut off: its end is missing" if "truncated" in told.lower() else f"damaged, or of a rare kind ({told})"
+        words = str(error) or type(error).__name__
+        return (
+            "cut off: its end is missing" if "truncated" in words.lower() else f"damaged, or of a rare kind ({words})"
+        )
 
 
 def _read(data: bytes, sizes: Sequence[int]) -> tuple[Facts, list[np.ndarray]]:

@@ -45,11 +45,11 @@ def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, p
                 if progress and (done % EVERY == 0 or done == len(table)):
                     progress(done, len(table))
             (folder / PLAN).write_text(table.to_csv(index=False), encoding="utf-8")
-            made = folder.stat().st_ino
+            inode = folder.stat().st_ino
     except OSError as error:
         hint = "" if copy else " Where links cannot be made, --copy copies the images."
         raise UserError(f"The folds cannot be written to {to}: {error.strerror or error}.{hint}") from None
-    if to.stat().st_ino != made:
+    if to.stat().st_ino != inode:
         raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
     return len(table)
 
@@ -95,14 +95,14 @@ def _parts(fold: Fold) -> Iterator[tuple[str, str, np.ndarray]]:
 def _names(dataset: Dataset) -> list[str]:
     """Return the file name of each row, distinct within its class."""
     names = [""] * len(dataset)
-    wanted = [
+    plain_names = [
         _name(id_, dataset.classes[label], path)
         for id_, label, path in zip(dataset.ids, dataset.labels, dataset.paths, strict=True)
     ]
     for label in range(len(dataset.classes)):
         members = [row for row in range(len(dataset)) if dataset.labels[row] == label]
         members.sort(key=lambda row: dataset.ids[row])  # the same names whatever the order of the rows
-        for row, name in zip(members, _distinct([wanted[row] for row in members]), strict=True):
+        for row, name in zip(members, _distinct([plain_names[row] for row in members]), strict=True):
             names[row] = name
     return names
 
@@ -124,14 +124,14 @@ def _plain(name: str) -> str:
 
 def _distinct(names: list[str]) -> list[str]:
     """Return the names, numbered where two are equal, also to file systems that do not tell a from A."""
-    taken = set()
+    folded_names = set()
     distinct = []
     for name in names:
         stem, dot, suffix = name.rpartition(".")
         number, unique = 1, name
-        while unique.casefold() in taken:
+        while unique.casefold() in folded_names:
             number += 1
             unique = f"{stem}-{number}{dot}{suffix}" if stem else f"{name}-{number}"
-        taken.add(unique.casefold())
+        folded_names.add(unique.casefold())
         distinct.append(unique)
     return distinct

@@ -1,4 +1,4 @@
-"""Which synthetic images may train which fold, and the draw of a given amount."""
+"""Synthetic images: which of them may train which fold, and the draw of a number of them."""
 
 import contextlib
 import dataclasses
@@ -32,8 +32,8 @@ class SyntheticPool:
 
     ``labels`` are class numbers, shape (m,), and ``classes`` their names; ``sources`` the rows of
     the data set behind each image, ``paths`` and ``contents`` where each lies and its SHA-256.
-    ``alike`` are further rows that an image resembles: they count like sources, but do not name
-    the pool, as they are found and not told. ``unsourced`` says of each image whether it came,
+    ``alike`` are further rows that an image resembles: they count like sources, but are no
+    part of the digest, as they were found and not named. ``unsourced`` says of each image whether it came,
     wholly or in part, from who knows where: its ``sources`` may then be empty, and scores
     flattered. ``left_out`` counts the images of the manifest that cannot be used: a source, or the
     image itself, is unreadable.
@@ -79,8 +79,8 @@ class SyntheticPool:
         alike: list[set[int]] = [set() for _ in self.paths]
         for row, source in pairs:
             alike[row].add(int(source))
-        found = (rows - set(sources) for rows, sources in zip(alike, self.sources, strict=True))
-        return dataclasses.replace(self, alike=tuple(tuple(sorted(rows)) for rows in found))
+        further = (rows - set(sources) for rows, sources in zip(alike, self.sources, strict=True))
+        return dataclasses.replace(self, alike=tuple(tuple(sorted(rows)) for rows in further))
 
     def table(self, ids: Sequence[str]) -> pd.DataFrame:
         """Return the images with the ids of their sources and of what they resemble, separated by ``;``."""
@@ -97,8 +97,8 @@ class SyntheticPool:
 
     @cached_property
     def _links(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the pool and of the data set: one pair for each source of each image, told or found."""
-        sources = [(*told, *found) for told, found in zip(self.sources, self.alike or ((),) * len(self), strict=True)]
+        """Rows of the pool and of the data set: one pair for each source of each image, and for what it resembles."""
+        sources = [(*own, *alike) for own, alike in zip(self.sources, self.alike or ((),) * len(self), strict=True)]
         owners = np.repeat(np.arange(len(self)), [len(rows) for rows in sources])
         return owners, np.array([source for rows in sources for source in rows], dtype=np.int64)
 
@@ -119,23 +119,23 @@ class SyntheticPool:
         counted = np.bincount(labels, minlength=len(self.classes))
         return dict(zip(self.classes, counted.tolist(), strict=True))
 
-    def draw(self, fold: Fold, asked: Mapping[str, int], seed: int) -> np.ndarray:
-        """Return up to so many admissible images of each class; a larger amount holds every smaller one."""
+    def draw(self, fold: Fold, numbers: Mapping[str, int], seed: int) -> np.ndarray:
+        """Return admissible images, up to ``numbers`` of each class; a larger number holds every smaller one."""
         admissible = self.admissible(fold)
-        drawn = [np.empty(0, np.int64)]
+        rows = [np.empty(0, np.int64)]
         for label, name in enumerate(self.classes):
             members = admissible[self.labels[admissible] == label]
             order = np.random.default_rng(seed_from(seed, "synthetic", fold.id, label)).permutation(len(members))
-            drawn.append(members[order[: asked.get(name, 0)]])
-        return np.sort(np.concatenate(drawn))
+            rows.append(members[order[: numbers.get(name, 0)]])
+        return np.sort(np.concatenate(rows))
 
 
-def tally(asked: Mapping[str, int], admissible: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def tally(numbers: Mapping[str, int], admissible: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Return what was asked for, what was admissible and what is drawn, by class, of the classes asked for."""
     return {
-        "asked": dict(asked),
-        "admissible": {name: admissible[name] for name in asked},
-        "drawn": {name: min(number, admissible[name]) for name, number in asked.items()},
+        "asked": dict(numbers),
+        "admissible": {name: admissible[name] for name in numbers},
+        "drawn": {name: min(number, admissible[name]) for name, number in numbers.items()},
     }
 
 
@@ -154,26 +154,26 @@ class _Finder:
     """Finds the real images that a manifest means."""
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
-        self.given, self.root = dataset.source, dataset.root.resolve()
+        self.source, self.root = dataset.source, dataset.root.resolve()
         self.bases = (self.root, self.root.parent, folder.resolve())
         self.rows = {id_: (row,) for row, id_ in enumerate(dataset.ids)}
         self.originals: dict[str, tuple[int, ...]] = {}
         for row, content in enumerate(dataset.contents):
             self.originals[content] = (*self.originals.get(content, ()), row)
-        self.lost = {id_ for id_, _ in dataset.unreadable}
-        for id_ in list(self.lost):
+        self.unreadable = {id_ for id_, _ in dataset.unreadable}
+        for id_ in list(self.unreadable):
             with contextlib.suppress(OSError, ValueError):
                 if (dataset.root / id_).is_file():  # to read a pipe would wait for ever
-                    self.lost.add(file_sha256(dataset.root / id_))
+                    self.unreadable.add(file_sha256(dataset.root / id_))
 
     def find(self, name: str) -> tuple[int, ...] | None:
         """Return the rows that a source means, () for an unreadable image, None where it means none."""
         is_content = SHA256.fullmatch(name) and name not in self.rows
-        known = self.originals if is_content else self.rows
+        rows = self.originals if is_content else self.rows
         for means in [name.lower()] if is_content else [name, *self._ids(name)]:
-            if means in known:
-                return known[means]
-            if means in self.lost:
+            if means in rows:
+                return rows[means]
+            if means in self.unreadable:
                 return ()
         return None
 
@@ -190,7 +190,7 @@ class _Entry:
     label: int
     sources: tuple[int, ...]
     unknown: str  # why its origin is not (wholly) known, "" if it is
-    lost: bool
+    unreadable: bool
 
 
 def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) -> SyntheticPool:
@@ -209,14 +209,14 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
         )
     finder = _Finder(dataset, folder)
     entries: dict[Path, _Entry] = {}
-    for row, image, label, named in read_table(folder / MANIFEST, COLUMNS)[list(COLUMNS)].itertuples():
+    for row, image, label, sources in read_table(folder / MANIFEST, COLUMNS)[list(COLUMNS)].itertuples():
         where = f"{folder / MANIFEST}, line {row + 2}"
         path = folder / inside(image.strip(), where)
         if not path.is_file():
             raise UserError(f"{where}: there is no image {image!r} in {folder}.")
         if label not in dataset.classes:
             raise UserError(f"{where}: label {label!r} is no class of {dataset.source} ({', '.join(dataset.classes)}).")
-        entry = _entry(finder, dataset.classes.index(label), named)
+        entry = _entry(finder, dataset.classes.index(label), sources)
         if entry.unknown and not trust_unsourced:
             raise UserError(f"{where}: {entry.unknown} {_ways_out(dataset)}")
         if path in entries:
@@ -235,30 +235,30 @@ def _ways_out(dataset: Dataset) -> str:
     )
 
 
-def _entry(finder: _Finder, label: int, named: str) -> _Entry:
-    names = [name.strip() for name in named.split(";") if name.strip()]
-    found = {name: finder.find(name) for name in names}
-    unknown = [name for name in names if found[name] is None]
+def _entry(finder: _Finder, label: int, sources: str) -> _Entry:
+    names = [name.strip() for name in sources.split(";") if name.strip()]
+    rows_of = {name: finder.find(name) for name in names}
+    unknown = [name for name in names if rows_of[name] is None]
     problem = "" if names else "no sources are named."
     if unknown:
-        problem = f"source {unknown[0]!r} is no image of {finder.given}."
-    rows = {row for rows in found.values() for row in rows or ()}
-    return _Entry(label, tuple(sorted(rows)), problem, () in found.values())
+        problem = f"source {unknown[0]!r} is no image of {finder.source}."
+    rows = {row for rows in rows_of.values() for row in rows or ()}
+    return _Entry(label, tuple(sorted(rows)), problem, () in rows_of.values())
 
 
 def _pool(folder: Path, listed: dict[Path, _Entry], finder: _Finder, dataset: Dataset) -> SyntheticPool:
     """Return the pool of these entries; equal files share their sources, and have real images that they equal."""
-    entries = {path: listed[path] for path in sorted(listed) if not listed[path].lost}
+    entries = {path: listed[path] for path in sorted(listed) if not listed[path].unreadable}
     contents = tuple(file_sha256(path) for path in entries)
-    known: dict[str, set[int]] = {}
+    sources: dict[str, set[int]] = {}
     for content, entry in zip(contents, entries.values(), strict=True):
-        known.setdefault(content, set(finder.originals.get(content, ()))).update(entry.sources)
+        sources.setdefault(content, set(finder.originals.get(content, ()))).update(entry.sources)
     return SyntheticPool(
         root=folder,
         paths=tuple(entries),
         contents=contents,
         labels=np.array([entry.label for entry in entries.values()], dtype=np.int64),
-        sources=tuple(tuple(sorted(known[content])) for content in contents),
+        sources=tuple(tuple(sorted(sources[content])) for content in contents),
         classes=dataset.classes,
         unsourced=tuple(
             bool(entry.unknown) and content not in finder.originals

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.data.draws import dealt, drawn, prefix, random_order, table_of
+from search.data.draws import deal_folds, draw_groups, prefix, random_order, table_of
 from search.repertoire.synthetic import floored
 
 
@@ -34,7 +34,7 @@ def test_a_draw_is_within_one_group_of_what_is_wanted(some, part, seed):
     labels, groups = rows_of(some)
     sizes = np.bincount(labels)
     wanted = np.maximum(1, (part * sizes).astype(int))
-    taken = drawn(labels, groups, wanted, seed)
+    taken = draw_groups(labels, groups, wanted, seed)
     largest = table_of(labels, groups, 3).max(axis=0)
     got = np.bincount(labels[taken], minlength=3)
     assert (np.abs(got - wanted) <= largest).all()
@@ -47,7 +47,7 @@ def test_groups_of_several_classes_come_near_to_what_is_wanted():
     rng = np.random.default_rng(0)
     labels, groups = rng.integers(0, 5, 5000), rng.integers(0, 400, 5000)
     for seed in range(1, 6):
-        taken = drawn(labels, groups, np.full(5, 150), seed)
+        taken = draw_groups(labels, groups, np.full(5, 150), seed)
         assert np.abs(np.bincount(labels[taken]) - 150).max() <= 10  # groups hold 12 or 13
 
 
@@ -55,14 +55,14 @@ def test_groups_of_several_classes_come_near_to_what_is_wanted():
 def test_a_draw_of_single_images_is_exact(some, part, seed):
     labels = np.array([0, 0, 1, 1, 2, 2, *some])
     wanted = (part * np.bincount(labels)).astype(int)
-    taken = drawn(labels, np.arange(len(labels)), wanted, seed)
+    taken = draw_groups(labels, np.arange(len(labels)), wanted, seed)
     assert np.bincount(labels[taken], minlength=3).tolist() == wanted.tolist()
 
 
 @given(units, seeds, st.integers(0, 3))
 def test_dealt_groups_validate_once(some, seed, attempt):
     labels, groups = rows_of(some)
-    parts = list(dealt(labels, groups, 2, seed, attempt))
+    parts = list(deal_folds(labels, groups, 2, seed, attempt))
     assert sorted(np.concatenate([validation for _, validation in parts])) == list(range(len(labels)))
     for train, validation in parts:
         assert not set(groups[train]) & set(groups[validation])
@@ -71,7 +71,7 @@ def test_dealt_groups_validate_once(some, seed, attempt):
 
 def test_later_attempts_deal_otherwise():
     labels, groups = rows_of([(0, size) for size in range(1, 12)])
-    kinds = {tuple(next(dealt(labels, groups, 2, 7 + attempt, attempt))[1]) for attempt in range(1, 8)}
+    kinds = {tuple(next(deal_folds(labels, groups, 2, 7 + attempt, attempt))[1]) for attempt in range(1, 8)}
     assert len(kinds) > 3
 
 

@@ -87,26 +87,26 @@ def unpack(file: Path, folder: Path) -> None:
             _write(*_by_roles(members, str(file)), file, folder)
 
 
-def _write(found: list[_Part], classes: list[str] | None, file: Path, folder: Path) -> None:
+def _write(content: list[_Part], classes: list[str] | None, file: Path, folder: Path) -> None:
     where = str(file)
-    count, size = sum(map(len, found)), sum(part.stat().st_size for part in parts(file))
+    count, size = sum(map(len, content)), sum(part.stat().st_size for part in parts(file))
     if count > max(_FEW, size // _FEWEST_BYTES):
         raise UserError(
             f"{where} means {count} images in {size} bytes, which would fill the disk. Make it anew, with each image "
             "once."
         )
-    encoded = images([stack for part in found for stack in part.stacks])
-    labels = [_label_names(part, classes, where) for part in found]
-    groups = [_group_names(part, where) for part in found]
+    encoded = images([stack for part in content for stack in part.stacks])
+    labels = [_label_names(part, classes, where) for part in content]
+    groups = [_group_names(part, where) for part in content]
     rows = []
-    for part, names, keys in zip(found, labels, groups, strict=True):
+    for part, names, keys in zip(content, labels, groups, strict=True):
         # In this order: zip would take one image too many from the stream that the parts share.
-        for row, (name, key, (suffix, content)) in enumerate(zip(names, keys, encoded, strict=False)):
+        for row, (name, key, (suffix, data)) in enumerate(zip(names, keys, encoded, strict=False)):
             id_ = "/".join([*filter(None, [part.split]), _folder_name(name, where), f"{row:05d}{suffix}"])
-            write_new(folder / id_, [content], where)
+            write_new(folder / id_, [data], where)
             rows.append((id_, name, part.split, key))
     columns = dict(zip((*COLUMNS, "group"), zip(*rows, strict=True), strict=True))
-    if all(part.groups is None for part in found):
+    if all(part.groups is None for part in content):
         del columns["group"]  # so that who asks for it is told that there is none
     write_manifest(folder, columns)
 
@@ -161,30 +161,30 @@ def _of_dict(fields: dict[str, Any], where: str) -> tuple[list[_Part], list[str]
 
 def _by_roles(fields: Mapping[str, Any], where: str) -> tuple[list[_Part], list[str] | None]:
     """Return parts and class names of arrays whose names say what they are."""
-    found: dict[tuple[str, str], str] = {}
+    keys: dict[tuple[str, str], str] = {}
     for key in fields:
         role = _role(key)
-        if role and role in found:
-            raise UserError(f"{where} holds both {found[role]!r} and {key!r}: leave one of them out.")
+        if role and role in keys:
+            raise UserError(f"{where} holds both {keys[role]!r} and {key!r}: leave one of them out.")
         if role:
-            found[role] = key
-    splits = [split for split in ("", "train", "validation", "test") if (split, "x") in found or (split, "y") in found]
-    whole = all((split, what) in found for split in splits for what in "xy")
+            keys[role] = key
+    splits = [split for split in ("", "train", "validation", "test") if (split, "x") in keys or (split, "y") in keys]
+    whole = all((split, what) in keys for split in splits for what in "xy")
     if not splits or not whole or ("" in splits and len(splits) > 1):
         holds = ", ".join(f"{key!r}: {_described(value)}" for key, value in fields.items()) or "nothing"
         raise UserError(f"{where} is not understood. It holds {holds}. {_EXPECTED}.")
     parts = []
     for split in splits:
-        key = found[split, "x"]
-        groups = found.get((split, "group"))
+        key = keys[split, "x"]
+        groups = keys.get((split, "group"))
         stacks = _stacks(_planes(key, fields), f"{where}, {key!r}")
         parts.append(
-            _Part(split, stacks, _loaded(fields[found[split, "y"]]), _loaded(fields[groups]) if groups else None)
+            _Part(split, stacks, _loaded(fields[keys[split, "y"]]), _loaded(fields[groups]) if groups else None)
         )
-    lost = [key for (split, what), key in found.items() if what == "group" and split not in splits]
-    if lost:
-        raise UserError(f"{where}: {lost[0]!r} has no images of its split. Name it like them, such as group_train.")
-    names = next((_loaded(fields[key]) for (_, what), key in found.items() if what == "names"), None)
+    orphans = [key for (split, what), key in keys.items() if what == "group" and split not in splits]
+    if orphans:
+        raise UserError(f"{where}: {orphans[0]!r} has no images of its split. Name it like them, such as group_train.")
+    names = next((_loaded(fields[key]) for (_, what), key in keys.items() if what == "names"), None)
     return parts, None if names is None else _class_names(names, where)
 
 
@@ -235,7 +235,7 @@ def _is_labelled(value: Any) -> bool:
 
 
 def _is_images(value: Any) -> bool:
-    """Tell images of one or several sizes from (images, labels) and from pairs."""
+    """Return whether a value is images of one or several sizes, and neither (images, labels) nor pairs."""
     if isinstance(value, (list, tuple)):
         depths = {np.ndim(item) for item in value if isinstance(item, np.ndarray)}
         return bool(value) and all(isinstance(item, np.ndarray) for item in value) and depths <= {2, 3}
@@ -266,7 +266,7 @@ def _image(value: Any, where: str) -> np.ndarray:
 
 
 def _is_numbers(value: Any, depth: int) -> bool:
-    """Tell nested lists of numbers, at most so deep; one long text among them would make each number as long."""
+    """Return whether a value is numbers in lists at most so deep; one long text would make each number as long."""
     if isinstance(value, (list, tuple)):
         return depth > 0 and all(_is_numbers(item, depth - 1) for item in value)
     if isinstance(value, np.ndarray):

@@ -32,14 +32,14 @@ def read_class_folders(root: Path) -> Dataset:
     tops = [(folder, split) for parent, split in (splits or {root: ""}).items() for folder in _folders(parent)]
     _check_folders(root, [folder for folder, _ in tops])
     for parent in {root, *splits}:
-        ignored += [_shown(path, root) for path in parent.iterdir() if _is_junk(path) or not path.is_dir()]
-    found = [
+        ignored += [_safe_id(path, root) for path in parent.iterdir() if _is_junk(path) or not path.is_dir()]
+    rows = [
         {"id": id_, "label": folder.name, "split": split}
         for folder, split in tops
         for id_ in _images(folder, root, ignored, closed)
     ]
-    rows, unreadable = contents_of(root, found)
-    unreadable += [(f"{_shown(Path(e.filename), root)}/", f"cannot be opened: {e.strerror}") for e in closed]
+    rows, unreadable = contents_of(root, rows)
+    unreadable += [(f"{_safe_id(Path(e.filename), root)}/", f"cannot be opened: {e.strerror}") for e in closed]
     classes = sorted({folder.name for folder, _ in tops})
     if len(classes) == 1 and (deeper := _folders(tops[0][0])):
         raise UserError(
@@ -52,17 +52,17 @@ def read_class_folders(root: Path) -> Dataset:
 def _split_folders(root: Path) -> list[Path]:
     """Return train/, val/ and test/ if that is what ``root`` holds.
 
-    Raises UserError where it cannot be told whether these are splits or classes.
+    Raises UserError where these could be splits or classes.
     """
     folders = _folders(root)
-    known = [folder for folder in folders if folder.name.strip().lower() in SPLIT_WORDS]
-    words = [canonical_split(folder.name) for folder in known]
-    if len(known) < 2:
+    split_folders = [folder for folder in folders if folder.name.strip().lower() in SPLIT_WORDS]
+    words = [canonical_split(folder.name) for folder in split_folders]
+    if len(split_folders) < 2:
         return []
-    others = [folder.name for folder in folders if folder not in known]
-    loose = [folder.name for folder in known if not _folders(folder)]
+    others = [folder.name for folder in folders if folder not in split_folders]
+    loose = [folder.name for folder in split_folders if not _folders(folder)]
     if others or loose or len(set(words)) < len(words):
-        names = ", ".join(folder.name for folder in known)
+        names = ", ".join(folder.name for folder in split_folders)
         problem = f"{loose[0]} holds no class folders" if loose else "two of them mean the same"
         problem = f"{others[0]} lies beside them" if others else problem
         raise UserError(
@@ -90,14 +90,14 @@ def _images(folder: Path, root: Path, ignored: list[str], closed: list[OSError])
         inside = Path(parent)
         passed = [name for name in names if _is_junk(inside / name) or (inside / name).is_symlink()]
         names[:] = sorted(set(names) - set(passed))
-        ignored += [f"{_shown(inside / name, root)}/" for name in passed]
+        ignored += [f"{_safe_id(inside / name, root)}/" for name in passed]
         for name in sorted(files):
             path = inside / name
             image = not _is_junk(path) and path.is_file() and (path.suffix.lower() in SUFFIXES or is_image(path))
             if image:
                 yield _id(path, root)
             else:
-                ignored.append(_shown(path, root))
+                ignored.append(_safe_id(path, root))
 
 
 def _id(path: Path, root: Path) -> str:
@@ -106,7 +106,7 @@ def _id(path: Path, root: Path) -> str:
     return id_
 
 
-def _shown(path: Path, root: Path) -> str:
+def _safe_id(path: Path, root: Path) -> str:
     """Return the id of what is left out, with escapes for what would be refused in the name of an image."""
     return re.sub("[\0-\x1f\udc80-\udcff]", lambda odd: repr(odd[0])[1:-1], path.relative_to(root).as_posix())
 

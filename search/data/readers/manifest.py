@@ -36,18 +36,18 @@ def read_manifest(path: Path, source: Path | None = None) -> Dataset:
         if not label:
             raise UserError(f"{where}: {id_} has no label. Give it one, or remove the line.")
         check_fields(row, where)
-        given = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
-        told = {"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **given}
-        if rows.setdefault(id_, told) != told:
+        more = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
+        fields = {"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **more}
+        if rows.setdefault(id_, fields) != fields:
             raise UserError(
                 f"{where}: {id_} is listed in line {lines[id_]} with other values. Keep one of these lines."
             )
         if lines.setdefault(id_, number) != number:
             repeated.append(id_)
     root = _root(path, list(rows))
-    found, unreadable = contents_of(root, list(rows.values()))
+    readable, unreadable = contents_of(root, list(rows.values()))
     classes = sorted({row["label"] for row in rows.values()})
-    dataset = as_dataset(source or path, root, found, classes, unreadable)
+    dataset = as_dataset(source or path, root, readable, classes, unreadable)
     return dataclasses.replace(dataset, repeated=tuple(repeated))
 
 
@@ -106,8 +106,8 @@ def _root(path: Path, ids: list[str]) -> Path:
     """Return the folder to which most of the paths lead, judged by a sample where that tells."""
     folders = [path.with_suffix(""), path.parent]
     for some in (ids[:: max(1, len(ids) // SAMPLE)], ids):
-        found = [sum(os.path.isfile(folder / id_) for id_ in some) for folder in folders]
-        if any(found):
+        hits = [sum(os.path.isfile(folder / id_) for id_ in some) for folder in folders]
+        if any(hits):
             break
     else:
         first = f", such as {ids[0]!r}," if ids else ""
@@ -115,4 +115,4 @@ def _root(path: Path, ids: list[str]) -> Path:
             f"None of the images that {path} lists{first} is in {folders[0]} or {folders[1]}. Paths are relative "
             "to one of these: move the file, or mend the paths."
         )
-    return folders[found.index(max(found))]
+    return folders[hits.index(max(hits))]

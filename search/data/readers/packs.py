@@ -51,10 +51,10 @@ def pack(
     _check_texts(ids, labels, splits, columns, "The data set")
     classes, numbers = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     arrays = {MARK: np.array(FORMAT), "class_names": classes, "labels": numbers.astype(np.int64)}
-    given = {MANIFEST_COLUMN + name: texts for name, texts in columns.items()}
-    for name, texts in {"ids": ids, "splits": splits, **given}.items():
+    more = {MANIFEST_COLUMN + name: texts for name, texts in columns.items()}
+    for name, texts in {"ids": ids, "splits": splits, **more}.items():
         arrays[name] = np.array(texts, dtype=np.str_)
-    with _new_file(to) as handle, zipfile.ZipFile(handle, "w") as archive, _no_image_lost():
+    with _new_file(to) as handle, zipfile.ZipFile(handle, "w") as archive, _every_image_there():
         arrays["ends"] = np.cumsum([path.stat().st_size for path in paths], dtype=np.int64)
         for name, array in arrays.items():
             with _entry(archive, name) as entry:
@@ -75,8 +75,8 @@ def unpack_pack(members: Mapping[str, Member], file: Path, folder: Path) -> None
     if absent:
         raise UserError(f"{file} is damaged: the array {absent[0]!r} is missing. Pack the images anew.")
     ids, splits = (members[key].texts() for key in _TEXTS)
-    given = [name for name in members if name.startswith(MANIFEST_COLUMN)]
-    columns = {name.removeprefix(MANIFEST_COLUMN): members[name].texts() for name in given}
+    more = [name for name in members if name.startswith(MANIFEST_COLUMN)]
+    columns = {name.removeprefix(MANIFEST_COLUMN): members[name].texts() for name in more}
     labels = _named(members["labels"], members["class_names"].texts(), file)
     ends = members["ends"].whole()
     sizes = np.diff(ends, prepend=0) if ends.ndim == 1 and ends.dtype == np.int64 else np.array([-1])
@@ -141,17 +141,17 @@ def _check_texts(
 def _check_ids(ids: Sequence[str], where: str) -> None:
     """Raise UserError unless every id names a file of its own inside a folder."""
     check_names(ids, where)
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for id_ in ids:
         parts = id_.split("/")
         if {"", ".", ".."}.intersection(parts) or "\\" in id_ or PureWindowsPath(id_).drive:
             raise UserError(f"{where}: {id_!r} is no path of an image within a folder. Rename it.")
         if max(len(part.encode()) for part in parts) > _LONGEST_NAME:
             raise UserError(f"{where}: the name {id_!r} is too long for a file. Rename it.")
-        if id_ in seen or parts[0].lower() == MANIFEST:
-            problem = "is there twice" if id_ in seen else "is kept for the list of the images"
+        if id_ in earlier or parts[0].lower() == MANIFEST:
+            problem = "is there twice" if id_ in earlier else "is kept for the list of the images"
             raise UserError(f"{where}: the name {id_!r} {problem}. Rename the image.")
-        seen.add(id_)
+        earlier.add(id_)
 
 
 def _named(labels: Member, classes: list[str], file: Path) -> list[str]:
@@ -189,7 +189,7 @@ def _entry(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def _no_image_lost() -> Iterator[None]:
+def _every_image_there() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:

@@ -42,10 +42,10 @@ _DAMAGE = (
 
 def _effect(operation: pickletools.OpcodeInfo) -> tuple[bool, int, int]:
     """Return whether an operation takes all above a mark, and how many things it takes (below that) and makes."""
-    below, kept = operation.stack_before, operation.name in _IN_PLACE
+    below, stays = operation.stack_before, operation.name in _IN_PLACE
     marked = pickletools.markobject in below
     takes = below.index(pickletools.markobject) if marked else len(below)
-    return marked, takes - kept, len(operation.stack_after) - kept
+    return marked, takes - stays, len(operation.stack_after) - stays
 
 
 _EFFECTS = {operation.name: _effect(operation) for operation in pickletools.opcodes}
@@ -315,8 +315,8 @@ def _numbers(shape: Any, type_: Any, order: Any, data: Any) -> np.ndarray:
     return np.frombuffer(data, type_.dtype).reshape(lengths, order=order)
 
 
-def _weight(value: Any, known: dict[int, int]) -> int:
-    """Return about how many bytes a value comes to where nothing is shared; ``known`` makes that quick."""
+def _weight(value: Any, sums: dict[int, int]) -> int:
+    """Return about how many bytes a value comes to where nothing is shared; ``sums`` keeps those of its parts."""
     if isinstance(value, np.ndarray):
         # Of no bytes at all there can be very many rows.
         size = math.prod(max(1, length) for length in value.shape) * value.itemsize
@@ -325,7 +325,7 @@ def _weight(value: Any, known: dict[int, int]) -> int:
         return _NUMBER + len(value)
     if not isinstance(value, (list, tuple, dict, set, frozenset)):
         return _NUMBER
-    if id(value) not in known:
+    if id(value) not in sums:
         items = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = _CONTAINER + sum(_NUMBER if type(item) is int else _weight(item, known) for item in items)
-    return known[id(value)]
+        sums[id(value)] = _CONTAINER + sum(_NUMBER if type(item) is int else _weight(item, sums) for item in items)
+    return sums[id(value)]

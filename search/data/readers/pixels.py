@@ -66,18 +66,18 @@ def _channels_last(stack: Stack) -> Callable[[np.ndarray], np.ndarray]:
 
 def _factors(stacks: Sequence[Stack]) -> dict[np.dtype, tuple[float, int]]:
     """Return for each type the factor, and the shift to the right, that lead to 0..255."""
-    found: dict[np.dtype, tuple[float, int]] = {}
+    factors: dict[np.dtype, tuple[float, int]] = {}
     for dtype in {stack.dtype for stack in stacks}:
         alike = [stack for stack in stacks if stack.dtype == dtype]
         if dtype == np.uint8:
-            found[dtype] = 1, 0
+            factors[dtype] = 1, 0
         elif dtype == np.bool_:
-            found[dtype] = 255, 0
+            factors[dtype] = 255, 0
         elif dtype.kind in "iuf":
-            found[dtype] = _factor(dtype, *_range(alike), alike[0].where)
+            factors[dtype] = _factor(dtype, *_range(alike), alike[0].where)
         else:
             raise UserError(f"{alike[0].where}: pixels of the type {dtype} are no numbers. Save them as uint8.")
-    return found
+    return factors
 
 
 def _range(stacks: Sequence[Stack]) -> tuple[float, float]:
@@ -93,9 +93,9 @@ def _factor(dtype: np.dtype, low: float, high: float, where: str) -> tuple[float
         return 1, 0
     if dtype.kind == "u" and dtype.itemsize == 2:
         return 1, 8
-    found = "NaN (not a number)" if np.isnan(low) or np.isnan(high) else f"numbers from {low:g} to {high:g}"
+    range_ = "NaN (not a number)" if np.isnan(low) or np.isnan(high) else f"numbers from {low:g} to {high:g}"
     raise UserError(
-        f"{where}: pixels of the type {dtype} hold {found}. They must lie in [0, 1] or [0, 255]: undo the "
+        f"{where}: pixels of the type {dtype} hold {range_}. They must lie in [0, 1] or [0, 255]: undo the "
         "standardisation, or save the images as uint8 as they were before it."
     )
 
