@@ -1,7 +1,7 @@
-"""A model to take away: a recipe refitted on all images, as plain Keras, in a folder that says what it is.
+"""A model to take away: a recipe trained on all images, as plain Keras, in a folder that says what it is.
 
-The code that trained the runs trains it, on a fold whose training part is everything. What was saved
-is loaded again and compared with the network that was trained before the folder gets its name.
+The code that trained the runs trains it, on a fold whose training part is everything. The folder gets
+its name last: before that, the saved model is loaded and compared with the network that was trained.
 """
 
 import json
@@ -69,14 +69,13 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
     with view:
         if tuner.record.rules.holdout and not tuner.record.history.look_at(trial_id):
             view.say(f"Training {trial_id} without the hold-out, to score it there once")
-            told = _Epochs(
-                view, f"Images shown to {trial_id} without the hold-out", trial.recipe, tuner.prepared.plan.in_folds
-            )
-            tuner.score_on_holdout(trial_id, Inline(materials, told.give_up))
+            what = f"Images shown to {trial_id} without the hold-out"
+            epochs = _Epochs(view, what, trial.recipe, tuner.prepared.plan.in_folds)
+            tuner.score_on_holdout(trial_id, Inline(materials, epochs.give_up))
         fold = everything(len(materials.labels))
         view.say(f"Training {trial_id} on all {len(fold.train)} images")
-        told = _Epochs(view, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
-        trained = _trained(materials, trial, fold, told)
+        epochs = _Epochs(view, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
+        trained = _train(materials, trial, fold, epochs)
         _write(to, tuner.record, trial, materials, trained)
     return to
 
@@ -88,7 +87,7 @@ def everything(images: int) -> Fold:
 
 
 class _Epochs:
-    """Tells how far a training is, as images shown of all that will be."""
+    """What a training calls before each epoch: it shows how many images were trained on, of all that will be."""
 
     def __init__(self, view: Screen, what: str, recipe: Recipe, images: int) -> None:
         self.view, self.what, self.epochs, self.images = view, what, recipe.epochs, images
@@ -99,12 +98,12 @@ class _Epochs:
         self.done += 1
 
     def give_up(self) -> bool:
-        """Tell, and go on."""
+        """Show it, and let the training go on."""
         self()
         return False
 
 
-def _trained(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[], None]) -> Trained:
+def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[], None]) -> Trained:
     set_up(materials.threads)
     try:
         return Trainer(materials).train(trial.recipe, fold, proceed)
@@ -132,12 +131,12 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
             write_text(folder / CARD, card(judgement, facts))
-            made = folder.stat().st_ino
+            inode = folder.stat().st_ino
     except OSError as error:
         raise UserError(
             f"The export cannot be written to {to}: {error.strerror or error}. Make room, or name another folder."
         ) from None
-    if to.stat().st_ino != made:
+    if to.stat().st_ino != inode:
         raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
 
 
@@ -145,8 +144,8 @@ def _difference(file: Path, materials: Materials, trained: Trained, size: int) -
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = trained.run.fold.validation
     pixels = decode(materials.paths, materials.contents, size, materials.cache).pixels[rows]
-    told = keras.models.load_model(file).predict_on_batch(pixels)
-    difference = float(np.abs(told - trained.run.probabilities).max())
+    probabilities = keras.models.load_model(file).predict_on_batch(pixels)
+    difference = float(np.abs(probabilities - trained.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(
             f"The saved model gives other probabilities than the network that was trained, by up to {difference:.2g}. "

@@ -65,25 +65,25 @@ class TimeLeft:
     def __init__(self) -> None:
         """Begin to count."""
         self._start = time.monotonic()
-        self._ended_before: int | None = None
+        self._first_count: int | None = None
         self.max_trials = 0
         self.idle = False
 
     def count_from(self, at: float, ended: int) -> None:
         """Count from a moment (seconds since 1970) at which ``ended`` trials had ended."""
-        self._start, self._ended_before = time.monotonic() - max(0.0, time.time() - at), ended
+        self._start, self._first_count = time.monotonic() - max(0.0, time.time() - at), ended
 
     def count_anew(self) -> None:
         """Count from the next call of ``in_words``."""
-        self._ended_before = None
+        self._first_count = None
 
     def in_words(self, history: History) -> str:
         """Return "about 3 min left", or "" while no trial of this session has ended."""
         ended = history.concluded
-        if self._ended_before is None or not history.proposed:  # baselines say nothing of how long the others take
-            self._ended_before = ended
+        if self._first_count is None or not history.proposed:  # baselines say nothing of how long the others take
+            self._first_count = ended
             self._start = time.monotonic()
-        done = ended - self._ended_before
+        done = ended - self._first_count
         to_do = self.max_trials - (history.spent - len(history.open_trials()))
         if done < 1 or to_do < 1 or self.idle:
             return ""
@@ -97,8 +97,8 @@ class Lines:
         """Print to ``console``; ``opening`` begins the line that counts the trials of earlier sessions."""
         self._console, self._opening = console, opening
         self.time_left = TimeLeft()
-        self._begun: set[str] = set()
-        self._ended: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
+        self._trials: set[str] = set()
+        self._verdicts: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
         self._tenth = ("", -1)
         self._first = True
 
@@ -122,16 +122,16 @@ class Lines:
         left = self.time_left.in_words(history)
         if self._first:  # what an earlier session did is no news
             self._first = False
-            self._begun = set(history.trials)
-            self._ended = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
-            if self._begun:
-                self.say(f"{self._opening} {_trials(len(self._ended))} and {runs_done(history)} runs.")
+            self._trials = set(history.trials)
+            self._verdicts = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
+            if self._trials:
+                self.say(f"{self._opening} {_count(len(self._verdicts))} and {runs_done(history)} runs.")
         for trial in history.trials.values():
-            if trial.id not in self._begun:
-                self._begun.add(trial.id)
+            if trial.id not in self._trials:
+                self._trials.add(trial.id)
                 self.say(f"{trial.id} begins: {trial.recipe.summary()}")
-            if trial.verdict and (trial.id, status(trial)) not in self._ended:
-                self._ended.add((trial.id, status(trial)))
+            if trial.verdict and (trial.id, status(trial)) not in self._verdicts:
+                self._verdicts.add((trial.id, status(trial)))
                 self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
 
     def __enter__(self) -> Self:
@@ -159,11 +159,11 @@ class LiveView:
             expand=True,
         )
         self._preparation = self._bars.add_task("", total=1, visible=False, note="")
-        self._work, self._start, self._done_before = "", 0.0, 0  # of the preparation that the bar is about
+        self._work, self._start, self._first_done = "", 0.0, 0  # of the preparation that the bar is about
         self._trials = self._bars.add_task("Trials", total=1, visible=False, note="")
         self._runs = self._bars.add_task("Runs of these trials", total=1, visible=False, note="")
         self._events: deque[str] = deque(maxlen=EVENTS)
-        self._known: set[tuple[str, str]] | None = None
+        self._old_events: set[tuple[str, str]] | None = None
         self._live = Live(self._bars, console=console, refresh_per_second=8)
 
     def say(self, text: str) -> None:
@@ -173,10 +173,10 @@ class LiveView:
     def progress(self, what: str, done: int, of: int) -> None:
         """Move the bar of the work; it goes when all is done."""
         if what != self._work:
-            self._work, self._start, self._done_before = what, time.monotonic(), done
-        here = done - self._done_before  # what an earlier session did says nothing of this one's pace
+            self._work, self._start, self._first_done = what, time.monotonic(), done
+        here = done - self._first_done  # what an earlier session did says nothing of this one's pace
         left = (time.monotonic() - self._start) / max(here, 1) * (of - done)
-        note = f"about {duration(left)} left" if here * 10 > of - self._done_before else ""
+        note = f"about {duration(left)} left" if here * 10 > of - self._first_done else ""
         self._bars.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
 
     def begin(self, max_trials: int) -> None:
@@ -200,16 +200,16 @@ class LiveView:
 
     def _note_events(self, history: History) -> None:
         events = set(history.order)
-        if self._known is None:
-            self._known = events
+        if self._old_events is None:
+            self._old_events = events
             if events:
-                self.say(f"{self._opening} {_trials(len(history.trials))} and {runs_done(history)} runs.")
+                self.say(f"{self._opening} {_count(len(history.trials))} and {runs_done(history)} runs.")
         for kind, trial_id in history.order:
-            if (kind, trial_id) not in self._known:
+            if (kind, trial_id) not in self._old_events:
                 verdict = history.trials[trial_id].verdict
                 what = f"{verdict.status}: {verdict.reason}" if kind != "trial" and verdict else "begins"
                 self._events.append(f"{time.strftime('%H:%M:%S')}  {trial_id} {what}")
-        self._known = events
+        self._old_events = events
 
     def __enter__(self) -> Self:
         """Start drawing, perhaps not for the first time."""
@@ -231,7 +231,7 @@ def screen(console: Console, opening: str = RESUMPTION) -> LiveView | Lines:
     return LiveView(console, opening) if console.is_terminal else Lines(console, opening)
 
 
-def _trials(number: int) -> str:
+def _count(number: int) -> str:
     return f"{number} trial{'s' * (number != 1)}"
 
 

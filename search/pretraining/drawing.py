@@ -42,12 +42,12 @@ class Pictures:
         return [range(first, min(first + PART, self.count)) for first in range(0, self.count, PART)]
 
     def file(self, part: range) -> Path:
-        """Return where a part is kept."""
+        """Return the file of a part."""
         return self.folder / f"pictures-{part.start // PART:04d}-{len(part)}.npy"
 
     def load(self, part: range) -> np.ndarray:
         """Return the pictures of a part, (n, SIDE, SIDE, 3) uint8, read when they are looked at."""
-        return load_kept(self.file(part), (len(part), SIDE, SIDE, 3), mmap_mode="r")
+        return load_array(self.file(part), (len(part), SIDE, SIDE, 3), mmap_mode="r")
 
     def draw(self, workers: int, progress: "Progress") -> None:
         """Draw the parts that are not there yet; what is done stays if this is interrupted."""
@@ -76,7 +76,7 @@ class Pictures:
 
 @contextlib.contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """Raise UserError where the block cannot read ``file``, which a pretraining had kept."""
+    """Raise UserError where the block cannot read ``file``, which an interrupted pretraining wrote."""
     try:
         yield
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -85,8 +85,8 @@ def readable(file: Path) -> Iterator[None]:
         ) from None
 
 
-def load_kept(file: Path, shape: tuple[int, ...], mmap_mode: Literal["r"] | None = None) -> np.ndarray:
-    """Return the array of a file that a pretraining had kept; its shape must begin with ``shape``."""
+def load_array(file: Path, shape: tuple[int, ...], mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """Return the array of a file that a pretraining wrote. Raises UserError unless its shape begins with ``shape``."""
     with readable(file):
         array: np.ndarray = np.load(file, mmap_mode=mmap_mode)
         if array.shape[: len(shape)] != shape:

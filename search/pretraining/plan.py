@@ -1,4 +1,4 @@
-"""What a pretraining is, and the folder that keeps what is done of it, beside the file to be made."""
+"""What a pretraining is, and the folder beside the file to be made that holds what is done of it."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ BATCH = 128
 SMALL, LARGE = 64, 96  # px: what the student is shown at first, and at the end
 ENLARGED_AFTER = 0.85  # of all steps
 LESSON_BYTES = 23_040  # of what a teacher says of a picture: (256 + 64) numbers of two bytes at 36 places
-STATE_BYTES = 5 * 10**7  # of what is learnt, kept twice while it is written
+STATE_BYTES = 5 * 10**7  # of what is learnt, there twice while it is written
 PROCESS_BYTES = 2 * 10**9  # of TensorFlow and the batches
 PRETRAINING_VERSION = 2  # of what is drawn, asked and learnt: a change makes other weights
 NOTE = "plan.json"
@@ -56,31 +56,31 @@ class PretrainingPlan:
 
 
 def work_folder(plan: PretrainingPlan, file: Path) -> Path:
-    """Return the folder that keeps what is done towards ``file``, made if it is not there.
+    """Return the folder for what is done towards ``file``, made if it is not there.
 
     Raises UserError where the file is there already or cannot be written, where the teachers' weights
     are not at hand, where the folder holds anything else, and where disk or memory are too small.
     """
     check_file(file)
     folder = file.with_name(f"{file.name}.part")
-    begun = folder / NOTE
-    wanted = {"version": PRETRAINING_VERSION, **asdict(plan), "teachers": _weights_of(plan)}
-    made = _made(folder, file)
-    if os.path.lexists(file) and not made:
+    note = folder / NOTE
+    inputs = {"version": PRETRAINING_VERSION, **asdict(plan), "teachers": _weights_of(plan)}
+    is_ours = _is_ours(folder, file)
+    if os.path.lexists(file) and not is_ours:
         raise UserError(f"{file} is there already, and nothing is overwritten: name another file with --to.")
-    if begun.exists():
-        _check_same(begun, wanted)
-    elif not made:
+    if note.exists():
+        _check_same(note, inputs)
+    elif not is_ours:
         if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} is in the way, and no pretraining made it: name another file with --to.")
         _check_room(plan, file)
         folder.mkdir(exist_ok=True)
-        write_text(begun, json.dumps(wanted, indent=2))
+        write_text(note, json.dumps(inputs, indent=2))
     return folder
 
 
 def finish(folder: Path, file: Path, data: bytes) -> None:
-    """Write ``file``, and remove what was kept until then."""
+    """Write ``file``, and remove what was in its work folder. Raises UserError if a file was put there meanwhile."""
     if os.path.lexists(file):
         raise UserError(f"{file} was put there meanwhile. Move it away, and run the same line again.")
     write_text(folder / MADE, hashlib.sha256(data).hexdigest())
@@ -89,18 +89,18 @@ def finish(folder: Path, file: Path, data: bytes) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what a pretraining kept in its folder, and the folder if nothing else is in it."""
-    kept = (path for pattern in ("*.npy", "*.npz", ".*.np[yz].*") for path in folder.glob(pattern))
-    for path in (*kept, folder / NOTE, folder / MADE):  # in this order, for one that is interrupted here
+    """Remove what a pretraining wrote into its folder, and the folder if nothing else is in it."""
+    arrays = (path for pattern in ("*.npy", "*.npz", ".*.np[yz].*") for path in folder.glob(pattern))
+    for path in (*arrays, folder / NOTE, folder / MADE):  # in this order, lest an interruption leave what nobody knows
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody else's files are in it
         folder.rmdir()
 
 
-def _made(folder: Path, file: Path) -> bool:
-    """Return whether the pretraining in ``folder`` made ``file``, and did not come to clear up."""
-    made = folder / MADE
-    return file.is_file() and made.exists() and made.read_text(encoding="utf-8") == file_sha256(file)
+def _is_ours(folder: Path, file: Path) -> bool:
+    """Return whether the pretraining in ``folder`` made ``file``, and was interrupted before it cleared up."""
+    digest = folder / MADE
+    return file.is_file() and digest.exists() and digest.read_text(encoding="utf-8") == file_sha256(file)
 
 
 def _weights_of(plan: PretrainingPlan) -> list[list[str]]:
@@ -116,34 +116,34 @@ def _weights_of(plan: PretrainingPlan) -> list[list[str]]:
     return [[name, weights[name]] for name in plan.teachers]
 
 
-def _check_same(note: Path, wanted: dict[str, Any]) -> None:
+def _check_same(note: Path, inputs: dict[str, Any]) -> None:
     folder = note.parent
     anew = "delete the folder to begin anew, or name another file with --to."
     try:
-        begun = dict(json.loads(note.read_text(encoding="utf-8")))
+        recorded = dict(json.loads(note.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise UserError(f"{note} is damaged: {anew}") from None
-    if begun.get("version") != PRETRAINING_VERSION:
+    if recorded.get("version") != PRETRAINING_VERSION:
         raise UserError(f"{folder} holds a pretraining that another version of this program began: {anew}")
-    changed = [name for name in wanted if begun.get(name) != wanted[name]]
-    if changed:
-        told = "; ".join(f"{name} was {begun.get(name)} and is {wanted[name]} now" for name in changed)
+    changes = [name for name in inputs if recorded.get(name) != inputs[name]]
+    if changes:
+        words = "; ".join(f"{name} was {recorded.get(name)} and is {inputs[name]} now" for name in changes)
         raise UserError(
-            f"{folder} holds a pretraining that was begun otherwise: {told}. Give what it was to go on with it, {anew}"
+            f"{folder} holds a pretraining that was begun otherwise: {words}. Give what it was to go on with it, {anew}"
         )
 
 
 def _check_room(plan: PretrainingPlan, file: Path) -> None:
     disk = STATE_BYTES + plan.pictures * (3 * SIDE**2 + LESSON_BYTES * len(plan.teachers))
     free = shutil.disk_usage(file.absolute().parent).free
-    held = plan.pictures * (3 * LARGE**2 + LESSON_BYTES * len(plan.teachers))
+    needed = PROCESS_BYTES + plan.pictures * (3 * LARGE**2 + LESSON_BYTES * len(plan.teachers))
     if disk > free:
         raise UserError(
             f"{plan.pictures} pictures need {disk / 1e9:.1f} GB beside {file}, and {free / 1e9:.1f} GB are free. "
             "Ask for fewer with --pictures, or name a file on another disk."
         )
-    if held + PROCESS_BYTES > memory():
+    if needed > memory():
         raise UserError(
-            f"{plan.pictures} pictures need {(held + PROCESS_BYTES) / 1e9:.1f} GB of memory to learn from, and there "
+            f"{plan.pictures} pictures need {needed / 1e9:.1f} GB of memory to learn from, and there "
             f"are {memory() / 1e9:.1f} GB. Ask for fewer with --pictures."
         )

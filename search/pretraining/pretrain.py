@@ -1,7 +1,7 @@
 """Pretraining of the embedded backbone: a student learns the maps that its teachers see in generated pictures.
 
-Nothing but generated pictures is looked at. Everything is kept in a folder beside the file to be
-made, so that an interrupted pretraining goes on where it was; the folder goes when the file is there.
+It needs no photograph. All that is done lies in a folder beside the file to be made, so that an
+interrupted pretraining goes on where it was; the folder is removed when the file is there.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from search.pretraining.drawing import Pictures, load_kept, readable
+from search.pretraining.drawing import Pictures, load_array, readable
 from search.pretraining.plan import BATCH, LARGE, PretrainingPlan, clear, finish
 from search.pretraining.teachers import GRID, Bases, Teachers
 from search.repertoire.backbones.constructions import scaled
@@ -30,12 +30,15 @@ WEIGHT_DECAY = 0.02
 POOLED, MIDDLE = 4.0, 0.5  # how much the mean of the last map, and the middle map, count beside the last one
 SPREAD = 3.7  # standard deviation of each feature: 512 of them then reach as far as MobileNetV2-0.35's 1,280
 SAMPLED_PARTS = 3  # whose maps give the bases
-KEPT_EVERY = 400  # steps
+SAVE_EVERY = 400  # steps
 
 
 def pretrain(plan: PretrainingPlan, file: Path, folder: Path, workers: int, say: Say, progress: Progress) -> None:
-    """Write the weights of a backbone pretrained by ``plan`` to ``file``; ``folder`` keeps what is done until then."""
-    if file.exists():  # as ``work_folder`` knows it, so that only the end of the clearing up is missing
+    """Write the weights of a backbone pretrained by ``plan`` to ``file``; what is done until then lies in ``folder``.
+
+    Raises UserError where learning diverges, or a file in ``folder`` is damaged.
+    """
+    if file.exists():  # ``work_folder`` lets only our own file pass: all that is missing is to clear up
         clear(folder)
         return
     pictures = Pictures(folder, plan.seed, plan.pictures)
@@ -56,10 +59,10 @@ class Lessons:
     def __init__(self, pictures: Pictures) -> None:
         """Begin with pictures that are drawn."""
         self.pictures = pictures
-        self._held: tuple[int, list[np.ndarray]] = (0, [])
+        self._memory: tuple[int, list[np.ndarray]] = (0, [])  # a side, and all pictures and lessons at it
 
     def prepare(self, plan: PretrainingPlan, progress: Progress) -> None:
-        """Ask the teachers about the parts that they were not asked about yet."""
+        """Ask the teachers about the parts whose lessons are not there yet."""
         absent = [part for part in self.pictures.parts if not all(file.exists() for file in self._files(part))]
         done = plan.pictures - sum(map(len, absent))
         progress("Asking the teachers", done, plan.pictures)
@@ -68,49 +71,49 @@ class Lessons:
         teachers = Teachers(plan.teachers)
         bases = self._bases(teachers, plan.seed)
         for part in absent:
-            told = bases.lessons(teachers.maps(self.pictures.load(part)))
-            for file, maps in zip(self._files(part), told, strict=True):
+            lessons = bases.lessons(teachers.maps(self.pictures.load(part)))
+            for file, maps in zip(self._files(part), lessons, strict=True):
                 write_array(file, maps.shape, maps.dtype, [maps])
             done += len(part)
             progress("Asking the teachers", done, plan.pictures)
 
     def batch(self, plan: PretrainingPlan, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what the student is shown in a step, and the lessons on it, the middle and the last maps.
+        """Return the pictures of a step, and the lessons on them: the middle and the last maps.
 
         Each pass has its own order, and mirrors half of its batches.
         """
         order, mirrored = _order(plan, step // plan.steps_of_a_pass)
         at = step % plan.steps_of_a_pass
         rows = np.sort(order[at * BATCH : (at + 1) * BATCH])
-        shown, middle, last = (column[rows] for column in self._at(plan.side(step)))
+        pictures, middle, last = (column[rows] for column in self._at(plan.side(step)))
         if mirrored[at]:
-            return shown[:, :, ::-1], middle[:, :, ::-1], last[:, :, ::-1]
-        return shown, middle, last
+            return pictures[:, :, ::-1], middle[:, :, ::-1], last[:, :, ::-1]
+        return pictures, middle, last
 
     @property
     def numbers(self) -> list[int]:
         """How many numbers a lesson has at each place, of the middle and of the last maps."""
-        return [load_kept(file, (), mmap_mode="r").shape[-1] for file in self._files(self.pictures.parts[0])]
+        return [load_array(file, (), mmap_mode="r").shape[-1] for file in self._files(self.pictures.parts[0])]
 
     def _at(self, side: int) -> list[np.ndarray]:
         """Return all pictures at ``side`` px with their lessons for as many places as the student's maps then have.
 
         They are held in memory: rows picked at random from files of this size took longer than learning from them.
         """
-        if self._held[0] != side:
+        if self._memory[0] != side:
             columns: list[np.ndarray] = []
-            self._held = (0, columns)  # what was held goes first
+            self._memory = (0, columns)  # first, so that the old columns go
             for part in self.pictures.parts:
                 rows = self._part_at(part, side)
                 if not columns:
                     columns += [np.empty((self.pictures.count, *one.shape[1:]), one.dtype) for one in rows]
                 for column, one in zip(columns, rows, strict=True):
                     column[part.start : part.stop] = one
-            self._held = (side, columns)
-        return self._held[1]
+            self._memory = (side, columns)
+        return self._memory[1]
 
     def _part_at(self, part: range, side: int) -> tuple[np.ndarray, ...]:
-        maps = (load_kept(file, (len(part), GRID, GRID)) for file in self._files(part))
+        maps = (load_array(file, (len(part), GRID, GRID)) for file in self._files(part))
         grid = side * GRID // LARGE
         return _resized(self.pictures.load(part), side), *(_at_places(one, grid) for one in maps)
 
@@ -123,8 +126,8 @@ class Lessons:
             return Bases.load(file)
 
     def _files(self, part: range) -> tuple[Path, Path]:
-        drawn = self.pictures.file(part)
-        return drawn.with_name(f"middle-{drawn.name}"), drawn.with_name(f"last-{drawn.name}")
+        file = self.pictures.file(part)
+        return file.with_name(f"middle-{file.name}"), file.with_name(f"last-{file.name}")
 
 
 @lru_cache(maxsize=1)
@@ -172,8 +175,11 @@ class Student:
         views = [self.network.get_layer(name).output for name in ("block_3", "block_4")]
         self._views = keras.Model(self.network.input, views)
 
-    def learn(self, lessons: Lessons, kept: Path, say: Say, progress: Progress) -> None:
-        """Go through all steps; ``kept`` is where the state is written now and then, and taken up again."""
+    def learn(self, lessons: Lessons, state: Path, say: Say, progress: Progress) -> None:
+        """Go through all steps. The state is saved to the file ``state`` now and then, and read from it at the start.
+
+        Raises UserError where learning diverges.
+        """
         heads = [keras.layers.Conv2D(numbers, 1) for numbers in lessons.numbers]
         model = keras.Model(
             self._views.input, [head(view) for head, view in zip(heads, self._views.output, strict=True)]
@@ -186,20 +192,18 @@ class Student:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         optimizer.build(model.trainable_variables)
         variables = [*model.variables, *optimizer.variables]
-        done = _restored(kept, variables)
+        done = _restore(state, variables)
         make_step = _step(model, optimizer)
         progress("Learning", done, self.plan.steps)
-        with ThreadPoolExecutor(1) as ahead:  # one batch is read while the one before is learnt
-            coming = ahead.submit(lessons.batch, self.plan, done)
+        with ThreadPoolExecutor(1) as reader:  # it reads the next batch while this one is learnt
+            next_batch = reader.submit(lessons.batch, self.plan, done)
             while done < self.plan.steps:
-                batch, coming = (
-                    coming.result(),
-                    ahead.submit(lessons.batch, self.plan, min(done + 1, self.plan.steps - 1)),
-                )
+                batch = next_batch.result()
+                next_batch = reader.submit(lessons.batch, self.plan, min(done + 1, self.plan.steps - 1))
                 loss = make_step(*batch)
                 done += 1
-                if done % KEPT_EVERY == 0:
-                    _keep(kept, variables, done)
+                if done % SAVE_EVERY == 0:
+                    _save(state, variables, done)
                 progress("Learning", done, self.plan.steps)
                 if done % self.plan.steps_of_a_pass == 0:
                     say(
@@ -233,10 +237,11 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
     @tf.function  # type: ignore[untyped-decorator]
     def step(pictures: Any, middle: Any, last: Any) -> Any:
         with tf.GradientTape() as tape:
-            told = model(scaled(EMBEDDED, pictures), training=True)
-            apart = [one - tf.cast(other, tf.float32) for one, other in zip(told, (middle, last), strict=True)]
-            pooled = tf.reduce_mean(tf.square(tf.reduce_mean(apart[1], (1, 2))))
-            loss = MIDDLE * tf.reduce_mean(tf.square(apart[0])) + tf.reduce_mean(tf.square(apart[1])) + POOLED * pooled
+            outputs = model(scaled(EMBEDDED, pictures), training=True)
+            errors = [one - tf.cast(other, tf.float32) for one, other in zip(outputs, (middle, last), strict=True)]
+            pooled = tf.reduce_mean(tf.square(tf.reduce_mean(errors[1], (1, 2))))
+            of_middle, of_last = (tf.reduce_mean(tf.square(error)) for error in errors)
+            loss = MIDDLE * of_middle + of_last + POOLED * pooled
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
@@ -254,16 +259,16 @@ def _diverged() -> UserError:
     return UserError("Learning diverged, and nothing was written. Begin anew with another --seed, or other teachers.")
 
 
-def _keep(file: Path, variables: list[Any], done: int) -> None:
+def _save(file: Path, variables: list[Any], done: int) -> None:
     arrays = {str(number): variable.numpy() for number, variable in enumerate(variables)}
     write_bytes(file, npz_bytes({"done": np.array(done), **arrays}))
 
 
-def _restored(file: Path, variables: list[Any]) -> int:
-    """Give the variables their kept values; return how many steps they had made, 0 where nothing is kept."""
+def _restore(file: Path, variables: list[Any]) -> int:
+    """Give the variables the values of a saved state; return how many steps it had made, 0 where there is none."""
     if not file.exists():
         return 0
-    with readable(file), np.load(file) as kept:
+    with readable(file), np.load(file) as arrays:
         for number, variable in enumerate(variables):
-            variable.assign(kept[str(number)])
-        return int(kept["done"])
+            variable.assign(arrays[str(number)])
+        return int(arrays["done"])

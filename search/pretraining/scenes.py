@@ -155,18 +155,18 @@ def _curve(draw: ImageDraw.ImageDraw, corners: np.ndarray, pose: Pose, side: int
 
 def _raised(canvas: Image.Image, width: float) -> Form:
     """Return a drawing as a form that rises from its edges to ``width`` pixels inside."""
-    drawn = np.asarray(canvas)
-    covers = blurred(drawn.astype(np.float32) / 255, 0.6)
-    depth = np.clip(cv2.distanceTransform(drawn, cv2.DIST_L2, 3) / max(width, 1), 0, 1)
+    ink = np.asarray(canvas)
+    covers = blurred(ink.astype(np.float32) / 255, 0.6)
+    depth = np.clip(cv2.distanceTransform(ink, cv2.DIST_L2, 3) / max(width, 1), 0, 1)
     return Form(covers, _dome(1 - depth))
 
 
 def eyes(rng: np.random.Generator, texture: Texture, pose: Pose) -> Texture:
     """Return the texture with one or two eyes at the pose: dark discs in lighter ones, with a glint."""
     side = len(texture)
-    apart, size = rng.uniform(0.2, 0.6), rng.uniform(0.06, 0.22)
+    half_gap, size = rng.uniform(0.2, 0.6), rng.uniform(0.06, 0.22)
     light, dark = palette(rng, 1)[0] * 0.5 + 0.5, palette(rng, 1)[0] * 0.3
-    for at in (-apart, apart)[: int(rng.integers(1, 3))]:
+    for at in (-half_gap, half_gap)[: int(rng.integers(1, 3))]:
         x, y = pose.local(side)
         distance = np.hypot(x - at, y + 0.2) / size
         for edge, colour in ((1.0, light), (rng.uniform(0.4, 0.95), dark)):

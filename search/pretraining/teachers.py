@@ -39,9 +39,9 @@ class Basis:
         """Return the basis of maps (n, h, w, c) with at most ``most`` directions."""
         rows = maps.reshape(-1, maps.shape[-1])
         rows = rows[np.random.default_rng(seed).permutation(len(rows))[:SAMPLED]]
-        found = PCA(min(most, rows.shape[1]), random_state=seed).fit(rows)
-        scale = np.sqrt(found.explained_variance_.mean())
-        return cls(found.mean_.astype(np.float32), (found.components_.T / scale).astype(np.float32))
+        components = PCA(min(most, rows.shape[1]), random_state=seed).fit(rows)
+        scale = np.sqrt(components.explained_variance_.mean())
+        return cls(components.mean_.astype(np.float32), (components.components_.T / scale).astype(np.float32))
 
     def of_maps(self, maps: np.ndarray) -> np.ndarray:
         """Return maps (n, h, w, c) in this basis, (n, h, w, k)."""
@@ -61,8 +61,8 @@ class Teachers:
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])  # type: ignore[untyped-decorator]
         def maps(pictures: tf.Tensor) -> list[tf.Tensor]:
             enlarged = tf.image.resize(tf.cast(pictures, tf.float32), (SIDE, SIDE))
-            seen = [tensor for eye in eyes for tensor in eye(enlarged)]
-            return [tf.image.resize(tensor, (GRID, GRID), antialias=True) for tensor in seen]
+            tensors = [tensor for eye in eyes for tensor in eye(enlarged)]
+            return [tf.image.resize(tensor, (GRID, GRID), antialias=True) for tensor in tensors]
 
         self._maps = maps
 
@@ -91,9 +91,9 @@ class Bases:
         return cls(tuple(Basis.of(one, DEEP if place % 2 else MIDDLE, seed) for place, one in enumerate(maps)))
 
     def lessons(self, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is to be learnt of maps: their middle and their last ones, (n, GRID, GRID, k) float16 each."""
-        told = [basis.of_maps(one).astype(np.float16) for basis, one in zip(self.bases, maps, strict=True)]
-        return np.concatenate(told[0::2], -1), np.concatenate(told[1::2], -1)
+        """Return the lessons in maps: their middle and their last ones in the bases, (n, GRID, GRID, k) float16."""
+        coordinates = [basis.of_maps(one).astype(np.float16) for basis, one in zip(self.bases, maps, strict=True)]
+        return np.concatenate(coordinates[0::2], -1), np.concatenate(coordinates[1::2], -1)
 
     def save(self, file: Path) -> None:
         """Write them to a file, in one step."""
@@ -105,5 +105,7 @@ class Bases:
     @classmethod
     def load(cls, file: Path) -> "Bases":
         """Read those that ``save`` wrote."""
-        with np.load(file) as kept:
-            return cls(tuple(Basis(kept[f"mean_{at}"], kept[f"directions_{at}"]) for at in range(len(kept.files) // 2)))
+        with np.load(file) as arrays:
+            return cls(
+                tuple(Basis(arrays[f"mean_{at}"], arrays[f"directions_{at}"]) for at in range(len(arrays.files) // 2))
+            )

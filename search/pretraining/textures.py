@@ -52,8 +52,8 @@ def noise(rng: np.random.Generator, side: int) -> Field:
     """Return noise whose amplitude falls as a power of frequency, as in photographs (Field 1987), drawn out one way."""
     frequency_y, frequency_x = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :]
     along, across = turned(frequency_x, frequency_y, rng.uniform(0, np.pi))
-    drawn_out = rng.choice([1.0, rng.uniform(1, 12)])
-    size = np.sqrt((along * drawn_out) ** 2 + across**2) + 1 / side
+    elongation = rng.choice([1.0, rng.uniform(1, 12)])
+    size = np.sqrt((along * elongation) ** 2 + across**2) + 1 / side
     spectrum = np.fft.rfft2(rng.standard_normal((side, side))) * size ** -rng.uniform(0.4, 2.6)
     return stretched(np.fft.irfft2(spectrum, (side, side)))
 
@@ -100,13 +100,13 @@ def fractal(rng: np.random.Generator, side: int) -> Field:
     points = rng.uniform(-1, 1, (600, 2))
     visited = []
     for step in range(36):
-        chosen = maps[rng.integers(count, size=len(points))]
-        points = np.einsum("nij,nj->ni", chosen[:, :, :2], points) + chosen[:, :, 2]
+        step_maps = maps[rng.integers(count, size=len(points))]
+        points = np.einsum("nij,nj->ni", step_maps[:, :, :2], points) + step_maps[:, :, 2]
         if step > 5:
             visited.append(points)
-    seen = np.concatenate(visited)
-    low, high = np.percentile(seen, (1, 99), axis=0)
-    at = (seen - low) / np.maximum(high - low, FLAT) * 0.9 + 0.05
+    cloud = np.concatenate(visited)
+    low, high = np.percentile(cloud, (1, 99), axis=0)
+    at = (cloud - low) / np.maximum(high - low, FLAT) * 0.9 + 0.05
     counts, _, _ = np.histogram2d(at[:, 1], at[:, 0], bins=side, range=((0, 1), (0, 1)))
     return stretched(blurred(np.log1p(counts), rng.uniform(0.3, 1.2)))
 

@@ -26,7 +26,7 @@ from search.system.files import LOCK, is_left_over, is_real_folder, locked, new_
 T = TypeVar("T")
 
 KINDS = ("activations", "decoded", "duplicates", "unpacked")
-KEPT = frozenset({"unpacked"})  # images themselves: a search that runs would miss them
+PERMANENT = frozenset({"unpacked"})  # images themselves: a search that runs would miss them
 MARKER = "CACHEDIR.TAG"  # known to backup programs: https://bford.info/cachedir/
 MARKER_TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -106,25 +106,25 @@ def stored(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T]
     BusyError is raised.
     """
     with contextlib.suppress(*DAMAGE):
-        return _used(folder, load)
+        return _load(folder, load)
     for _ in range(TRIES - 1):
         with contextlib.suppress(FileNotFoundError):  # somebody deletes the cache
-            return _made(folder, fill, load, wait)
-    return _made(folder, fill, load, wait)
+            return _make(folder, fill, load, wait)
+    return _make(folder, fill, load, wait)
 
 
-def _made(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T], wait: bool) -> T:
+def _make(folder: Path, fill: Callable[[Path], None], load: Callable[[Path], T], wait: bool) -> T:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(lock_of(folder), wait=wait) as mine:
-        if not mine:
+    with locked(lock_of(folder), wait=wait) as is_ours:
+        if not is_ours:
             raise BusyError(folder)
         with contextlib.suppress(*DAMAGE):  # made while we waited
-            return _used(folder, load)
+            return _load(folder, load)
         if folder.is_dir():
             _drop(folder)
         with new_entry(folder) as temporary:
             fill(temporary)
-        return _used(folder, load)
+        return _load(folder, load)
 
 
 def lock_of(folder: Path) -> Path:
@@ -142,7 +142,7 @@ def new_entry(folder: Path) -> Iterator[Path]:
         (temporary / CHECKSUMS).write_text(json.dumps(sums), encoding="utf-8")
 
 
-def _used(folder: Path, load: Callable[[Path], T]) -> T:
+def _load(folder: Path, load: Callable[[Path], T]) -> T:
     _touch(folder)
     _verify(folder)
     return load(folder)
@@ -204,7 +204,7 @@ def trim(cache: Path, limit: int) -> int:
     for used, size, path in sorted(entries):
         if total <= limit or used > time.time() - IN_USE:
             break
-        if path.parent.name not in KEPT and _drop(path):
+        if path.parent.name not in PERMANENT and _drop(path):
             total -= size
             dropped += size
     return dropped

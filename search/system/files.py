@@ -85,7 +85,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
     It is False only where another process or thread holds it and ``wait`` is False. A lock dies
     with its process, and its file is taken away with it. Where there are no locks (some network
-    file systems, a file of somebody else's) everyone is told True, and does what others do too.
+    file systems, a file of somebody else's) it is True for everyone, who then do the same work twice.
     """
     try:
         handle = _lock(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,7 +167,7 @@ def new_folder(final: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
     handle = os.open(temporary, os.O_RDONLY)
     try:
-        _flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folders then knows it is no wreck
+        _flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folder then leaves it alone
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():
@@ -199,14 +199,14 @@ def sweep_folder(parent: Path, final: re.Pattern[str]) -> None:
 
     Only what has our own form of name for something named like ``final`` is removed; links are never followed.
     """
-    for left in [path for path in parent.iterdir() if is_left_over(path.name, final) and not path.is_symlink()]:
+    for remnant in [path for path in parent.iterdir() if is_left_over(path.name, final) and not path.is_symlink()]:
         with contextlib.suppress(OSError):
-            if left.name.endswith(LOCK):
-                if left.is_file():
-                    with locked(left, wait=False):
+            if remnant.name.endswith(LOCK):
+                if remnant.is_file():
+                    with locked(remnant, wait=False):
                         pass
             else:
-                _sweep_wreck(left)
+                _sweep_wreck(remnant)
 
 
 def _sweep_wreck(wreck: Path) -> None:

@@ -1,4 +1,4 @@
-"""The machine that we are on: its cores and memory, how many workers they carry, and that these end with us."""
+"""The machine: its cores and memory, how many workers suit it, and how a worker ends with its driver."""
 
 import multiprocessing
 import os

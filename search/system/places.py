@@ -1,4 +1,4 @@
-"""Where things are kept, and whether they can be."""
+"""Where caches and files go, and whether they can be written there."""
 
 import os
 import shutil
@@ -8,10 +8,10 @@ from search.system.cache import claim
 from search.system.errors import UserError
 
 
-def cache_folder(given: str | None, data: Path) -> Path:
-    """Return where to cache: as given, else ``data/.cache`` here, else the user's cache; never among the images."""
-    if given is not None:
-        return Path(given)
+def cache_folder(choice: str | None, data: Path) -> Path:
+    """Return where to cache: the choice, else ``data/.cache`` here, else the user's cache; never among the images."""
+    if choice is not None:
+        return Path(choice)
     here = Path("data")
     if here.is_dir() and os.access(here, os.W_OK) and here.resolve() != data.resolve():
         return here / ".cache"

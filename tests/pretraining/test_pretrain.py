@@ -44,7 +44,7 @@ def stop_at(number):
 def few(monkeypatch):
     """Small parts, kept often."""
     monkeypatch.setattr(drawing, "PART", 100)
-    monkeypatch.setattr(pretrain, "KEPT_EVERY", 4)
+    monkeypatch.setattr(pretrain, "SAVE_EVERY", 4)
 
 
 def parts(folder, seed=5, count=20):
