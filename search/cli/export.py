@@ -26,7 +26,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     from search.reopen import reopening
 
     record = read_record(search_folder(name, results))
-    exported = trial_to_export(record, trial)
+    trial_id = trial_to_export(record, trial).id
     space, reopened = reopening(record, executor="inline", **options)
     click.echo("Loading TensorFlow and Keras Tuner")
     from search.export.export import check_target
@@ -34,5 +34,5 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     from search.tuner import KFoldTuner
 
     check_target(to, Path(reopened["data"]))  # before the images are read
-    write(KFoldTuner(space, **reopened), exported.id, to)
-    click.echo(f"Export: {to}, trial {exported.id}: model.keras, labels.txt, recipe.json; README.md says what it is")
+    write(KFoldTuner(space, **reopened), trial_id, to)
+    click.echo(f"Export: {to}, trial {trial_id}: model.keras, labels.txt, recipe.json; README.md says what it is")
