@@ -31,7 +31,7 @@ from search.cli.options import (
     TRIALS,
 )
 from search.cli.tools import check, folds, pack, pretrain
-from search.repertoire.catalog import ORACLES
+from search.study import ORACLES
 from search.system.errors import UserError
 
 INTERRUPTED = 130

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SPACE, SYNTHETIC, TRIALS
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.table import BACKBONES
 from search.system.errors import UserError
 
 if TYPE_CHECKING:
