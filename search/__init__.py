@@ -2,8 +2,8 @@
 
     python -m search run spaces/finetune.py
 
-A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``at_hand``,
-``amounts_at_hand``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``,
+``at_hand``, ``amounts_at_hand``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
 """
 
 import importlib
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
-    from search.repertoire.recipe import Augment, Recipe
+    from search.repertoire.augmentation import Augment
+    from search.repertoire.recipe import Recipe
+    from search.repertoire.synthetic import Synthetic
     from search.space import amounts_at_hand, at_hand
     from search.study import Study
     from search.system.errors import UserError
@@ -24,6 +26,7 @@ __all__ = [
     "KFoldTuner",
     "Recipe",
     "Study",
+    "Synthetic",
     "UserError",
     "amounts_at_hand",
     "at_hand",
@@ -31,10 +34,11 @@ __all__ = [
 ]
 
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
-    "Augment": "search.repertoire.recipe",
+    "Augment": "search.repertoire.augmentation",
     "KFoldTuner": "search.tuner",
     "Recipe": "search.repertoire.recipe",
     "Study": "search.study",
+    "Synthetic": "search.repertoire.synthetic",
     "UserError": "search.system.errors",
     "amounts_at_hand": "search.space",
     "at_hand": "search.space",

@@ -13,8 +13,8 @@ from search.data.finding import ERROR, Finding
 from search.data.loading import Inputs, read_inputs
 from search.options import Options, overridden
 from search.prepare import Prepared, complete
-from search.repertoire.catalog import BACKBONES
-from search.repertoire.recipe import Augment
+from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.table import BACKBONES
 from search.space import SpaceFile
 from search.system.errors import UserError
 from search.system.progress import Progress, Say, silent

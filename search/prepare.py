@@ -23,11 +23,11 @@ from search.data.synthetic import SyntheticPool, check_amounts, tally
 from search.journal import CONFIRM
 from search.options import Options, as_arguments, check_name, name_of, overridden
 from search.oracles import at_values, random_points, register
-from search.repertoire.backbones.constructions import check_weights
+from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
-from search.repertoire.catalog import BACKBONES
-from search.repertoire.recipe import Augment, Recipe
-from search.repertoire.weights import missing_in_words, resolve, weights_folder
+from search.repertoire.recipe import Recipe
+from search.repertoire.weights import check_weights, missing_in_words, resolve, weights_folder
 from search.space import Hand, SpaceFile, build_recipe, holding
 from search.study import Study
 from search.system.digests import digest
@@ -70,7 +70,7 @@ class Prepared:
         """Return the recipe of ``space(hp)``, given what is at hand."""
         with holding(self.hand):
             recipe = build_recipe(self.file.space, hp, self.image_size, self.file.path)
-        check_amounts(recipe.synthetic_per_class, self.dataset.classes, self.pool, self.file.path)
+        check_amounts(recipe.synthetic, self.dataset.classes, self.pool, self.file.path)
         if self.hand.weights is None:
             self.hand.ask(recipe.backbone)  # it may be written out, not taken from at_hand
         elif recipe.backbone not in self.hand.weights:
@@ -100,7 +100,7 @@ class Prepared:
         """The baselines by what they are called; none where they are not wanted."""
         if not self.study.baselines:
             return {}
-        return baselines(self.hand.weights or {}, self.image_size)
+        return baselines([BACKBONES[name] for name in self.hand.weights or {}], self.image_size)
 
     @property
     def _reshuffled(self) -> list[Fold]:
@@ -227,9 +227,9 @@ class Prepared:
         admissible = {fold.id: pool.counts(fold) for fold in self.folds} if pool else {}
 
         def drawn(recipe: Recipe, fold: Fold) -> int:
-            if pool is None or not recipe.synthetic_per_class:
+            if pool is None or not recipe.synthetic:
                 return 0
-            asked = pool.asked(recipe.synthetic_per_class, fold, labels)
+            asked = pool.asked(recipe.synthetic, fold, labels)
             return sum(tally(asked, admissible[fold.id])["drawn"].values())
 
         return drawn
@@ -311,7 +311,7 @@ def versions() -> dict[str, str]:
 
 
 def _resolve(asked: list[str], options: Options, say: Say) -> dict[str, str]:
-    weights, missing = resolve(asked, offline=options.offline, announce=say)
+    weights, missing = resolve([BACKBONES[name] for name in asked], offline=options.offline, announce=say)
     if missing and options.strict:
         raise UserError(f"{missing_in_words(missing)}\n--strict makes that an error.")
     say(f"Backbones: {', '.join(weights) or 'none'}")

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.repertoire.catalog import BACKBONES
-from search.repertoire.recipe import Recipe, one_of
+from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.recipe import Recipe
+from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
 from search.study import Study
 from search.system.errors import UserError
+from search.system.validation import one_of
 
 Space = Callable[[Any], Recipe]
 
@@ -83,18 +85,25 @@ def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
     That is 0 among numbers and ratios. Names that a space gives to amounts (also as the keys of
     a dict) begin with the name for none, by convention; a recipe that asks for images all the
     same is refused before the first trial. Raises UserError where there are no amounts, and for
-    whole numbers beside ratios, which no hp.Choice can hold; among ratios 0 becomes 0.0.
+    whole numbers beside ratios or amounts as ``Synthetic``, which no hp.Choice can hold: give these
+    names. Among ratios 0 becomes 0.0.
     """
-    given = _of_one_type(list(amounts))
-    if not given:
+    choices = _of_one_type(list(amounts))
+    if not choices:
         raise UserError("amounts_at_hand([]) has no amounts. Give some, 0 first, as in amounts_at_hand([0, 8, 32]).")
     hand = _asked_in_time("amounts_at_hand")
     if hand is not None and hand.synthetic:
-        return given
-    return given[:1] if isinstance(given[0], str) else [0]
+        return choices
+    return choices[:1] if isinstance(choices[0], str) else [0]
 
 
 def _of_one_type(amounts: list[Any]) -> list[Any]:
+    if any(isinstance(amount, Synthetic) for amount in amounts):
+        raise UserError(
+            f"amounts_at_hand({amounts}) has Synthetic amounts, which hp.Choice cannot hold. "
+            'Give them names: AMOUNTS = {"none": Synthetic(), "few": Synthetic(count=8)}, and '
+            'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))].'
+        )
     some = {type(amount) for amount in amounts if amount}
     if some == {int, float}:
         raise UserError(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.repertoire.catalog import OBJECTIVES, ORACLES
-from search.repertoire.recipe import one_of, real, whole
 from search.system.errors import UserError
+from search.system.validation import one_of, real, whole
 
 AUTO = "auto"
+OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
+ORACLES = ("tpe", "random", "bayesian", "grid")
 SPLITS = ("kfold", "shuffle")
 
 

@@ -13,7 +13,8 @@ from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_table
 from search.journal import Journal
 from search.racing import next_step
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 from search.study import Study
 from search.system.files import npz_bytes
 

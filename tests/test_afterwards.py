@@ -13,7 +13,7 @@ from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.racing import cells, ranked, score
 from search.record import read_record
-from search.repertoire.baselines import HEAD, SCRATCH, WHOLE, baselines
+from search.repertoire.baselines import SCRATCH
 
 SPACE = """
 from search import Recipe, Study
@@ -63,7 +63,7 @@ def told(record):
 def test_baselines_are_trained_first_and_are_no_part_of_the_budget(place):
     history = search(trials=2).history
     assert list(history.trials) == ["b0", "0000", "0001"]
-    assert history.trials["b0"].baseline == SCRATCH
+    assert history.trials["b0"].baseline == SCRATCH.name
     assert history.trials["b0"].verdict.status == "completed"
     assert history.spent == 2
     assert history.ended == "all 2 trials are done"
@@ -84,16 +84,6 @@ def test_best_hyperparameters_are_those_of_proposed_trials(place):
     tuner = KFoldTuner("space.py", view=Lines(wide_console()), executor="inline", trials=2, offline=True)
     tuner.search()
     assert len(tuner.get_best_hyperparameters(5)) == 2
-
-
-def test_baselines_are_of_the_first_pretrained_backbone():
-    made = baselines(["SmallCNN", "MobileNet_0.25", "MobileNetV2"], 96)
-    assert list(made) == [HEAD, WHOLE]
-    assert [recipe.backbone for recipe in made.values()] == ["MobileNet_0.25"] * 2
-    assert made[HEAD].head_only
-    assert made[WHOLE].unfrozen_blocks == 5
-    assert {recipe.image_size for recipe in made.values()} == {96}
-    assert list(baselines(["SmallCNN"], 32)) == [SCRATCH]
 
 
 def test_promising_trials_are_finished_at_the_end(place):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from search.data.folds import Fold
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 from search.training.cost import estimate
 
 DEEP = Recipe("MobileNetV2_0.35", unfrozen_blocks=2, image_size=96, epochs=10)

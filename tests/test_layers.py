@@ -22,8 +22,8 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
 MOST_IN_SPINE, MOST_IN_FOLDER = 14, 32  # 12 and 20 when the house is done
 HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.prepare", "search.session", "search.tuner", "search.check"),
-    *("search.audit.leakage", "search.repertoire.backbones.constructions", "search.repertoire.backbones.embedded"),
-    *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
+    *("search.audit.leakage", "search.export.export"),
+    *("search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.compiled", "search.training.folding", "search.training.inputs"),
     *("search.training.heads.linear", "search.training.loop", "search.training.network", "search.training.trainer"),
 }

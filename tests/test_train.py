@@ -11,11 +11,11 @@ from search.data.images import decode
 from search.data.readers.folders import read_class_folders
 from search.data.synthetic import read_pool
 from search.racing import Job
-from search.repertoire.catalog import BACKBONES
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.recipe import Recipe
 from search.repertoire.weights import weights_folder, weights_sha256
 from search.study import Study
-from search.training.inputs import sample_weights
 from search.training.loop import DivergedError, Run, learning_rates
 from search.training.materials import Materials
 from search.training.trainer import CancelledError, Trainer, set_up
@@ -103,15 +103,6 @@ def test_folds_recipes_and_seeds_have_draws_of_their_own(shapes, tmp_path):
 def test_a_loss_that_is_no_number_is_said(shapes_trainer):
     with pytest.raises(DivergedError, match="no number in epoch"):
         run(shapes_trainer, small(learning_rate=10.0, weight_decay=10.0, epochs=60), "f0")
-
-
-def test_balanced_class_weights_change_the_loss_and_not_the_data():
-    labels = np.array([0] * 30 + [1] * 10)
-    weights = sample_weights(labels, "balanced")
-    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum())
-    assert weights.mean() == pytest.approx(1)
-    np.testing.assert_array_equal(sample_weights(labels, "none"), np.ones(40))
-    np.testing.assert_allclose(sample_weights(np.array([0, 0, 0, 2]), "balanced"), [2 / 3] * 3 + [2])
 
 
 def recorded(trainer, monkeypatch):

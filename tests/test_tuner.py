@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shapes import write_shapes
 
-from search import KFoldTuner, Recipe, Study, UserError
+from search import KFoldTuner, Recipe, Study, Synthetic, UserError
 from search.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
@@ -437,9 +437,8 @@ def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(p
     ready, said = prepared(place, {"none": 0, "some": {"across": 1, "down": 0.5}})
     assert "Warning: synthetic images of unknown origin, used on trust: 1. Scores may be flattered" in said
     assert (ready.about["synthetic_images"], ready.about["synthetic_unsourced"]) == (2, 1)
-    assert ready.recipe({**ready.hyperparameters.values, "synthetic": "some"}).synthetic_per_class == (
-        ("across", 1),
-        ("down", 0.5),
+    assert ready.recipe({**ready.hyperparameters.values, "synthetic": "some"}).synthetic_per_class == Synthetic(
+        by_class={"across": 1, "down": Synthetic(ratio=0.5)}
     )
     with pytest.raises(UserError, match=r"line 2: no sources are named\..*Study\(trust_unsourced=True\)"):
         prepared(place, {"none": 0}, study="repeats=1")

@@ -14,6 +14,7 @@ from search.analysis.stats.intervals import Interval
 from search.journal import Trial
 from search.racing import cells, ranked
 from search.record import Record, read_record
+from search.repertoire.columns import COLUMNS
 from search.system.errors import UserError
 
 BEST = "best"
@@ -169,18 +170,12 @@ def check_comparable(one: Record, other: Record) -> None:
 
 
 def _differing(a: Trial, b: Trial) -> list[tuple[str, str, str]]:
-    one, other = (_flat(trial.recipe.to_dict()) for trial in (a, b))
-    return [(name, _plain(name, one[name]), _plain(name, other[name])) for name in one if one[name] != other[name]]
-
-
-def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
-    augment = recipe["augment"]
-    return {**recipe, "augment": augment["policy"], "augment_strength": augment["strength"]}
-
-
-def _plain(name: str, value: Any) -> str:
-    rounded = isinstance(value, float) and name != "synthetic_per_class"  # where a ratio is told by its point
-    return f"{value:.3g}" if rounded else str(value)
+    columns = sorted(COLUMNS.values(), key=lambda column: bool(column.part))  # further parts come last
+    return [
+        (column.name, column.text(a.recipe, 3), column.text(b.recipe, 3))
+        for column in columns
+        if column.cell(a.recipe) != column.cell(b.recipe)
+    ]
 
 
 def _accuracies(a: Side, b: Side, fraction: float) -> tuple[float, float]:

@@ -16,13 +16,12 @@ from search.analysis.stats.survival import Curve, curve, drops, slopes
 from search.journal import CONFIRM, Trial
 from search.racing import Rules, cells, ranked
 from search.record import FOLDS, Record, read_table
-from search.repertoire.recipe import Recipe
-from search.repertoire.synthetic import in_words
+from search.repertoire.columns import factors_of
+from search.repertoire.recipe import Recipe, depth
 from search.system.digests import seed_from
 
 WORTH_SAVING = 10.0  # seconds of all runs of a trial
 CLEARLY_CHEAPER = 1.5  # times
-HEAD_ONLY, ALL = "head only", "all"
 
 
 @dataclass(frozen=True)
@@ -190,13 +189,6 @@ class Judgement:
         return found
 
 
-def depth(recipe: Recipe) -> str:
-    """Return how deep a recipe unfreezes, in words."""
-    if recipe.head_only:
-        return HEAD_ONLY
-    return ALL if recipe.whole else str(recipe.unfrozen_blocks)
-
-
 @dataclass(frozen=True)
 class _Runs:
     """Runs of proposed trials: the objective, trial number and fold of each; the recipe of each trial."""
@@ -216,23 +208,8 @@ class _Runs:
 
     def levels(self) -> dict[str, list[str]]:
         """Return the levels of every factor by trial; numbers of many values in thirds."""
-        recipes = self.recipes
-        numbers = ["dropout", "learning_rate", "weight_decay", "batch_size", "epochs", "image_size"]
-        if len({recipe.views for recipe in recipes if recipe.augment.policy != "none"}) > 1:
-            numbers.append("views")  # without augmentation there is one: no choice of its own
-        return {
-            "backbone": [recipe.backbone for recipe in recipes],
-            "unfrozen_blocks": [depth(recipe) for recipe in recipes],
-            "augment": [_augment(recipe) for recipe in recipes],
-            "class_weight": [recipe.class_weight for recipe in recipes],
-            "synthetic_per_class": [in_words(r.synthetic_per_class) if r.synthetic_per_class else "0" for r in recipes],
-            **{name: thirds([getattr(recipe, name) for recipe in recipes]) for name in numbers if recipes},
-        }
-
-
-def _augment(recipe: Recipe) -> str:
-    strength = recipe.augment.strength
-    return recipe.augment.policy + ("" if strength is None else f" {strength:g}")
+        words, numbers = factors_of(self.recipes)
+        return {**words, **{name: thirds(values) for name, values in numbers.items()}}
 
 
 def _runs(record: Record) -> _Runs:

@@ -1,6 +1,6 @@
 """The tables of a search: trials in order of their score, and their runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from search.analysis.stats import Interval, corrected_interval
 from search.journal import History, Run, Trial
 from search.racing import Rules, cells, ranked
 from search.record import Record
+from search.repertoire.columns import Column, columns_of
 from search.repertoire.recipe import Recipe
 
 MARKS = "▁▂▃▄▅▆▇█"
@@ -66,21 +67,22 @@ def trials_table(record: Record) -> pd.DataFrame:
     """
     rules = record.rules
     rank = {trial.id: place for place, trial in enumerate(ranked(record.history.trials.values()), start=1)}
-    rows = [_trial_row(trial, rules, rank.get(trial.id)) for trial in in_order(record.history.trials.values())]
+    trials = in_order(record.history.trials.values())
+    recipe_columns = columns_of([trial.recipe for trial in trials])
+    rows = [_trial_row(trial, rules, rank.get(trial.id), recipe_columns) for trial in trials]
     if not rows:  # a table without rows has its columns all the same
-        return pd.DataFrame(columns=list(_trial_row(Trial("", {}, NO_RECIPE), rules, None)))
+        return pd.DataFrame(columns=list(_trial_row(Trial("", {}, NO_RECIPE), rules, None, recipe_columns)))
     table = pd.DataFrame(rows).astype({"rank": "Int64"})
-    # Beside a ratio pandas would make floats of whole numbers, which mean something else.
-    table["synthetic_per_class"] = pd.Series([row["synthetic_per_class"] for row in rows], dtype=object)
+    for column in recipe_columns:
+        if column.field.exact:  # beside a ratio pandas would make floats of whole numbers, which mean something else
+            table[column.name] = pd.Series([row[column.name] for row in rows], dtype=object)
     return table
 
 
-def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
+def _trial_row(trial: Trial, rules: Rules, rank: int | None, recipe_columns: Sequence[Column]) -> dict[str, Any]:
     complete = status(trial) == "completed"
     limits = interval(trial, rules) if complete else Interval(np.nan, np.nan, np.nan)
     stopped = status(trial) == "stopped"
-    recipe = trial.recipe.to_dict()
-    augment = recipe.pop("augment")
     return {
         "rank": rank,
         "trial": trial.id,
@@ -94,9 +96,7 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None) -> dict[str, Any]:
         **{f"{rules.objective}@{q:g}": at_size(trial, rules, q, rules.objective) for q in reversed(rules.fractions)},
         "runs": len(trial.runs),
         "seconds": round(trial.seconds, 2),
-        **recipe,
-        "augment": augment["policy"],
-        "augment_strength": augment["strength"],
+        **{column.name: column.cell(trial.recipe) for column in recipe_columns},
         "summary": trial.recipe.summary(),
         "reason": trial.verdict.reason if trial.verdict else "",
     }

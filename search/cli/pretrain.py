@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.table import BACKBONES
 from search.system.errors import UserError
 
 TEACHERS = [backbone.name for backbone in BACKBONES.values() if backbone.weights and not backbone.weights.packaged]

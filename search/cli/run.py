@@ -22,7 +22,7 @@ from search.cli.options import (
     TRIALS,
 )
 from search.cli.report import print_report
-from search.repertoire.catalog import ORACLES
+from search.study import ORACLES
 
 
 @click.command()

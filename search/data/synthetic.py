@@ -17,10 +17,10 @@ from search.data.folds import Fold
 from search.data.images import Decoded
 from search.data.readers.manifest import MANIFEST, read_table
 from search.data.readers.paths import inside
-from search.repertoire.recipe import one_of
-from search.repertoire.synthetic import Amounts, classes_named, wanted
+from search.repertoire.synthetic import Synthetic
 from search.system.digests import digest, file_sha256, seed_from
 from search.system.errors import UserError
+from search.system.validation import one_of
 
 COLUMNS = ("image", "label", "sources")
 SHA256 = re.compile("[0-9a-fA-F]{64}")
@@ -111,9 +111,9 @@ class SyntheticPool:
         """Return how many images of each class are admissible."""
         return self._by_class(self.labels[self.admissible(fold)])
 
-    def asked(self, amounts: Amounts, fold: Fold, labels: np.ndarray) -> dict[str, int]:
+    def asked(self, amount: Synthetic, fold: Fold, labels: np.ndarray) -> dict[str, int]:
         """Return how many images of each class a recipe's amount asks for; ``labels`` are the real images' (n,)."""
-        return wanted(amounts, self._by_class(labels[fold.train]))
+        return amount.wanted(self._by_class(labels[fold.train]))
 
     def _by_class(self, labels: np.ndarray) -> dict[str, int]:
         counted = np.bincount(labels, minlength=len(self.classes))
@@ -139,11 +139,11 @@ def tally(numbers: Mapping[str, int], admissible: Mapping[str, int]) -> dict[str
     }
 
 
-def check_amounts(amounts: Amounts, classes: tuple[str, ...], pool: SyntheticPool | None, source: Path) -> None:
+def check_amounts(amount: Synthetic, classes: tuple[str, ...], pool: SyntheticPool | None, source: Path) -> None:
     """Raise UserError where a recipe asks for synthetic images of an unknown class, or where there are none."""
-    for name in classes_named(amounts):
+    for name in amount.classes:
         one_of(f"{source}: a class in synthetic_per_class", name, classes)
-    if amounts and pool is None:
+    if amount and pool is None:
         raise UserError(
             f"{source} asks for synthetic images where the study has none. Take the amounts from "
             "amounts_at_hand([0, …]), whose first one is none, or give the images with Study(synthetic=…)."

@@ -12,6 +12,8 @@ from search.data.images import DRAFT
 from search.journal import Look, Trial
 from search.racing import score
 from search.record import Record
+from search.repertoire.columns import columns_of
+from search.repertoire.recipe import FIELDS, Recipe
 from search.report.markdown import inert
 from search.report.words import between
 from search.system.errors import UserError
@@ -105,9 +107,18 @@ def card(judgement: Judgement, facts: Facts) -> str:
         draft=DRAFT if image_size <= DRAFT else 2 * DRAFT,
         scored=_scored(judgement, trial),
         limits=list(_limits(record, trial)),
-        recipe={name: value for name, value in trial.recipe.to_dict().items() if name != "augment"},
-        augment=trial.recipe.augment,
+        recipe=_recipe_lines(trial.recipe),
     )
+
+
+def _recipe_lines(recipe: Recipe) -> dict[str, Any]:
+    """Return the values of a recipe by field; those of several parts come last, with their parts side by side."""
+    values = {name: value for name, value in recipe.to_dict().items() if not FIELDS[name].parts}
+    parts: dict[str, list[Any]] = {}
+    for column in columns_of([recipe]):
+        if column.field.parts and (cell := column.cell(recipe)) is not None:
+            parts.setdefault(column.field.name, []).append(cell)
+    return values | {name: " ".join(map(str, cells)) for name, cells in parts.items()}
 
 
 def picked(judgement: Judgement, trial: Trial) -> str:

@@ -25,7 +25,6 @@ from search.journal import Trial
 from search.monitor.screen import Screen
 from search.prepare import versions
 from search.record import Record
-from search.repertoire.catalog import BACKBONES
 from search.repertoire.recipe import Recipe
 from search.system.digests import file_sha256
 from search.system.errors import UserError
@@ -116,7 +115,7 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
 def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained: Trained) -> None:
     shape, name = shape_of(trial.recipe, materials.classes), trial.recipe.backbone
     sha256 = materials.weights.get(name, "")
-    pretrained = BACKBONES[name].pretrained
+    pretrained = trial.recipe.architecture.pretrained
     model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
     synthetic = sum(trained.run.part.synthetic.get("drawn", {}).values())
     facts, judgement = Facts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)

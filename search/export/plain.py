@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from search.repertoire.backbones.constructions import CONSTRUCTIONS, construct, scaled
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
 from search.system.tf import keras
 from search.training.network import Shape
 
@@ -31,24 +32,22 @@ def plain_model(
     for path, value in body.items():
         variables[path].assign(value)
     pixels = keras.Input((shape.image_size, shape.image_size, 3), name="pixels")
-    features = keras.layers.GlobalAveragePooling2D(name="pool")(base(_scaling(shape)(pixels), training=False))
+    features = backbone.pooling(name="pool")(base(_scaling(backbone)(pixels), training=False))
     dense = keras.layers.Dense(shape.classes, activation="softmax", dtype="float32", name="probabilities")
     model = keras.Model(pixels, dense(features), name="exported")
     dense.set_weights(list(head))
     return model
 
 
-def _scaling(shape: Shape) -> keras.layers.Layer:
+def _scaling(backbone: Backbone) -> keras.layers.Layer:
     """Return what ``scaled`` does to the pixels of a backbone, as a layer that Keras has."""
-    backbone = BACKBONES[shape.backbone]
-    how = CONSTRUCTIONS[backbone.name].scaling
-    if not isinstance(how, str):
-        scale, offset = how
+    if not isinstance(backbone.scaling, str):
+        scale, offset = backbone.scaling
         return keras.layers.Rescaling(scale, offset, name="scaling")
     # Channels are scaled apart and perhaps swapped: a fixed 1 by 1 convolution, read off the function itself.
-    offset = keras.ops.convert_to_numpy(scaled(backbone, np.zeros((1, 1, 1, 3), np.float32)))
+    offset = keras.ops.convert_to_numpy(backbone.scaled(np.zeros((1, 1, 1, 3), np.float32)))
     primaries = WHITE * np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
-    kernel = (keras.ops.convert_to_numpy(scaled(backbone, primaries)) - offset) / WHITE
+    kernel = (keras.ops.convert_to_numpy(backbone.scaled(primaries)) - offset) / WHITE
     layer = keras.layers.Conv2D(3, 1, trainable=False, name="scaling")
     layer.build((None, None, None, 3))
     layer.set_weights([kernel.reshape(1, 1, 3, 3), offset.reshape(3)])

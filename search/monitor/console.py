@@ -20,6 +20,7 @@ from search.analysis.ledger import (
 from search.journal import History, Trial
 from search.racing import Rules, ranked, score
 from search.record import Record
+from search.repertoire.columns import texts
 from search.report.document import Document
 
 ROWS = 10  # of the leaderboard
@@ -118,8 +119,7 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
     console.print(f"{'Winner' if record.history.ended else 'Best so far'}: trial {best[0].id}", style="bold")
     if sentence := on_holdout(record):
         console.print(f"Hold-out: {sentence}", highlight=False, markup=False)
-    for name, value in best[0].recipe.to_dict().items():
-        words = str(value) if name == "synthetic_per_class" else _plain(value)  # a ratio is known by its point
+    for name, words in texts(best[0].recipe, digits=4).items():
         console.print(f"  {name} = {words}", highlight=False, markup=False)
 
 
@@ -139,11 +139,3 @@ def _of_intervals(rules: Rules) -> str:
         "± is half the corrected 95 % interval (Nadeau & Bengio) of one trial, not yet corrected for having picked the "
         "best."
     )
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return " ".join(
-            f"{part:g}" if isinstance(part, float) else str(part) for part in value.values() if part is not None
-        )
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

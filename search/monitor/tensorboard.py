@@ -24,7 +24,7 @@ from search.analysis.predictions import Arrays, read_runs
 from search.journal import Run, Trial
 from search.racing import score
 from search.record import Record
-from search.repertoire.synthetic import in_words
+from search.repertoire.columns import briefs
 from search.system.errors import UserError
 
 FOLDER = "tensorboard"
@@ -165,7 +165,7 @@ def _scalars(points: Iterable[Point]) -> list[Any]:
 def _start_event(trial: Trial, at: float) -> Any:
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-    return _event(at, summary=hparams_pb(_values(trial), trial_id=trial.id, start_time_secs=at))
+    return _event(at, summary=hparams_pb(briefs(trial.recipe), trial_id=trial.id, start_time_secs=at))
 
 
 def _end_event(trial: Trial, at: float) -> Any:
@@ -177,14 +177,3 @@ def _end_event(trial: Trial, at: float) -> Any:
     about = metadata.create_summary_metadata(HParamsPluginData(session_end_info=end))
     value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
     return _event(at, summary=Summary(value=[value]))
-
-
-def _values(trial: Trial) -> dict[str, float | str]:
-    """Return the recipe as numbers and texts, which is all that the HPARAMS tab knows."""
-    recipe = trial.recipe
-    fields = recipe.to_dict()
-    strength = "" if recipe.augment.strength is None else f" {recipe.augment.strength:g}"
-    fields["augment"] = f"{recipe.augment.policy}{strength}"
-    if not isinstance(recipe.synthetic_per_class, int):
-        fields["synthetic_per_class"] = in_words(recipe.synthetic_per_class)
-    return {name: value for name, value in fields.items() if value is not None}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.pretraining.drawing import SIDE
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import resolve
 from search.system.digests import file_sha256
 from search.system.errors import UserError
@@ -105,7 +106,7 @@ def _is_ours(folder: Path, file: Path) -> bool:
 
 def _weights_of(plan: PretrainingPlan) -> list[list[str]]:
     """Return the teachers, in their order, with the digests of their weights."""
-    weights, missing = resolve(plan.teachers, offline=True, announce=lambda _: None)
+    weights, missing = resolve([BACKBONES[name] for name in plan.teachers], offline=True, announce=lambda _: None)
     if missing:
         one = missing[0]
         why = "is not" if one.reason == "--offline" else f"cannot be used ({one.reason}); put it whole"

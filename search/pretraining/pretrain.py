@@ -15,16 +15,13 @@ import numpy as np
 from search.pretraining.drawing import Pictures, load_array, readable
 from search.pretraining.plan import BATCH, LARGE, PretrainingPlan, clear, finish
 from search.pretraining.teachers import GRID, Bases, Teachers
-from search.repertoire.backbones.constructions import scaled
-from search.repertoire.backbones.embedded import embedded, weights_bytes
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.embedded import EMBEDDED, embedded, weights_bytes
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_array, write_bytes
 from search.system.progress import Progress, Say
 from search.system.tf import keras, silenced, tf
 
-EMBEDDED = BACKBONES["Embedded"]
 RATE, WARM_UP = 2e-3, 500
 WEIGHT_DECAY = 0.02
 POOLED, MIDDLE = 4.0, 0.5  # how much the mean of the last map, and the middle map, count beside the last one
@@ -217,7 +214,7 @@ class Student:
         """
         pool = keras.layers.GlobalAveragePooling2D()
         pooled = keras.Model(self.network.input, pool(self._views.output[1]))
-        features = pooled.predict(scaled(EMBEDDED, _resized(pictures, LARGE)), BATCH, verbose=0)
+        features = pooled.predict(EMBEDDED.scaled(_resized(pictures, LARGE)), BATCH, verbose=0)
         norm = self.network.get_layer("features")
         norm.gamma.assign(np.full(features.shape[1], SPREAD))
         norm.moving_mean.assign(features.mean(axis=0))
@@ -237,7 +234,7 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Any:
     @tf.function  # type: ignore[untyped-decorator]
     def step(pictures: Any, middle: Any, last: Any) -> Any:
         with tf.GradientTape() as tape:
-            outputs = model(scaled(EMBEDDED, pictures), training=True)
+            outputs = model(EMBEDDED.scaled(pictures), training=True)
             errors = [one - tf.cast(other, tf.float32) for one, other in zip(outputs, (middle, last), strict=True)]
             pooled = tf.reduce_mean(tf.square(tf.reduce_mean(errors[1], (1, 2))))
             of_middle, of_last = (tf.reduce_mean(tf.square(error)) for error in errors)

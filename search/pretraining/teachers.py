@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from search.repertoire.backbones.constructions import border_of, construct, scaled
-from search.repertoire.catalog import BACKBONES, Backbone
+from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
 from search.system.files import npz_bytes, write_bytes
 from search.system.tf import keras, tf
 
@@ -49,7 +50,7 @@ class Basis:
 
 
 class Teachers:
-    """Networks with ImageNet weights, by their names in the catalog; each is asked at two depths.
+    """Networks with ImageNet weights, by the names of their backbones; each is asked at two depths.
 
     They are asked for their last map and for that at the border of their last block.
     """
@@ -75,8 +76,8 @@ class Teachers:
 def _two_depths(backbone: Backbone) -> Callable[[Any], list[Any]]:
     """Return what maps images, uint8 or as such, to the maps of a backbone: before its last block, and its last one."""
     network = construct(backbone, pretrained=True)
-    both = keras.Model(network.input, [network.get_layer(border_of(backbone, 1)).output, network.output])
-    return lambda images: both(scaled(backbone, images), training=False)
+    both = keras.Model(network.input, [network.get_layer(backbone.border(1)).output, network.output])
+    return lambda images: both(backbone.scaled(images), training=False)
 
 
 @dataclass(frozen=True)

@@ -7,49 +7,24 @@ view is the same in every fold, trial, worker and session, whether stored or dra
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from search.repertoire.catalog import AUGMENT_POLICIES
-from search.repertoire.recipe import Augment
 from search.system.digests import seed_from
+from search.system.errors import UserError
 from search.system.machine import cores
+from search.system.validation import one_of, real
 
 SMALLEST_CROP = 0.6  # of the area
 OPERATIONS_PER_IMAGE = 2
-AHEAD = 2  # batches
+BATCHES_IN_ADVANCE = 2
 THREADS = 4  # draw faster than a network computes
 GREY = (128, 128, 128)
+DEFAULT_STRENGTH = 0.5
 
-Policy = Callable[[Image.Image, float, np.random.Generator], Image.Image]
-
-
-def batches_of(
-    pixels: np.ndarray, contents: Sequence[str], augment: Augment, view: int, seed: int, rows: np.ndarray, size: int
-) -> Iterator[np.ndarray]:
-    """Yield view ``view`` of these rows of ``pixels`` (n, side, side, 3), uint8, ``size`` at a time.
-
-    ``contents`` are the digests of the images. Threads draw the next batches meanwhile.
-    """
-    parts = [rows[at : at + size] for at in range(0, len(rows), size)]
-    if augment.policy == "none":
-        yield from (pixels[part] for part in parts)
-        return
-    policy = POLICIES[augment.policy]
-
-    def one(row: int) -> np.ndarray:
-        rng = np.random.default_rng(seed_from(seed, augment.policy, augment.strength, contents[row], view))
-        return np.asarray(policy(Image.fromarray(pixels[row]), augment.strength or 0.0, rng))
-
-    drawing: deque[list[Future[np.ndarray]]] = deque()
-    with ThreadPoolExecutor(min(THREADS, cores())) as pool:
-        for part in parts:
-            drawing.append([pool.submit(one, row) for row in part.tolist()])
-            if len(drawing) > AHEAD:
-                yield np.stack([image.result() for image in drawing.popleft()])
-        for batch in drawing:
-            yield np.stack([image.result() for image in batch])
+Draw = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
 
 def flip_crop(image: Image.Image, _strength: float, rng: np.random.Generator) -> Image.Image:
@@ -102,6 +77,92 @@ OPERATIONS: tuple[Callable[[Image.Image, float], Image.Image], ...] = (  # of a 
     lambda image, s: ImageOps.solarize(image, round(256 - 128 * abs(s))),
 )
 
-POLICIES: dict[str, Policy] = {"flip_crop": flip_crop, "color": color, "randaugment": randaugment}
 
-assert set(POLICIES) | {"none"} == set(AUGMENT_POLICIES), "catalog and policies name different augmentations"
+@dataclass(frozen=True)
+class Policy:
+    """One way to make other versions of an image: a row of the table of policies.
+
+    ``draw`` returns a version of a square image, of the same size and mode, from a strength (0 where
+    the policy takes none) and a generator; None shows the image as it is. ``words`` is what the line
+    of a recipe calls it.
+    """
+
+    name: str
+    draw: Draw | None
+    takes_strength: bool
+    words: str
+
+
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        Policy("none", None, takes_strength=False, words="no augmentation"),
+        Policy("flip_crop", flip_crop, takes_strength=False, words="flip_crop"),
+        Policy("color", color, takes_strength=True, words="color"),
+        Policy("randaugment", randaugment, takes_strength=True, words="randaugment"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Augment:
+    """An augmentation policy and its strength in (0, 1].
+
+    ``strength`` is None for the policies that take none; for those that do, None means 0.5.
+    """
+
+    policy: str = "none"
+    strength: float | None = None
+
+    def __post_init__(self) -> None:
+        """Validate, and fill in the default strength."""
+        one_of("Augment policy", self.policy, POLICIES)
+        if not POLICIES[self.policy].takes_strength:
+            if self.strength is not None:
+                raise UserError(
+                    f"Augment({self.policy!r}, strength={self.strength!r}): this policy has no strength. Leave "
+                    'it out; in a space, put it under hp.conditional_scope("augment", [the policies that take one]).'
+                )
+            return
+        strength = DEFAULT_STRENGTH if self.strength is None else self.strength
+        object.__setattr__(self, "strength", real("Augment strength", strength, 0, 1, open_low=True))
+
+    @property
+    def level(self) -> str:
+        """The policy and its strength: "none", "flip_crop", "color 0.3"."""
+        return self._with_strength(self.policy)
+
+    @property
+    def words(self) -> str:
+        """The same in the line of a recipe: "no augmentation", "flip_crop", "color 0.3"."""
+        return self._with_strength(POLICIES[self.policy].words)
+
+    def _with_strength(self, name: str) -> str:
+        return name if self.strength is None else f"{name} {self.strength:g}"
+
+
+def batches_of(
+    pixels: np.ndarray, contents: Sequence[str], augment: Augment, view: int, seed: int, rows: np.ndarray, size: int
+) -> Iterator[np.ndarray]:
+    """Yield view ``view`` of these rows of ``pixels`` (n, side, side, 3), uint8, ``size`` at a time.
+
+    ``contents`` are the digests of the images. Threads draw the next batches meanwhile.
+    """
+    parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+    draw = POLICIES[augment.policy].draw
+    if draw is None:
+        yield from (pixels[part] for part in parts)
+        return
+
+    def one(row: int) -> np.ndarray:
+        rng = np.random.default_rng(seed_from(seed, augment.policy, augment.strength, contents[row], view))
+        return np.asarray(draw(Image.fromarray(pixels[row]), augment.strength or 0.0, rng))
+
+    drawing: deque[list[Future[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(min(THREADS, cores())) as pool:
+        for part in parts:
+            drawing.append([pool.submit(one, row) for row in part.tolist()])
+            if len(drawing) > BATCHES_IN_ADVANCE:
+                yield np.stack([image.result() for image in drawing.popleft()])
+        for batch in drawing:
+            yield np.stack([image.result() for image in batch])

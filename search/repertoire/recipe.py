@@ -1,68 +1,70 @@
-"""Recipe: one complete, validated way to fine-tune, with a digest."""
+"""Recipe: one complete, validated way to fine-tune, with a digest; its fields are declared here, and only here."""
 
 import dataclasses
-import difflib
-import numbers
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.repertoire.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS, DEFAULT_STRENGTH
-from search.repertoire.synthetic import Amounts, in_words, plain, settled
+from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.fields import ROW, Field, Part, Schema, integer, member, number, row
+from search.repertoire.heads import HEADS
+from search.repertoire.optimizers import OPTIMIZERS
+from search.repertoire.schedules import SCHEDULES
+from search.repertoire.synthetic import Synthetic, settled
+from search.repertoire.weighting import WEIGHTINGS
 from search.system.digests import digest
 from search.system.errors import UserError
+from search.system.validation import whole
+
+HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
+SECOND = 2  # format of recipes that brought head, optimizer and schedule
+
+TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
+NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
 
 
-def one_of(field_name: str, value: object, options: Iterable[str]) -> None:
-    """Raise a UserError unless ``value`` is among ``options``; it names the nearest option."""
-    options = list(options)
-    if value in options:
-        return
-    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"{field_name}={value!r} is not known.{hint} Choose one of: {', '.join(options)}.")
+def _settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
+    backbone = recipe.architecture
+    if value is None:
+        return backbone.blocks
+    if not backbone.pretrained and value != backbone.blocks:
+        raise UserError(
+            f"{name}={value!r} with backbone={backbone.name!r}, which starts from random "
+            "weights: a frozen block would stay random. Give None (train everything); in a space, put "
+            'unfrozen_blocks under hp.conditional_scope("backbone", [the pretrained ones]).'
+        )
+    return whole(name, value, 0, backbone.blocks)
 
 
-def whole(field_name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return ``value`` as an int in [low, high], or raise a UserError that names the field."""
-    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_whole or value < low or (high is not None and value > high):
-        limits = f"{low} or more" if high is None else f"from {low} to {high}"
-        raise UserError(f"{field_name}={value!r} must be a whole number, {limits}.")
-    return int(value)
+def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
+    if not isinstance(value, Augment):
+        raise UserError(f"{name}={value!r} must be an Augment, as in Augment('flip_crop').")
+    return value
 
 
-def real(field_name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> float:
-    """Return ``value`` as a float in [low, high], or raise a UserError that names the field."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high or (open_low and value == low):
-        lower = f"above {low:g}" if open_low else f"{low:g} or more"
-        raise UserError(f"{field_name}={value!r} must be a number, {lower} and at most {high:g}.")
-    return float(value) + 0.0  # -0.0 has another digest than 0.0
+def _augments(recipe: "Recipe") -> bool:
+    return recipe.augment.policy != "none"
 
 
-@dataclass(frozen=True)
-class Augment:
-    """An augmentation policy and its strength in (0, 1].
+def _depth_in_words(recipe: "Recipe") -> str:
+    if recipe.whole:
+        return "all blocks"
+    if recipe.head_only:
+        return HEAD_ONLY
+    return "1 block" if recipe.unfrozen_blocks == 1 else f"{recipe.unfrozen_blocks} blocks"
 
-    ``strength`` is None for the policies that take none; for those that do, None means 0.5.
-    """
 
-    policy: str = "none"
-    strength: float | None = None
+def depth(recipe: "Recipe") -> str:
+    """Return how deep a recipe unfreezes, as a level: "head only", a number of blocks, or "all"."""
+    if recipe.head_only:
+        return HEAD_ONLY
+    return ALL if recipe.whole else str(recipe.unfrozen_blocks)
 
-    def __post_init__(self) -> None:
-        """Validate, and fill in the default strength."""
-        one_of("Augment policy", self.policy, AUGMENT_POLICIES)
-        if not AUGMENT_POLICIES[self.policy]:
-            if self.strength is not None:
-                raise UserError(
-                    f"Augment({self.policy!r}, strength={self.strength!r}): this policy has no strength. Leave "
-                    'it out; in a space, put it under hp.conditional_scope("augment", [the policies that take one]).'
-                )
-            return
-        strength = DEFAULT_STRENGTH if self.strength is None else self.strength
-        object.__setattr__(self, "strength", real("Augment strength", strength, 0, 1, open_low=True))
+
+def _describe(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
 
 
 @dataclass(frozen=True)
@@ -75,55 +77,161 @@ class Recipe:
     image, and ``views`` is how many fixed versions an augmentation policy makes.
     ``learning_rate`` is the peak of a cosine decay after a short warm-up; ``weight_decay`` is
     AdamW's (Loshchilov & Hutter 2019). ``synthetic_per_class`` is how many synthetic images of
-    each class join the training part, where that many are admissible: an int; a float for a ratio
-    of the class's real images there (0.5: one for two real ones, rounded down); or a dict of these
-    by class, in which classes not named get none (kept as sorted pairs).
+    each class join the training part, where that many are admissible: a ``Synthetic``; or an int
+    for a count, a float for a ratio of the class's real images, or a dict of these by class.
+    ``head``, ``optimizer`` and ``schedule`` are names in their tables.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
 
-    backbone: str
-    unfrozen_blocks: int | None = 0
-    dropout: float = 0.2
-    augment: Augment = field(default_factory=Augment)
-    class_weight: str = "none"
-    synthetic_per_class: Amounts = 0
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    batch_size: int = 32
-    epochs: int = 15
-    views: int = 8
-    image_size: int | None = None
+    backbone: str = field(
+        metadata=row(
+            "backbone",
+            member(BACKBONES),
+            _describe(TEXT, "Recipe."),
+            words=lambda recipe: recipe.backbone,
+            level=lambda recipe: recipe.backbone,
+        )
+    )
+    unfrozen_blocks: int | None = field(
+        default=0,
+        metadata=row(
+            "unfrozen blocks",
+            _settle_depth,
+            _describe(INTEGER, "Blocks that train, from the top; 0 is the head alone."),
+            words=_depth_in_words,
+            level=depth,
+        ),
+    )
+    dropout: float = field(
+        default=0.2,
+        metadata=row(
+            "dropout",
+            number(0, 0.95),
+            _describe(NUMBER, "Rate."),
+            words=lambda recipe: f"dropout {recipe.dropout:.2g}",
+        ),
+    )
+    augment: Augment = field(
+        default=Augment(),
+        metadata=row(
+            "augmentation",
+            _settle_augment,
+            _describe(TEXT, "Augmentation policy."),
+            words=lambda recipe: recipe.augment.words,
+            level=lambda recipe: recipe.augment.level,
+            to_json=dataclasses.asdict,
+            from_json=lambda fields: Augment(**fields),
+            cell=lambda augment: augment.policy,
+            brief=lambda augment: augment.level,
+            parts={
+                "strength": Part(
+                    "strength",
+                    _describe(NUMBER, "Its strength, null where it has none."),
+                    lambda augment: augment.strength,
+                )
+            },
+        ),
+    )
+    class_weight: str = field(
+        default="none",
+        metadata=row(
+            "class weights",
+            member(WEIGHTINGS),
+            _describe(TEXT, "none or balanced."),
+            words=lambda recipe: WEIGHTINGS[recipe.class_weight].words,
+            level=lambda recipe: recipe.class_weight,
+        ),
+    )
+    synthetic_per_class: Synthetic | float | Mapping[str, Any] = field(
+        default=Synthetic(),
+        metadata=row(
+            "synthetic a class",
+            lambda name, value, _recipe: settled(name, value),
+            _describe({}, "Synthetic images asked for: a number, a ratio, or these by class."),
+            words=lambda recipe: f"+{recipe.synthetic.words}" if recipe.synthetic else "",
+            level=lambda recipe: recipe.synthetic.words or "0",
+            to_json=lambda amount: amount.to_json(),
+            brief=lambda amount: amount.words if amount.ratio or amount.by_class else amount.count,
+            exact=True,
+        ),
+    )
+    learning_rate: float = field(
+        default=1e-3,
+        metadata=row(
+            "learning rate",
+            number(0, 10, open_low=True),
+            _describe(NUMBER, "Peak of the schedule."),
+            words=lambda recipe: f"lr {recipe.learning_rate:.2g}",
+        ),
+    )
+    weight_decay: float = field(
+        default=1e-4, metadata=row("weight decay", number(0, 10), _describe(NUMBER, "AdamW's."))
+    )
+    batch_size: int = field(default=32, metadata=row("batch size", integer(1), INTEGER))
+    epochs: int = field(default=15, metadata=row("epochs", integer(1), INTEGER))
+    views: int = field(
+        default=8,
+        metadata=row(
+            "views",
+            lambda name, value, recipe: whole(name, value, 1) if _augments(recipe) else 1,
+            _describe(INTEGER, "Fixed augmented versions of each image."),
+            is_choice=_augments,
+        ),
+    )
+    image_size: int | None = field(
+        default=None,
+        metadata=row("image size", integer(32, 1024, optional=True), _describe(INTEGER, "Side in px.")),
+    )
+    head: str = field(
+        default="linear",
+        metadata=row(
+            "head",
+            member(HEADS),
+            _describe(TEXT, "What classifies the features."),
+            words=lambda recipe: "" if recipe.head == "linear" else f"{recipe.head} head",
+            level=lambda recipe: recipe.head,
+            since=SECOND,
+        ),
+    )
+    optimizer: str = field(
+        default="adamw",
+        metadata=row(
+            "optimizer",
+            member(OPTIMIZERS),
+            _describe(TEXT, "What takes the steps of training."),
+            words=lambda recipe: "" if recipe.optimizer == "adamw" else recipe.optimizer,
+            level=lambda recipe: recipe.optimizer,
+            since=SECOND,
+        ),
+    )
+    schedule: str = field(
+        default="cosine",
+        metadata=row(
+            "schedule",
+            member(SCHEDULES),
+            _describe(TEXT, "How the learning rate runs over the steps."),
+            words=lambda recipe: "" if recipe.schedule == "cosine" else f"{recipe.schedule} schedule",
+            level=lambda recipe: recipe.schedule,
+            since=SECOND,
+        ),
+    )
 
     def __post_init__(self) -> None:
-        """Validate every field, and bring numbers to plain ints and floats."""
-        one_of("backbone", self.backbone, BACKBONES)
-        one_of("class_weight", self.class_weight, CLASS_WEIGHTS)
-        if not isinstance(self.augment, Augment):
-            raise UserError(f"augment={self.augment!r} must be an Augment, as in Augment('flip_crop').")
-        set_ = object.__setattr__
-        set_(self, "unfrozen_blocks", self._depth())
-        set_(self, "dropout", real("dropout", self.dropout, 0, 0.95))
-        set_(self, "synthetic_per_class", settled("synthetic_per_class", self.synthetic_per_class))
-        set_(self, "learning_rate", real("learning_rate", self.learning_rate, 0, 10, open_low=True))
-        set_(self, "weight_decay", real("weight_decay", self.weight_decay, 0, 10))
-        set_(self, "batch_size", whole("batch_size", self.batch_size, 1))
-        set_(self, "epochs", whole("epochs", self.epochs, 1))
-        set_(self, "views", 1 if self.augment.policy == "none" else whole("views", self.views, 1))
-        if self.image_size is not None:
-            set_(self, "image_size", whole("image_size", self.image_size, 32, 1024))
+        """Settle every field, in order."""
+        for name, row_ in FIELDS.items():
+            object.__setattr__(self, name, row_.settle(name, getattr(self, name), self))
 
-    def _depth(self) -> int:
-        backbone = BACKBONES[self.backbone]
-        if self.unfrozen_blocks is None:
-            return backbone.blocks
-        if not backbone.pretrained and self.unfrozen_blocks != backbone.blocks:
-            raise UserError(
-                f"unfrozen_blocks={self.unfrozen_blocks!r} with backbone={self.backbone!r}, which starts from random "
-                "weights: a frozen block would stay random. Give None (train everything); in a space, put "
-                'unfrozen_blocks under hp.conditional_scope("backbone", [the pretrained ones]).'
-            )
-        return whole("unfrozen_blocks", self.unfrozen_blocks, 0, backbone.blocks)
+    @property
+    def architecture(self) -> Backbone:
+        """The backbone itself."""
+        return BACKBONES[self.backbone]
+
+    @property
+    def synthetic(self) -> Synthetic:
+        """The amount of synthetic images, however it was written."""
+        assert isinstance(self.synthetic_per_class, Synthetic)
+        return self.synthetic_per_class
 
     @property
     def settled(self) -> tuple[int, int]:
@@ -140,16 +248,19 @@ class Recipe:
     @property
     def whole(self) -> bool:
         """Whether everything trains."""
-        return self.unfrozen_blocks == BACKBONES[self.backbone].blocks
+        return self.unfrozen_blocks == self.architecture.blocks
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types."""
-        return {**dataclasses.asdict(self), "synthetic_per_class": plain(self.synthetic_per_class)}
+        """Return the fields as JSON types, without those later fields that have their default."""
+        return {
+            name: row_.to_json(value) for name, row_ in FIELDS.items() if row_.is_written(value := getattr(self, name))
+        }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
         """Return the recipe that ``to_dict`` wrote."""
-        return cls(**{**fields, "augment": Augment(**fields["augment"])})
+        known = {name: row_.from_json(fields[name]) for name, row_ in FIELDS.items() if name in fields}
+        return cls(**{**fields, **known})
 
     @property
     def digest(self) -> str:
@@ -158,19 +269,10 @@ class Recipe:
 
     def summary(self) -> str:
         """Return the recipe in one line, what matters first."""
-        depth = "1 block" if self.unfrozen_blocks == 1 else f"{self.unfrozen_blocks} blocks"
-        if self.head_only:
-            depth = "head only"
-        if self.whole:
-            depth = "all blocks"
-        strength = "" if self.augment.strength is None else f" {self.augment.strength:g}"
-        parts = [
-            self.backbone,
-            depth,
-            f"dropout {self.dropout:.2g}",
-            f"{self.augment.policy}{strength}" if self.augment.policy != "none" else "no augmentation",
-            "balanced weights" if self.class_weight == "balanced" else "",
-            f"+{in_words(self.synthetic_per_class)}" if self.synthetic_per_class else "",
-            f"lr {self.learning_rate:.2g}",
-        ]
-        return ", ".join(part for part in parts if part)
+        return ", ".join(words for row_ in FIELDS.values() if (words := row_.words(self)))
+
+
+FIELDS: dict[str, Field] = {
+    one.name: dataclasses.replace(one.metadata[ROW], name=one.name, default=one.default)
+    for one in dataclasses.fields(Recipe)
+}

@@ -1,69 +1,158 @@
-"""Amounts of synthetic images: a number for each class, a ratio of its real images, or these by class.
-
-Whole numbers and ratios never mix: 1 is one image of each class, 1.0 as many as there are real ones.
-"""
+"""Amounts of synthetic images: a number for each class, a ratio of its real images, or these by class."""
 
 import math
 import numbers
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from search.system.errors import UserError
+from search.system.validation import real, whole
 
 HIGHEST_RATIO = 100
-NAMED = 3  # classes in one line of words
+CLASSES_IN_WORDS = 3
 
-Number = int | float
-Amounts = Number | Mapping[str, Number] | tuple[tuple[str, Number], ...]
-
-
-class Ratio(float):
-    """Synthetic images for each real one of a class, above 0 and at most 100; no whole number equals it."""
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether it is the same ratio; Python's own 1.0 == 1 would make two recipes one."""
-        return isinstance(other, float) and float.__eq__(self, other)
-
-    def __ne__(self, other: object) -> bool:
-        """Return whether it is another ratio, or none."""
-        return not self == other
-
-    __hash__ = float.__hash__
+JsonNumber = int | float
+JsonAmount = JsonNumber | dict[str, JsonNumber]
 
 
-def settled(field: str, value: Any) -> Amounts:
-    """Return an amount that can be compared and hashed: an int, a Ratio, or sorted (class, amount) pairs.
+@dataclass(frozen=True, kw_only=True)
+class Synthetic:
+    """How many synthetic images of each class join the training part, where that many are admissible.
 
-    ``value`` is a whole number, 0 or more; a ratio from 0.0 to 100; or a mapping from class names
-    to these, also as pairs. None at all is always the int 0. Raises UserError, naming the field.
+    ``Synthetic(count=8)`` is so many of each class, 0 or more. ``Synthetic(ratio=0.5)`` is a ratio of
+    the class's real images there, from 0 to 100: one for two real ones, rounded down.
+    ``Synthetic(by_class={"cat": 8, "dog": Synthetic(ratio=0.5)})`` is these by class, in which a
+    class that is not named gets none. ``Synthetic()`` is none at all. ``by_class`` is kept as sorted pairs.
+
+    Recipes also take what was written before there was this class: an int for a count, a float for
+    a ratio, a dict of these by class.
+
+    Raises UserError for a value out of range, and for more than one of the three.
     """
-    if not isinstance(value, Mapping | tuple):
-        return _number(field, value)
+
+    count: int = 0
+    ratio: float = 0.0
+    by_class: "Mapping[str, int | Synthetic] | tuple[tuple[str, Synthetic], ...]" = ()
+
+    def __post_init__(self) -> None:
+        """Validate, and leave out the classes of which none is wanted."""
+        set_ = object.__setattr__
+        set_(self, "count", whole("Synthetic count", self.count, 0))
+        set_(self, "ratio", real("Synthetic ratio", self.ratio, 0, HIGHEST_RATIO))
+        set_(self, "by_class", _pairs(self.by_class))
+        if sum(map(bool, (self.count, self.ratio, self.by_class))) > 1:
+            raise UserError(f"{self!r} must have one of count, ratio and by_class.")
+
+    def __bool__(self) -> bool:
+        """Return whether it asks for any."""
+        return bool(self.count or self.ratio or self.by_class)
+
+    @property
+    def amounts(self) -> dict[str, "Synthetic"]:
+        """The amounts by class, empty where all classes are alike."""
+        return dict(self.by_class)  # type: ignore[arg-type] # settled to pairs of amounts when it was made
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The classes that it names, none where all are alike."""
+        return list(self.amounts)
+
+    def wanted(self, real_images: Mapping[str, int]) -> dict[str, int]:
+        """Return how many images of each class it asks for, of the classes that it asks for.
+
+        ``real_images`` counts the real training images of every class. A ratio is taken as it is
+        written, in decimals, and rounded down: 0.29 of 100 is 29.
+        """
+        amounts = self.amounts or (dict.fromkeys(real_images, self) if self else {})
+        return {name: amount.of(real_images[name]) for name, amount in amounts.items()}
+
+    def of(self, real_images: int) -> int:
+        """Return how many images a count or a ratio asks for, of a class with so many real ones."""
+        return floored(self.ratio, real_images) if self.ratio else self.count
+
+    def to_json(self) -> JsonAmount:
+        """Return it as journals hold it: an int for a count, a float for a ratio (1.0 is one), or these by class."""
+        return {name: amount.number for name, amount in self.amounts.items()} or self.number
+
+    @property
+    def number(self) -> JsonNumber:
+        """A count as an int, a ratio as a float."""
+        return self.ratio or self.count
+
+    @property
+    def words(self) -> str:
+        """Words such as "8 synthetic", "0.5× synthetic", or "synthetic cat: 8; dog: 0.5×"; "" for none."""
+        if not self.by_class:
+            return f"{self.word} synthetic" if self else ""
+        pairs = list(self.amounts.items())
+        more = f"; {len(pairs) - CLASSES_IN_WORDS} more classes" if len(pairs) > CLASSES_IN_WORDS else ""
+        return "synthetic " + "; ".join(f"{name}: {amount.word}" for name, amount in pairs[:CLASSES_IN_WORDS]) + more
+
+    @property
+    def word(self) -> str:
+        """A count or a ratio, as "8" or "0.5×"."""
+        return f"{self.ratio:g}×" if self.ratio else str(self.count)
+
+
+def _pairs(by_class: Any) -> tuple[tuple[str, Synthetic], ...]:
+    """Return the amounts by class as sorted pairs, without those of none."""
     try:
-        named = dict(value)
+        amounts = {name: _amount(name, amount) for name, amount in dict(by_class).items()}
+    except (TypeError, ValueError):
+        raise UserError(f'Synthetic by_class={by_class!r} must be amounts by class, as in {{"cat": 8}}.') from None
+    return tuple(sorted((name, amount) for name, amount in amounts.items() if amount))
+
+
+def _amount(name: Any, amount: Any) -> Synthetic:
+    field = f"Synthetic by_class[{name!r}]"
+    if not isinstance(name, str):
+        raise UserError(f"{field}: the name of a class must be a text.")
+    if isinstance(amount, Synthetic):
+        if amount.by_class:
+            raise UserError(f"{field}={amount!r} must be a count or a ratio: classes have no classes.")
+        return amount
+    if isinstance(amount, float):
+        raise UserError(f"{field}={amount!r} must be a whole number; a ratio is Synthetic(ratio={amount!r}).")
+    return Synthetic(count=whole(field, amount, 0))
+
+
+def settled(field: str, value: Any) -> Synthetic:
+    """Return an amount from any way to write one: a Synthetic, or an int, a float, or these by class.
+
+    An int is a count, 0 or more, a float a ratio from 0.0 to 100: 1 is one image of each class, 1.0 as
+    many as there are real ones. Amounts by class may be pairs. Raises UserError, naming the field.
+    """
+    if isinstance(value, Synthetic):
+        return value
+    if not isinstance(value, Mapping | tuple):
+        return _settled_number(field, value)
+    try:
+        pairs = dict(value)
     except (TypeError, ValueError):
         raise _refusal(field, value) from None
-    if not all(isinstance(name, str) for name in named):
+    if not all(isinstance(name, str) for name in pairs):
         raise _refusal(field, value)
-    pairs = {name: _number(f"{field}[{name!r}]", amount) for name, amount in named.items()}
-    return tuple(sorted((name, amount) for name, amount in pairs.items() if amount)) or 0
+    return Synthetic(by_class={name: _of_class(f"{field}[{name!r}]", amount) for name, amount in pairs.items()})
 
 
-def _number(field: str, value: Any) -> Number:
+def _of_class(field: str, value: Any) -> Synthetic:
+    return value if isinstance(value, Synthetic) and not value.by_class else _settled_number(field, value)
+
+
+def _settled_number(field: str, value: Any) -> Synthetic:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not value >= 0:
         raise _refusal(field, value)
     if isinstance(value, numbers.Integral):
-        return int(value)
+        return Synthetic(count=int(value))
     if value > HIGHEST_RATIO:
         raise UserError(
             f"{field}={value!r} is a ratio, as it has a decimal point: at most {HIGHEST_RATIO} synthetic images for "
             "each real one. Write a whole number, such as 480, for a number of images."
         )
-    return Ratio(value) if value else 0
+    return Synthetic(ratio=float(value))
 
 
 def _refusal(field: str, value: object) -> UserError:
@@ -73,51 +162,11 @@ def _refusal(field: str, value: object) -> UserError:
     )
 
 
-def plain(amounts: Amounts) -> Number | dict[str, Number]:
-    """Return a settled amount as JSON types; a ratio stays a float, also a whole one."""
-    if isinstance(amounts, tuple | Mapping):
-        return {name: _plain(number) for name, number in dict(amounts).items()}
-    return _plain(amounts)
-
-
-def _plain(number: Number) -> Number:
-    return float(number) if isinstance(number, float) else number
+def in_words(amount: Any) -> Any:
+    """Return an amount, as JSON holds it, for a reader: as it is where it is a count, or else in words."""
+    return amount if isinstance(amount, int) else settled("amount", amount).words
 
 
 def floored(part: float, count: int) -> int:
     """Return the whole images in a part of ``count``, taking ``part`` as it is written: 0.29 of 100 is 29."""
     return math.floor(Fraction(str(float(part))) * count)
-
-
-def wanted(amounts: Amounts, real: Mapping[str, int]) -> dict[str, int]:
-    """Return how many synthetic images of each class a settled amount asks for, of classes that it asks for.
-
-    ``real`` counts the real training images of every class. A ratio is taken as it is written,
-    in decimals, and rounded down: 0.29 of 100 is 29.
-    """
-    numbers_of = dict(amounts) if isinstance(amounts, tuple | Mapping) else dict.fromkeys(real, amounts)
-    return {name: _of(number, real[name]) for name, number in numbers_of.items() if number}
-
-
-def _of(number: Number, real: int) -> int:
-    return floored(number, real) if isinstance(number, float) else number
-
-
-def classes_named(amounts: Amounts) -> Sequence[str]:
-    """Return the classes that a settled amount names, none where it is for all classes alike."""
-    return [name for name, _ in amounts] if isinstance(amounts, tuple) else []
-
-
-def in_words(amounts: Amounts) -> str:
-    """Return a settled amount as "8 synthetic", "0.5× synthetic", or "synthetic cat: 8; dog: 0.5×"; "" for none."""
-    if not amounts:
-        return ""
-    if not isinstance(amounts, tuple | Mapping):
-        return f"{_word(amounts)} synthetic"
-    pairs = list(dict(amounts).items())
-    more = f"; {len(pairs) - NAMED} more classes" if len(pairs) > NAMED else ""
-    return "synthetic " + "; ".join(f"{name}: {_word(number)}" for name, number in pairs[:NAMED]) + more
-
-
-def _word(number: Number) -> str:
-    return f"{number:g}×" if isinstance(number, float) else str(number)

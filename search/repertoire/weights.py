@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from search.repertoire.catalog import BACKBONES, Backbone
+from search.repertoire.backbones.backbone import Backbone
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 
@@ -52,6 +52,23 @@ def check_packaged(backbone: Backbone) -> Path | None:
     return file
 
 
+def check_weights(backbone: Backbone, sha256: str = "") -> None:
+    """Raise UserError unless the backbone's weights are there, and equal ``sha256`` if given; ours must be whole."""
+    packaged = check_packaged(backbone)
+    file = packaged or weights_file(backbone)
+    if file is None or not file.is_file():
+        raise UserError(
+            f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
+        )
+    if sha256 and weights_sha256(backbone) != sha256:
+        if packaged:
+            raise UserError(
+                f"This search began with other weights of {backbone.name}, of another version of this package: go on "
+                "with that version, or begin anew with --fresh or under another --name."
+            )
+        raise UserError(f"The weights of {backbone.name} changed: {file} is another file than the search began with.")
+
+
 def damage(file: Path) -> str:
     """Return why a file can be no weights, "" if it may be: it must open as HDF5, whole."""
     import h5py
@@ -88,7 +105,7 @@ def missing_in_words(missing: list[Missing]) -> str:
 
 
 def resolve(
-    names: Iterable[str], *, offline: bool, announce: Callable[[str], None]
+    backbones: Iterable[Backbone], *, offline: bool, announce: Callable[[str], None]
 ) -> tuple[dict[str, str], list[Missing]]:
     """Return the digests of the weights that can be had, and what is missing of ImageNet's.
 
@@ -98,7 +115,7 @@ def resolve(
     weights: dict[str, str] = {}
     missing: list[Missing] = []
     obstacle = "--offline" if offline else ""
-    for backbone in (BACKBONES[name] for name in names):
+    for backbone in backbones:
         file = weights_file(backbone)
         if file is None or check_packaged(backbone):
             reason = ""

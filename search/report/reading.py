@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from search.repertoire.columns import COLUMNS
 from search.repertoire.synthetic import in_words
 
 Tables = Mapping[str, pd.DataFrame]
@@ -13,21 +14,7 @@ Tables = Mapping[str, pd.DataFrame]
 CARDS, GROUPS, GROUP_IMAGES = 48, 40, 8  # images that a page shows of a kind; groups, and images of a group
 
 BEST, WORSE, UNJUDGED = "best, or not told apart from it", "told apart from the best", "not judged"
-RECIPE = {
-    "backbone": "backbone",
-    "unfrozen_blocks": "unfrozen blocks",
-    "dropout": "dropout",
-    "augment": "augmentation",
-    "augment_strength": "strength",
-    "class_weight": "class weights",
-    "synthetic_per_class": "synthetic a class",
-    "learning_rate": "learning rate",
-    "weight_decay": "weight decay",
-    "batch_size": "batch size",
-    "epochs": "epochs",
-    "views": "views",
-    "image_size": "image size",
-}
+RECIPE = {name: column.title for name, column in COLUMNS.items()}
 MISSING = "–"
 
 
@@ -36,7 +23,7 @@ def complete(tables: Tables) -> pd.DataFrame:
     trials = tables["trials"]
     done = trials[trials["status"] == "completed"].sort_values("rank", kind="stable")
     told = done["told_apart"].map({"no": BEST, "yes": WORSE}).fillna(UNJUDGED).astype(object)
-    amounts = done["synthetic_per_class"].map(lambda amount: amount if isinstance(amount, int) else in_words(amount))
+    amounts = done["synthetic_per_class"].map(in_words)
     return done.assign(standing=told.where(done["trial"] != winner(tables), BEST), synthetic_per_class=amounts)
 
 

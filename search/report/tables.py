@@ -10,11 +10,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from search.analysis.judgement import ALL, HEAD_ONLY, Judgement
+from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, ledger, runs_table, trials_table
 from search.analysis.predictions import Evidence
 from search.analysis.stats.comparing import ALPHA, mcnemar
 from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error, roc_auc
+from search.repertoire.recipe import ALL, HEAD_ONLY
 from search.report.images import image_tables
 from search.report.rows import Row, limits, table_of
 from search.report.winner import winner_tables

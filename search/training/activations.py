@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from search.repertoire.augmentation import batches_of
-from search.repertoire.recipe import Augment
+from search.repertoire.augmentation import Augment, batches_of
 from search.system.cache import BusyError, stored, worth_keeping
 from search.system.digests import digest
 from search.system.files import write_rows

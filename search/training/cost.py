@@ -14,8 +14,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from search.data.folds import Fold
-from search.repertoire.catalog import BACKBONES
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
@@ -75,7 +75,7 @@ def estimate(
     shared = {
         (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
         for r in sample
-        for pool in ((0, 1) if r.synthetic_per_class else (0,))
+        for pool in ((0, 1) if r.synthetic else (0,))
     }
     shapes = {(r.backbone, r.unfrozen_blocks, r.image_size) for r in sample}
     # Nothing is shared more often than trials allow.
@@ -96,9 +96,9 @@ def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dic
 
 def _macs(recipe: Recipe) -> tuple[float, float]:
     """Return the multiply-adds of one image in the frozen and in the trained part."""
-    backbone = BACKBONES[recipe.backbone]
+    backbone = recipe.architecture
     image_size, unfrozen_blocks = recipe.settled
-    total = backbone.effort * 1e6 * (image_size / 224) ** 2
+    total = backbone.mega_macs * 1e6 * (image_size / 224) ** 2
     trained = total * unfrozen_blocks / backbone.blocks
     return total - trained, trained
 

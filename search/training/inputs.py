@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 
 from search.data.folds import Fold
 from search.data.images import decode
 from search.data.synthetic import tally
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
+from search.repertoire.weighting import WEIGHTINGS
 from search.system.clock import Clock
 from search.system.errors import UserError
 from search.training.activations import PLAIN, Activations, Computed, Images
@@ -75,13 +76,11 @@ class Feed:
         """Return what trains a run."""
         rows, synthetic = self._training_rows(recipe, fold)
         labels = self._labels[rows]
-        return Part(rows, labels, sample_weights(labels, recipe.class_weight), synthetic)
+        return Part(rows, labels, WEIGHTINGS[recipe.class_weight].weights(labels), synthetic)
 
     def view(self, engine: Engine, recipe: Recipe, epoch: int) -> Rows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
-        return self._inputs(
-            engine, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic_per_class)
-        )
+        return self._inputs(engine, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
 
     def plain(self, engine: Engine) -> Rows:
         """Return what is scored: real images as they are."""
@@ -94,9 +93,9 @@ class Feed:
     def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
         """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
         pool = self.materials.pool
-        if pool is None or not recipe.synthetic_per_class:
+        if pool is None or not recipe.synthetic:
             return fold.train, {}
-        asked = pool.asked(recipe.synthetic_per_class, fold, self.materials.labels)
+        asked = pool.asked(recipe.synthetic, fold, self.materials.labels)
         drawn = pool.draw(fold, asked, self.materials.seed)
         rows = np.concatenate([fold.train, len(self.materials.labels) + drawn])
         return rows, tally(asked, pool.counts(fold))
@@ -117,7 +116,7 @@ class Feed:
         shown = range(min(recipe.views, recipe.epochs))
         activations = self._activations(engine, recipe.views)
         with self._clock.stage("views"):
-            for images in self._shown(engine, bool(recipe.synthetic_per_class)):
+            for images in self._shown(engine, bool(recipe.synthetic)):
                 activations.ensure(engine, images, recipe.augment, shown)
             real, *_ = self._shown(engine, with_pool=False)
             activations.ensure(engine, real, PLAIN, [0])
@@ -151,12 +150,3 @@ class Feed:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
         return self._decoded.setdefault((contents, size), Images(decoded.pixels, contents, decoded.key))
-
-
-def sample_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
-    """Return the weight of each training image in the loss: 1, or n / (classes · n of its class)."""
-    if class_weight == "none":
-        return np.ones(len(labels), np.float32)
-    present = np.unique(labels)
-    weights = compute_class_weight("balanced", classes=present, y=labels)
-    return weights[np.searchsorted(present, labels)].astype(np.float32)

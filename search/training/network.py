@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from search.repertoire.backbones.constructions import border_of, construct, scaled
-from search.repertoire.catalog import BACKBONES, Backbone
+from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
 from search.system.digests import seed_from
 from search.system.tf import keras, tf
@@ -33,7 +34,7 @@ class Shape:
     @property
     def frozen(self) -> bool:
         """Whether a part of the network stays as it is."""
-        return BACKBONES[self.backbone].cacheable(self.unfrozen_blocks)
+        return BACKBONES[self.backbone].has_frozen_part(self.unfrozen_blocks)
 
 
 def shape_of(recipe: Recipe, classes: int) -> Shape:
@@ -90,7 +91,7 @@ class Network:
         """
         x = keras.ops.cast(inputs, "float32")
         if self.body is not None:
-            x = scaled(self.backbone, x) if self.prefix is None else x
+            x = self.backbone.scaled(x) if self.prefix is None else x
             x = self.pool(self.body(x, training=training and not self.backbone.pretrained))
         return self.head(self.dropout(x, training=training))
 
@@ -144,8 +145,8 @@ def build(shape: Shape, pretrained: bool, sha256: str = "") -> Network:
     """Return the network for a shape; ``pretrained`` and ``sha256`` as in ``construct``."""
     backbone = BACKBONES[shape.backbone]
     base = construct(backbone, pretrained, sha256)
-    pool = keras.layers.GlobalAveragePooling2D()
-    border = border_of(backbone, shape.unfrozen_blocks)
+    pool = backbone.pooling()
+    border = backbone.border(shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape.image_size)
     dropout, head = VariableDropout(), keras.layers.Dense(shape.classes, dtype="float32")
     features = base.output.shape[-1]
@@ -176,7 +177,7 @@ def _split(
     # One trace serves batches of any length.
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]
     def prefix(pixels: Any) -> Any:
-        x = frozen(scaled(backbone, pixels), training=False)
+        x = frozen(backbone.scaled(pixels), training=False)
         return pool(x) if body is None else x
 
     return prefix, body

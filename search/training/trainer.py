@@ -14,7 +14,7 @@ import psutil
 
 from search.data.folds import Fold
 from search.racing import Job
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
 from search.system.clock import Clock
 from search.system.errors import UserError

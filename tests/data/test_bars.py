@@ -48,7 +48,7 @@ from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
 from search.data.groups import joined, regrouped
 from search.data.images import decode, read_image
 from search.data.readers.manifest import read_manifest
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import weights_sha256
 from search.study import Study
 from search.training.materials import Materials

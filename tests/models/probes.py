@@ -21,8 +21,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from search.repertoire.backbones.constructions import construct, scaled
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
 from search.system.tf import keras
 
 FEW, MOST, DRAWS = 20, 120, 10
@@ -90,7 +90,7 @@ def features_of(name: str, pretrained: bool) -> keras.Model:
     keras.utils.set_random_seed(1)
     network = construct(backbone, pretrained)
     pixels = keras.Input((None, None, 3))
-    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(network(scaled(backbone, pixels), training=False)))
+    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(network(backbone.scaled(pixels), training=False)))
 
 
 def probe() -> object:

@@ -10,9 +10,9 @@ import pytest
 from sklearn.model_selection import cross_val_score
 
 from search.repertoire import weights as hand
-from search.repertoire.backbones.constructions import CONSTRUCTIONS, check_weights, construct
-from search.repertoire.catalog import BACKBONES
-from search.repertoire.weights import resolve, weights_file, weights_sha256
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.weights import check_weights, resolve, weights_file, weights_sha256
 from search.space import at_hand
 from search.system.digests import file_sha256
 from search.system.errors import UserError
@@ -22,7 +22,7 @@ FILE = weights_file(EMBEDDED)
 CARD = FILE.with_suffix(".md")
 
 
-def test_the_file_is_the_one_of_the_catalog_and_small():
+def test_the_file_is_the_one_of_the_table_and_small():
     assert weights_sha256(EMBEDDED) == EMBEDDED.weights.sha256 == file_sha256(FILE)
     assert FILE.stat().st_size < 3_000_000
     assert EMBEDDED.weights.sha256 in CARD.read_text()
@@ -31,7 +31,7 @@ def test_the_file_is_the_one_of_the_catalog_and_small():
 def test_it_is_at_hand_without_a_network(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert at_hand(["MobileNet", "Embedded", "Embedded_scratch"]) == ["Embedded", "Embedded_scratch"]
-    weights, missing = resolve(["Embedded", "Embedded_scratch"], offline=True, announce=lambda _: None)
+    weights, missing = resolve([EMBEDDED, SCRATCH], offline=True, announce=lambda _: None)
     assert weights == {"Embedded": EMBEDDED.weights.sha256, "Embedded_scratch": ""}
     assert not missing
 
@@ -50,7 +50,7 @@ def test_its_weights_are_loaded_each_time_and_others_are_not():
 def test_its_maps_are_a_sixteenth_of_the_picture(side):
     base = construct(EMBEDDED, True)
     assert tuple(base(np.zeros((1, side, side, 3), "float32")).shape) == (1, side // 16, side // 16, 512)
-    assert [base.get_layer(name).output.shape[-1] for name in CONSTRUCTIONS["Embedded"].borders] == [32, 64, 128]
+    assert [base.get_layer(name).output.shape[-1] for name in EMBEDDED.cuts] == [32, 64, 128]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_spoilt_file_is_refused_before_anything_is_trained(copied):
     for use in (
         lambda: check_weights(EMBEDDED),
         lambda: construct(EMBEDDED, True),
-        lambda: resolve(["Embedded"], offline=False, announce=lambda _: None),
+        lambda: resolve([EMBEDDED], offline=False, announce=lambda _: None),
     ):
         with pytest.raises(UserError, match=rf"come with this package, are damaged: {re.escape(str(copied))}"):
             use()
@@ -80,11 +80,10 @@ def test_a_file_that_is_gone_is_named(copied):
         check_weights(EMBEDDED)
 
 
-def test_a_file_of_another_network_is_refused(copied, monkeypatch):
+def test_a_file_of_another_network_is_refused(copied):
     np.savez(copied, something=np.zeros(3))
     weights = dataclasses.replace(EMBEDDED.weights, sha256=file_sha256(copied))
     other = dataclasses.replace(EMBEDDED, weights=weights)
-    monkeypatch.setitem(BACKBONES, "Embedded", other)
     with pytest.raises(UserError, match="weights of Embedded cannot be loaded"):
         construct(other, True)
 

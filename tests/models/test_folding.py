@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from search.repertoire.backbones.constructions import construct
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
 from search.system.tf import keras, tf
 from search.training.folding import Folded, folded
 from search.training.trainer import set_up

@@ -9,8 +9,8 @@ import pytest
 
 from search.export import plain
 from search.export.plain import plain_model
-from search.repertoire.backbones.constructions import CONSTRUCTIONS, construct, scaled
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
 from search.system.tf import tf
 from search.training import network as building
 from search.training.compiled import Engine
@@ -75,7 +75,7 @@ def trained(shape, pretrained, pixels):
         return heads.predict(0, features), {}, heads.weights(0)
     train(network.body.weights)
     inputs = pixels if network.prefix is None else network.prefix(pixels)
-    shown = scaled(network.backbone, pixels) if network.prefix is None else inputs
+    shown = network.backbone.scaled(pixels) if network.prefix is None else inputs
     head = head_for(network.pool(network.body(shown, training=False)).numpy())
     for variable, value in zip(network.head.variables, head, strict=True):
         variable.assign(value)
@@ -118,7 +118,9 @@ def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
 
 
 def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, monkeypatch):
-    kinds = {str(how.scaling): name for name, how in CONSTRUCTIONS.items()}  # one backbone of each; slow ones have all
+    kinds = {
+        str(backbone.scaling): name for name, backbone in BACKBONES.items()
+    }  # one backbone of each; slow ones have all
     shapes = [Shape(name, depths(name)[-2:][0], SIDE, CLASSES) for name in kinds.values()]
     assert len(shapes) == 4
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)

@@ -1,5 +1,6 @@
 """Inputs of the trained part: the same whether stored or computed, made once by many, and never whole in memory."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from test_train import materials, run
 
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import POLICIES, Augment
+from search.repertoire.recipe import Recipe
 from search.system.tf import tf
 from search.training.activations import BATCH, PLAIN, Activations, Computed, Images
 from search.training.compiled import Engine
@@ -89,7 +91,8 @@ def test_an_image_that_cannot_be_drawn_is_an_error_and_no_entry(images, tmp_path
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(sys.modules["search.repertoire.augmentation"].POLICIES, "flip_crop", fail)
+    failing = dataclasses.replace(POLICIES["flip_crop"], draw=fail)
+    monkeypatch.setitem(POLICIES, "flip_crop", failing)
     with pytest.raises(ZeroDivisionError):
         Activations(tmp_path, "w", 7).of(engine(Shape("SmallCNN", 4, SIZE, 2)), images, CROPS, 0)
     assert not list((tmp_path / "activations").iterdir())
@@ -121,7 +124,7 @@ import numpy as np
 import search.training.activations as prefix
 from search.training.network import Shape, build
 from search.training.compiled import Engine
-from search.repertoire.recipe import Augment
+from search.repertoire.augmentation import POLICIES, Augment
 
 cache, log, mine, other = map(Path, sys.argv[1:])
 write = prefix.write_rows
@@ -169,7 +172,7 @@ from search.data.images import decode
 from search.training.network import Shape, build
 from search.training.compiled import Engine
 from search.training.activations import Activations, Images
-from search.repertoire.recipe import Augment
+from search.repertoire.augmentation import POLICIES, Augment
 
 def anonymous():
     lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

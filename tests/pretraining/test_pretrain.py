@@ -16,7 +16,7 @@ from search.pretraining.pretrain import FusedNorm, Lessons, Student
 from search.pretraining.scenes import scene
 from search.pretraining.teachers import GRID, Bases, Basis, Teachers
 from search.repertoire.backbones.embedded import embedded, load_weights, weights_bytes
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.table import BACKBONES
 from search.system.errors import UserError
 from search.system.files import LOCK, locked
 from search.system.tf import keras, tf

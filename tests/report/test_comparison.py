@@ -13,7 +13,8 @@ from search.analysis.stats.comparing import difference
 from search.cli.compare import show
 from search.monitor.console import wide_console
 from search.racing import cells
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
 
 LONG = {"each": 40, "folds": 5}

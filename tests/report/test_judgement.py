@@ -10,7 +10,8 @@ from search.analysis.predictions import gather, read_run, read_runs
 from search.analysis.stats.intervals import corrected_interval
 from search.journal import CONFIRM
 from search.racing import ranked
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 from search.report import terms, words
 from search.report.tables import all_tables
 

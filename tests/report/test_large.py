@@ -8,7 +8,8 @@ import pytest
 from searches import Search, strict_json
 
 from search.analysis import stats
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 from search.report.pages import write_report
 from search.system.files import npz_bytes
 

@@ -5,29 +5,37 @@ they are good for.
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.system.files import npz_bytes
-from search.system.tf import keras
 
 STEM = 16
 BLOCKS = ((32, 2, 1), (64, 2, 2), (128, 2, 2), (192, 1, 1))  # filters, stride, residual units
 FEATURES = 512  # of the last map: a linear head tells more from many than from few
 RARE = 0.9  # momentum of BatchNorm where few steps are made, as in a search
-Norm = Callable[..., keras.layers.Layer]
-USUAL: Norm = partial(keras.layers.BatchNormalization, momentum=RARE)
+Norm = Callable[..., Any]
 
 
-def embedded(norm: Norm = USUAL) -> keras.Model:
+def usual(**options: Any) -> Any:
+    """Return a BatchNorm for networks that make few steps."""
+    from search.system.tf import keras
+
+    return keras.layers.BatchNormalization(momentum=RARE, **options)
+
+
+def embedded(norm: Norm = usual) -> Any:
     """Return the network for images of any size, with random weights; its maps are 1/16 of the image's side.
 
     Input is pixels in -1..1, (n, side, side, 3); ``block_1`` to ``block_4`` end its blocks. The last block
     widens at its end (as Sandler et al. 2018, "MobileNetV2", do), and has the norm ``features`` after it.
     ``norm`` makes its normalisations.
     """
+    from search.system.tf import keras
+
     inputs = keras.Input((None, None, 3))
     x = keras.layers.ReLU(name="stem")(_convolved(inputs, STEM, 3, 2, "stem", norm))
     for block, (filters, stride, units) in enumerate(BLOCKS, start=1):
@@ -39,8 +47,10 @@ def embedded(norm: Norm = USUAL) -> keras.Model:
     return keras.Model(inputs, x, name="embedded")
 
 
-def _unit(x: keras.KerasTensor, filters: int, stride: int, name: str, norm: Norm) -> keras.KerasTensor:
+def _unit(x: Any, filters: int, stride: int, name: str, norm: Norm) -> Any:
     """Return two convolutions and a way past them, which averages where it shrinks (He et al. 2019, "ResNet-D")."""
+    from search.system.tf import keras
+
     layers = keras.layers
     y = layers.ReLU(name=f"{name}_relu")(_convolved(x, filters, 3, stride, f"{name}_a", norm))
     y = _convolved(y, filters, 3, 1, f"{name}_b", norm)
@@ -50,7 +60,9 @@ def _unit(x: keras.KerasTensor, filters: int, stride: int, name: str, norm: Norm
     return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _convolved(x: keras.KerasTensor, filters: int, side: int, stride: int, name: str, norm: Norm) -> keras.KerasTensor:
+def _convolved(x: Any, filters: int, side: int, stride: int, name: str, norm: Norm) -> Any:
+    from search.system.tf import keras
+
     convolution = keras.layers.Conv2D(
         filters,
         side,
@@ -63,7 +75,7 @@ def _convolved(x: keras.KerasTensor, filters: int, side: int, stride: int, name:
     return norm(name=f"{name}_norm")(convolution(x))
 
 
-def weights_bytes(network: keras.Model) -> bytes:
+def weights_bytes(network: Any) -> bytes:
     """Return the file of the network's weights, as 16-bit floats; OverflowError where one is beyond them."""
     with np.errstate(over="ignore"):
         rounded = {weight.path: weight.numpy().astype(np.float16) for weight in network.weights}
@@ -73,8 +85,33 @@ def weights_bytes(network: keras.Model) -> bytes:
     return npz_bytes(rounded)
 
 
-def load_weights(network: keras.Model, file: Path) -> None:
+def load_weights(network: Any, file: Path) -> None:
     """Give the network the weights in ``file``; ValueError or KeyError where they are not its own."""
-    with np.load(file) as kept:
+    with np.load(file) as arrays:
         for weight in network.weights:
-            weight.assign(kept[weight.path].astype(np.float32))
+            weight.assign(arrays[weight.path].astype(np.float32))
+
+
+def make(file: Path | None) -> Any:
+    """Return the network with the weights in ``file``, or with random ones."""
+    network = embedded()
+    if file is not None:
+        load_weights(network, file)
+    return network
+
+
+SHA256 = "41b97d151cfe0de812d7261211ea206fb892e8bcd4ebc7a6c5353c33d520aace"
+CUTS = ("block_1", "block_2", "block_3")
+MEGA_MACS = 390
+
+EMBEDDED = Backbone(
+    "Embedded",
+    make=make,
+    scaling=SIGNED,
+    cuts=CUTS,
+    mega_macs=MEGA_MACS,
+    weights=Weights("embedded.npz", sha256=SHA256),
+)
+EMBEDDED_SCRATCH = Backbone("Embedded_scratch", make=make, scaling=SIGNED, cuts=CUTS, mega_macs=MEGA_MACS)
+
+FAMILY = (EMBEDDED, EMBEDDED_SCRATCH)

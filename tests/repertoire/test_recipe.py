@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.repertoire.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import POLICIES, Augment
+from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.recipe import FIELDS, Recipe
+from search.repertoire.weighting import WEIGHTINGS
 from search.system.errors import UserError
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -21,14 +23,14 @@ AMOUNTS = st.integers(0, 5) | st.floats(0, 100) | st.sampled_from([0.0, 1.0, 2.0
 @st.composite
 def recipes(draw):
     backbone = BACKBONES[draw(st.sampled_from(sorted(BACKBONES)))]
-    policy = draw(st.sampled_from(sorted(AUGMENT_POLICIES)))
-    strength = st.none() | st.floats(0, 1, exclude_min=True) if AUGMENT_POLICIES[policy] else st.none()
+    policy = draw(st.sampled_from(sorted(POLICIES)))
+    strength = st.none() | st.floats(0, 1, exclude_min=True) if POLICIES[policy].takes_strength else st.none()
     return Recipe(
         backbone.name,
         draw(st.none() | st.integers(0, backbone.blocks) if backbone.pretrained else st.none()),
         dropout=draw(st.floats(0, 0.95)),
         augment=Augment(policy, draw(strength)),
-        class_weight=draw(st.sampled_from(CLASS_WEIGHTS)),
+        class_weight=draw(st.sampled_from(sorted(WEIGHTINGS))),
         synthetic_per_class=draw(AMOUNTS | st.dictionaries(st.sampled_from("abc"), AMOUNTS)),
         learning_rate=draw(st.floats(1e-9, 10)),
         weight_decay=draw(st.floats(0, 10)),
@@ -79,6 +81,9 @@ def recipes(draw):
         ("image_size", 31, "a whole number, from 32 to 1024"),
         ("image_size", 1025, "a whole number, from 32 to 1024"),
         ("image_size", 64.0, "a whole number, from 32 to 1024"),
+        ("head", "liner", "Did you mean 'linear'?"),
+        ("optimizer", None, "Choose one of: adamw"),
+        ("schedule", 3, "Choose one of: cosine"),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):
@@ -90,7 +95,7 @@ def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, w
 
 def test_every_field_is_tested_above():
     (mark,) = test_a_wrong_value_is_refused_by_field_and_value_and_way_out.pytestmark
-    assert {field for field, _, _ in mark.args[1]} == {field.name for field in dataclasses.fields(Recipe)}
+    assert {field for field, _, _ in mark.args[1]} == set(FIELDS)
 
 
 @pytest.mark.parametrize("strength", [0, 0.0, -0.5, 1.01, NAN, "0.5", True])
@@ -138,12 +143,15 @@ def test_views_do_not_tell_recipes_apart_that_do_not_augment():
 
 
 def test_whole_numbers_may_be_numpys():
-    whole = ["unfrozen_blocks", "synthetic_per_class", "batch_size", "epochs", "views", "image_size"]
-    python = Recipe("MobileNet", **dict.fromkeys(whole[:5], 3), image_size=64, augment=Augment("flip_crop"))
-    numpy = dataclasses.replace(python, **{name: np.int64(getattr(python, name)) for name in whole})
+    whole = {
+        **dict.fromkeys(("unfrozen_blocks", "synthetic_per_class", "batch_size", "epochs", "views"), 3),
+        "image_size": 64,
+    }
+    python = Recipe("MobileNet", **whole, augment=Augment("flip_crop"))
+    numpy = dataclasses.replace(python, **{name: np.int64(value) for name, value in whole.items()})
     assert numpy == python
     assert numpy.digest == python.digest
-    assert all(type(getattr(numpy, name)) is int for name in whole)
+    assert all(type(numpy.to_dict()[name]) is int for name in whole)
 
 
 def test_numbers_that_mean_the_same_give_one_digest():
@@ -228,11 +236,11 @@ def test_head_only_and_settled():
     assert Recipe("MobileNet", None, image_size=64).settled == (64, 5)
 
 
-@pytest.mark.parametrize("policy", AUGMENT_POLICIES)
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", BACKBONES)
 def test_activations_can_be_kept_where_a_block_is_frozen_whatever_the_policy(name, policy):
     backbone = BACKBONES[name]
     depths = [*range(backbone.blocks + 1), None] if backbone.pretrained else [None, backbone.blocks]
     recipes = [Recipe(name, unfrozen_blocks=depth, augment=Augment(policy)) for depth in depths]
-    frozen = [backbone.cacheable(recipe.unfrozen_blocks) for recipe in recipes]
+    frozen = [backbone.has_frozen_part(recipe.unfrozen_blocks) for recipe in recipes]
     assert frozen == [depth not in {None, backbone.blocks} for depth in depths]

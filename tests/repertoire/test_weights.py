@@ -1,4 +1,4 @@
-"""What a space may choose from: cached, downloaded from a real server, or told what is missing."""
+"""Pretrained weights: cached, downloaded from a real server, or told what is missing."""
 
 import dataclasses
 import hashlib
@@ -12,11 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from search.repertoire import weights as hand
-from search.repertoire.catalog import BACKBONES
+from search.repertoire import weights as weights_module
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import missing_in_words, resolve, weights_folder
-from search.space import Hand, amounts_at_hand, at_hand, holding
-from search.system.errors import UserError
 
 ONE, OTHER = "MobileNet", "VGG16"
 
@@ -103,7 +101,7 @@ def files():
 
 def fetch(*names, offline=False):
     said = []
-    weights, missing = resolve(names, offline=offline, announce=said.append)
+    weights, missing = resolve([BACKBONES[name] for name in names], offline=offline, announce=said.append)
     return weights, missing, said
 
 
@@ -119,76 +117,6 @@ def test_weights_lie_where_keras_keeps_them(monkeypatch, keras_home, tmp_path):
     assert weights_folder() == tmp_path / "elsewhere" / "models"
     monkeypatch.delenv("KERAS_HOME")
     assert weights_folder() == tmp_path / ".keras" / "models"
-
-
-def test_without_a_driver_what_is_cached_is_at_hand():
-    assert at_hand([ONE, "SmallCNN", OTHER]) == ["SmallCNN"]
-    cache(OTHER)
-    assert at_hand([ONE, OTHER, "SmallCNN"]) == [OTHER, "SmallCNN"]
-    assert amounts_at_hand([0, 8]) == [0]
-
-
-def test_a_driver_learns_what_is_asked_for_and_gives_all_of_it():
-    with holding(Hand()) as held:
-        assert at_hand([OTHER, ONE]) == [OTHER, ONE]
-        assert at_hand(["SmallCNN", ONE]) == ["SmallCNN", ONE]
-    assert held.asked == [OTHER, ONE, "SmallCNN"]
-
-
-def test_a_driver_gives_what_it_holds_whatever_is_cached():
-    cache(ONE)
-    with holding(Hand(weights={"SmallCNN": "", OTHER: "abc"})):
-        assert at_hand([OTHER, ONE, "SmallCNN"]) == [OTHER, "SmallCNN"]
-        with holding(Hand(weights={ONE: "abc"})):
-            assert at_hand([OTHER, ONE]) == [ONE]
-        assert at_hand([OTHER, ONE]) == [OTHER]
-    assert at_hand([OTHER, ONE]) == [ONE]
-
-
-def test_amounts_are_at_hand_where_there_is_a_pool():
-    with holding(Hand(synthetic=True)):
-        assert amounts_at_hand((0, 8, 32)) == [0, 8, 32]
-    with holding(Hand(synthetic=False)):
-        assert amounts_at_hand((0, 8, 32)) == [0]
-        assert amounts_at_hand([0.0, 0.5]) == [0]
-
-
-def test_names_of_amounts_keep_the_first_where_there_is_no_pool():
-    amounts = {"none": 0, "half": 0.5, "rare": {"cat": 480}}
-    with holding(Hand(synthetic=True)):
-        assert amounts_at_hand(amounts) == ["none", "half", "rare"]
-        assert amounts_at_hand([0, {"cat": 3}]) == [0, {"cat": 3}]
-    for held in (Hand(synthetic=False), None):
-        with holding(held):
-            assert amounts_at_hand(amounts) == ["none"]
-            assert amounts_at_hand([{"cat": 3}, 0]) == [0]
-
-
-def test_ratios_become_one_type_which_a_choice_can_hold():
-    with holding(Hand(synthetic=True)):
-        assert [repr(amount) for amount in amounts_at_hand([0, 0.5, 1.0])] == ["0.0", "0.5", "1.0"]
-        assert [repr(amount) for amount in amounts_at_hand([0, 8])] == ["0", "8"]
-        with pytest.raises(UserError, match=r"has numbers of images beside ratios.*Give them names"):
-            amounts_at_hand([0, 8, 0.5])
-
-
-def test_no_amounts_are_refused():
-    with pytest.raises(UserError, match="has no amounts"):
-        amounts_at_hand([])
-
-
-@pytest.mark.parametrize("held", [None, Hand(weights={"SmallCNN": ""})], ids=["no driver", "driver"])
-def test_nothing_at_hand_names_the_network_that_comes_along(held):
-    with holding(held), pytest.raises(UserError) as error:
-        at_hand([ONE, OTHER])
-    assert str(error.value) == (
-        f"at_hand(['{ONE}', '{OTHER}']): no weights of any of them are at hand. Add 'Embedded', which comes along."
-    )
-
-
-def test_an_unknown_backbone_is_answered_with_the_nearest():
-    with pytest.raises(UserError, match=r"^at_hand backbone='MobileNetv2' is not known\. Did you mean 'MobileNetV2'"):
-        at_hand(["SmallCNN", "MobileNetv2"])
 
 
 @pytest.mark.parametrize("offline", [True, False])
@@ -255,7 +183,7 @@ def test_without_a_network_the_first_probe_is_the_last(server, served, address):
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch, address):
-    monkeypatch.setattr(hand, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(weights_module, "PROBE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address(ONE, f"http://127.0.0.1:{listener.getsockname()[1]}/weights")
         started = time.monotonic()
@@ -284,14 +212,8 @@ def test_a_damaged_file_is_left_out_before_the_first_trial(content):
 
 
 def test_a_page_that_answers_in_place_of_weights_is_not_kept(server, served, monkeypatch):
-    monkeypatch.setattr("test_hand.DATA", b"<html>login</html>" * 1000)
+    monkeypatch.setattr("test_weights.DATA", b"<html>login</html>" * 1000)
     served(ONE, "/whole")
     weights, (missing,), _ = fetch(ONE)
     assert (weights, files()) == ({}, [])
     assert "no HDF5 file" in missing.reason
-
-
-def test_asking_outside_of_the_space_is_refused():
-    for ask in (lambda: at_hand(["SmallCNN"]), lambda: amounts_at_hand([0, 8])):
-        with holding(Hand(ready=False)), pytest.raises(UserError, match=r"inside space\(hp\)"):
-            ask()

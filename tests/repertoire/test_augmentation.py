@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from search.repertoire.augmentation import OPERATIONS, batches_of
-from search.repertoire.catalog import AUGMENT_POLICIES
-from search.repertoire.recipe import Augment
+from search.repertoire.augmentation import OPERATIONS, POLICIES, Augment, batches_of
 
 CONTENTS = ["a", "b", "c"]
 
@@ -21,7 +19,25 @@ def pixels():
     return np.stack([image, 255 - image, image.transpose(1, 0, 2)])
 
 
-@pytest.mark.parametrize("policy", AUGMENT_POLICIES)
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_row_is_whole(name, pixels):
+    from PIL import Image
+
+    policy = POLICIES[name]
+    assert policy.name == name
+    assert Augment(name).strength == (0.5 if policy.takes_strength else None)
+    assert Augment(name).level == (f"{name} 0.5" if policy.takes_strength else name)
+    assert Augment(name).words.startswith(policy.words)
+    image = Image.fromarray(pixels[0])
+    for strength in (1e-6, 1.0) if policy.takes_strength else (0.0,):
+        for seed in range(8 if policy.draw else 0):
+            view = policy.draw(image, strength, np.random.default_rng(seed))
+            assert (view.size, view.mode) == (image.size, "RGB")
+            again = policy.draw(image, strength, np.random.default_rng(seed))
+            assert view.tobytes() == again.tobytes()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_view_is_the_same_whenever_and_beside_whatever_it_is_drawn(policy, pixels):
     augment = Augment(policy)
     whole = augmented(pixels, CONTENTS, augment, 2, 7)
@@ -33,7 +49,7 @@ def test_a_view_is_the_same_whenever_and_beside_whatever_it_is_drawn(policy, pix
         )
 
 
-@pytest.mark.parametrize("policy", [policy for policy in AUGMENT_POLICIES if policy != "none"])
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "none"])
 def test_views_images_and_seeds_differ(policy, pixels):
     augment = Augment(policy)
     same = np.stack([pixels[0]] * 3)
@@ -46,7 +62,7 @@ def test_no_augmentation_is_the_image_itself(pixels):
     np.testing.assert_array_equal(augmented(pixels, CONTENTS, Augment("none"), 3, 7), pixels)
 
 
-@pytest.mark.parametrize("policy", ["color", "randaugment"])
+@pytest.mark.parametrize("policy", [policy.name for policy in POLICIES.values() if policy.takes_strength])
 def test_strength_decides_how_far_a_view_goes(policy, pixels):
     many = np.concatenate([pixels] * 20)
     names = [str(row) for row in range(len(many))]

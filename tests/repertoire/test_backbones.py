@@ -1,13 +1,16 @@
-"""Every backbone of the catalog: its blocks partition it, and its input is scaled as it was trained."""
+"""Every backbone of the table: its blocks partition it, and its input is scaled as it was trained."""
 
 import numpy as np
 import pytest
 
-from search.repertoire.backbones.constructions import CONSTRUCTIONS, border_of, check_weights, construct, scaled
-from search.repertoire.catalog import BACKBONES
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.weights import check_weights, is_cached, weights_file
 from search.system.errors import UserError
 from search.system.tf import keras
 from search.training.network import Shape, build
+
+SIDE = 64  # px: as small as every network can see
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -17,7 +20,7 @@ def test_blocks_are_nested_and_partition_the_weights(name):
     whole = len(base.trainable_variables)
     counts = []
     for depth in range(1, backbone.blocks):
-        tensor = base.get_layer(border_of(backbone, depth)).output
+        tensor = base.get_layer(backbone.border(depth)).output
         below = {id(v) for v in keras.Model(base.input, tensor).variables}
         above = {id(v) for v in keras.Model(tensor, base.output).variables}
         assert not below & above
@@ -26,8 +29,8 @@ def test_blocks_are_nested_and_partition_the_weights(name):
     assert counts == sorted(set(counts))
     assert counts[0] > 0
     assert counts[-1] < whole
-    assert border_of(backbone, 0) is None
-    assert border_of(backbone, backbone.blocks) == ""
+    assert backbone.border(0) is None
+    assert backbone.border(backbone.blocks) == ""
 
 
 def expected_scaling(name, pixels):
@@ -49,12 +52,41 @@ def expected_scaling(name, pixels):
 @pytest.mark.parametrize("name", [name for name, backbone in BACKBONES.items() if backbone.pretrained])
 def test_input_scaling_is_that_of_keras_applications(name):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("uint8")
-    np.testing.assert_allclose(np.asarray(scaled(BACKBONES[name], pixels)), expected_scaling(name, pixels), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(BACKBONES[name].scaled(pixels)), expected_scaling(name, pixels), atol=1e-5)
 
 
-def test_every_constructor_exists():
-    for construction in CONSTRUCTIONS.values():
-        assert callable(construction.application) or hasattr(keras.applications, construction.application)
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_row_is_whole(name):
+    backbone = BACKBONES[name]
+    assert backbone.name == name
+    assert backbone.blocks == len(set(backbone.cuts)) + 1
+    assert backbone.mega_macs > 0
+    assert [backbone.has_frozen_part(depth) for depth in range(backbone.blocks + 1)] == [True] * backbone.blocks + [
+        False
+    ]
+    file = weights_file(backbone)
+    assert (file is None) == (not backbone.pretrained)
+    assert file is not None or is_cached(backbone)
+    assert file is None or file.name == backbone.weights.file
+    assert file is None or backbone.weights.packaged == bool(backbone.weights.sha256)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_frozen_part_and_then_the_rest_are_the_whole(name):
+    backbone = BACKBONES[name]
+    base = construct(backbone, pretrained=False)
+    pixels = np.random.default_rng(1).integers(0, 256, (2, SIDE, SIDE, 3)).astype("uint8")
+    images = backbone.scaled(pixels)
+    assert tuple(images.shape) == pixels.shape
+    assert images.dtype == "float32"
+    layers = [base.get_layer(cut).output for cut in backbone.cuts]
+    *tensors, last = keras.Model(base.input, [*layers, base.output])(images, training=False)
+    pooled = backbone.pooling()(last)
+    assert tuple(pooled.shape) == (2, last.shape[-1])
+    np.testing.assert_allclose(np.asarray(pooled), np.asarray(last).mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+    for layer, tensor in zip(layers, tensors, strict=True):
+        rest = keras.Model(layer, base.output)(tensor, training=False)
+        np.testing.assert_allclose(np.asarray(rest), np.asarray(last), rtol=1e-3, atol=1e-5)
 
 
 def test_pretrained_weights_are_loaded(imagenet):

@@ -1,0 +1,102 @@
+"""Recipes in tables: their columns, the factors that may explain their scores, and recipes as numbers and texts.
+
+All of it follows from the fields as ``search.repertoire.recipe`` declares them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.repertoire.fields import FIRST, Field, Part, Schema
+from search.repertoire.recipe import FIELDS, Recipe
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of recipes; ``part`` is the further part of the field that it holds, "" for its first."""
+
+    field: Field
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name, as "augment" or "augment_strength"."""
+        return f"{self.field.name}_{self.part}" if self.part else self.field.name
+
+    @property
+    def title(self) -> str:
+        """The title, as "augmentation" or "strength"."""
+        return self._part.title if self._part else self.field.title
+
+    @property
+    def schema(self) -> Schema:
+        """The JSON schema of its cells."""
+        return self._part.schema if self._part else self.field.schema
+
+    def cell(self, recipe: Recipe) -> Any:
+        """Return the cell of a recipe, as JSON types."""
+        value = getattr(recipe, self.field.name)
+        return self._part.cell(value) if self._part else self.field.cell_of(value)
+
+    def text(self, recipe: Recipe, digits: int) -> str:
+        """Return the cell of a recipe as text: a number to so many digits, unless it must be exact."""
+        return self.field.rounded(self.cell(recipe), digits)
+
+    @property
+    def _part(self) -> Part | None:
+        return (self.field.parts or {})[self.part] if self.part else None
+
+
+COLUMNS: dict[str, Column] = {  # in the order of the fields, with their parts
+    column.name: column
+    for column in (Column(one, part) for one in FIELDS.values() for part in ("", *(one.parts or {})))
+}
+
+
+def fields_of(recipes: Sequence[Recipe]) -> list[Field]:
+    """Return the fields that tell of these recipes: a later one only where a recipe differs from its default."""
+    return [
+        one
+        for one in FIELDS.values()
+        if one.since == FIRST or any(one.is_written(getattr(recipe, one.name)) for recipe in recipes)
+    ]
+
+
+def columns_of(recipes: Sequence[Recipe]) -> list[Column]:
+    """Return the columns of a table of these recipes, those of fields with several parts last."""
+    fields = sorted(fields_of(recipes), key=lambda one: one.parts is not None)
+    return [column for one in fields for column in COLUMNS.values() if column.field is one]
+
+
+def factors_of(recipes: Sequence[Recipe]) -> tuple[dict[str, list[str]], dict[str, list[float]]]:
+    """Return the factors that may explain scores: levels in words by recipe, and numbers by recipe.
+
+    Numbers that only some recipes choose come last, and only where these differ.
+    """
+    fields = fields_of(recipes)
+    words = {one.name: [one.level(recipe) for recipe in recipes] for one in fields if one.level}
+    numbers = [one for one in fields if not one.level and _is_factor(one, recipes)]
+    numbers.sort(key=lambda one: one.is_choice is not None)
+    return words, {one.name: [getattr(recipe, one.name) for recipe in recipes] for one in numbers if recipes}
+
+
+def _is_factor(field: Field, recipes: Sequence[Recipe]) -> bool:
+    choice = field.is_choice
+    return choice is None or len({getattr(recipe, field.name) for recipe in recipes if choice(recipe)}) > 1
+
+
+def written(recipe: Recipe) -> dict[str, Any]:
+    """Return the values of a recipe by field, without those later fields that have their default."""
+    values = {name: getattr(recipe, name) for name in FIELDS}
+    return {name: value for name, value in values.items() if FIELDS[name].is_written(value)}
+
+
+def briefs(recipe: Recipe) -> dict[str, float | str]:
+    """Return a recipe as numbers and texts by field, without what is None or stands for a later field's default."""
+    pairs = {name: FIELDS[name].brief_of(value) for name, value in written(recipe).items()}
+    return {name: brief for name, brief in pairs.items() if brief is not None}
+
+
+def texts(recipe: Recipe, digits: int) -> dict[str, str]:
+    """Return the values of a recipe as texts by field, with numbers to so many digits."""
+    return {name: FIELDS[name].text_of(value, digits) for name, value in written(recipe).items()}

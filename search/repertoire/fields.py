@@ -1,0 +1,114 @@
+"""Field: all that the program needs to know of one field of a recipe, beside its name, type and default.
+
+A recipe declares each of its fields once, as ``field(default=…, metadata=row(…))``. The line of a
+recipe, the tables of a report with their titles and JSON schema, the factors of the effects, what
+TensorBoard shows, and the digest follow from that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search.system.validation import one_of, real, whole
+
+ROW = "row"
+FIRST = 1  # format of recipes: the fields that all of them have
+
+Settle = Callable[[str, Any, Any], Any]
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A further cell that a field fills in tables, as the strength of an augmentation: ``cell`` takes the value."""
+
+    title: str
+    schema: Schema
+    cell: Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _silent(_recipe: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a recipe: a row of the table of fields.
+
+    ``settle(name, value, recipe)`` returns the value as it is kept, or raises a UserError that names
+    the field; the fields declared before it are settled already. ``title`` and ``schema`` (JSON schema)
+    are of its column in tables. ``words(recipe)`` is its part of the line of a recipe, "" for none.
+    ``level(recipe)`` is its level where effects are told; without one it is a number, whose levels are
+    its values, or thirds of them where there are many. ``is_choice(recipe)`` tells whether a recipe
+    chooses it at all: a field that has this is a factor only where such recipes differ. ``to_json`` and
+    ``from_json`` bring the value to JSON types and back, ``cell`` to a cell of a table, ``brief`` to one
+    number or one text; ``parts`` are further columns, by what their names end in. The numbers of an
+    ``exact`` field are never rounded in words. ``since`` is the format of recipes that brought the
+    field: where a later one has its default, it is left out of the JSON, and so out of the digest.
+    """
+
+    title: str
+    settle: Settle
+    schema: Schema
+    words: Callable[[Any], str] = _silent
+    level: Callable[[Any], str] | None = None
+    is_choice: Callable[[Any], bool] | None = None
+    to_json: Callable[[Any], Any] = _same
+    from_json: Callable[[Any], Any] = _same
+    cell: Callable[[Any], Any] | None = None
+    brief: Callable[[Any], Any] | None = None
+    parts: Mapping[str, Part] | None = None
+    exact: bool = False
+    since: int = FIRST
+    name: str = ""
+    default: Any = None
+
+    def cell_of(self, value: Any) -> Any:
+        """Return what a table holds of a value."""
+        return (self.cell or self.to_json)(value)
+
+    def brief_of(self, value: Any) -> float | str | None:
+        """Return a value as one number or one text; None where it is None."""
+        brief: float | str | None = (self.brief or self.to_json)(value)
+        return brief
+
+    def text_of(self, value: Any, digits: int) -> str:
+        """Return a value as text, with numbers to so many digits, unless they must be exact."""
+        return self.rounded(self.brief_of(value) if self.parts else self.to_json(value), digits)
+
+    def rounded(self, cell: Any, digits: int) -> str:
+        """Return a cell as text, a number to so many digits, unless it must be exact."""
+        return f"{cell:.{digits}g}" if isinstance(cell, float) and not self.exact else str(cell)
+
+    def is_written(self, value: Any) -> bool:
+        """Return whether the value stands in the JSON of a recipe."""
+        return self.since == FIRST or value != self.default
+
+
+def row(title: str, settle: Settle, schema: Schema, **options: Any) -> dict[str, Field]:
+    """Return the metadata of a dataclass's field that make it a row; ``options`` are those of ``Field``."""
+    return {ROW: Field(title, settle, schema, **options)}
+
+
+def number(low: float, high: float, *, open_low: bool = False) -> Settle:
+    """Return what settles a real number in [low, high], or above ``low`` where it is open."""
+    return lambda name, value, _recipe: real(name, value, low, high, open_low=open_low)
+
+
+def integer(low: int, high: int | None = None, *, optional: bool = False) -> Settle:
+    """Return what settles a whole number in [low, high]; also None where it is ``optional``."""
+    return lambda name, value, _recipe: None if optional and value is None else whole(name, value, low, high)
+
+
+def member(table: Mapping[str, Any]) -> Settle:
+    """Return what settles the name of a row of a table."""
+
+    def settle(name: str, value: Any, _recipe: Any) -> Any:
+        one_of(name, value, table)
+        return value
+
+    return settle
