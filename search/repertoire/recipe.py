@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.repertoire.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS, DEFAULT_STRENGTH
+from search.repertoire.heads import HEADS
+from search.repertoire.optimizers import OPTIMIZERS
+from search.repertoire.schedules import SCHEDULES
 from search.repertoire.synthetic import Amounts, in_words, plain, settled
 from search.system.digests import digest
 from search.system.errors import UserError
+
+LATER = {"head": "linear", "optimizer": "adamw", "schedule": "cosine"}  # fields with their defaults
 
 
 def one_of(field_name: str, value: object, options: Iterable[str]) -> None:
@@ -94,11 +99,17 @@ class Recipe:
     epochs: int = 15
     views: int = 8
     image_size: int | None = None
+    head: str = "linear"
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
 
     def __post_init__(self) -> None:
         """Validate every field, and bring numbers to plain ints and floats."""
         one_of("backbone", self.backbone, BACKBONES)
         one_of("class_weight", self.class_weight, CLASS_WEIGHTS)
+        one_of("head", self.head, HEADS)
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("schedule", self.schedule, SCHEDULES)
         if not isinstance(self.augment, Augment):
             raise UserError(f"augment={self.augment!r} must be an Augment, as in Augment('flip_crop').")
         set_ = object.__setattr__
@@ -143,8 +154,9 @@ class Recipe:
         return self.unfrozen_blocks == BACKBONES[self.backbone].blocks
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types."""
-        return {**dataclasses.asdict(self), "synthetic_per_class": plain(self.synthetic_per_class)}
+        """Return the fields as JSON types; those that came later only where they have no default value."""
+        fields = {**dataclasses.asdict(self), "synthetic_per_class": plain(self.synthetic_per_class)}
+        return {name: value for name, value in fields.items() if LATER.get(name) != value}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
