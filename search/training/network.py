@@ -139,7 +139,8 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "") -> Net
     prefix, body = _split(backbone, base, border, pool, shape.image_size)
     dropout, features = VariableDropout(), base.output.shape[-1]
     dropout.build((None, features))
-    head = _head(shape.head, features, classes) if body is not None else []
+    head = _head(shape.head, features, classes)
+    assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
     optimizer = OPTIMIZERS[shape.optimizer].keras()
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
     network = Network(shape, classes, backbone, prefix, body, pool, dropout, head, optimizer, initial)
@@ -148,10 +149,9 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "") -> Net
 
 
 def _head(name: str, features: int, classes: int) -> Sequence[keras.layers.Layer]:
-    """Return the layers of a head, built, from features to logits."""
+    """Return the layers of a head, built, from features to logits; none where it is not trained by steps."""
     make = HEADS[name].layers
-    assert make is not None, "a recipe unfreezes blocks only with a head that is trained by steps"
-    layers, shape = make(classes), (None, features)
+    layers, shape = make(classes) if make else [], (None, features)
     for layer in layers:
         layer.build(shape)
         shape = layer.compute_output_shape(shape)

@@ -5,9 +5,10 @@ import pytest
 
 from search.repertoire.backbones.constructions import CONSTRUCTIONS, border_of, check_weights, construct, scaled
 from search.repertoire.catalog import BACKBONES
+from search.repertoire.shape import Shape
 from search.system.errors import UserError
 from search.system.tf import keras
-from search.training.network import Shape, build
+from search.training.network import build
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -70,7 +71,7 @@ def test_missing_or_changed_weights_are_refused_not_replaced_by_random_ones(tmp_
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = BACKBONES["MobileNet_0.25"]
     with pytest.raises(UserError, match=r"are gone.*mobilenet_2_5_224_tf_no_top.h5"):
-        build(Shape(backbone.name, 0, 96, 2), pretrained=True)
+        build(Shape(backbone.name, 0, 96), 2, pretrained=True)
     (tmp_path / "models").mkdir()
     file = tmp_path / "models" / backbone.weights.file
     file.write_bytes(b"not weights")
