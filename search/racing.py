@@ -14,6 +14,7 @@ from scipy import special
 from search.data.holdout import HOLDOUT
 from search.journal import CONFIRM, LOOK, History, Run, Trial, Verdict
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import Shape, shape_of
 
 FAILURES_ALLOWED = 2
 TIE = 9  # decimals: the last bits of a sum are no merit
@@ -84,9 +85,9 @@ class Job:
     attempt: int = 0
 
     @property
-    def shape(self) -> tuple[object, ...]:
+    def shape(self) -> Shape:
         """What jobs have in common that train the same network."""
-        return (self.recipe.backbone, *self.recipe.settled)
+        return shape_of(self.recipe)
 
 
 def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:

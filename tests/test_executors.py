@@ -7,7 +7,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from test_train import materials
+from runs import materials
 
 from search.executors import processes as executors
 from search.executors.processes import Inline, Workers

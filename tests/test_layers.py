@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of the spine
-    *("system", "analysis.stats", "repertoire", "study", "space", "options", "data"),
+    *("system", "analysis.stats", "training.heads", "repertoire", "study", "space", "options", "data"),
     *("journal", "racing", "record", "training", "audit", "executors", "oracles", "reopen", "prepare", "check"),
     *("analysis", "report", "monitor", "session", "tuner", "export", "pretraining", "cli", "__main__"),
 )

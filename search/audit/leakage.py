@@ -14,11 +14,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from search.data.images import Decoded
+from search.repertoire.shape import Shape
 from search.system.tf import silenced
 from search.training.activations import PLAIN, Activations, Images
-from search.training.compiled import Engine
+from search.training.compiled import CompiledNetwork
 from search.training.materials import Materials
-from search.training.network import Shape, build
+from search.training.network import build
 
 SIDE = 16  # of the thumbnails that stand in for features where no pretrained backbone is at hand
 
@@ -78,7 +79,7 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
     weights = materials.weights[backbone]
     inputs = Images(images.pixels, materials.contents, images.key)
     with silenced():
-        shape = Shape(backbone, 0, images.pixels.shape[1], materials.classes)
-        engine = Engine(shape, lambda: build(shape, pretrained=True, sha256=weights))
+        shape = Shape(backbone, 0, images.pixels.shape[1])
+        network = CompiledNetwork(shape, lambda: build(shape, materials.classes, pretrained=True, sha256=weights))
         activations = Activations(materials.cache, weights, materials.seed, materials.cache_bytes)
-        return activations.of(engine, inputs, PLAIN, 0)[:]
+        return activations.of(network, inputs, PLAIN, 0)[:]

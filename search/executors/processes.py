@@ -27,6 +27,7 @@ from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT, die_with_parent
 
 if TYPE_CHECKING:
+    from search.repertoire.shape import Shape
     from search.training.materials import Materials
     from search.training.trainer import JobResult, Trainer
 
@@ -229,7 +230,7 @@ class _Slot:
     def __init__(self, new_pool: Callable[[Flag], ProcessPoolExecutor], cancelled: Flag) -> None:
         self._new_pool, self._cancelled = new_pool, cancelled
         self._pool = new_pool(cancelled)
-        self._shapes: list[tuple[object, ...]] = []  # of its jobs, the latest first
+        self._shapes: list[Shape] = []  # of its jobs, the latest first
         self._job: Job | None = None
         self._pid: Future[int] | None = None
         self._failed_starts = 0

@@ -26,14 +26,14 @@ from search.monitor.screen import Screen
 from search.prepare import versions
 from search.record import Record
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.files import new_folder, write_text
 from search.system.tf import keras, silenced
 from search.training.loop import DivergedError
 from search.training.materials import Materials
-from search.training.network import shape_of
-from search.training.trainer import Trained, Trainer, set_up
+from search.training.trainer import TrainedNetwork, Trainer, set_up
 from search.tuner import KFoldTuner
 
 LABELS, CARD = "labels.txt", "README.md"
@@ -102,7 +102,7 @@ class _Epochs:
         return False
 
 
-def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[], None]) -> Trained:
+def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[], None]) -> TrainedNetwork:
     set_up(materials.threads)
     try:
         return Trainer(materials).train(trial.recipe, fold, proceed)
@@ -112,8 +112,8 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
         ) from None
 
 
-def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained: Trained) -> None:
-    shape, name = shape_of(trial.recipe, materials.classes), trial.recipe.backbone
+def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained: TrainedNetwork) -> None:
+    shape, name = shape_of(trial.recipe), trial.recipe.backbone
     sha256 = materials.weights.get(name, "")
     pretrained = trial.recipe.architecture.pretrained
     model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
@@ -139,7 +139,7 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained
         raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
 
 
-def _difference(file: Path, materials: Materials, trained: Trained, size: int) -> float:
+def _difference(file: Path, materials: Materials, trained: TrainedNetwork, size: int) -> float:
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = trained.run.fold.validation
     pixels = decode(materials.paths, materials.contents, size, materials.cache).pixels[rows]
@@ -153,7 +153,7 @@ def _difference(file: Path, materials: Materials, trained: Trained, size: int) -
     return difference
 
 
-def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: Trained) -> dict[str, Any]:
+def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: TrainedNetwork) -> dict[str, Any]:
     """Return recipe.json, but for what is known once the model is saved."""
     record, trial = judgement.record, facts.trial
     sessions = record.history.sessions

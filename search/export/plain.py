@@ -7,8 +7,9 @@ import numpy as np
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.heads import FittedHead
+from search.repertoire.shape import Shape
 from search.system.tf import keras
-from search.training.network import Shape
 
 WHITE = 255.0
 
@@ -16,14 +17,14 @@ WHITE = 255.0
 def plain_model(
     shape: Shape,
     body: Mapping[str, np.ndarray],
-    head: tuple[np.ndarray, np.ndarray],
+    head: FittedHead,
     pretrained: bool = False,
     sha256: str = "",
 ) -> keras.Model:
     """Return the network of ``shape`` from pixels of 0 to 255, (n, side, side, 3), to probabilities (n, classes).
 
-    ``body`` holds the weights of the unfrozen part by path, ``head`` its kernel (features, classes)
-    and bias (classes,); what is frozen is as ``construct`` gives it with ``pretrained`` and ``sha256``.
+    ``body`` holds the weights of the unfrozen part by path; what is frozen is as ``construct`` gives it with
+    ``pretrained`` and ``sha256``. ``head`` turns the pooled features into probabilities.
     BatchNorm is in inference mode, dropout is gone.
     """
     backbone = BACKBONES[shape.backbone]
@@ -32,11 +33,10 @@ def plain_model(
     for path, value in body.items():
         variables[path].assign(value)
     pixels = keras.Input((shape.image_size, shape.image_size, 3), name="pixels")
-    features = backbone.pooling(name="pool")(base(_scaling(backbone)(pixels), training=False))
-    dense = keras.layers.Dense(shape.classes, activation="softmax", dtype="float32", name="probabilities")
-    model = keras.Model(pixels, dense(features), name="exported")
-    dense.set_weights(list(head))
-    return model
+    x = backbone.pooling(name="pool")(base(_scaling(backbone)(pixels), training=False))
+    for layer in head.layers():
+        x = layer(x)
+    return keras.Model(pixels, x, name="exported")
 
 
 def _scaling(backbone: Backbone) -> keras.layers.Layer:

@@ -1,13 +1,71 @@
-"""Heads that a recipe can name."""
+"""Heads: what turns the features of a backbone into class probabilities.
 
+A head is fitted in one of two places. On a frozen backbone the heads of many runs are fitted together on
+stored features, by ``Head.fit``, however the head likes: in steps, or all at once. On an unfrozen backbone the
+head's layers are trained with it, step by step. A new head is a file of ``search.training.heads`` and one more
+row of ``HEADS``; a file there imports nothing of this package but ``search.system``.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from search.training.loop import HeadRuns
+
+
+class FittedHead(Protocol):
+    """The head of one run, after or during its training."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the class probabilities (n, classes) of rows of features (n, D)."""
+        ...
+
+    def layers(self) -> Sequence[Any]:
+        """Return Keras layers that, one after another, give the probabilities that ``predict`` gives."""
+        ...
 
 
 @dataclass(frozen=True)
 class Head:
-    """One row of the table of heads."""
+    """A kind of head.
+
+    ``fit(runs)`` returns the fitted heads of runs on a frozen backbone, in their order. ``layers(classes)`` are
+    Keras layers from features to logits, whose own initializers say how a run begins; they are trained with an
+    unfrozen backbone. ``from_weights(arrays)`` is the fitted head of such layers' weights, in their order.
+    Both are None where a head cannot be trained by steps: it then needs a frozen backbone. ``seconds_a_step``
+    is what a batch costs on stored features, for the estimate of a search's cost.
+    """
 
     name: str
+    words: str
+    seconds_a_step: float
+    fit: Callable[["HeadRuns"], Sequence[FittedHead]]
+    layers: Callable[[int], Sequence[Any]] | None = None
+    from_weights: Callable[[Sequence[np.ndarray]], FittedHead] | None = None
 
 
-HEADS: dict[str, Head] = {row.name: row for row in (Head("linear"),)}
+def _fit_linear(runs: "HeadRuns") -> Sequence[FittedHead]:
+    from search.training.heads import linear
+
+    return linear.fit(runs)
+
+
+def _linear_layers(classes: int) -> Sequence[Any]:
+    from search.training.heads import linear
+
+    return linear.layers(classes)
+
+
+def _linear_from_weights(weights: Sequence[np.ndarray]) -> FittedHead:
+    from search.training.heads.linear import LinearHead
+
+    return LinearHead(*weights)
+
+
+HEADS = {
+    head.name: head
+    for head in (Head("linear", "softmax regression", 0.0001, _fit_linear, _linear_layers, _linear_from_weights),)
+}

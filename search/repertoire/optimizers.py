@@ -1,13 +1,62 @@
-"""Optimizers that a recipe can name."""
+"""Optimizers: each for a network that Keras trains, and for the heads of many runs that are trained together.
 
+Both forms take the same steps, up to rounding. A new optimizer is one more row of ``OPTIMIZERS``.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+NOT_DECAYED = ("bias", "gamma", "beta")  # parts of the names of variables
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+
+Moments = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One row of the table of optimizers."""
+    """A rule by which slopes change variables, in both forms.
+
+    ``keras()`` is a Keras optimizer whose learning rate and weight decay are variables and which spares
+    ``NOT_DECAYED``. ``step(values, slopes, moments, rate, time, decay)`` returns the values and moments after
+    one step: tensors of one shape, whatever it is, with ``moments`` (so many of them, zero at first) for what
+    the optimizer remembers of each; ``time`` is the number of the step as a float, from 1 on.
+    """
 
     name: str
+    words: str
+    keras: Callable[[], Any]
+    moments: int
+    step: Callable[[Any, Any, Moments, Any, Any, Any], tuple[Any, Moments]]
 
 
-OPTIMIZERS: dict[str, Optimizer] = {row.name: row for row in (Optimizer("adamw"),)}
+def _with_variable_decay(optimizer: Any) -> Any:
+    """Return the Keras optimizer with a weight decay that can be set after its step was compiled."""
+    from search.system.tf import keras
+
+    optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    optimizer.weight_decay = keras.Variable(0.0, trainable=False, name="weight_decay")
+    return optimizer
+
+
+def _adamw() -> Any:
+    from search.system.tf import keras
+
+    moments = {"beta_1": BETA_1, "beta_2": BETA_2, "epsilon": EPSILON}
+    return _with_variable_decay(keras.optimizers.AdamW(learning_rate=1e-3, weight_decay=0.0, **moments))
+
+
+def _adamw_step(values: Any, slopes: Any, moments: Moments, rate: Any, time: Any, decay: Any) -> tuple[Any, Moments]:
+    """Take a step by Keras' formula of AdamW (Loshchilov & Hutter 2019)."""
+    from search.system.tf import tf
+
+    first, second = moments
+    first += (slopes - first) * (1 - BETA_1)
+    second += (slopes * slopes - second) * (1 - BETA_2)
+    scale = rate * tf.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
+    return values - (values * (decay * rate) + first * scale / (tf.sqrt(second) + EPSILON)), (first, second)
+
+
+OPTIMIZERS = {
+    optimizer.name: optimizer for optimizer in (Optimizer("adamw", "AdamW", _adamw, moments=2, step=_adamw_step),)
+}

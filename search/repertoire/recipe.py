@@ -24,6 +24,8 @@ SECOND = 2  # format of recipes that brought head, optimizer and schedule
 TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
 NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
 
+LATER = {"head": "linear", "optimizer": "adamw", "schedule": "cosine"}  # fields with their defaults
+
 
 def _settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
     backbone = recipe.architecture

@@ -1,13 +1,39 @@
-"""Schedules that a recipe can name."""
+"""Schedules: the learning rate of each step of a run. A new schedule is one more row of ``SCHEDULES``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from search.repertoire.recipe import Recipe
+
+WARM_UP = 0.1  # of the steps
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One row of the table of schedules."""
+    """How the learning rate changes during a run.
+
+    ``rates(recipe, steps)`` are the rates of each step, (epochs, steps) float32, for a recipe whose epochs
+    have so many steps; none is above the recipe's ``learning_rate``.
+    """
 
     name: str
+    words: str
+    rates: Callable[["Recipe", int], np.ndarray]
 
 
-SCHEDULES: dict[str, Schedule] = {row.name: row for row in (Schedule("cosine"),)}
+def _cosine(recipe: "Recipe", steps: int) -> np.ndarray:
+    total = recipe.epochs * steps
+    warm = max(1, round(WARM_UP * total))
+    at = np.arange(total)
+    up = (at + 1) / warm
+    down = 0.5 * (1 + np.cos(np.pi * (at - warm) / max(1, total - warm)))
+    return (recipe.learning_rate * np.where(at < warm, up, down)).astype(np.float32).reshape(recipe.epochs, steps)
+
+
+SCHEDULES = {
+    schedule.name: schedule for schedule in (Schedule("cosine", "a linear warm-up, then a cosine to zero", _cosine),)
+}

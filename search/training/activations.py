@@ -18,7 +18,7 @@ from search.system.cache import BusyError, stored, worth_keeping
 from search.system.digests import digest
 from search.system.files import write_rows
 from search.system.tf import COMPUTED_BY
-from search.training.compiled import Engine
+from search.training.compiled import CompiledNetwork
 
 ACTIVATIONS_VERSION = 2
 BATCH = 32
@@ -43,7 +43,7 @@ class Computed:
     that array's, and ``computed[rows]`` is an array of the rows in their order.
     """
 
-    engine: Engine
+    compiled_network: CompiledNetwork
     images: Images
     augment: Augment
     view: int
@@ -52,12 +52,12 @@ class Computed:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """One row for each image, and the shape of a row."""
-        return (len(self.images.pixels), *self.engine.network.row_shape)
+        return (len(self.images.pixels), *self.compiled_network.network.row_shape)
 
     @property
     def dtype(self) -> np.dtype:
         """Float32 activations, or uint8 pixels where nothing is frozen."""
-        return np.dtype(np.float32 if self.engine.shape.frozen else np.uint8)
+        return np.dtype(np.float32 if self.compiled_network.shape.frozen else np.uint8)
 
     @property
     def row_bytes(self) -> int:
@@ -70,21 +70,21 @@ class Computed:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         """Return these rows: a slice, or numbers in any order."""
-        wanted = np.arange(len(self))[rows]
-        taken = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        numbers = np.arange(len(self))[rows]
+        inputs = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         at = 0
-        for batch in self.batches(wanted):
-            taken[at : at + len(batch)] = batch
+        for batch in self.batches(numbers):
+            inputs[at : at + len(batch)] = batch
             at += len(batch)
-        return taken
+        return inputs
 
     def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield these rows, some at a time: the next are drawn while the network computes."""
         pixels, contents = self.images.pixels, self.images.contents
         size = max(1, min(BATCH, BATCH_PIXELS // pixels.shape[1] ** 2))
-        drawn = batches_of(pixels, contents, self.augment, self.view, self.seed, rows, size)
-        prefix = self.engine.network.prefix if self.engine.shape.frozen else None
-        for batch in drawn:
+        batches = batches_of(pixels, contents, self.augment, self.view, self.seed, rows, size)
+        prefix = self.compiled_network.network.prefix if self.compiled_network.shape.frozen else None
+        for batch in batches:
             yield batch if prefix is None else prefix(batch).numpy()
 
 
@@ -103,11 +103,13 @@ class Activations:
     limit: int | None = None
     views: int = 1
 
-    def of(self, engine: Engine, images: Images, augment: Augment, view: int) -> np.ndarray | Computed:
+    def of(
+        self, compiled_network: CompiledNetwork, images: Images, augment: Augment, view: int
+    ) -> np.ndarray | Computed:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
-        return self._of(engine, images, augment, view, wait=True)
+        return self._of(compiled_network, images, augment, view, wait=True)
 
-    def ensure(self, engine: Engine, images: Images, augment: Augment, views: Iterable[int]) -> None:
+    def ensure(self, compiled_network: CompiledNetwork, images: Images, augment: Augment, views: Iterable[int]) -> None:
         """Store those views that are worth it, sharing the work with the processes that want them too.
 
         Each makes what no other is making; what others make is waited for at the end.
@@ -115,16 +117,18 @@ class Activations:
         busy = []
         for view in views:
             try:
-                self._of(engine, images, augment, view, wait=False)
+                self._of(compiled_network, images, augment, view, wait=False)
             except BusyError:
                 busy.append(view)
         for view in busy:
-            self._of(engine, images, augment, view, wait=True)
+            self._of(compiled_network, images, augment, view, wait=True)
 
-    def _of(self, engine: Engine, images: Images, augment: Augment, view: int, *, wait: bool) -> np.ndarray | Computed:
-        if not engine.shape.frozen and augment.policy == "none":
+    def _of(
+        self, compiled_network: CompiledNetwork, images: Images, augment: Augment, view: int, *, wait: bool
+    ) -> np.ndarray | Computed:
+        if not compiled_network.shape.frozen and augment.policy == "none":
             return images.pixels
-        rows = Computed(engine, images, augment, view, self.seed)
+        rows = Computed(compiled_network, images, augment, view, self.seed)
         folder = self.cache / "activations" / self._key(rows)
         views = 1 if augment.policy == "none" else self.views
         # What is there is used: to ask for the size of a row costs a second for each network.
@@ -138,7 +142,7 @@ class Activations:
         )
 
     def _key(self, rows: Computed) -> str:
-        shape, augment = rows.engine.shape, rows.augment
-        part = [shape.backbone, self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
-        drawn = [augment.policy, augment.strength, rows.view, self.seed] if augment.policy != "none" else None
-        return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, part, drawn])
+        shape, augment = rows.compiled_network.shape, rows.augment
+        frozen_part = [shape.backbone, self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
+        augmentation = [augment.policy, augment.strength, rows.view, self.seed] if augment.policy != "none" else None
+        return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, frozen_part, augmentation])

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from search.repertoire.shape import Shape
 from search.system.tf import tf
-from search.training.network import Network, Shape
+from search.training.network import Network
 
 
-class Engine:
+class CompiledNetwork:
     """The network of a shape with its compiled training and prediction steps, each made when it is first asked for.
 
     Heads on stored features never ask for a network, nor does anything for one that is traced.
@@ -44,39 +45,40 @@ class Engine:
 
     @cached_property
     def epoch(self) -> Any:
-        """The function (inputs, labels, weights, ends, rates) that takes a step for each batch.
+        """The function (inputs, targets, weights, ends, rates) that takes a step for each batch.
 
-        Batch ``i`` ends before row ``ends[i]`` and steps at ``rates[i]``; ``weights`` are those of
-        the examples in the loss. Returns (sum of losses, number of hits).
+        The first four are as in ``Batches``; batch ``i`` steps at ``rates[i]``. Returns (sum of losses, number
+        of hits): an example is a hit where its likeliest class has the largest of its targets.
         """
-        vector, numbers = tf.TensorSpec([None], tf.float32), tf.TensorSpec([None], tf.int32)
-        return tf.function(self._epoch, input_signature=[self._inputs(), numbers, vector, numbers, vector])
+        vector, targets = tf.TensorSpec([None], tf.float32), tf.TensorSpec([None, self.network.classes], tf.float32)
+        ends = tf.TensorSpec([None], tf.int32)
+        return tf.function(self._epoch, input_signature=[self._inputs(), targets, vector, ends, vector])
 
     def _inputs(self) -> Any:
         network, size = self.network, self.shape.image_size
         if network.prefix is None:
             return tf.TensorSpec([None, size, size, 3], tf.uint8)
-        assert network.body is not None, "heads alone are trained by search.training.heads.linear"
+        assert network.body is not None, "heads alone are trained on stored features"
         return tf.TensorSpec(network.body.input.shape, tf.float32)
 
     def _predict(self, inputs: Any) -> Any:
         return tf.nn.softmax(self.network.logits(inputs, training=False))
 
-    def _epoch(self, inputs: Any, labels: Any, weights: Any, ends: Any, rates: Any) -> tuple[Any, Any]:
+    def _epoch(self, inputs: Any, targets: Any, weights: Any, ends: Any, rates: Any) -> tuple[Any, Any]:
         network, start = self.network, 0
         total, hits = 0.0, 0
         for step in tf.range(tf.shape(ends)[0]):
             end = ends[step]
-            truth = labels[start:end]
+            truth = targets[start:end]
             network.optimizer.learning_rate.assign(rates[step])
             with tf.GradientTape() as tape:
                 logits = network.logits(inputs[start:end], training=True)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits) * weights[start:end]
+                losses = tf.nn.softmax_cross_entropy_with_logits(truth, logits) * weights[start:end]
                 loss = tf.reduce_mean(losses)
             variables = network.trained
             gradients = tape.gradient(loss, [variable.value for variable in variables])
             network.optimizer.apply(gradients, variables)
             total += tf.reduce_sum(losses)
-            hits += tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == truth, tf.int32))
+            hits += tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == tf.argmax(truth, 1), tf.int32))
             start = end
         return total, hits

@@ -15,12 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from search.data.folds import Fold
 from search.repertoire.augmentation import Augment
+from search.repertoire.heads import HEADS
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import shape_of
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
 SECONDS_A_STEP = 0.003
-SECONDS_A_STEP_OF_A_HEAD = 0.0001
 SECONDS_A_RUN = 0.03
 SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
@@ -77,7 +78,7 @@ def estimate(
         for r in sample
         for pool in ((0, 1) if r.synthetic else (0,))
     }
-    shapes = {(r.backbone, r.unfrozen_blocks, r.image_size) for r in sample}
+    shapes = {shape_of(r) for r in sample}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
     heads = scale * sum(_trained(r, folds, speed, drawn) for r in sample if r.head_only)
@@ -116,6 +117,6 @@ def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float, drawn: Callabl
     _, trained = _macs(recipe)
     shown = sum(len(fold.train) + drawn(recipe, fold) for fold in folds) * recipe.epochs
     scored = sum(len(fold.validation) for fold in folds)
-    step = SECONDS_A_STEP_OF_A_HEAD if recipe.head_only else SECONDS_A_STEP
+    step = HEADS[recipe.head].seconds_a_step if recipe.head_only else SECONDS_A_STEP
     steps = shown / recipe.batch_size
     return (3 * shown + scored) * trained / speed + steps * step + len(folds) * SECONDS_A_RUN

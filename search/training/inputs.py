@@ -18,7 +18,7 @@ from search.repertoire.weighting import WEIGHTINGS
 from search.system.clock import Clock
 from search.system.errors import UserError
 from search.training.activations import PLAIN, Activations, Computed, Images
-from search.training.compiled import Engine
+from search.training.compiled import CompiledNetwork
 from search.training.materials import Materials
 
 
@@ -58,10 +58,10 @@ class Rows:
         if self.synthetic is None:
             return np.ascontiguousarray(self.real[rows])
         is_real = rows < len(self.real)
-        taken = np.empty((len(rows), *self.shape), self.real.dtype)
-        taken[is_real] = self.real[rows[is_real]]
-        taken[~is_real] = self.synthetic[rows[~is_real] - len(self.real)]
-        return taken
+        inputs = np.empty((len(rows), *self.shape), self.real.dtype)
+        inputs[is_real] = self.real[rows[is_real]]
+        inputs[~is_real] = self.synthetic[rows[~is_real] - len(self.real)]
+        return inputs
 
 
 class Feed:
@@ -78,13 +78,13 @@ class Feed:
         labels = self._labels[rows]
         return Part(rows, labels, WEIGHTINGS[recipe.class_weight].weights(labels), synthetic)
 
-    def view(self, engine: Engine, recipe: Recipe, epoch: int) -> Rows:
+    def view(self, network: CompiledNetwork, recipe: Recipe, epoch: int) -> Rows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
-        return self._inputs(engine, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
+        return self._inputs(network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
 
-    def plain(self, engine: Engine) -> Rows:
+    def plain(self, network: CompiledNetwork) -> Rows:
         """Return what is scored: real images as they are."""
-        return self._inputs(engine, PLAIN, 1, 0, with_pool=False)
+        return self._inputs(network, PLAIN, 1, 0, with_pool=False)
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the class numbers of these rows."""
@@ -95,10 +95,10 @@ class Feed:
         pool = self.materials.pool
         if pool is None or not recipe.synthetic:
             return fold.train, {}
-        asked = pool.asked(recipe.synthetic, fold, self.materials.labels)
-        drawn = pool.draw(fold, asked, self.materials.seed)
-        rows = np.concatenate([fold.train, len(self.materials.labels) + drawn])
-        return rows, tally(asked, pool.counts(fold))
+        counts = pool.asked(recipe.synthetic, fold, self.materials.labels)
+        numbers = pool.draw(fold, counts, self.materials.seed)
+        rows = np.concatenate([fold.train, len(self.materials.labels) + numbers])
+        return rows, tally(counts, pool.counts(fold))
 
     @cached_property
     def _labels(self) -> np.ndarray:
@@ -107,43 +107,45 @@ class Feed:
         parts = [self.materials.labels] + ([pool.labels] if pool else [])
         return np.concatenate(parts).astype(np.int32)
 
-    def store(self, engine: Engine, recipe: Recipe) -> None:
+    def store(self, network: CompiledNetwork, recipe: Recipe) -> None:
         """Have all that a recipe shows and is scored on stored, as far as it is worth it.
 
         Workers that want the same views share the work of making them.
         """
         self._decoded.clear()  # looked up anew, they are checked, and known to be in use
-        shown = range(min(recipe.views, recipe.epochs))
-        activations = self._activations(engine, recipe.views)
+        views = range(min(recipe.views, recipe.epochs))
+        activations = self._activations(network, recipe.views)
         with self._clock.stage("views"):
-            for images in self._shown(engine, bool(recipe.synthetic)):
-                activations.ensure(engine, images, recipe.augment, shown)
-            real, *_ = self._shown(engine, with_pool=False)
-            activations.ensure(engine, real, PLAIN, [0])
+            for images in self._image_sets(network, bool(recipe.synthetic)):
+                activations.ensure(network, images, recipe.augment, views)
+            real, *_ = self._image_sets(network, with_pool=False)
+            activations.ensure(network, real, PLAIN, [0])
 
-    def _inputs(self, engine: Engine, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
-        activations = self._activations(engine, views)
+    def _inputs(self, network: CompiledNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
+        activations = self._activations(network, views)
         with self._clock.stage("views"):
-            return Rows(*(activations.of(engine, images, augment, view) for images in self._shown(engine, with_pool)))
+            return Rows(
+                *(activations.of(network, images, augment, view) for images in self._image_sets(network, with_pool))
+            )
 
-    def _activations(self, engine: Engine, views: int) -> Activations:
+    def _activations(self, network: CompiledNetwork, views: int) -> Activations:
         materials = self.materials
-        weights = materials.weights.get(engine.shape.backbone, "")
-        kept = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
-        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, kept)
+        weights = materials.weights.get(network.shape.backbone, "")
+        stored_views = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
+        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, stored_views)
 
-    def _shown(self, engine: Engine, with_pool: bool) -> list[Images]:
+    def _image_sets(self, network: CompiledNetwork, with_pool: bool) -> list[Images]:
         """Return the real images, and the synthetic ones after them where they are wanted."""
-        materials, size = self.materials, engine.shape.image_size
-        shown = [self._images(materials.paths, materials.contents, size)]
+        materials, size = self.materials, network.shape.image_size
+        image_sets = [self._images(materials.paths, materials.contents, size)]
         if with_pool and materials.pool:
-            shown.append(self._images(materials.pool.paths, materials.pool.contents, size))
-        return shown
+            image_sets.append(self._images(materials.pool.paths, materials.pool.contents, size))
+        return image_sets
 
     def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
-        known = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
-        if known is not None:
-            return known
+        images = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
+        if images is not None:
+            return images
         with self._clock.stage("images"):
             decoded = decode(paths, contents, size, self.materials.cache)
         if decoded.unreadable:

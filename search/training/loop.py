@@ -1,20 +1,22 @@
-"""Fit the trained part of a network for a fixed number of epochs: heads together, unfrozen bodies one by one."""
+"""Fit the trained part of networks: heads on stored features together, unfrozen bodies one by one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.data.folds import Fold
+from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.optimizers import OPTIMIZERS, Optimizer
 from search.repertoire.recipe import Recipe
+from search.repertoire.schedules import SCHEDULES
 from search.system.digests import seed_from
-from search.training.compiled import Engine
-from search.training.heads.linear import Batches, Heads
+from search.training.batches import PaddedBatches, batches_of_heads, batches_of_run, one_hot
+from search.training.compiled import CompiledNetwork
 from search.training.inputs import Feed, Part, Rows
 
-WARM_UP = 0.1  # of the steps
-CHUNK_BYTES = 64 * 2**20
 POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
 PREDICTION_BATCH = 64
 
@@ -24,14 +26,13 @@ class DivergedError(Exception):
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """A run under way: its recipe and fold, what trains it, and what has come of it.
 
     ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
     the mean loss and the accuracy of each epoch, in training; ``watched`` (points, 3) an epoch with
     both on the validation part after it, for people to look at: nothing is chosen by it.
-    ``probabilities`` is (n validation rows, classes); ``head`` the kernel (features, classes) and the bias
-    (classes,) that came of it.
+    ``probabilities`` is (n validation rows, classes), what the fitted ``head`` gives.
     """
 
     recipe: Recipe
@@ -39,15 +40,14 @@ class Run:
     part: Part
     study_seed: InitVar[int]
     seed: int = field(init=False)
-    curve: np.ndarray = field(init=False)
+    curve: np.ndarray = field(init=False, default_factory=lambda: np.zeros((0, 2), np.float32))
     watched: list[tuple[float, float, float]] = field(init=False, default_factory=list)
     probabilities: np.ndarray = field(init=False)
-    head: tuple[np.ndarray, np.ndarray] = field(init=False)
+    head: FittedHead = field(init=False)
 
     def __post_init__(self, study_seed: int) -> None:
         """Begin the draws of the seed."""
         self.seed = seed_from(study_seed, self.recipe.digest, self.fold.id)
-        self.curve = np.zeros((self.recipe.epochs, 2), np.float32)
         self._rng = np.random.default_rng(self.seed)
 
     @property
@@ -60,7 +60,9 @@ class Run:
         return self._rng.permutation(len(self.part))
 
     def note(self, epoch: int, loss: float, hits: float) -> None:
-        """Add what a part of an epoch came to: the sum of its losses, its number of hits."""
+        """Add some steps of an epoch to the curve: the sum of their losses, their number of hits."""
+        if epoch == len(self.curve):
+            self.curve = np.concatenate([self.curve, np.zeros((1, 2), np.float32)])
         self.curve[epoch] += np.array([loss, hits]) / len(self.part)
 
     def check(self, epoch: int) -> None:
@@ -77,94 +79,141 @@ class Run:
             hits = probabilities.argmax(axis=1) == labels
             self.watched.append((epoch + 1, float(-np.log(true).mean()), float(hits.mean())))
 
-    def score(self, probabilities: np.ndarray) -> None:
-        """Keep the predictions. Raises DivergedError where they are no numbers."""
+    def end(self, head: FittedHead, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Keep the head and its predictions of the validation part. Raises DivergedError where they are no numbers."""
         if not np.isfinite(probabilities).all():
             raise DivergedError("the predictions are no numbers: learning rate too high?")
-        self.probabilities = probabilities
+        self.head, self.probabilities = head, probabilities
+        self.watch(self.recipe.epochs - 1, labels, probabilities)
 
 
-def fit_body(feed: Feed, engine: Engine, run: Run, proceed: Callable[[], None]) -> None:
+def fit_body(feed: Feed, compiled_network: CompiledNetwork, run: TrainingRun, proceed: Callable[[], None]) -> None:
     """Fit a network with an unfrozen part from fresh weights, and predict.
 
     ``proceed`` is called before each epoch and may raise.
     """
-    recipe, part = run.recipe, run.part
-    rates, plain = learning_rates(recipe, run.steps), feed.plain(engine)
-    truth = feed.labels(run.fold.validation)
+    recipe, network = run.recipe, compiled_network.network
+    rates, plain = SCHEDULES[recipe.schedule].rates(recipe, run.steps), feed.plain(compiled_network)
+    labels = feed.labels(run.fold.validation)
 
-    def predicted() -> np.ndarray:
-        return np.concatenate([engine.predict(plain.take(rows)).numpy() for rows in _pieces(run.fold.validation)])
+    def predict() -> np.ndarray:
+        pieces = _pieces(run.fold.validation)
+        return np.concatenate([compiled_network.predict(plain.take(rows)).numpy() for rows in pieces])
 
-    engine.network.reset(recipe, run.seed)
+    network.reset(recipe, run.seed)
     for epoch in range(recipe.epochs):
         proceed()
-        inputs = feed.view(engine, recipe, epoch)
-        batches = np.array_split(run.order(), run.steps)
-        for steps in _chunks(run.steps, len(batches[0]) * inputs.row_bytes):
-            shown = np.concatenate(batches[steps])
-            ends = np.cumsum([len(batch) for batch in batches[steps]], dtype=np.int32)
-            shown_to = inputs.take(part.rows[shown]), part.labels[shown], part.weights[shown]
-            loss, hits = engine.epoch(*shown_to, ends, rates[epoch, steps])
+        inputs = feed.view(compiled_network, recipe, epoch)
+        for steps, batches in batches_of_run(run.part, run.order(), run.steps, inputs, network.classes):
+            loss, hits = compiled_network.epoch(**vars(batches), rates=rates[epoch, steps])
             run.note(epoch, float(loss), float(hits))
         run.check(epoch)
         if epoch in watched_epochs(recipe):
-            run.watch(epoch, truth, predicted())
-    run.score(predicted())
-    run.watch(recipe.epochs - 1, truth, run.probabilities)
-    run.head = engine.network.head.kernel.numpy(), engine.network.head.bias.numpy()
+            run.watch(epoch, labels, predict())
+    from_weights = HEADS[recipe.head].from_weights
+    assert from_weights is not None, "its layers were trained"
+    run.end(from_weights(network.head_weights), labels, predict())
 
 
-def fit_heads(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
-    """Fit the heads of runs of one recipe, those with equal numbers of steps as one batched model, and predict.
+def fit_heads(
+    feed: Feed, compiled_network: CompiledNetwork, runs: Sequence[TrainingRun], proceed: Callable[[], None]
+) -> None:
+    """Fit the heads of runs of one recipe, those with equal numbers of steps together, and predict.
 
     ``proceed`` is called before each epoch and may raise.
     """
     for steps in sorted({run.steps for run in runs}):
-        _fit_together(feed, engine, [run for run in runs if run.steps == steps], proceed)
+        alike = HeadRuns(feed, compiled_network, [run for run in runs if run.steps == steps], proceed)
+        for number, (run, head) in enumerate(zip(alike.runs, HEADS[alike.recipe.head].fit(alike), strict=True)):
+            run.end(head, alike.labels[number], alike.predict(number, head))
 
 
-def _fit_together(feed: Feed, engine: Engine, runs: Sequence[Run], proceed: Callable[[], None]) -> None:
-    recipe, plain, seeds = runs[0].recipe, feed.plain(engine), [run.seed for run in runs]
-    heads = Heads(seeds, plain.shape[0], engine.shape.classes, recipe.dropout, recipe.weight_decay)
-    rates = learning_rates(recipe, runs[0].steps)
-    truth = [feed.labels(run.fold.validation) for run in runs]
+@dataclass(frozen=True)
+class HeadRuns:
+    """Runs of one recipe, with equal numbers of steps, on a frozen backbone: what their heads are fitted on.
 
-    def predicted(head: int) -> np.ndarray:
-        pieces = _pieces(runs[head].fold.validation)
-        return np.concatenate([heads.predict(head, plain.take(rows)) for rows in pieces])
+    A head that is trained by steps asks for ``epochs()``, and in each for ``batches(epoch)``; it then calls
+    ``note`` and ``watch``, so that people see how it goes. One that is fitted all at once asks for the
+    ``examples`` of each run.
+    """
 
-    for epoch in range(recipe.epochs):
-        proceed()
-        inputs = feed.view(engine, recipe, epoch)
-        for steps, batches in _batches_of_heads(runs, inputs):
-            sums = heads.train(batches, rates[epoch, steps])
-            for run, (loss, hits) in zip(runs, sums, strict=True):
-                run.note(epoch, loss, hits)
-        for head, run in enumerate(runs):
+    feed: Feed
+    network: CompiledNetwork
+    runs: Sequence[TrainingRun]
+    proceed: Callable[[], None]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of all runs."""
+        return self.runs[0].recipe
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each run."""
+        return [run.seed for run in self.runs]
+
+    @property
+    def features(self) -> int:
+        """How many features an image has."""
+        return self._plain.shape[0]
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return self.feed.materials.classes
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer of the recipe."""
+        return OPTIMIZERS[self.recipe.optimizer]
+
+    @cached_property
+    def labels(self) -> list[np.ndarray]:
+        """The class numbers of each run's validation part."""
+        return [self.feed.labels(run.fold.validation) for run in self.runs]
+
+    def epochs(self) -> Iterator[int]:
+        """Yield the epochs of the recipe. Raises what ``proceed`` raises."""
+        for epoch in range(self.recipe.epochs):
+            self.proceed()
+            yield epoch
+
+    def batches(self, epoch: int) -> Iterator[tuple[PaddedBatches, np.ndarray]]:
+        """Yield what an epoch shows, some steps at a time: the batches of all runs and the learning rates (steps,)."""
+        inputs, orders = self.feed.view(self.network, self.recipe, epoch), [run.order() for run in self.runs]
+        parts, steps = [run.part for run in self.runs], self.runs[0].steps
+        for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes):
+            yield batches, self._rates[epoch, chunk]
+
+    def note(self, epoch: int, sums: np.ndarray) -> None:
+        """Add what some steps of an epoch came to: the sum of the losses and the number of hits of each run, (R, 2)."""
+        for run, (loss, hits) in zip(self.runs, sums, strict=True):
+            run.note(epoch, loss, hits)
+
+    def watch(self, epoch: int, head: Callable[[int], FittedHead]) -> None:
+        """Look at the runs after an epoch; ``head(number)`` is a run's head as it is then. Raises DivergedError."""
+        for number, run in enumerate(self.runs):
             run.check(epoch)
-            if epoch in watched_epochs(recipe):
-                run.watch(epoch, truth[head], predicted(head))
-    for head, run in enumerate(runs):
-        run.score(predicted(head))
-        run.watch(recipe.epochs - 1, truth[head], run.probabilities)
-        run.head = heads.weights(head)
+            if epoch in watched_epochs(self.recipe):
+                run.watch(epoch, self.labels[number], self.predict(number, head(number)))
 
+    def examples(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return all that trains a run: features (n, D) of the first view, targets (n, classes) and weights (n,)."""
+        part, inputs = self.runs[number].part, self.feed.view(self.network, self.recipe, 0)
+        return inputs.take(part.rows), one_hot(part.labels, self.classes), part.weights
 
-def _batches_of_heads(runs: Sequence[Run], inputs: Rows) -> Iterator[tuple[slice, Batches]]:
-    """Yield the steps of an epoch, as many at a time as fit into memory, and what they show, short batches padded."""
-    split = [np.array_split(run.order(), run.steps) for run in runs]
-    shape = runs[0].steps, len(runs), max(len(batches[0]) for batches in split)
-    rows, labels = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
-    weights, shares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    for head, (run, batches) in enumerate(zip(runs, split, strict=True)):
-        for step, batch in enumerate(batches):
-            at = step, head, slice(len(batch))
-            rows[at], labels[at], weights[at] = run.part.rows[batch], run.part.labels[batch], run.part.weights[batch]
-            shares[at] = 1 / len(batch)
-    for steps in _chunks(runs[0].steps, shape[1] * shape[2] * inputs.row_bytes):
-        features = inputs.take(rows[steps].ravel()).reshape(*rows[steps].shape, -1)
-        yield steps, Batches(features, labels[steps], weights[steps], shares[steps])
+    def predict(self, number: int, head: FittedHead) -> np.ndarray:
+        """Return the probabilities (n, classes) that a head gives to a run's validation part."""
+        pieces = _pieces(self.runs[number].fold.validation)
+        return np.concatenate([head.predict(self._plain.take(rows)) for rows in pieces])
+
+    @cached_property
+    def _plain(self) -> Rows:
+        return self.feed.plain(self.network)
+
+    @cached_property
+    def _rates(self) -> np.ndarray:
+        return SCHEDULES[self.recipe.schedule].rates(self.recipe, self.runs[0].steps)
 
 
 def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -173,23 +222,6 @@ def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
         yield rows[at : at + PREDICTION_BATCH]
 
 
-def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:
-    """Yield the steps of an epoch, as many at a time as fit into memory."""
-    size = max(1, CHUNK_BYTES // max(1, step_bytes))
-    for at in range(0, steps, size):
-        yield slice(at, at + size)
-
-
 def watched_epochs(recipe: Recipe) -> set[int]:
     """Return the epochs, but the last, after which the validation part is looked at."""
     return set(np.linspace(0, recipe.epochs - 1, POINTS_WATCHED).round().astype(int).tolist()) - {recipe.epochs - 1}
-
-
-def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
-    """Return the rate of each step, (epochs, steps): linear warm-up, then a cosine to zero."""
-    total = recipe.epochs * steps
-    warm = max(1, round(WARM_UP * total))
-    at = np.arange(total)
-    up = (at + 1) / warm
-    down = 0.5 * (1 + np.cos(np.pi * (at - warm) / max(1, total - warm)))
-    return (recipe.learning_rate * np.where(at < warm, up, down)).astype(np.float32).reshape(recipe.epochs, steps)

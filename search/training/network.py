@@ -4,7 +4,7 @@ One network serves every recipe of the same ``Shape``: learning rate, dropout ra
 decay are values of a run, not constants of its graph.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,33 +14,13 @@ import numpy as np
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.heads import HEADS
+from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import Shape
 from search.system.digests import seed_from
 from search.system.tf import keras, tf
 from search.training.folding import folded
-
-NOT_DECAYED = ("bias", "gamma", "beta")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What makes two recipes need different networks."""
-
-    backbone: str
-    unfrozen_blocks: int
-    image_size: int
-    classes: int
-
-    @property
-    def frozen(self) -> bool:
-        """Whether a part of the network stays as it is."""
-        return BACKBONES[self.backbone].has_frozen_part(self.unfrozen_blocks)
-
-
-def shape_of(recipe: Recipe, classes: int) -> Shape:
-    """Return the shape of the network that a recipe needs; its image size must be settled."""
-    image_size, unfrozen_blocks = recipe.settled
-    return Shape(recipe.backbone, unfrozen_blocks, image_size, classes)
 
 
 class VariableDropout(keras.layers.Layer):
@@ -66,20 +46,22 @@ class VariableDropout(keras.layers.Layer):
 
 @dataclass
 class Network:
-    """A classifier in two parts, with its optimiser.
+    """A classifier of so many classes in two parts, with its optimizer.
 
     ``prefix`` maps uint8 images to activations at the border, in inference mode, and is never
-    trained; None where nothing is frozen. ``body`` (None where everything is frozen) and
-    ``head`` are the trained part. ``initial`` are the pretrained values of ``body``.
+    trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
+    where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
+    ``initial`` are the pretrained values of ``body``.
     """
 
     shape: Shape
+    classes: int
     backbone: Backbone
     prefix: Any | None
     body: keras.Model | None
     pool: keras.layers.Layer
     dropout: VariableDropout
-    head: keras.layers.Dense
+    head: Sequence[keras.layers.Layer]
     optimizer: keras.optimizers.Optimizer
     initial: list[np.ndarray]
 
@@ -93,7 +75,10 @@ class Network:
         if self.body is not None:
             x = self.backbone.scaled(x) if self.prefix is None else x
             x = self.pool(self.body(x, training=training and not self.backbone.pretrained))
-        return self.head(self.dropout(x, training=training))
+        x = self.dropout(x, training=training)
+        for layer in self.head:
+            x = layer(x)
+        return x
 
     @cached_property
     def row_shape(self) -> tuple[int, ...]:
@@ -106,33 +91,38 @@ class Network:
     def trained(self) -> list[Any]:
         """The variables that training changes."""
         body = self.body.trainable_variables if self.body is not None else []
-        return [*body, *self.head.trainable_variables]
+        return [*body, *(variable for layer in self.head for variable in layer.trainable_variables)]
 
     @property
     def body_weights(self) -> dict[str, np.ndarray]:
         """The weights of the unfrozen part, by paths that are those of the backbone as ``construct`` gives it."""
         return {variable.path: variable.numpy() for variable in (self.body.weights if self.body is not None else [])}
 
+    @property
+    def head_weights(self) -> list[np.ndarray]:
+        """The weights of the head's layers, in their order."""
+        return [variable.numpy() for layer in self.head for variable in layer.weights]
+
     def reset(self, recipe: Recipe, seed: int) -> None:
         """Begin a run: fresh weights, optimiser and draws, and the recipe's values.
 
-        Pretrained weights are assigned again, others are drawn from ``seed``. The head starts at
-        zero (as in BiT, Kolesnikov et al. 2020): its loss is convex, and it adds no noise.
+        Pretrained weights are assigned again, others are drawn from ``seed``.
         """
         if self.body is not None and self.backbone.pretrained:
             for variable, value in zip(self.body.variables, self.initial, strict=True):
                 variable.assign(value)
         elif self.body is not None:
-            initialise(self.body, seed)
-        for variable in [*self.head.variables, *self.optimizer.variables]:
+            initialise(self.body.layers, seed)
+        initialise(self.head, seed_from(seed, "head"))
+        for variable in self.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
         self.optimizer.weight_decay.assign(recipe.weight_decay)
         self.dropout.reset(recipe.dropout, seed)
 
 
-def initialise(body: keras.Model, seed: int) -> None:
+def initialise(layers: Sequence[keras.layers.Layer], seed: int) -> None:
     """Draw the weights of every layer anew from its own initializers, from ``seed``."""
-    for number, layer in enumerate(body.layers):
+    for number, layer in enumerate(layers):
         for variable in layer.variables:
             initializer = getattr(layer, f"{variable.name}_initializer")
             config = initializer.get_config()
@@ -141,24 +131,32 @@ def initialise(body: keras.Model, seed: int) -> None:
             variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
 
 
-def build(shape: Shape, pretrained: bool, sha256: str = "") -> Network:
+def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "") -> Network:
     """Return the network for a shape; ``pretrained`` and ``sha256`` as in ``construct``."""
     backbone = BACKBONES[shape.backbone]
     base = construct(backbone, pretrained, sha256)
     pool = backbone.pooling()
     border = backbone.border(shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape.image_size)
-    dropout, head = VariableDropout(), keras.layers.Dense(shape.classes, dtype="float32")
-    features = base.output.shape[-1]
+    dropout, features = VariableDropout(), base.output.shape[-1]
     dropout.build((None, features))
-    head.build((None, features))
-    optimizer = keras.optimizers.AdamW(learning_rate=1e-3, weight_decay=0.0)
-    optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
-    optimizer.weight_decay = keras.Variable(0.0, trainable=False, name="weight_decay")
+    head = _head(shape.head, features, classes)
+    assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
+    optimizer = OPTIMIZERS[shape.optimizer].keras()
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
-    network = Network(shape, backbone, prefix, body, pool, dropout, head, optimizer, initial)
+    network = Network(shape, classes, backbone, prefix, body, pool, dropout, head, optimizer, initial)
     optimizer.build(network.trained)
     return network
+
+
+def _head(name: str, features: int, classes: int) -> Sequence[keras.layers.Layer]:
+    """Return the layers of a head, built, from features to logits; none where it is not trained by steps."""
+    make = HEADS[name].layers
+    layers, shape = make(classes) if make else [], (None, features)
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return layers
 
 
 def _split(

@@ -16,15 +16,16 @@ from search.data.folds import Fold
 from search.racing import Job
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import Shape, shape_of
 from search.system.clock import Clock
 from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT
 from search.system.tf import silenced, tf
-from search.training.compiled import Engine
+from search.training.compiled import CompiledNetwork
 from search.training.inputs import Feed
-from search.training.loop import Run, fit_body, fit_heads
+from search.training.loop import TrainingRun, fit_body, fit_heads
 from search.training.materials import Materials
-from search.training.network import Network, Shape, build, shape_of
+from search.training.network import Network, build
 
 TRAINING_VERSION = 2  # part of what a search is: results of another version are not mixed with ours
 
@@ -54,10 +55,10 @@ class RunResult:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A run, and what training made of the unfrozen part of its network: the weights by path."""
 
-    run: Run
+    run: TrainingRun
     body: dict[str, np.ndarray]
 
 
@@ -107,66 +108,71 @@ class Trainer:
         self.clock = Clock()
         self._feed = Feed(materials, self.clock)
         self._cancelled = cancelled
-        self._engines: OrderedDict[Shape, Engine] = OrderedDict()
+        self._networks: OrderedDict[Shape, CompiledNetwork] = OrderedDict()
 
     def run(self, job: Job) -> JobResult:
-        """Return the results of a job; one without folds has what its recipe shows stored, and that is all.
+        """Return the results of a job; one without folds only stores what its recipe shows.
 
         Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
         """
         runs, seconds = self._fit(job.recipe, [self.materials.folds[fold] for fold in job.folds], self._proceed)
-        shown = sum(len(run.part) for run in runs)
-        return JobResult(job, tuple(self._result(run, seconds * len(run.part) / shown) for run in runs), _own_memory())
+        images = sum(len(run.part) for run in runs)
+        return JobResult(job, tuple(self._result(run, seconds * len(run.part) / images) for run in runs), _own_memory())
 
-    def train(self, recipe: Recipe, fold: Fold, proceed: Callable[[], None]) -> Trained:
+    def train(self, recipe: Recipe, fold: Fold, proceed: Callable[[], None]) -> TrainedNetwork:
         """Return a run with its weights; ``proceed`` is called before each epoch. Raises DivergedError as ``run``."""
         (run,), _ = self._fit(recipe, [fold], proceed)
-        engine = self._engine(shape_of(recipe, self.materials.classes))
-        return Trained(run, {} if recipe.head_only else engine.network.body_weights)
+        compiled_network = self._network(shape_of(recipe))
+        return TrainedNetwork(run, {} if recipe.head_only else compiled_network.network.body_weights)
 
-    def _fit(self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None]) -> tuple[list[Run], float]:
+    def _fit(
+        self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None]
+    ) -> tuple[list[TrainingRun], float]:
         """Return the runs, fitted, and the seconds that this took."""
-        runs = [Run(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
-        engine = self._engine(shape_of(recipe, self.materials.classes))
-        self._feed.store(engine, recipe)
+        runs = [TrainingRun(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
+        compiled_network = self._network(shape_of(recipe))
+        self._feed.store(compiled_network, recipe)
         if not recipe.head_only:
             with self.clock.stage("build"):
-                engine.trace()
+                compiled_network.trace()
         began = time.perf_counter()
         with self.clock.stage("train"):
             if recipe.head_only:
-                fit_heads(self._feed, engine, runs, proceed)
+                fit_heads(self._feed, compiled_network, runs, proceed)
             else:
                 for run in runs:
-                    fit_body(self._feed, engine, run, proceed)
+                    fit_body(self._feed, compiled_network, run, proceed)
         return runs, time.perf_counter() - began
 
     def _build(self, shape: Shape) -> Network:
         pretrained = BACKBONES[shape.backbone].pretrained
         with self.clock.stage("build"):
-            return build(shape, pretrained, self.materials.weights.get(shape.backbone, ""))
+            return build(shape, self.materials.classes, pretrained, self.materials.weights.get(shape.backbone, ""))
 
     def _proceed(self) -> None:
         if self._cancelled():
             raise CancelledError
 
-    def _result(self, run: Run, seconds: float) -> RunResult:
+    def _result(self, run: TrainingRun, seconds: float) -> RunResult:
         fold, truth = run.fold, self.materials.labels[run.fold.validation]
         watched = np.array(run.watched, np.float32).reshape(-1, 3)
-        predicted = fold.validation, truth, run.probabilities
-        return RunResult(fold.id, *predicted, run.curve, watched, seconds, run.part.synthetic)
+        return RunResult(
+            fold.id, fold.validation, truth, run.probabilities, run.curve, watched, seconds, run.part.synthetic
+        )
 
-    def _engine(self, shape: Shape) -> Engine:
-        if shape not in self._engines:
-            self._engines[shape] = Engine(shape, lambda: self._build(shape))
-        self._engines.move_to_end(shape)
-        built = [other for other, engine in self._engines.items() if engine.is_built and other != shape]
+    def _network(self, shape: Shape) -> CompiledNetwork:
+        if shape not in self._networks:
+            self._networks[shape] = CompiledNetwork(shape, lambda: self._build(shape))
+        self._networks.move_to_end(shape)
+        built = [
+            other for other, compiled_network in self._networks.items() if compiled_network.is_built and other != shape
+        ]
         for oldest in built[: 1 - NETWORKS_KEPT]:
-            del self._engines[oldest]
-        return self._engines[shape]
+            del self._networks[oldest]
+        return self._networks[shape]
 
 
 def _own_memory() -> int:
     """Return the bytes of this process that are no mapped files."""
-    told = psutil.Process().memory_info()
-    return int(told.rss - getattr(told, "shared", 0))
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))

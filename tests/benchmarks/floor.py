@@ -137,11 +137,12 @@ def _typical(call: Callable[[], Any], until: float) -> float:
 
 def _prepared(kind: Sequence[Any], size: int, classes: int) -> tuple[Callable[[], Any], int]:
     """Return a call that makes passes of a kind, and how many images pass in it."""
+    from search.repertoire.shape import Shape
     from search.system.tf import tf
-    from search.training.network import Shape, build
+    from search.training.network import build
 
     what, blocks = kind
-    network = build(Shape(BACKBONE, blocks, size, classes), pretrained=False)
+    network = build(Shape(BACKBONE, blocks, size), classes, pretrained=False)
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
     if what == FROZEN:
         batch = tf.constant(pixels)

@@ -172,9 +172,10 @@ def test_the_table_is_printed(capsys):
 def test_both_sides_train_the_same_variables(blocks):
     import naive
 
-    from search.training.network import Shape, build
+    from search.repertoire.shape import Shape
+    from search.training.network import build
 
-    ours = build(Shape(works.BACKBONE, blocks, 64, 3), pretrained=False)
+    ours = build(Shape(works.BACKBONE, blocks, 64), 3, pretrained=False)
     recipe = works.Recipe(works.BACKBONE, unfrozen_blocks=blocks).to_dict()
     theirs = naive.build(recipe, weights=None, classes=3, steps=10)
     assert [tuple(v.shape) for v in theirs.trainable_variables] == [tuple(v.shape) for v in ours.trained]

@@ -5,10 +5,11 @@ import pytest
 
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.shape import Shape
 from search.repertoire.weights import check_weights, is_cached, weights_file
 from search.system.errors import UserError
 from search.system.tf import keras
-from search.training.network import Shape, build
+from search.training.network import build
 
 SIDE = 64  # px: as small as every network can see
 
@@ -102,7 +103,7 @@ def test_missing_or_changed_weights_are_refused_not_replaced_by_random_ones(tmp_
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = BACKBONES["MobileNet_0.25"]
     with pytest.raises(UserError, match=r"are gone.*mobilenet_2_5_224_tf_no_top.h5"):
-        build(Shape(backbone.name, 0, 96, 2), pretrained=True)
+        build(Shape(backbone.name, 0, 96), 2, pretrained=True)
     (tmp_path / "models").mkdir()
     file = tmp_path / "models" / backbone.weights.file
     file.write_bytes(b"not weights")

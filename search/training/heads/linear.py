@@ -1,144 +1,168 @@
-"""Heads of many runs, trained as one batched model on stored features.
+"""Linear heads of many runs, trained as one batched model on stored features.
 
 A head is softmax regression on the pooled features of a frozen backbone, with dropout, from zero
-(as in BiT, Kolesnikov et al. 2020), by AdamW (Loshchilov & Hutter 2019; Keras' formula). Heads
-share nothing but the calls that compute them: each has its own examples, weights, draws and
-moments, so how runs are grouped changes a result by rounding only.
+(as in BiT, Kolesnikov et al. 2020). Heads share nothing but the calls that compute them: each has
+its own examples, weights, draws and moments, so how runs are grouped changes a result by rounding only.
 """
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from search.system.tf import tf
+from search.system.tf import keras, tf
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+if TYPE_CHECKING:
+    from search.repertoire.optimizers import Moments, Optimizer
+    from search.training.batches import PaddedBatches
+    from search.training.loop import HeadRuns
+
 LANES = 4  # draws of 16 bits in one of 64
 COMPILED_KEPT = 32
 
 
 class State(NamedTuple):
-    """All that training changes, for R heads of D features and C classes: weights, and AdamW's moments of them.
+    """All that training changes, for R heads of D features and C classes: weights, and the optimizer's moments of them.
 
-    ``kernels`` is (R, D, C), ``biases`` (R, C); ``moments`` are the first and second ones of each.
+    ``kernels`` and each of their moments are (R, D, C), ``biases`` and each of theirs (R, C).
     """
 
     kernels: Any
     biases: Any
-    moments: tuple[Any, Any, Any, Any]
+    kernel_moments: "Moments"
+    bias_moments: "Moments"
 
 
 @dataclass(frozen=True)
-class Batches:
-    """What some steps show to R heads: ``features`` (steps, R, B, D), and (steps, R, B) of each of the others.
+class LinearHead:
+    """The head of one run: its kernel (features, classes) and bias (classes,)."""
 
-    ``weights`` are those of classes in the loss; ``shares`` the part of an example in the mean of its batch,
-    0 where a batch is shorter than B.
-    """
+    kernel: np.ndarray
+    bias: np.ndarray
 
-    features: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
-    shares: np.ndarray
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the class probabilities (n, classes) of rows (n, features)."""
+        return tf.nn.softmax(tf.matmul(features, self.kernel) + self.bias).numpy()
+
+    def layers(self) -> list[Any]:
+        """Return one Keras layer from features to probabilities."""
+        features, classes = self.kernel.shape
+        dense = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
+        dense.build((None, features))
+        dense.set_weights([self.kernel, self.bias])
+        return [dense]
+
+
+def layers(classes: int) -> list[Any]:
+    """Return one Keras layer from features to logits. It begins at zero: the loss is convex, so no noise is needed."""
+    return [keras.layers.Dense(classes, kernel_initializer="zeros", dtype="float32")]
+
+
+def fit(runs: "HeadRuns") -> list[LinearHead]:
+    """Return the heads of the runs, trained together for the epochs of their recipe."""
+    recipe = runs.recipe
+    heads = Heads(runs.seeds, runs.features, runs.classes, recipe.dropout, recipe.weight_decay, runs.optimizer)
+    for epoch in runs.epochs():
+        for batches, rates in runs.batches(epoch):
+            runs.note(epoch, heads.train(batches, rates))
+        runs.watch(epoch, heads.head)
+    return [heads.head(number) for number in range(len(runs.seeds))]
 
 
 class Heads:
     """R heads of D features and C classes, before their first step or after some."""
 
-    def __init__(self, seeds: Sequence[int], features: int, classes: int, dropout: float, decay: float) -> None:
+    def __init__(
+        self, seeds: Sequence[int], features: int, classes: int, dropout: float, decay: float, optimizer: "Optimizer"
+    ) -> None:
         """Begin at zero; each head's dropout draws from its own seed."""
         kernels, biases = tf.zeros((len(seeds), features, classes)), tf.zeros((len(seeds), classes))
-        self._state = State(kernels, biases, (kernels, kernels, biases, biases))
-        self._steps = compiled(len(seeds), features, classes)
+        self._state = State(kernels, biases, (kernels,) * optimizer.moments, (biases,) * optimizer.moments)
+        self._steps = compile_steps(len(seeds), features, classes, optimizer)
         self._values = {"seeds": tf.constant(seeds, tf.int64), "dropout": float(dropout), "decay": float(decay)}
-        self._done = 0
+        self._steps_taken = 0
 
-    def train(self, shown: Batches, rates: np.ndarray) -> np.ndarray:
+    def train(self, batches: "PaddedBatches", rates: np.ndarray) -> np.ndarray:
         """Take the steps; return (R, 2): the sum of each head's losses in them, and its number of hits."""
-        weights = shown.weights * shown.shares
-        done = tf.constant(self._done, tf.int64)
+        weights = batches.weights * batches.shares
+        first = tf.constant(self._steps_taken, tf.int64)
         self._state, logits = self._steps(
-            self._state, shown.features, shown.labels, weights, rates, done=done, **self._values
+            self._state, batches.features, batches.targets, weights, rates, first=first, **self._values
         )
-        self._done += len(rates)
-        return _sums(logits.numpy(), shown)
+        self._steps_taken += len(rates)
+        return _sums(logits.numpy(), batches)
 
-    def predict(self, head: int, features: np.ndarray) -> np.ndarray:
-        """Return the class probabilities (n, C) that one head gives to rows (n, D)."""
-        kernels, biases, _ = self._state
-        return tf.nn.softmax(tf.matmul(features, kernels[head]) + biases[head]).numpy()
-
-    def weights(self, head: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the kernel (D, C) and the bias (C,) of one head."""
-        kernels, biases, _ = self._state
-        return kernels[head].numpy(), biases[head].numpy()
+    def head(self, number: int) -> LinearHead:
+        """Return one head as it is now."""
+        return LinearHead(self._state.kernels[number].numpy(), self._state.biases[number].numpy())
 
 
 @np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so
-def _sums(logits: np.ndarray, shown: Batches) -> np.ndarray:
-    there = shown.shares > 0
+def _sums(logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
+    is_example, targets = batches.shares > 0, batches.targets
     shifted = logits - logits.max(-1, keepdims=True)
-    of_truth = np.take_along_axis(shifted, shown.labels[..., None], -1)[..., 0]
-    losses = (np.log(np.exp(shifted).sum(-1)) - of_truth) * shown.weights * there
-    hits = (logits.argmax(-1) == shown.labels) & there
+    of_targets = (np.where(targets > 0, shifted, 0) * targets).sum(-1)
+    losses = (np.log(np.exp(shifted).sum(-1)) - of_targets) * batches.weights * is_example
+    hits = (logits.argmax(-1) == targets.argmax(-1)) & is_example
     return np.stack([losses.sum((0, 2)), hits.sum((0, 2))], axis=-1)
 
 
 @functools.lru_cache(COMPILED_KEPT)
-def compiled(heads: int, features: int, classes: int) -> Callable[..., tuple[State, Any]]:
+def compile_steps(heads: int, features: int, classes: int, optimizer: "Optimizer") -> Callable[..., tuple[State, Any]]:
     """Return ``train_steps`` for these numbers, and any number of steps and examples."""
     kernels, biases = tf.TensorSpec((heads, features, classes)), tf.TensorSpec((heads, classes))
     signature = {
-        "state": State(kernels, biases, (kernels, kernels, biases, biases)),
+        "state": State(kernels, biases, (kernels,) * optimizer.moments, (biases,) * optimizer.moments),
         "features": tf.TensorSpec((None, heads, None, features)),
-        "labels": tf.TensorSpec((None, heads, None), tf.int32),
+        "targets": tf.TensorSpec((None, heads, None, classes)),
         "weights": tf.TensorSpec((None, heads, None)),
         "rates": tf.TensorSpec((None,)),
         "seeds": tf.TensorSpec((heads,), tf.int64),
-        "done": tf.TensorSpec((), tf.int64),
+        "first": tf.TensorSpec((), tf.int64),
         "dropout": tf.TensorSpec(()),
         "decay": tf.TensorSpec(()),
     }
-    return tf.function(train_steps, input_signature=list(signature.values()))
+    return tf.function(functools.partial(train_steps, optimizer.step), input_signature=list(signature.values()))
 
 
 def train_steps(
-    state: State, features: Any, labels: Any, weights: Any, rates: Any, seeds: Any, done: Any, dropout: Any, decay: Any
+    step_of: Callable[..., tuple[Any, "Moments"]],
+    state: State,
+    features: Any,
+    targets: Any,
+    weights: Any,
+    rates: Any,
+    seeds: Any,
+    first: Any,
+    dropout: Any,
+    decay: Any,
 ) -> tuple[State, Any]:
     """Take one step of every head for each batch; return the new state and the logits of the batches.
 
-    ``features`` (steps, R, B, D), ``labels`` (steps, R, B), ``weights`` (steps, R, B) the part of each example in
-    its batch's loss, ``rates`` (steps,) learning rates, ``seeds`` (R,), ``done`` steps taken before, ``dropout``
-    and weight ``decay`` rates. The logits are (steps, R, B, C), dropout included.
+    ``step_of`` is the step of an optimizer. ``features`` (steps, R, B, D), ``targets`` (steps, R, B, C),
+    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps,) learning rates,
+    ``seeds`` (R,), ``first`` the number of the first step, from 0 on, ``dropout`` and weight ``decay`` rates;
+    the kernels alone decay. The logits are (steps, R, B, C), dropout included.
     """
-    kernels, biases, moments = state
-    steps, classes = tf.shape(rates)[0], kernels.shape[-1]
-    seen = tf.TensorArray(tf.float32, steps)
+    kernels, biases, kernel_moments, bias_moments = state
+    steps = tf.shape(rates)[0]
+    outputs = tf.TensorArray(tf.float32, steps)
     for step in tf.range(steps):
-        taken = done + tf.cast(step, tf.int64)
-        shown, scale = dropped(features[step], seeds, taken, dropout)
-        logits = tf.matmul(shown, kernels) * scale + biases[:, None]
-        seen = seen.write(step, logits)
-        slopes = (tf.nn.softmax(logits) - tf.one_hot(labels[step], classes)) * weights[step][..., None]
-        of_kernels = tf.matmul(shown, slopes, transpose_a=True) * scale
-        adam = functools.partial(_adam, rate=rates[step], time=tf.cast(taken + 1, tf.float32))
-        kernels, *kernel_moments = adam(kernels, of_kernels, *moments[:2], decay=decay)
-        biases, *bias_moments = adam(biases, tf.reduce_sum(slopes, 1), *moments[2:], decay=0.0)
-        moments = (*kernel_moments, *bias_moments)
-    return State(kernels, biases, moments), seen.stack()
+        number = first + tf.cast(step, tf.int64)
+        inputs, scale = drop(features[step], seeds, number, dropout)
+        logits = tf.matmul(inputs, kernels) * scale + biases[:, None]
+        outputs = outputs.write(step, logits)
+        slopes = (tf.nn.softmax(logits) - targets[step]) * weights[step][..., None]
+        of_kernels = tf.matmul(inputs, slopes, transpose_a=True) * scale
+        rate, time = rates[step], tf.cast(number + 1, tf.float32)
+        kernels, kernel_moments = step_of(kernels, of_kernels, kernel_moments, rate, time, decay)
+        biases, bias_moments = step_of(biases, tf.reduce_sum(slopes, 1), bias_moments, rate, time, 0.0)
+    return State(kernels, biases, kernel_moments, bias_moments), outputs.stack()
 
 
-def _adam(values: Any, slopes: Any, first: Any, second: Any, rate: Any, time: Any, decay: Any) -> tuple[Any, Any, Any]:
-    first += (slopes - first) * (1 - BETA_1)
-    second += (slopes * slopes - second) * (1 - BETA_2)
-    scale = rate * tf.sqrt(1 - BETA_2**time) / (1 - BETA_1**time)
-    return values - (values * (decay * rate) + first * scale / (tf.sqrt(second) + EPSILON)), first, second
-
-
-def dropped(features: Any, seeds: Any, step: Any, rate: Any) -> tuple[Any, Any]:
+def drop(features: Any, seeds: Any, step: Any, rate: Any) -> tuple[Any, Any]:
     """Return the features (R, B, D) with a share ``rate`` of them zero, and what to multiply the rest by.
 
     Each head draws from its own seed and the number of the step, 16 bits for each feature.
@@ -148,8 +172,8 @@ def dropped(features: Any, seeds: Any, step: Any, rate: Any) -> tuple[Any, Any]:
 
     def masked() -> Any:
         count = [tf.shape(features)[1] * words]
-        drawn = [_bits(count, tf.stack([seeds[head], step])) for head in range(heads)]
-        bits = tf.reshape(tf.bitcast(tf.stack(drawn), tf.uint16), (heads, -1, words * LANES))[..., :width]
+        draws = [_bits(count, tf.stack([seeds[head], step])) for head in range(heads)]
+        bits = tf.reshape(tf.bitcast(tf.stack(draws), tf.uint16), (heads, -1, words * LANES))[..., :width]
         return tf.where(bits >= tf.cast(rate * 2**16, tf.uint16), features, 0.0)
 
     return tf.cond(rate > 0, masked, lambda: features), 1 / (1 - rate)

@@ -1,55 +1,17 @@
 """Training: each choice of a recipe does what it says, and no run knows of another."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from runs import materials, run, small, write_pool
 
 from search.analysis.stats import scores
-from search.data.folds import make_plan
 from search.data.images import decode
-from search.data.readers.folders import read_class_folders
-from search.data.synthetic import read_pool
-from search.racing import Job
 from search.repertoire.augmentation import Augment
-from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
-from search.repertoire.weights import weights_folder, weights_sha256
-from search.study import Study
-from search.training.loop import DivergedError, Run, learning_rates
-from search.training.materials import Materials
+from search.training.loop import DivergedError, TrainingRun
 from search.training.trainer import CancelledError, Trainer, set_up
 
 set_up(2)
-
-
-def materials(root, cache, *, size=32, pool=None, seed=7, weights=(), **study):
-    dataset = read_class_folders(Path(root))
-    decoded = decode(dataset.paths, dataset.contents, size, Path(cache))
-    dataset = dataset.readable(decoded)
-    folds = make_plan(dataset, Study(data=root, seed=seed, **study)).folds
-    return Materials(
-        cache=Path(cache),
-        seed=seed,
-        classes=len(dataset.classes),
-        paths=tuple(dataset.paths),
-        contents=tuple(dataset.contents),
-        labels=dataset.labels,
-        pool=read_pool(pool, dataset) if pool else None,
-        folds={fold.id: fold for fold in folds},
-        weights={name: weights_sha256(BACKBONES[name]) for name in weights},
-        keras_home=weights_folder().parent,
-        threads=2,
-    )
-
-
-def small(**fields):
-    defaults = {"backbone": "SmallCNN", "unfrozen_blocks": None, "image_size": 32, "epochs": 6, "learning_rate": 5e-3}
-    return Recipe(**{**defaults, **fields})
-
-
-def run(trainer, recipe, *folds):
-    return Trainer.run(trainer, Job("0000", 1, recipe, folds)).runs
 
 
 @pytest.fixture
@@ -108,24 +70,25 @@ def test_a_loss_that_is_no_number_is_said(shapes_trainer):
 def recorded(trainer, monkeypatch):
     """Note what each epoch is shown."""
     shown, wrapped = [], []
-    make = Trainer._engine
+    make = Trainer._network
 
-    def engine(self, shape):
+    def network(self, shape):
         made = make(self, shape)
         if made in wrapped:
             return made
         wrapped.append(made)
         inner = made.epoch
 
-        def epoch(inputs, labels, weights, ends, rates):
-            shown.append((np.array(inputs), np.array(labels), np.array(weights)))
-            return inner(inputs, labels, weights, ends, rates)
+        def epoch(inputs, targets, weights, ends, rates):
+            np.testing.assert_array_equal(np.sort(targets)[:, -2:], [[0, 1]] * len(targets))
+            shown.append((np.array(inputs), targets.argmax(axis=1), np.array(weights)))
+            return inner(inputs, targets, weights, ends, rates)
 
         epoch.get_concrete_function = inner.get_concrete_function
         monkeypatch.setattr(made, "epoch", epoch)
         return made
 
-    monkeypatch.setattr(Trainer, "_engine", engine)
+    monkeypatch.setattr(Trainer, "_network", network)
     return shown
 
 
@@ -198,25 +161,10 @@ def test_training_batches_are_shuffled_anew_each_epoch(shapes_trainer, monkeypat
 def test_validation_is_predicted_from_plain_images(shapes_trainer):
     data = shapes_trainer.materials
     (result,) = run(shapes_trainer, small(augment=Augment("randaugment", 0.9)), "f0")
-    (engine,) = shapes_trainer._engines.values()  # it still has the weights of the run
+    (network,) = shapes_trainer._networks.values()  # it still has the weights of the run
     plain = decode(data.paths, data.contents, 32, data.cache).pixels[data.folds["f0"].validation]
-    np.testing.assert_allclose(result.probabilities, engine.predict(plain).numpy(), atol=1e-6)
-    assert not np.allclose(result.probabilities, engine.predict(plain[::-1]).numpy())
-
-
-def write_pool(folder, root, pattern="*.png"):
-    """One synthetic image (inverted) for each real one, and one made of two images of different folds."""
-    from PIL import Image, ImageOps
-
-    lines = ["image,label,sources"]
-    folder.mkdir()
-    ids = sorted(path.relative_to(root).as_posix() for path in root.rglob(pattern))
-    for number, id_ in enumerate(ids):
-        ImageOps.invert(Image.open(root / id_).convert("RGB")).save(folder / f"{number}.png")
-        second = f";{ids[number - 1]}" if number % 4 == 3 else ""
-        lines.append(f"{number}.png,{Path(id_).parent},{id_}{second}")
-    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    np.testing.assert_allclose(result.probabilities, network.predict(plain).numpy(), atol=1e-6)
+    assert not np.allclose(result.probabilities, network.predict(plain[::-1]).numpy())
 
 
 def test_synthetic_images_are_exactly_the_admissible_ones_and_never_validate(shapes, tmp_path, monkeypatch):
@@ -270,19 +218,6 @@ def test_ratios_and_amounts_by_class_train_as_many_as_they_say(shapes, tmp_path,
         assert result.synthetic["asked"] == result.synthetic["drawn"]
 
 
-def test_learning_rates_warm_up_and_fall_to_zero():
-    rates = learning_rates(small(epochs=10, learning_rate=0.1), 20)
-    assert rates.shape == (10, 20)
-    flat = rates.ravel()
-    assert flat.max() == pytest.approx(0.1, rel=1e-3)
-    assert flat[0] < 0.01
-    assert flat[-1] < 0.001
-    peak = flat.argmax()
-    assert (np.diff(flat[:peak]) > 0).all()
-    assert (np.diff(flat[peak + 1 :]) < 0).all()
-    assert np.isfinite(learning_rates(small(epochs=1), 1)).all()
-
-
 def test_stored_activations_are_used_again_and_equal_those_computed_anew(photographs, imagenet, tmp_path):
     root = photographs / "tiny_flowers3"
     shared = {"size": 64, "folds": 2, "train_fractions": (1.0,), "weights": ["MobileNetV2_0.35"]}
@@ -308,7 +243,7 @@ def test_heads_of_all_folds_and_sizes_train_as_they_would_alone(photographs, ima
     names = list(trainer.materials.folds)
     together = run(trainer, recipe, *names)
     assert [result.fold for result in together] == names
-    monkeypatch.setattr("search.training.loop.CHUNK_BYTES", 1)
+    monkeypatch.setattr("search.training.batches.CHUNK_BYTES", 1)
     for name, result in zip(names, together, strict=True):
         (alone,) = run(trainer, recipe, name)
         np.testing.assert_allclose(alone.probabilities, result.probabilities, atol=1e-5)
@@ -324,23 +259,23 @@ def test_heads_on_stored_features_need_no_network(photographs, imagenet, tmp_pat
     (cold,) = run(Trainer(materials(photographs / "tiny_flowers3", tmp_path / "cache", **shared)), recipe, "f0")
     trainer = Trainer(materials(photographs / "tiny_flowers3", tmp_path / "cache", **shared))
     (warm,) = run(trainer, recipe, "f0")
-    (engine,) = trainer._engines.values()
-    assert "network" not in vars(engine)
+    (network,) = trainer._networks.values()
+    assert "network" not in vars(network)
     np.testing.assert_array_equal(warm.probabilities, cold.probabilities)
 
 
 def test_steps_are_compiled_once_for_all_runs_of_a_shape(shapes_trainer):
     for fields in ({}, {"batch_size": 5}, {"learning_rate": 1e-4, "dropout": 0.5, "weight_decay": 0.1}):
         run(shapes_trainer, small(**fields, epochs=2), "f0", "f1@0.5")
-    (engine,) = shapes_trainer._engines.values()
-    assert [step.experimental_get_tracing_count() for step in (engine.epoch, engine.predict)] == [1, 1]
+    (network,) = shapes_trainer._networks.values()
+    assert [step.experimental_get_tracing_count() for step in (network.epoch, network.predict)] == [1, 1]
 
 
 def test_a_trainer_keeps_a_few_networks_those_used_last(shapes_trainer, monkeypatch):
     monkeypatch.setattr("search.training.trainer.NETWORKS_KEPT", 2)
     sizes = (32, 40, 48, 40, 56)
     results = [run(shapes_trainer, small(image_size=size, epochs=1), "f0")[0] for size in sizes]
-    assert [shape.image_size for shape in shapes_trainer._engines] == [40, 56]
+    assert [shape.image_size for shape in shapes_trainer._networks] == [40, 56]
     np.testing.assert_array_equal(results[1].probabilities, results[3].probabilities)
     (again,) = run(shapes_trainer, small(image_size=32, epochs=1), "f0")
     np.testing.assert_array_equal(again.probabilities, results[0].probabilities)
@@ -382,7 +317,9 @@ def test_the_same_network_from_random_weights_is_far_worse(photographs, imagenet
     import search.training.trainer
 
     real = search.training.trainer.build
-    monkeypatch.setattr(search.training.trainer, "build", lambda shape, _weights, _sha: real(shape, None))
+    monkeypatch.setattr(
+        search.training.trainer, "build", lambda shape, classes, *_: real(shape, classes, pretrained=False)
+    )
     trainer = Trainer(materials(photographs / "hymenoptera", tmp_path, size=160, train_fractions=(1.0,)))
     results = run(trainer, Recipe("MobileNetV2_0.35", image_size=160), "f0", "f1")
     accuracy = np.mean([scores(result.labels, result.probabilities)["accuracy"] for result in results])
@@ -392,13 +329,13 @@ def test_the_same_network_from_random_weights_is_far_worse(photographs, imagenet
 def test_predictions_that_are_no_numbers_are_said(shapes_trainer, monkeypatch):
     (result,) = run(shapes_trainer, small(epochs=1), "f0")
     assert np.isfinite(result.probabilities).all()
-    check, (engine,) = Run.check, shapes_trainer._engines.values()
+    check, (network,) = TrainingRun.check, shapes_trainer._networks.values()
 
     def overflow(self, epoch):
         check(self, epoch)
-        engine.network.head.bias.assign([np.inf, np.inf])  # as a last step at a wild learning rate does
+        network.network.head[0].bias.assign([np.inf, np.inf])  # as a last step at a wild learning rate does
 
-    monkeypatch.setattr(Run, "check", overflow)
+    monkeypatch.setattr(TrainingRun, "check", overflow)
     with pytest.raises(DivergedError, match="predictions are no numbers"):
         run(shapes_trainer, small(epochs=1), "f0")
 

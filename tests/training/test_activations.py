@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_train import materials, run
+from runs import materials, run
 
 from search.repertoire.augmentation import POLICIES, Augment
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import Shape
 from search.system.tf import tf
 from search.training.activations import BATCH, PLAIN, Activations, Computed, Images
-from search.training.compiled import Engine
-from search.training.network import Shape, build
+from search.training.compiled import CompiledNetwork
+from search.training.network import build
 from search.training.trainer import Trainer
 
 SIZE = 32
@@ -22,8 +23,8 @@ ROWS = BATCH + 5
 CROPS = Augment("flip_crop")
 
 
-def engine(shape):
-    return Engine(shape, lambda: build(shape, pretrained=False))
+def untrained(shape):
+    return CompiledNetwork(shape, lambda: build(shape, 2, pretrained=False))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def images():
 
 @pytest.fixture(scope="module", params=[("SmallCNN", 4), ("MobileNetV2_0.35", 0), ("MobileNetV2_0.35", 2)], ids=str)
 def network(request):
-    return engine(Shape(*request.param, SIZE, 2))
+    return untrained(Shape(*request.param, SIZE))
 
 
 @pytest.mark.parametrize("policy", ["none", "flip_crop"])
@@ -53,7 +54,7 @@ def test_what_does_not_fit_is_computed_for_the_rows_that_are_asked_for(policy, n
 
 
 def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images, tmp_path):
-    scratch = engine(Shape("SmallCNN", 4, SIZE, 2))
+    scratch = untrained(Shape("SmallCNN", 4, SIZE))
     limit = 8 * images.pixels.nbytes
     small = Activations(tmp_path, "w", 7, limit, views=4)
     large = Activations(tmp_path, "w", 7, limit, views=5)
@@ -61,11 +62,11 @@ def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images
     assert isinstance(small.of(scratch, images, CROPS, 0), np.memmap)
     assert isinstance(large.of(scratch, images, CROPS, 0), np.memmap)
     assert isinstance(large.of(scratch, images, CROPS, 1), Computed)
-    assert isinstance(large.of(engine(Shape("MobileNetV2_0.35", 0, SIZE, 2)), images, PLAIN, 0), np.memmap)
+    assert isinstance(large.of(untrained(Shape("MobileNetV2_0.35", 0, SIZE)), images, PLAIN, 0), np.memmap)
 
 
 def test_one_trace_serves_batches_of_every_length(images, tmp_path):
-    net = engine(Shape("MobileNetV2_0.35", 1, SIZE, 2))
+    net = untrained(Shape("MobileNetV2_0.35", 1, SIZE))
     for view in range(2):
         Activations(tmp_path, "w", 7).of(net, images, CROPS, view)
     Activations(tmp_path, "w", 7, limit=0).of(net, images, CROPS, 3)[np.arange(3)]
@@ -83,7 +84,9 @@ def test_images_larger_than_usual_come_in_smaller_batches():
             shown.append(len(batch))
             return tf.zeros((len(batch), 1))
 
-    Computed(Engine(Shape("MobileNetV2_0.35", 0, 512, 2), Network), Images(pixels, list("abcdef"), ""), PLAIN, 0, 7)[:]
+    Computed(
+        CompiledNetwork(Shape("MobileNetV2_0.35", 0, 512), Network), Images(pixels, list("abcdef"), ""), PLAIN, 0, 7
+    )[:]
     assert shown == [3, 3]
 
 
@@ -94,7 +97,7 @@ def test_an_image_that_cannot_be_drawn_is_an_error_and_no_entry(images, tmp_path
     failing = dataclasses.replace(POLICIES["flip_crop"], draw=fail)
     monkeypatch.setitem(POLICIES, "flip_crop", failing)
     with pytest.raises(ZeroDivisionError):
-        Activations(tmp_path, "w", 7).of(engine(Shape("SmallCNN", 4, SIZE, 2)), images, CROPS, 0)
+        Activations(tmp_path, "w", 7).of(untrained(Shape("SmallCNN", 4, SIZE)), images, CROPS, 0)
     assert not list((tmp_path / "activations").iterdir())
 
 
@@ -122,9 +125,10 @@ import os, sys, time
 from pathlib import Path
 import numpy as np
 import search.training.activations as prefix
-from search.training.network import Shape, build
-from search.training.compiled import Engine
+from search.training.network import build
+from search.training.compiled import CompiledNetwork
 from search.repertoire.augmentation import POLICIES, Augment
+from search.repertoire.shape import Shape
 
 cache, log, mine, other = map(Path, sys.argv[1:])
 write = prefix.write_rows
@@ -137,8 +141,8 @@ def noted(path, *rows):
 
 prefix.write_rows = noted
 images = prefix.Images(np.zeros((9, 32, 32, 3), np.uint8), list("abcdefghi"), "key")
-shape = Shape("SmallCNN", 4, 32, 2)
-network = Engine(shape, lambda: build(shape, pretrained=False))
+shape = Shape("SmallCNN", 4, 32)
+network = CompiledNetwork(shape, lambda: build(shape, 2, pretrained=False))
 activations = prefix.Activations(cache, "w", 7)
 mine.touch()
 while not other.exists():
@@ -169,10 +173,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from search.data.images import decode
-from search.training.network import Shape, build
-from search.training.compiled import Engine
+from search.training.network import build
+from search.training.compiled import CompiledNetwork
 from search.training.activations import Activations, Images
 from search.repertoire.augmentation import POLICIES, Augment
+from search.repertoire.shape import Shape
 
 def anonymous():
     lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
@@ -198,8 +203,8 @@ if backbone == "decode":
 else:
     size, rows = 64, 8000
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(rows, size, size, 3))
-    shape = Shape(backbone, int(depth), size, 2)
-    network = Engine(shape, lambda: build(shape, pretrained=False))
+    shape = Shape(backbone, int(depth), size)
+    network = CompiledNetwork(shape, lambda: build(shape, 2, pretrained=False))
     activations = Activations(folder / "cache", "w", 7)
     few = Images(pixels[:100], [str(row) for row in range(100)], "few")
     activations.of(network, few, Augment("flip_crop"), 0)

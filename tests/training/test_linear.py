@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from search.repertoire.optimizers import OPTIMIZERS
 from search.system.tf import keras, tf
-from search.training.heads.linear import Batches, Heads, compiled, dropped
+from search.training.batches import PaddedBatches, one_hot
+from search.training.heads.linear import Heads, compile_steps, drop
 from search.training.trainer import set_up
 
 set_up(2)
 FEATURES, CLASSES, STEPS = 24, 3, 40
 SEEDS = (11, 12, 13, 14)
+ADAMW = OPTIMIZERS["adamw"]
 
 
 def examples(heads, rng, widest=8):
@@ -20,11 +23,13 @@ def examples(heads, rng, widest=8):
     labels = rng.integers(0, CLASSES, shape).astype(np.int32)
     features = (rng.normal(size=(*shape, FEATURES)) + labels[..., None]).astype(np.float32)
     weights = rng.uniform(0.3, 3, shape).astype(np.float32) * there
-    return Batches(features * there[..., None], labels, weights, (there / lengths[..., None]).astype(np.float32))
+    return PaddedBatches(
+        features * there[..., None], one_hot(labels, CLASSES), weights, (there / lengths[..., None]).astype(np.float32)
+    )
 
 
 def only(batches, head):
-    return Batches(*(part[:, head : head + 1] for part in vars(batches).values()))
+    return PaddedBatches(*(part[:, head : head + 1] for part in vars(batches).values()))
 
 
 def rates():
@@ -35,13 +40,13 @@ def rates():
 def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
     batches = examples(len(SEEDS), np.random.default_rng(0))
     shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
-    together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01)
+    together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01, ADAMW)
     sums = together.train(batches, rates())
-    predictions = [together.predict(head, shown) for head in range(len(SEEDS))]
+    predictions = [together.head(head).predict(shown) for head in range(len(SEEDS))]
     for head, seed in enumerate(SEEDS):
-        alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01)
+        alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01, ADAMW)
         np.testing.assert_allclose(alone.train(only(batches, head), rates())[0], sums[head], rtol=1e-4)
-        np.testing.assert_allclose(alone.predict(0, shown), predictions[head], atol=1e-5)
+        np.testing.assert_allclose(alone.head(0).predict(shown), predictions[head], atol=1e-5)
     assert not np.allclose(predictions[0], predictions[1], atol=1e-2)
 
 
@@ -49,7 +54,7 @@ def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
 def test_a_head_is_what_keras_trains(dropout):
     """A Dense layer, Keras' own loss and AdamW, one step at a time; the masks alone are ours."""
     batches = examples(1, np.random.default_rng(0))
-    head = Heads([5], FEATURES, CLASSES, dropout, 0.01)
+    head = Heads([5], FEATURES, CLASSES, dropout, 0.01, ADAMW)
     ((losses, hits),) = head.train(batches, rates())
     dense = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
     dense.build((None, FEATURES))
@@ -58,8 +63,8 @@ def test_a_head_is_what_keras_trains(dropout):
     total = right = 0.0
     for step in range(STEPS):
         there = batches.shares[step, 0] > 0
-        truth, weights = batches.labels[step, 0][there], batches.weights[step, 0][there]
-        masked, scale = dropped(tf.constant(batches.features[step]), tf.constant([5], tf.int64), step, dropout)
+        truth, weights = batches.targets[step, 0][there].argmax(axis=1), batches.weights[step, 0][there]
+        masked, scale = drop(tf.constant(batches.features[step]), tf.constant([5], tf.int64), step, dropout)
         optimizer.learning_rate = rates()[step]
         with tf.GradientTape() as tape:
             logits = dense(masked[0][there] * scale)
@@ -70,7 +75,7 @@ def test_a_head_is_what_keras_trains(dropout):
         total += float(tf.reduce_sum(each))
         right += int((logits.numpy().argmax(1) == truth).sum())
     shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
-    np.testing.assert_allclose(head.predict(0, shown), tf.nn.softmax(dense(shown)), atol=1e-5)
+    np.testing.assert_allclose(head.head(0).predict(shown), tf.nn.softmax(dense(shown)), atol=1e-5)
     assert losses == pytest.approx(total, rel=1e-4)
     assert hits == right
 
@@ -78,41 +83,43 @@ def test_a_head_is_what_keras_trains(dropout):
 def test_heads_are_compiled_once_for_any_values_and_batches():
     rng = np.random.default_rng(0)
     for widest, dropout, decay in ((8, 0.0, 0.0), (5, 0.4, 0.01), (9, 0.2, 0.1)):
-        Heads(SEEDS, FEATURES, CLASSES, dropout, decay).train(examples(len(SEEDS), rng, widest), rates())
-    assert compiled(len(SEEDS), FEATURES, CLASSES).experimental_get_tracing_count() == 1
+        Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW).train(examples(len(SEEDS), rng, widest), rates())
+    assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW).experimental_get_tracing_count() == 1
 
 
 def test_steps_taken_in_two_calls_equal_those_taken_in_one():
     batches = examples(2, np.random.default_rng(0))
-    one, two = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.3, 0.01) for _ in range(2))
+    one, two = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.3, 0.01, ADAMW) for _ in range(2))
     sums = one.train(batches, rates())
-    first, second = (Batches(*(part[at] for part in vars(batches).values())) for at in (slice(15), slice(15, None)))
+    first, second = (
+        PaddedBatches(*(part[at] for part in vars(batches).values())) for at in (slice(15), slice(15, None))
+    )
     halves = two.train(first, rates()[:15]) + two.train(second, rates()[15:])
     np.testing.assert_allclose(halves, sums, rtol=1e-5)
     for head in range(2):
         shown = batches.features[0, 0]
-        np.testing.assert_allclose(one.predict(head, shown), two.predict(head, shown), atol=1e-6)
+        np.testing.assert_allclose(one.head(head).predict(shown), two.head(head).predict(shown), atol=1e-6)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_padding_changes_nothing(dropout):
     batches = examples(1, np.random.default_rng(0))
-    wider = Batches(*(np.concatenate([part, np.zeros_like(part)], axis=2) for part in vars(batches).values()))
-    plain, padded = (Heads([3], FEATURES, CLASSES, dropout, 0.0) for _ in range(2))
+    wider = PaddedBatches(*(np.concatenate([part, np.zeros_like(part)], axis=2) for part in vars(batches).values()))
+    plain, padded = (Heads([3], FEATURES, CLASSES, dropout, 0.0, ADAMW) for _ in range(2))
     np.testing.assert_allclose(padded.train(wider, rates()), plain.train(batches, rates()), rtol=1e-5)
     shown = batches.features[0, 0]
-    np.testing.assert_allclose(padded.predict(0, shown), plain.predict(0, shown), atol=1e-6)
+    np.testing.assert_allclose(padded.head(0).predict(shown), plain.head(0).predict(shown), atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [24, 7])  # 7: no whole number of words
 def test_dropout_takes_its_share_anew_each_step_and_for_each_head(width):
     ones = tf.ones((2, 500, width))
     seeds = tf.constant([1, 2], tf.int64)
-    kept, scale = dropped(ones, seeds, 0, 0.3)
+    kept, scale = drop(ones, seeds, 0, 0.3)
     assert float(scale) == pytest.approx(1 / 0.7)
     assert float(tf.reduce_mean(kept)) == pytest.approx(0.7, abs=0.02)
     assert not np.array_equal(kept[0], kept[1])
-    np.testing.assert_array_equal(dropped(ones, seeds, 0, 0.3)[0], kept)
-    assert not np.array_equal(dropped(ones, seeds, 1, 0.3)[0], kept)
-    np.testing.assert_array_equal(dropped(ones[:1], seeds[:1], 0, 0.3)[0][0], kept[0])
-    np.testing.assert_array_equal(dropped(ones, seeds, 0, 0.0)[0], ones)
+    np.testing.assert_array_equal(drop(ones, seeds, 0, 0.3)[0], kept)
+    assert not np.array_equal(drop(ones, seeds, 1, 0.3)[0], kept)
+    np.testing.assert_array_equal(drop(ones[:1], seeds[:1], 0, 0.3)[0][0], kept[0])
+    np.testing.assert_array_equal(drop(ones, seeds, 0, 0.0)[0], ones)

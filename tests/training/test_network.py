@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from search.repertoire.recipe import Recipe
+from search.repertoire.shape import Shape, shape_of
 from search.system.tf import keras
-from search.training.compiled import Engine
-from search.training.network import Shape, build, shape_of
+from search.training.compiled import CompiledNetwork
+from search.training.network import build
 from search.training.trainer import set_up
 
 set_up(2)
@@ -15,7 +16,7 @@ SIZE = 32
 
 
 def network(backbone="MobileNetV2_0.35", depth=1):
-    return build(Shape(backbone, depth, SIZE, 3), pretrained=False)
+    return build(Shape(backbone, depth, SIZE), 3, pretrained=False)
 
 
 def pixels(rows=12):
@@ -26,24 +27,24 @@ def inputs(net):
     return pixels() if net.prefix is None else net.prefix(pixels()).numpy()
 
 
-def train(engine, recipe, seed, steps=3):
-    net = engine.network
+def train(compiled_network, recipe, seed, steps=3):
+    net = compiled_network.network
     net.reset(recipe, seed)
-    labels = np.arange(12, dtype=np.int32) % 3
+    targets = np.eye(3, dtype=np.float32)[np.arange(12) % 3]
     ends = np.array([4, 8, 12], np.int32)
     rates = np.full(3, 1e-2, np.float32)
     for _ in range(steps):
-        engine.epoch(inputs(net), labels, np.ones(12, np.float32), ends, rates)
+        compiled_network.epoch(inputs(net), targets, np.ones(12, np.float32), ends, rates)
 
 
 def values(net):
-    variables = [*(net.body.variables if net.body else []), *net.head.variables]
-    return [variable.numpy() for variable in variables]
+    body = [variable.numpy() for variable in (net.body.variables if net.body else [])]
+    return [*body, *net.head_weights]
 
 
-def engine(backbone, depth):
-    shape = Shape(backbone, depth, SIZE, 3)
-    return Engine(shape, lambda: build(shape, pretrained=False))
+def compiled_network(backbone, depth):
+    shape = Shape(backbone, depth, SIZE)
+    return CompiledNetwork(shape, lambda: build(shape, 3, pretrained=False))
 
 
 def recipe(**fields):
@@ -54,17 +55,17 @@ def changes(net, depth):
     """Train a little; return the paths of the body's trainable and of its changed variables."""
     before = {v.path: v.numpy() for v in net.body.variables}
     frozen = None if net.prefix is None else net.prefix(pixels()).numpy()
-    train(Engine(net.shape, lambda: net), recipe(unfrozen_blocks=depth), seed=1, steps=6)
+    train(CompiledNetwork(net.shape, lambda: net), recipe(unfrozen_blocks=depth), seed=1, steps=6)
     if frozen is not None:
         np.testing.assert_array_equal(net.prefix(pixels()).numpy(), frozen)
-    assert np.abs(net.head.kernel.numpy()).max() > 0
+    assert np.abs(net.head_weights[0]).max() > 0
     trainable = {v.path for v in net.body.variables if v.trainable}
     return trainable, {v.path for v in net.body.variables if not np.array_equal(v.numpy(), before[v.path])}
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_unfreezing_changes_exactly_the_unfrozen_variables(depth, imagenet):
-    trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE, 3), pretrained=True), depth)
+    trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE), 3, pretrained=True), depth)
     assert changed == trainable  # and so no BatchNorm statistics
     assert bool(trainable) == (depth > 0)
 
@@ -81,12 +82,12 @@ def test_deeper_unfreezing_trains_more():
 
 
 def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
-    backbone = build(Shape("MobileNetV2_0.35", 5, 64, 2), pretrained=True)
+    backbone = build(Shape("MobileNetV2_0.35", 5, 64), 2, pretrained=True)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
     reference = keras.applications.mobilenet_v2.preprocess_input(images.astype("float32"))
     pooled = backbone.body(reference, training=False).numpy().mean(axis=(1, 2))
     for depth in (0, 1, 2, 4):
-        net = build(Shape("MobileNetV2_0.35", depth, 64, 2), pretrained=True)
+        net = build(Shape("MobileNetV2_0.35", depth, 64), 2, pretrained=True)
         stored = net.prefix(images).numpy()
         features = stored if net.body is None else net.pool(net.body(stored, training=False)).numpy()
         np.testing.assert_allclose(features, pooled, atol=2e-4)
@@ -96,7 +97,7 @@ def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
 def test_a_reused_network_carries_nothing_over(backbone, depth):
     """Not weights, optimiser state, BatchNorm statistics or draws: a second run equals one in a new network."""
     wanted = recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.5)
-    used, fresh = (engine(backbone, depth) for _ in range(2))
+    used, fresh = (compiled_network(backbone, depth) for _ in range(2))
     pretrained = used.network.initial
     train(used, recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.1, weight_decay=0.1), seed=5, steps=4)
     train(used, wanted, seed=9)
@@ -139,16 +140,16 @@ def test_dropout_rate_is_a_value_of_the_run():
 
 def test_weight_decay_is_a_value_of_the_run_and_spares_biases():
     net = network(depth=1)
-    engine = Engine(net.shape, lambda: net)
+    alone = CompiledNetwork(net.shape, lambda: net)
     norms = []
     for decay in (0.0, 5.0):
-        train(engine, recipe(weight_decay=decay), seed=1, steps=8)
-        kernels = [v for v in engine.network.body.trainable_variables if v.name == "kernel"]
+        train(alone, recipe(weight_decay=decay), seed=1, steps=8)
+        kernels = [v for v in net.body.trainable_variables if v.name == "kernel"]
         norms.append(sum(float(np.square(v.numpy()).sum()) for v in kernels))
     assert norms[1] < 0.9 * norms[0]
 
 
 def test_recipes_that_differ_in_values_only_share_a_network():
     one = recipe(learning_rate=1e-4, dropout=0.1, weight_decay=0.0, epochs=3, batch_size=8)
-    assert shape_of(one, 3) == shape_of(recipe(), 3)
-    assert shape_of(one, 3) != shape_of(recipe(unfrozen_blocks=2), 3)
+    assert shape_of(one) == shape_of(recipe())
+    assert shape_of(one) != shape_of(recipe(unfrozen_blocks=2))

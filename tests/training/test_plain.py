@@ -11,11 +11,11 @@ from search.export import plain
 from search.export.plain import plain_model
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
-from search.system.tf import tf
+from search.repertoire.shape import Shape
 from search.training import network as building
-from search.training.compiled import Engine
-from search.training.heads.linear import Heads, State
-from search.training.network import Shape, build
+from search.training.compiled import CompiledNetwork
+from search.training.heads.linear import LinearHead
+from search.training.network import build
 
 SIDE, CLASSES = 32, 3
 
@@ -58,28 +58,26 @@ def train(variables):
 
 
 def head_for(features):
-    """Return a kernel and a bias that tell images of these features (n, D) apart."""
+    """Return a head that tells images of these features (n, D) apart."""
     kernel = np.random.default_rng(1).normal(0, 1, (features.shape[1], CLASSES))
     kernel /= np.std(features @ kernel, axis=0)
-    return kernel.astype(np.float32), -(features @ kernel).mean(axis=0).astype(np.float32)
+    return LinearHead(kernel.astype(np.float32), -(features @ kernel).mean(axis=0).astype(np.float32))
 
 
 def trained(shape, pretrained, pixels):
     """Return the probabilities that a network in training gives, the weights of its body, and its head."""
-    network = build(shape, pretrained)
+    network = build(shape, CLASSES, pretrained)
     if network.body is None:
         features = network.prefix(pixels).numpy()
-        heads = Heads([7], features.shape[1], CLASSES, 0.2, 0.0)
-        kernel, bias = head_for(features)
-        heads._state = State(tf.constant(kernel[None]), tf.constant(bias[None]), heads._state.moments)
-        return heads.predict(0, features), {}, heads.weights(0)
+        head = head_for(features)
+        return head.predict(features), {}, head
     train(network.body.weights)
     inputs = pixels if network.prefix is None else network.prefix(pixels)
     shown = network.backbone.scaled(pixels) if network.prefix is None else inputs
     head = head_for(network.pool(network.body(shown, training=False)).numpy())
-    for variable, value in zip(network.head.variables, head, strict=True):
-        variable.assign(value)
-    return Engine(shape, lambda: network).predict(inputs).numpy(), network.body_weights, head
+    (dense,) = network.head
+    dense.set_weights([head.kernel, head.bias])
+    return CompiledNetwork(shape, lambda: network).predict(inputs).numpy(), network.body_weights, head
 
 
 @pytest.fixture
@@ -121,7 +119,7 @@ def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, mo
     kinds = {
         str(backbone.scaling): name for name, backbone in BACKBONES.items()
     }  # one backbone of each; slow ones have all
-    shapes = [Shape(name, depths(name)[-2:][0], SIDE, CLASSES) for name in kinds.values()]
+    shapes = [Shape(name, depths(name)[-2:][0], SIDE) for name in kinds.values()]
     assert len(shapes) == 4
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
 
@@ -129,10 +127,10 @@ def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, mo
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_gives_the_same_probabilities_at_every_depth(name, pixels, tmp_path, monkeypatch):
-    shapes = [Shape(name, depth, SIDE, CLASSES) for depth in depths(name)]
+    shapes = [Shape(name, depth, SIDE) for depth in depths(name)]
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["MobileNet_0.25", "MobileNetV2_0.35"])
 def test_imagenet_weights_give_the_same_probabilities_at_every_depth(name, imagenet, pixels, tmp_path):
-    check_exported([Shape(name, depth, SIDE, CLASSES) for depth in depths(name)], True, pixels, tmp_path)
+    check_exported([Shape(name, depth, SIDE) for depth in depths(name)], True, pixels, tmp_path)

@@ -1,0 +1,83 @@
+"""How an epoch is cut into batches, as many of them at a time as fit into memory.
+
+Between what feeds a run and the step that trains it, an example is its inputs, its targets and its weight in the
+loss. The targets of an example are the shares of the classes in it, which sum to 1.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.training.inputs import Part, Rows
+
+CHUNK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of one run, which follow each other: batch ``i`` ends before row ``ends[i]``.
+
+    ``inputs`` is (n, ...), ``targets`` (n, classes) and ``weights``, of the examples in the loss, (n,).
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    ends: np.ndarray
+
+
+@dataclass(frozen=True)
+class PaddedBatches:
+    """Batches of R heads, B examples each at most: ``features`` (steps, R, B, D), ``targets`` (steps, R, B, C).
+
+    ``weights``, of the examples in the loss, and ``shares`` are (steps, R, B). A share is the part of an
+    example in the mean of its batch, 0 where a batch is shorter than B.
+    """
+
+    features: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    shares: np.ndarray
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the targets (..., classes) of examples that are of one class each."""
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def batches_of_run(
+    part: Part, order: np.ndarray, steps: int, inputs: Rows, classes: int
+) -> Iterator[tuple[slice, Batches]]:
+    """Yield some steps of an epoch at a time, and their batches, in the order of the examples given."""
+    split = np.array_split(order, steps)
+    for chunk in _chunks(steps, len(split[0]) * inputs.row_bytes):
+        rows = np.concatenate(split[chunk])
+        ends = np.cumsum([len(batch) for batch in split[chunk]], dtype=np.int32)
+        targets = one_hot(part.labels[rows], classes)
+        yield chunk, Batches(inputs.take(part.rows[rows]), targets, part.weights[rows], ends)
+
+
+def batches_of_heads(
+    parts: Sequence[Part], orders: Sequence[np.ndarray], steps: int, inputs: Rows, classes: int
+) -> Iterator[tuple[slice, PaddedBatches]]:
+    """Yield some steps of an epoch at a time, and the batches of all heads in them; short batches are padded."""
+    splits = [np.array_split(order, steps) for order in orders]
+    shape = steps, len(parts), max(len(split[0]) for split in splits)
+    rows, labels = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
+    weights, shares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for head, (part, split) in enumerate(zip(parts, splits, strict=True)):
+        for step, batch in enumerate(split):
+            at = step, head, slice(len(batch))
+            rows[at], labels[at], weights[at] = part.rows[batch], part.labels[batch], part.weights[batch]
+            shares[at] = 1 / len(batch)
+    for chunk in _chunks(steps, shape[1] * shape[2] * inputs.row_bytes):
+        features = inputs.take(rows[chunk].ravel()).reshape(*rows[chunk].shape, -1)
+        yield chunk, PaddedBatches(features, one_hot(labels[chunk], classes), weights[chunk], shares[chunk])
+
+
+def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:
+    """Yield the steps of an epoch, as many at a time as fit into memory."""
+    size = max(1, CHUNK_BYTES // max(1, step_bytes))
+    for at in range(0, steps, size):
+        yield slice(at, at + size)
