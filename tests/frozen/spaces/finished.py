@@ -16,7 +16,7 @@ study = Study(
 SMALL = {"backbone": "SmallCNN", "unfrozen_blocks": None}
 RECIPES = (
     {"unfrozen_blocks": 1, "learning_rate": 3e-3, "epochs": 10},
-    {"unfrozen_blocks": 2, "learning_rate": 2e-3, "epochs": 25, "dropout": 0.4},
+    {"unfrozen_blocks": 2, "learning_rate": 2e-3, "epochs": 60, "dropout": 0.4},
     {"unfrozen_blocks": 0, "class_weight": "balanced", "synthetic_per_class": 1.0},
     {"unfrozen_blocks": 2, "learning_rate": 2e-3, "epochs": 10, "class_weight": "balanced"},
     {**SMALL, "learning_rate": 3e-3, "epochs": 10, "augment": Augment("flip_crop"), "synthetic_per_class": 3},
