@@ -1,4 +1,4 @@
-"""What the program did when `tests/frozen` was made it still does; the README there says what each thing is."""
+"""What the program did when `tests/frozen` was made it does still; the README there says what each thing is."""
 
 import json
 from collections import Counter
