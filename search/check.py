@@ -11,18 +11,21 @@ from search.audit.leakage import Flattery, backbone_features, flattery, thumbnai
 from search.data.finding import ERROR, Finding
 from search.data.loading import Inputs, read_inputs
 from search.options import Options, overridden
-from search.prepare import Prepared, complete
+from search.prepare import Setup, complete
 from search.repertoire.catalog import BACKBONES
 from search.repertoire.recipe import Augment
 from search.space import SpaceFile
 from search.system.errors import UserError
 from search.system.progress import Say, Tell, untold
-from search.training.cost import Estimate
+from search.training.cost import Estimate, seconds_of_views, speed_of
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found: the inputs, the audit, the cost and how much random folds would flatter, where known."""
+    """What there is to know before a search: its inputs, the audit, and where known its cost and what flatters it.
+
+    ``views`` has the seconds that the views of each (policy, strength) pair in a sample of the space take, once.
+    """
 
     inputs: Inputs
     audit: Audit
@@ -50,35 +53,38 @@ def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> C
     study = overridden(file.study, options)
     inputs = read_inputs(study, options, say, tell)
     inspected = inspect(inputs)
-    prepared, errors = _prepared(file, inputs, options, say, tell)
+    setup, errors = _setup(file, inputs, options, say, tell)
+    if setup is None:
+        return Checked(inputs, audit(inspected, errors), None, {}, None)
+    sample = setup.sample()
     return Checked(
         inputs,
         audit(inspected, errors),
-        prepared.estimate() if prepared else None,
-        prepared.views() if prepared else {},
-        _flattery(inputs, inspected, prepared) if prepared else None,
+        setup.estimate(sample),
+        seconds_of_views(sample, len(setup.dataset), speed_of(setup.devices.slots)),
+        _flattery(inputs, inspected, setup),
     )
 
 
-def _prepared(
+def _setup(
     file: SpaceFile, inputs: Inputs, options: Options, say: Say, tell: Tell
-) -> tuple[Prepared | None, Sequence[Finding]]:
+) -> tuple[Setup | None, Sequence[Finding]]:
     try:
         return complete(file, inputs, Path(), options, [], None, say, tell), []  # no folder: nothing is written
     except UserError as error:
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 
 
-def _flattery(inputs: Inputs, inspected: Inspected, prepared: Prepared) -> Flattery | None:
+def _flattery(inputs: Inputs, inspected: Inspected, setup: Setup) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
     groups = pd.Series(inspected.together)
     folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
     if groups.nunique() == len(dataset) or folds < 2:
         return None
-    pretrained = [name for name in prepared.hand.weights or {} if BACKBONES[name].pretrained]
+    pretrained = [name for name in setup.weights if BACKBONES[name].pretrained]
     if pretrained:
-        features, name = backbone_features(prepared.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
+        features, name = backbone_features(setup.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
     else:
         features, name = thumbnail_features(inputs.thumbnails.pixels), "thumbnails"
     return flattery(features, name, dataset.labels, groups.to_numpy(), folds, study.seed)

@@ -31,6 +31,7 @@ from search.cli.options import (
     TRIALS,
 )
 from search.cli.tools import check, folds, pack, pretrain
+from search.executors.table import DEFAULT, EXECUTORS
 from search.repertoire.catalog import ORACLES
 from search.system.errors import UserError
 
@@ -72,10 +73,10 @@ for tool in (check, folds, pack, pretrain):
 @SEED
 @click.option(
     "--executor",
-    type=click.Choice(["processes", "inline"]),
-    default="processes",
+    type=click.Choice(list(EXECUTORS)),
+    default=DEFAULT,
     show_default=True,
-    help="Where trials train; inline is for debugging.",
+    help=f"Where trials train; {'; '.join(f'{name} {row.words}' for name, row in EXECUTORS.items() if row.words)}.",
 )
 @SLOTS
 @OFFLINE
@@ -104,8 +105,7 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
 @MOVED
 def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
-    from search.record import read_record
-    from search.reopen import reopening
+    from search.record import read_record, reopening
 
     record = read_record(_folder(name, results))
     space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
@@ -151,8 +151,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     Where the study has a hold-out, the trial is scored on it first, once.
     """
     from search.export.card import trial_to_export
-    from search.record import read_record
-    from search.reopen import reopening
+    from search.record import read_record, reopening
 
     record = read_record(_folder(name, results))
     chosen = trial_to_export(record, trial)
@@ -216,20 +215,17 @@ def _folder(name: str, results: str) -> Path:
 
 
 def _search(space: Path, **options: Any) -> None:
-    from search.executors.processes import start_server
-
     if options.get("tensorboard"):
         from search.monitor.tensorboard import check_at_hand
 
         check_at_hand()
-    if options.get("executor") != "inline":
-        start_server()  # it loads TensorFlow while we do
+    EXECUTORS[options.get("executor", DEFAULT)].preload()  # workers load TensorFlow while we do
     click.echo("Loading TensorFlow and Keras Tuner")
     from search.tuner import KFoldTuner
 
     tuner = KFoldTuner(space, **options)
     tuner.search()
-    _report(tuner.prepared.folder)
+    _report(tuner.setup.folder)
 
 
 def _write_board(folder: Path) -> None:

@@ -28,7 +28,8 @@ from search.analysis.ledger import (
     range_of_marks,
     status,
 )
-from search.journal import CONFIRM, History, Trial
+from search.events import JobKind, Status
+from search.journal import History, Trial
 from search.racing import Job, Rules, ranked, score
 from search.record import Record
 from search.report.document import Document
@@ -205,7 +206,7 @@ class LiveView:
         self._trials.update(self._search, completed=len(ended), note=self.clock.left(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)
-        again = {job.trial for job in jobs if job.folds and job.folds[0].startswith(CONFIRM)}
+        again = {job.trial for job in jobs if job.kind is JobKind.CONFIRM}
         done = sum(len(trial.confirmed if trial.id in again else trial.runs) for trial in open_trials)
         self._trials.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)
@@ -318,8 +319,8 @@ def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
 def summary(record: Record, console: Console, shown: int = SHOWN) -> None:
     """Print the end of a search: the best trials with their intervals, the winner's recipe, the ledger."""
     best = ranked(record.history.trials.values())
-    counts = {name: len(record.history.with_status(name)) for name in ("completed", "stopped", "failed", "duplicate")}
-    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name == "completed")
+    counts = {name: len(record.history.with_status(name)) for name in Status if name is not Status.OPEN}
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name is Status.COMPLETED)
     console.print()
     console.print(leaderboard(record.history, record.rules, shown, console.width))
     console.print(

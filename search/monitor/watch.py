@@ -8,7 +8,20 @@ from typing import Self
 
 from rich.console import Console
 
-from search.journal import FILE, LOOK, Event, History, events_in, replay
+from search.events import (
+    HOLDOUT_JOB,
+    AttemptEvent,
+    EarlyJobEvent,
+    Event,
+    Failure,
+    FailureEvent,
+    HoldoutEvent,
+    JobEvent,
+    SessionEvent,
+    VerdictEvent,
+    event_of,
+)
+from search.journal import FILE, History, events_in, replay
 from search.monitor.console import Lines, LiveView, screen, summary
 from search.racing import Job, Rules
 from search.record import About, Record, check_scores, read_about, rules_of
@@ -56,9 +69,10 @@ class Followed:
         """
         data = os.pread(self._journal, max(0, os.fstat(self._journal).st_size - self._read), self._read)
         whole = data[: data.rfind(b"\n") + 1]
-        for number, event in enumerate(events_in(whole, self.path, self._lines + 1), start=self._lines + 1):
-            replay([event], self.history, number)
-            self._note(event)
+        for number, line in enumerate(events_in(whole, self.path, self._lines + 1), start=self._lines + 1):
+            replay([line], self.history, number)
+            if (event := event_of(line)) is not None:
+                self._note(event)
         self._read += len(whole)
         self._lines += whole.count(b"\n")
         if whole:
@@ -71,17 +85,20 @@ class Followed:
 
     def _note(self, event: Event) -> None:
         """Keep what the history does not: the jobs that are running, and when the session began."""
-        kind, trial, number = event.get("event"), str(event.get("trial")), event.get("job", LOOK)
-        if kind == "session":
-            self.running, self.began = {}, event.get("at")
-            self.ended_before = self.history.concluded
-        elif kind == "attempt" and trial in self.history.trials:
-            job = Job(trial, number, self.history.trials[trial].recipe, tuple(event.get("folds", ())))
-            self.running[trial, number] = job
-        elif kind in {"job", "ahead", "failure", "holdout"}:
-            self.running.pop((trial, number), None)
-        elif kind == "verdict":  # what was begun of it in vain is given up
-            self.running = {name: job for name, job in self.running.items() if name[0] != trial}
+        match event:
+            case SessionEvent():
+                self.running, self.began = {}, event.at
+                self.ended_before = self.history.concluded
+            case AttemptEvent(trial, number, folds) if trial in self.history.trials:
+                self.running[trial, number] = Job(trial, number, self.history.trials[trial].recipe, folds, event.kind)
+            case JobEvent(trial, number) | EarlyJobEvent(JobEvent(trial, number)):
+                self.running.pop((trial, number), None)
+            case FailureEvent(trial, Failure(number)):
+                self.running.pop((trial, number), None)
+            case HoldoutEvent(trial):
+                self.running.pop((trial, HOLDOUT_JOB), None)
+            case VerdictEvent(trial):  # what was begun of it in vain is given up
+                self.running = {name: job for name, job in self.running.items() if name[0] != trial}
 
     def __enter__(self) -> Self:
         """Nothing to take."""
@@ -164,7 +181,8 @@ def _follow(followed: Followed, view: LiveView | Lines) -> bool:
 
 def _begin(followed: Followed, view: LiveView | Lines) -> None:
     """Have the view count the time left as the driver does."""
-    view.begin(followed.history.sessions[-1].get("max_trials", len(followed.history.trials)))
+    planned = followed.history.sessions[-1].max_trials
+    view.begin(len(followed.history.trials) if planned is None else planned)
     if isinstance(followed.began, int | float):
         view.clock.count_from(followed.began, followed.ended_before)
     else:
