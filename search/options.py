@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.executors.table import DEFAULT
 from search.study import Study
 from search.system.errors import UserError
 
@@ -32,7 +31,7 @@ class Options:
     trials: int | None = None
     oracle: str | None = None
     seed: int | None = None
-    executor: str = DEFAULT
+    executor: str = "processes"
     slots: int | None = None
     offline: bool = False
     strict: bool = False

@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
-RANKS = (  # from the bottom: folders, a folder or a module in a folder, and the modules of the spine
-    *("system", "analysis.stats", "repertoire", "study", "space", "executors.table", "options", "data"),
+RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of the spine
+    *("system", "analysis.stats", "repertoire", "study", "space", "options", "data"),
     *("events", "journal", "racing", "record", "training", "audit", "executors", "oracles", "prepare", "check"),
     *("analysis", "report", "monitor", "session", "tuner", "export", "pretraining", "cli", "__main__"),
 )

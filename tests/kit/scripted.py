@@ -51,11 +51,14 @@ class Script:
     @property
     def executors(self):
         """A table with this executor under the names of the real ones."""
-        many = ExecutorRow(
-            "", True, lambda materials, slots, _log: ScriptedExecutor(self, materials, slots), no_preload
-        )
-        one = ExecutorRow("", False, lambda materials, _slots, _log: ScriptedExecutor(self, materials), no_preload)
-        return {"processes": many, "inline": one}
+
+        def make(materials, slots, _log):
+            return ScriptedExecutor(self, materials, slots)
+
+        return {
+            "processes": ExecutorRow("", True, make, no_preload),
+            "inline": ExecutorRow("", False, make, no_preload),
+        }
 
 
 def no_preload():
@@ -67,7 +70,7 @@ class ScriptedExecutor:
 
     def __init__(self, script, materials, slots=1):
         self.script, self.materials, self.slots = script, materials, slots
-        self.waiting, self.cancelled, self.shapes = [], [], set()
+        self.waiting, self.cancelled = [], []
         self.random = random.Random(slots)
 
     def free(self):
@@ -97,11 +100,9 @@ class ScriptedExecutor:
         self.script.jobs.append((job.trial, job.folds))
         if ending is not None:
             return ending
-        stages = {"build": 0.0 if job.shape in self.shapes else 1.0}
-        self.shapes.add(job.shape)
         folds = () if job.kind is JobKind.HELP else job.folds
         runs = tuple(self.guess(job.recipe, self.materials.folds[fold]) for fold in folds)
-        return Done(job, JobResult(job, runs, 0), stages)
+        return Done(job, JobResult(job, runs, 0))
 
     def guess(self, recipe, fold):
         labels = self.materials.labels[fold.validation]
