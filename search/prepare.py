@@ -110,16 +110,16 @@ def prepare(
     one_of("executor", options.executor, executors)
     study = overridden(file.study, options)
     folder = search_folder(file, study, options)
-    recorded = None if options.fresh else read_about(folder)
-    inputs = read_inputs(study, options, say, tell, read_table(folder, IMAGES) if recorded else None)
-    findings = recorded.findings if recorded else None
+    known = None if options.fresh else read_about(folder)
+    inputs = read_inputs(study, options, say, tell, read_table(folder, IMAGES) if known else None)
+    findings = known.findings if known else None
     if findings is None:
         findings = [asdict(finding) for finding in audit(inspect(inputs)).findings]
     for finding in findings:
         say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
     if any(finding["level"] == WARNING and finding["files"] for finding in findings):
         say(f"Look at these: python -m search check {file.path} --html check.html{as_arguments(options)}")
-    return complete(file, inputs, folder, options, findings, recorded, say, tell, executors)
+    return complete(file, inputs, folder, options, findings, known, say, tell, executors)
 
 
 def search_folder(file: SpaceFile, study: Study, options: Options) -> Path:
@@ -140,27 +140,30 @@ def complete(
     folder: Path,
     options: Options,
     findings: list[dict[str, Any]],
-    recorded: About | None,
+    known: About | None,
     say: Say,
     tell: Tell = untold,
     executors: Executors = EXECUTORS,
 ) -> Setup:
-    """Return the search over these inputs: folds, synthetic images, weights, hyperparameters."""
+    """Return the search over these inputs: folds, synthetic images, weights, hyperparameters.
+
+    ``known`` is what was fixed of one that has begun, None where it has not.
+    """
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
     for note in (folds_in_words(study, plan, dataset), *plan.notes):
         say(note)
-    pool = read_synthetic(inputs, options, say, tell, read_table(folder, SYNTHETIC) if recorded else None)
-    shares = _devices(options, executors, len(plan.folds), recorded)
+    pool = read_synthetic(inputs, options, say, tell, read_table(folder, SYNTHETIC) if known else None)
+    shares = _devices(options, executors, len(plan.folds), known)
     hand = Hand(synthetic=pool is not None)
     build = _build(file, inputs.image_size, dataset.classes, pool, hand)
     register(build)
-    weights = _pinned(recorded.weights, say) if recorded else _resolve(hand.asked, options, say)
+    weights = _pinned(known.weights, say) if known else _resolve(hand.asked, options, say)
     hand.weights = weights
     hyperparameters = register(build)
     space = _meaning(hyperparameters, build)
     identity = identity_of(study, inputs.image_size, space, dataset, pool, plan, TRAINING_VERSION)
-    if recorded:
-        check_same(folder, recorded, identity, file.text)
+    if known:
+        check_same(folder, known, identity, file.text)
     return Setup(
         file=file,
         options=options,
@@ -208,9 +211,9 @@ def _meaning(hyperparameters: HyperParameters, build: Build) -> str:
     return digest([hyperparameters.get_config()["space"], [build(point).to_dict() for point in points]])
 
 
-def _devices(options: Options, executors: Executors, folds: int, recorded: About | None) -> Devices:
+def _devices(options: Options, executors: Executors, folds: int, known: About | None) -> Devices:
     """Return how the workers share the machine; without slots, there is one that has all of it."""
-    threads = recorded.threads if recorded else None
+    threads = known.threads if known else None
     if executors[options.executor].has_slots:
         return devices(Machine(cores(), memory(), has_gpu()), folds, options.slots, threads)
     return devices(Machine(cores(), memory(), gpu=False), 1, options.slots, threads)

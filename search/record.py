@@ -58,7 +58,7 @@ class About:
     ``space_file`` is None where the space was a function. ``images`` counts all of them, ``in_folds`` those that
     the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``classes`` has the number of images by
     name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, None where an older search has
-    none. ``recorded`` is the file itself: a report repeats it.
+    none. ``fields`` are those of the file itself: a report repeats them.
     """
 
     identity: Identity
@@ -77,29 +77,29 @@ class About:
     synthetic_unsourced: int
     threads: int
     folds: tuple[PlannedFold, ...]
-    recorded: dict[str, Any] = field(repr=False)
+    fields: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, recorded: dict[str, Any]) -> Self:
+    def of(cls, fields: dict[str, Any]) -> Self:
         """Return what the fields of study.json mean; what an older search does not say has the value it had then."""
         return cls(
-            identity=recorded["identity"],
-            weights=recorded["weights"],
-            data=recorded["data"],
-            root=recorded.get("root") or recorded["data"],
-            synthetic=recorded["synthetic"],
-            space_file=recorded.get("space_file"),
-            images=recorded["images"],
-            in_folds=recorded.get("in_folds", recorded["images"]),
-            holdout=recorded.get("holdout", 0),
-            left_out=recorded.get("beside_holdout", 0),
-            classes=recorded["classes"],
-            unreadable=recorded["unreadable"],
-            findings=recorded.get("findings"),
-            synthetic_unsourced=recorded.get("synthetic_unsourced", 0),
-            threads=recorded["threads"],
-            folds=tuple(PlannedFold(fold["id"], tuple(fold["split"]), fold["fraction"]) for fold in recorded["folds"]),
-            recorded=recorded,
+            identity=fields["identity"],
+            weights=fields["weights"],
+            data=fields["data"],
+            root=fields.get("root") or fields["data"],
+            synthetic=fields["synthetic"],
+            space_file=fields.get("space_file"),
+            images=fields["images"],
+            in_folds=fields.get("in_folds", fields["images"]),
+            holdout=fields.get("holdout", 0),
+            left_out=fields.get("beside_holdout", 0),
+            classes=fields["classes"],
+            unreadable=fields["unreadable"],
+            findings=fields.get("findings"),
+            synthetic_unsourced=fields.get("synthetic_unsourced", 0),
+            threads=fields["threads"],
+            folds=tuple(PlannedFold(fold["id"], tuple(fold["split"]), fold["fraction"]) for fold in fields["folds"]),
+            fields=fields,
         )
 
     @property
@@ -133,9 +133,9 @@ def read_about(folder: Path) -> About | None:
     if not path.exists():
         return None
     try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
-        version = recorded["format"]
-        lacking = [key for key in NEEDED if key not in recorded or not isinstance(recorded[key], NEEDED[key])]
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        version = fields["format"]
+        lacking = [key for key in NEEDED if key not in fields or not isinstance(fields[key], NEEDED[key])]
     except FileNotFoundError:  # --fresh moved it away just now
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -144,7 +144,7 @@ def read_about(folder: Path) -> About | None:
         raise UserError(f"{path} cannot be read (it lacks {lacking[0]!r}, or has it wrong). {WAYS_OUT}")
     if version != FORMAT:
         raise UserError(f"{path} has format {version}, this version reads {FORMAT}. Use the version that began it.")
-    return About.of(recorded)
+    return About.of(fields)
 
 
 def read_record(folder: Path) -> Record:
@@ -224,7 +224,7 @@ def about_of(
     threads: int,
 ) -> About:
     """Return what study.json will say of a search that begins."""
-    recorded = {
+    fields = {
         "identity": identity,
         "weights": weights,
         "data": str(dataset.source.absolute()),  # not resolved: what lies beside a link counts
@@ -245,7 +245,7 @@ def about_of(
         "threads": threads,
         "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in plan.folds],
     }
-    return About.of(recorded)
+    return About.of(fields)
 
 
 def tables_of(dataset: Dataset, pool: SyntheticPool | None, plan: Plan) -> dict[str, pd.DataFrame]:
@@ -261,7 +261,7 @@ def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[st
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False))
     (folder / RUNS).mkdir(exist_ok=True)
-    fields = {"format": FORMAT, **about.recorded}
+    fields = {"format": FORMAT, **about.fields}
     write_text(folder / STUDY, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -353,7 +353,7 @@ def reopening(
 ) -> tuple[Path, dict[str, Any]]:
     """Return what ``KFoldTuner`` is made of for a search that has begun: its recorded space, and the options.
 
-    What the last session was told stays, but for the ``options`` given; None leaves ``trials`` and
+    What the last session was set to stays, but for the ``options`` given; None leaves ``trials`` and
     ``confirm`` what they were. ``data`` is where the images are now, if they were moved. The tuner then
     verifies that images, plan, weights and space are what they were. Raises UserError for a search
     whose space is no file.

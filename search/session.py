@@ -116,7 +116,7 @@ class Session:
     def _begin(self) -> None:
         setup = self.setup
         remove_half_written(setup.folder)
-        self.about = self._recorded() or setup.about
+        self.about = self._about()
         for trial in self.history.trials.values():
             if not trial.baseline and setup.recipe(trial.values) != trial.recipe:
                 raise UserError(
@@ -126,8 +126,8 @@ class Session:
             self.waiting |= {(trial.id, number): job for number, job in trial.early_results.items()}
         self.oracle = retell(setup.study.oracle, setup.hyperparameters, setup.study.seed, self.history)
 
-    def _recorded(self) -> About | None:
-        """Return what the folder holds if that is this search; None where it begins now, after writing it."""
+    def _about(self) -> About:
+        """Return what is fixed of this search, written now if it begins. Raises UserError where it is another one."""
         setup, about = self.setup, read_about(self.setup.folder)
         if about is not None:  # another driver may have begun it while this one was reading the images
             check_same(setup.folder, about, setup.about.identity, setup.file.text)
@@ -137,7 +137,8 @@ class Session:
         elif self.history.trials:
             raise UserError(f"{setup.folder / STUDY} is gone, but the journal is not. {WAYS_OUT}")
         else:
-            begin_record(setup.folder, setup.about, setup.file.text, tables_of(setup.dataset, setup.pool, setup.plan))
+            about = setup.about
+            begin_record(setup.folder, about, setup.file.text, tables_of(setup.dataset, setup.pool, setup.plan))
         return about
 
     def __enter__(self) -> Self:
@@ -288,7 +289,7 @@ class Session:
             what = "is finished: correcting the best score needs complete trials"
         if (line := f"{trial.id} {what}") not in self.announcements:
             self.announcements.add(line)
-            self.view.show(self.history, self.rules, self.running.values())  # what came before is told before
+            self.view.show(self.history, self.rules, self.running.values())  # what came before comes first
             self.view.say(line)
 
     def _propose(self) -> bool:

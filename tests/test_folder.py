@@ -115,7 +115,7 @@ def test_rules_know_the_images_of_the_folds_and_the_part_that_validates():
 
 def test_what_was_written_at_the_beginning_is_read_again(begun):
     assert read_about(begun) == About.of({"format": FORMAT, **ABOUT})
-    assert read_about(begun).recorded == {"format": FORMAT, **ABOUT}
+    assert read_about(begun).fields == {"format": FORMAT, **ABOUT}
     record = read_record(begun)
     assert record.name == "begun"
     assert record.history.trials == {}

@@ -250,7 +250,7 @@ def on_one_thread(setup):
     return dataclasses.replace(
         setup,
         devices=dataclasses.replace(setup.devices, threads=1),
-        about=About.of({**setup.about.recorded, "threads": 1}),
+        about=About.of({**setup.about.fields, "threads": 1}),
         materials=dataclasses.replace(setup.materials, threads=1),
     )
 
@@ -444,7 +444,7 @@ def prepared(place, amounts, study="trust_unsourced=True", make_pool=True):
 def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(place):
     ready, said = prepared(place, {"none": 0, "some": {"across": 1, "down": 0.5}})
     assert "Warning: synthetic images of unknown origin, used on trust: 1. Scores may be flattered" in said
-    assert (ready.about.recorded["synthetic_images"], ready.about.synthetic_unsourced) == (2, 1)
+    assert (ready.about.fields["synthetic_images"], ready.about.synthetic_unsourced) == (2, 1)
     assert ready.recipe({**ready.hyperparameters.values, "synthetic": "some"}).synthetic_per_class == (
         ("across", 1),
         ("down", 0.5),

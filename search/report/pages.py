@@ -78,7 +78,7 @@ def as_json(judgement: Judgement, tables: dict[str, pd.DataFrame], told: Documen
         "warnings": list(told.cautions),
         "limits": list(told.limits),
         "tables": {name: [_finite(row) for row in table.to_dict("records")] for name, table in tables.items()},
-        "study": record.about.recorded,
+        "study": record.about.fields,
         "sessions": [session.line for session in record.history.sessions],
         "profile": profile(record),
     }
