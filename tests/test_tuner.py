@@ -284,6 +284,11 @@ def test_a_space_function_and_a_study_do_as_well(place):
         tuner(my_space, study=study, trial=3)
 
 
+def test_an_unknown_executor_is_refused_before_the_images_are_read(place):
+    with pytest.raises(UserError, match=r"executor='inlin' is not known\. Did you mean 'inline'\? Choose one of: proc"):
+        tuner(executor="inlin", data="nowhere")
+
+
 def test_unreadable_images_are_named_and_left_out(place, capsys):
     (place / "shapes" / "down" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     (place / "shapes" / "down" / "notes.txt").write_text("not an image")
