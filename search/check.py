@@ -21,7 +21,7 @@ from search.training.cost import Estimate, seconds_of_views, speed_of
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """What there is to know before a search: its inputs, the audit, and where known its cost and what flatters it.
 
     ``views`` has the seconds that the views of each (policy, strength) pair in a sample of the space take, once.
@@ -44,7 +44,7 @@ class Checked:
         return {**self.audit.to_dict(self.inputs.dataset.ids), "flattery": flattery, "cost": cost}
 
 
-def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> Checked:
+def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> CheckResult:
     """Return what is to be known of a search before it begins.
 
     Raises UserError where the data cannot be read at all; what would keep the search from
@@ -55,9 +55,9 @@ def check(file: SpaceFile, options: Options, say: Say, tell: Tell = untold) -> C
     inspected = inspect(inputs)
     setup, errors = _setup(file, inputs, options, say, tell)
     if setup is None:
-        return Checked(inputs, audit(inspected, errors), None, {}, None)
+        return CheckResult(inputs, audit(inspected, errors), None, {}, None)
     sample = setup.sample()
-    return Checked(
+    return CheckResult(
         inputs,
         audit(inspected, errors),
         setup.estimate(sample),
