@@ -12,18 +12,21 @@ from search.audit.leakage import Flattery, backbone_features, flattery, thumbnai
 from search.data.finding import ERROR, Finding
 from search.data.loading import Inputs, read_inputs
 from search.options import Options, overridden
-from search.prepare import Prepared, complete
+from search.prepare import Setup, complete
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.table import BACKBONES
 from search.space import SpaceFile
 from search.system.errors import UserError
 from search.system.progress import Progress, Say, silent
-from search.training.cost import Estimate
+from search.training.cost import Estimate, seconds_of_views, speed_of
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What a check found: the inputs, the audit, the cost and how much random folds would flatter, where known."""
+class CheckResult:
+    """What there is to know before a search: its inputs, the audit, and where known its cost and what flatters it.
+
+    ``views`` has the seconds that the views of each (policy, strength) pair in a sample of the space take, once.
+    """
 
     inputs: Inputs
     audit: Audit
@@ -42,7 +45,7 @@ class Checked:
         return {**self.audit.to_dict(self.inputs.dataset.ids), "flattery": flattery, "cost": cost}
 
 
-def check(file: SpaceFile, options: Options, say: Say, progress: Progress = silent) -> Checked:
+def check(file: SpaceFile, options: Options, say: Say, progress: Progress = silent) -> CheckResult:
     """Return what is to be known of a search before it begins.
 
     Raises UserError where the data cannot be read at all; what would keep the search from
@@ -51,35 +54,38 @@ def check(file: SpaceFile, options: Options, say: Say, progress: Progress = sile
     study = overridden(file.study, options)
     inputs = read_inputs(study, options, say, progress)
     inspected = inspect(inputs)
-    prepared, errors = _prepared(file, inputs, options, say, progress)
-    return Checked(
+    setup, errors = _setup(file, inputs, options, say, progress)
+    if setup is None:
+        return CheckResult(inputs, audit(inspected, errors), None, {}, None)
+    sample = setup.sample()
+    return CheckResult(
         inputs,
         audit(inspected, errors),
-        prepared.estimate() if prepared else None,
-        prepared.views() if prepared else {},
-        _flattery(inputs, inspected, prepared) if prepared else None,
+        setup.estimate(sample),
+        seconds_of_views(sample, len(setup.dataset), speed_of(setup.devices.slots)),
+        _flattery(inputs, inspected, setup),
     )
 
 
-def _prepared(
+def _setup(
     file: SpaceFile, inputs: Inputs, options: Options, say: Say, progress: Progress
-) -> tuple[Prepared | None, Sequence[Finding]]:
+) -> tuple[Setup | None, Sequence[Finding]]:
     try:
         return complete(file, inputs, Path(), options, [], None, say, progress), []  # no folder: nothing is written
     except UserError as error:
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 
 
-def _flattery(inputs: Inputs, inspected: Inspection, prepared: Prepared) -> Flattery | None:
+def _flattery(inputs: Inputs, inspected: Inspection, setup: Setup) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
     groups = pd.Series(inspected.joint_groups)
     folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
     if groups.nunique() == len(dataset) or folds < 2:
         return None
-    pretrained = [name for name in prepared.hand.weights or {} if BACKBONES[name].pretrained]
+    pretrained = [name for name in setup.weights if BACKBONES[name].pretrained]
     if pretrained:
-        features, name = backbone_features(prepared.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
+        features, name = backbone_features(setup.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
     else:
         features, name = thumbnail_features(inputs.thumbnails.pixels), "thumbnails"
     return flattery(features, name, dataset.labels, groups.to_numpy(), folds, study.seed)

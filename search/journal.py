@@ -6,64 +6,45 @@ Everything that happened is one line of JSON in ``journal.jsonl``; the state of 
 
 import fcntl
 import json
-import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from search.events import (
+    CONFIRM,
+    AttemptEvent,
+    EarlyJobEvent,
+    EndEvent,
+    Event,
+    EventOfTrial,
+    Failure,
+    FailureEvent,
+    HoldoutEvent,
+    JobEvent,
+    JobKind,
+    Line,
+    ProfileEvent,
+    Run,
+    SessionEvent,
+    Status,
+    TrialEvent,
+    Verdict,
+    VerdictEvent,
+    event_of,
+)
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
 from search.system.files import mark_held
 
-Event = dict[str, Any]
 FILE = "journal.jsonl"
-LOOK = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
-CONFIRM = "confirm-"  # begins the names of the reshuffled folds, on which the best recipes are trained again
 WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which moves the old folder aside)."
 
 
 @dataclass(frozen=True)
-class Run:
-    """One trial on one fold: its scores, seconds of training, the tally of synthetic images, and its file.
-
-    ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
-    holds the totals of "asked" and "drawn".
-    """
-
-    fold: str
-    scores: dict[str, float]
-    seconds: float
-    synthetic: dict[str, Any]
-    file: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The end of a trial: completed, stopped, failed or duplicate, with a score and a reason in words.
-
-    ``score`` of a stopped trial is the predicted one; None where there is nothing to predict from.
-    """
-
-    status: str
-    score: float | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that ended badly; ``final`` where trying again can only give the same."""
-
-    job: int
-    error: str
-    final: bool
-
-
-@dataclass(frozen=True)
-class Look:
-    """The hold-out's score of one trial; ``trials`` is how many trials had begun when it was looked at."""
+class HoldoutScore:
+    """The hold-out's score of one trial; ``trials`` is how many trials had begun when it was scored."""
 
     trial: str
     run: Run
@@ -75,7 +56,7 @@ class Trial:
     """One set of hyperparameter values and all that happened to it.
 
     ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmed`` are its
-    runs on reshuffled folds. ``stages`` are the seconds of its workers; ``ahead`` holds the jobs that ended
+    runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
     before their turn, by number. ``stopped`` is the first verdict of a trial that was stopped and finished
     later: it is completed then, but what the oracle was told stays.
     """
@@ -89,14 +70,32 @@ class Trial:
     failures: list[Failure] = field(default_factory=list)
     jobs: int = 0
     stages: dict[str, float] = field(default_factory=dict)
-    ahead: dict[int, Event] = field(default_factory=dict)
+    early_results: dict[int, JobEvent] = field(default_factory=dict)
     verdict: Verdict | None = None
     stopped: Verdict | None = None
+
+    @property
+    def status(self) -> Status:
+        """What its verdict says; open where it has none."""
+        return self.verdict.status if self.verdict else Status.OPEN
 
     @property
     def seconds(self) -> float:
         """Seconds of training on the study's folds so far."""
         return sum(run.seconds for run in self.runs.values())
+
+    def apply(self, event: JobEvent | EarlyJobEvent) -> None:
+        """Take in the end of a job; a second result of one job is ignored."""
+        match event:
+            case JobEvent() if event.number == self.jobs + 1:
+                self.jobs = event.number
+                for run in event.runs:
+                    runs = self.confirmed if run.fold.startswith(CONFIRM) else self.runs
+                    runs[run.fold] = run
+                self.early_results.pop(self.jobs, None)
+                add_stages(self.stages, event.stages)
+            case EarlyJobEvent(job) if job.number > self.jobs:
+                self.early_results[job.number] = job
 
 
 @dataclass
@@ -104,28 +103,27 @@ class History:
     """What the journal says: trials in the order they were proposed, events in the order they ended.
 
     ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, for the oracle to be retold.
-    ``holdouts`` are the looks at the hold-out, one a trial; ``failed_looks`` those of the last
-    session that came to nothing, as (trial id, failure).
+    ``holdout_scores`` are one a trial at most; ``holdout_failures`` those of the last session, as (trial id, failure).
     """
 
     trials: dict[str, Trial] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
-    sessions: list[Event] = field(default_factory=list)
+    sessions: list[SessionEvent] = field(default_factory=list)
     ended: str = ""  # why the search ended, if it did
     driver: list[dict[str, float]] = field(default_factory=list)  # seconds by stage, of each session that said so
-    beside: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
-    holdouts: list[Look] = field(default_factory=list)
-    failed_looks: list[tuple[str, Failure]] = field(default_factory=list)
+    unattributed: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
+    holdout_scores: list[HoldoutScore] = field(default_factory=list)
+    holdout_failures: list[tuple[str, Failure]] = field(default_factory=list)
 
-    def look_at(self, trial_id: str) -> Look | None:
-        """Return the look at the hold-out with this trial, if there was one."""
-        return next((look for look in self.holdouts if look.trial == trial_id), None)
+    def holdout_score(self, trial_id: str) -> HoldoutScore | None:
+        """Return the hold-out's score of this trial, if it was scored."""
+        return next((score for score in self.holdout_scores if score.trial == trial_id), None)
 
     def open_trials(self) -> list[Trial]:
         """Return the trials without a verdict."""
         return [trial for trial in self.trials.values() if trial.verdict is None]
 
-    def with_status(self, status: str) -> list[Trial]:
+    def with_status(self, status: Status) -> list[Trial]:
         """Return the trials with this verdict."""
         return [trial for trial in self.trials.values() if trial.verdict and trial.verdict.status == status]
 
@@ -142,10 +140,9 @@ class History:
     @property
     def spent(self) -> int:
         """How many trials count for the budget: all but baselines and duplicates."""
-        duplicate = [trial for trial in self.proposed if trial.verdict and trial.verdict.status == "duplicate"]
-        return len(self.proposed) - len(duplicate)
+        return sum(trial.status is not Status.DUPLICATE for trial in self.proposed)
 
-    def twin(self, trial: Trial) -> Trial | None:
+    def duplicate_of(self, trial: Trial) -> Trial | None:
         """Return the earlier trial with an equal recipe, if there is one."""
         for other in self.trials.values():
             if other.id == trial.id:
@@ -155,98 +152,80 @@ class History:
         return None
 
     def apply(self, event: Event) -> None:
-        """Take in one event. Unknown kinds are passed over, so that old code can read newer journals."""
-        kind = event.get("event")
-        if kind == "session":
-            self.sessions.append(
-                {**event, "racing": bool(event["racing"]), "versions": dict(event.get("versions", {}))}
-            )
-            # One that only looks at the hold-out, for an export, leaves a search that had ended as it was.
-            self.ended, self.failed_looks = self.ended if event.get("look") else "", []
-        elif kind == "trial" and event["trial"] not in self.trials:
-            recipe = Recipe.from_dict(event["recipe"])
-            baseline = str(event.get("baseline", ""))
-            self.trials[event["trial"]] = Trial(event["trial"], dict(event["values"]), recipe, baseline)
-            self.order.append(("trial", event["trial"]))
-        elif kind == "end":
-            self.ended = event["reason"]
-        elif kind == "profile":
-            self.driver.append({stage: _number(seconds) for stage, seconds in event["stages"].items()})
-            add_stages(self.beside, event.get("beside", {}))
-        elif event.get("trial") in self.trials:  # of these, an attempt is for people to read
-            self._apply_to(self.trials[event["trial"]], event)
+        """Take in one event. What concerns a trial that never began is passed over."""
+        match event:
+            case SessionEvent():
+                self.sessions.append(event)
+                # One that only scores the hold-out, for an export, leaves a search that had ended as it was.
+                self.ended, self.holdout_failures = self.ended if event.holdout_trial else "", []
+            case TrialEvent(trial, values, recipe, baseline):
+                if trial not in self.trials:
+                    self.trials[trial] = Trial(trial, values, recipe, baseline)
+                    self.order.append(("trial", trial))
+            case EndEvent(reason):
+                self.ended = reason
+            case ProfileEvent(stages, unattributed):
+                self.driver.append(stages)
+                add_stages(self.unattributed, unattributed)
+            case _:
+                if event.trial in self.trials:
+                    self._apply_to(self.trials[event.trial], event)
 
-    def _apply_to(self, trial: Trial, event: Event) -> None:
-        kind = event["event"]
-        if kind == "job" and event["job"] == trial.jobs + 1:  # a second result of one job is ignored
-            trial.jobs, file, sha256 = event["job"], event["file"], event["sha256"]
-            for run in event["runs"]:
-                runs = trial.confirmed if run["fold"].startswith(CONFIRM) else trial.runs
-                runs[run["fold"]] = _run(run, file, sha256)
-            trial.ahead.pop(trial.jobs, None)
-            add_stages(trial.stages, event.get("stages", {}))
-        elif kind == "ahead" and event["job"] > trial.jobs:
-            trial.ahead[event["job"]] = event
-        elif kind == "holdout" and not self.look_at(trial.id):
-            self.holdouts.append(Look(trial.id, _run(event["run"], event["file"], event["sha256"]), len(self.trials)))
-        elif kind == "failure":
-            failure = Failure(event["job"], event["error"], event["final"])
-            if failure.job == LOOK:
-                self.failed_looks.append((trial.id, failure))
-            else:
-                trial.failures.append(failure)
-        elif kind == "verdict":
-            score = None if event["score"] is None else _number(event["score"])
-            self._conclude(trial, Verdict(event["status"], score, event["reason"]))
+    def _apply_to(self, trial: Trial, event: EventOfTrial) -> None:
+        match event:
+            case AttemptEvent():
+                pass  # for people to read
+            case JobEvent() | EarlyJobEvent():
+                trial.apply(event)
+            case HoldoutEvent(_, run):
+                if not self.holdout_score(trial.id):
+                    self.holdout_scores.append(HoldoutScore(trial.id, run, len(self.trials)))
+            case FailureEvent(_, failure):
+                if event.kind is JobKind.HOLDOUT:
+                    self.holdout_failures.append((trial.id, failure))
+                else:
+                    trial.failures.append(failure)
+            case VerdictEvent(_, verdict):
+                self._conclude(trial, verdict)
 
     def _conclude(self, trial: Trial, verdict: Verdict) -> None:
-        trial.ahead.clear()  # begun in vain: their files are deleted
+        trial.early_results.clear()  # begun in vain: their files are deleted
         if trial.verdict is None:
             trial.verdict = verdict
             self.order.append(("verdict", trial.id))
-        elif trial.verdict.status == "stopped" and verdict.status == "completed":
+        elif trial.verdict.status is Status.STOPPED and verdict.status is Status.COMPLETED:
             trial.stopped, trial.verdict = trial.verdict, verdict
             self.order.append(("finished", trial.id))
 
 
-def _run(told: Event, file: str, sha256: str) -> Run:
-    scores = {name: _number(score) for name, score in told["scores"].items()}
-    return Run(told["fold"], scores, _number(told["seconds"]), told["synthetic"], file, sha256)
-
-
-def add_stages(total: dict[str, float], stages: dict[str, Any]) -> None:
+def add_stages(total: dict[str, float], stages: Mapping[str, float]) -> None:
     """Add the seconds of each stage to those of ``total``."""
     for stage, seconds in stages.items():
-        total[stage] = total.get(stage, 0.0) + _number(seconds)
+        total[stage] = total.get(stage, 0.0) + seconds
 
 
-def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return value
-
-
-def replay(events: Iterable[Event], history: History | None = None, first: int = 1) -> History:
-    """Return the history that these events tell, or go on with; the first has this number in its journal."""
+def replay(lines: Iterable[Line], history: History | None = None, first: int = 1) -> History:
+    """Return the history that these lines tell, or go on with; the first has this number in its journal."""
     history = history or History()
-    for number, event in enumerate(events, start=first):
+    for number, line in enumerate(lines, start=first):
         try:
-            history.apply(event)
+            if (event := event_of(line)) is not None:
+                history.apply(event)
         except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
             raise UserError(f"Event {number} of the journal cannot be understood ({error!r}). {WAYS_OUT}") from None
     return history
 
 
-def read_events(path: Path) -> Iterator[Event]:
-    """Yield the events of a journal; an unterminated last line, left by a crash, is not one of them.
+def read_events(path: Path) -> Iterator[Line]:
+    """Yield the events of a journal as JSON; an unterminated last line, left by a crash, is not one of them.
 
     Raises UserError for a line that is not an event: nothing is guessed.
     """
     yield from events_in(path.read_bytes(), path)
 
 
-def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Event]:
-    """Yield the events of some lines of the journal at ``path``, the first of which has this number."""
+def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Line]:
+    """Yield the events, as JSON, of some lines of the journal at ``path``, the first of which has this number."""
     for number, line in enumerate(data.split(b"\n")[:-1], start=first):
         try:
             event = json.loads(line)
@@ -286,9 +265,9 @@ class Journal:
         if whole < len(data):
             os.ftruncate(self._file, whole)
 
-    def append(self, event: str, **fields: Any) -> None:
-        """Write one event in a single write, make it last, and take it in."""
-        line = json.dumps({"event": event, **fields}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    def append(self, event: Event) -> None:
+        """Write one event in a single write, make it last, and take it in as it will be read."""
+        line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         before = os.fstat(self._file).st_size
         problem = "only a part of a line could be written"
         try:
@@ -301,7 +280,8 @@ class Journal:
             raise UserError(
                 f"The journal {self.path} cannot be written: {problem}. Make room; the same command resumes."
             )
-        self.history.apply(json.loads(line))
+        if (applied := event_of(json.loads(line))) is not None:
+            self.history.apply(applied)
 
     def close(self) -> None:
         """Give up the lock."""

@@ -79,10 +79,10 @@ def _number_or_text(value: float | str) -> float | str:
 
 
 def as_arguments(options: Options) -> str:
-    """Return the options that decide over the inputs, as they are given to ``check``."""
+    """Return the options that decide over the inputs, as ``check`` takes them."""
     names = ("data", "groups", "holdout", "synthetic", "cache")
-    given = [f" --{name} {shlex.quote(str(getattr(options, name)))}" for name in names if getattr(options, name)]
-    return "".join(given) + (" --offline" if options.offline else "")
+    arguments = [f" --{name} {shlex.quote(str(getattr(options, name)))}" for name in names if getattr(options, name)]
+    return "".join(arguments) + (" --offline" if options.offline else "")
 
 
 def check_name(name: str) -> str:

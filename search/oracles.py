@@ -41,7 +41,7 @@ NEVER = 10**9
 Values = dict[str, Any]
 
 
-class Retold(keras_tuner.Oracle):
+class JournalledOracle(keras_tuner.Oracle):
     """What our oracles share: journalled trials are repeated, new ones are a function of (seed, number).
 
     It owns no file: Keras Tuner's own are never written.
@@ -91,12 +91,12 @@ class Retold(keras_tuner.Oracle):
 
     def _untried(self, seed: int) -> Values | None:
         """Return a random point that is new; from a list of those left where luck does not find one."""
-        drawn = (point.values for point in random_points(self.hyperparameters, POINTS_CHECKED, seed))
+        random = (point.values for point in random_points(self.hyperparameters, POINTS_CHECKED, seed))
         listed = itertools.islice(points(self.hyperparameters), POINTS_LISTED)
-        for candidates in (drawn, listed):
-            left = [point for point in candidates if self._compute_values_hash(point) not in self._tried_so_far]
-            if left:
-                return left[int(np.random.default_rng(seed).integers(len(left)))]
+        for candidates in (random, listed):
+            untried = [point for point in candidates if self._compute_values_hash(point) not in self._tried_so_far]
+            if untried:
+                return untried[int(np.random.default_rng(seed).integers(len(untried)))]
         return None
 
 
@@ -112,11 +112,11 @@ def points(hyperparameters: HyperParameters, known: Values | None = None) -> Ite
     yield known
 
 
-class RandomOracle(Retold, keras_tuner.oracles.RandomSearchOracle):
+class RandomOracle(JournalledOracle, keras_tuner.oracles.RandomSearchOracle):
     """Independent uniform draws (Bergstra & Bengio 2012)."""
 
 
-class BayesianOracle(Retold, keras_tuner.oracles.BayesianOptimizationOracle):
+class BayesianOracle(JournalledOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Keras Tuner's Gaussian process with an upper confidence bound (Snoek et al. 2012)."""
 
     tries = 1  # each takes a second, and it hardly depends on the seed
@@ -134,7 +134,7 @@ class BayesianOracle(Retold, keras_tuner.oracles.BayesianOptimizationOracle):
             return super().propose(trial_id)
 
 
-class GridOracle(Retold, keras_tuner.oracles.GridSearchOracle):
+class GridOracle(JournalledOracle, keras_tuner.oracles.GridSearchOracle):
     """Every point in order. Its state is rebuilt by telling it again all that happened, in order."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class GridOracle(Retold, keras_tuner.oracles.GridSearchOracle):
         return keras_tuner.oracles.GridSearchOracle.populate_space(self, trial_id)
 
 
-class TPEOracle(Retold):
+class TPEOracle(JournalledOracle):
     """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011; Watanabe 2023).
 
     The Optuna study lives for one question: it is filled with the trials so far, asked and dropped.
@@ -160,36 +160,16 @@ class TPEOracle(Retold):
                 constant_liar=True,
             )
         study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.add_trials([self._told(trial) for trial in self.trials.values()])
-        asked, values = study.ask(), HyperParameters()
+        study.add_trials([_optuna_trial(self.hyperparameters, trial) for trial in self.trials.values()])
+        proposal, values = study.ask(), HyperParameters()
         for hp in self.hyperparameters.space:
             values.merge([hp])
             if values.is_active(hp):
-                drawn = asked.suggest_categorical(hp.name, choices) if (choices := _choices(hp)) else None
+                choice = proposal.suggest_categorical(hp.name, choices) if (choices := _choices(hp)) else None
                 values.values[hp.name] = (
-                    hp.prob_to_value(asked.suggest_float(hp.name, 0, 1)) if drawn is None else drawn
+                    hp.prob_to_value(proposal.suggest_float(hp.name, 0, 1)) if choice is None else choice
                 )
         return values.values
-
-    def _told(self, trial: trial_module.Trial) -> optuna.trial.FrozenTrial:
-        params: dict[str, Any] = {}
-        distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-        for hp in self.hyperparameters.space:
-            if hp.name in trial.hyperparameters.values and trial.hyperparameters.is_active(hp):
-                value = trial.hyperparameters.values[hp.name]
-                choices = _choices(hp)
-                params[hp.name] = value if choices else hp.value_to_prob(value)
-                distributions[hp.name] = (
-                    optuna.distributions.CategoricalDistribution(choices)
-                    if choices
-                    else optuna.distributions.FloatDistribution(0, 1)
-                )
-        return optuna.trial.create_trial(
-            state=OPTUNA_STATES[trial.status],
-            value=trial.score if trial.status == COMPLETED else None,
-            params=params,
-            distributions=distributions,
-        )
 
 
 # Optuna passes over failed trials, and would propose their like again; a pruned one counts as worst.
@@ -200,13 +180,35 @@ OPTUNA_STATES = {
 }
 
 
+def _optuna_trial(hyperparameters: HyperParameters, trial: trial_module.Trial) -> optuna.trial.FrozenTrial:
+    """Return a trial as Optuna has it: numbers as probabilities, active hyperparameters alone."""
+    params: dict[str, Any] = {}
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {}
+    for hp in hyperparameters.space:
+        if hp.name in trial.hyperparameters.values and trial.hyperparameters.is_active(hp):
+            value = trial.hyperparameters.values[hp.name]
+            choices = _choices(hp)
+            params[hp.name] = value if choices else hp.value_to_prob(value)
+            distributions[hp.name] = (
+                optuna.distributions.CategoricalDistribution(choices)
+                if choices
+                else optuna.distributions.FloatDistribution(0, 1)
+            )
+    return optuna.trial.create_trial(
+        state=OPTUNA_STATES[trial.status],
+        value=trial.score if trial.status == COMPLETED else None,
+        params=params,
+        distributions=distributions,
+    )
+
+
 def _choices(hp: Any) -> list[Any] | None:
     """Return the values of an unordered hyperparameter, None for a number."""
     numbers = (keras_tuner.engine.hyperparameters.Float, keras_tuner.engine.hyperparameters.Int)
     return None if isinstance(hp, numbers) else list(hp.values)
 
 
-ORACLES: dict[str, type[Retold]] = {
+ORACLES: dict[str, type[JournalledOracle]] = {
     "tpe": TPEOracle,
     "random": RandomOracle,
     "bayesian": BayesianOracle,
@@ -214,7 +216,7 @@ ORACLES: dict[str, type[Retold]] = {
 }
 
 
-def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: History) -> Retold:
+def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: History) -> JournalledOracle:
     """Return an oracle that knows all that happened in a search, in the order in which it happened.
 
     Raises UserError where the journal holds a trial that this oracle would not have proposed.
@@ -226,8 +228,8 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
         if trial.baseline:
             continue
         if event == "trial":
-            told = oracle.create_trial(tuner_id=trial_id)
-            if told.trial_id != trial_id or told.hyperparameters.values != trial.values:
+            proposal = oracle.create_trial(tuner_id=trial_id)
+            if proposal.trial_id != trial_id or proposal.hyperparameters.values != trial.values:
                 raise UserError(
                     f"The {kind} oracle proposes other values for trial {trial_id} than the journal holds; another "
                     "version of Keras Tuner began this search. Install that one, or begin anew with --fresh."
@@ -239,7 +241,7 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
     return oracle
 
 
-def ask(oracle: Retold, trial_id: str) -> Values | None:
+def ask(oracle: JournalledOracle, trial_id: str) -> Values | None:
     """Return the values of a new trial, or None.
 
     None means that every point has been tried, or, while other trials are under way, that a grid
@@ -249,7 +251,7 @@ def ask(oracle: Retold, trial_id: str) -> Values | None:
     return dict(trial.hyperparameters.values) if trial.status == RUNNING else None
 
 
-def tell(oracle: Retold, trial_id: str, score: float | None) -> None:
+def tell(oracle: JournalledOracle, trial_id: str, score: float | None) -> None:
     """End a trial: with its score, or as failed. A stopped trial is told with its predicted score."""
     trial = oracle.get_trial(trial_id)
     trial.status = FAILED if score is None else COMPLETED
@@ -293,13 +295,13 @@ def register(build: Callable[[HyperParameters], Any]) -> HyperParameters:
 
 def random_points(hyperparameters: HyperParameters, number: int, seed: int) -> Iterator[HyperParameters]:
     """Yield random points of a space, as hyperparameters to be passed to a space function."""
-    for point in range(number):
-        drawn = HyperParameters()
+    for index in range(number):
+        point = HyperParameters()
         for at, hp in enumerate(hyperparameters.space):
-            drawn.merge([hp])
-            if drawn.is_active(hp):
-                drawn.values[hp.name] = hp.random_sample(seed_from(seed, "point", point, at))
-        yield drawn
+            point.merge([hp])
+            if point.is_active(hp):
+                point.values[hp.name] = hp.random_sample(seed_from(seed, "point", index, at))
+        yield point
 
 
 def at_values(hyperparameters: HyperParameters, values: Values) -> HyperParameters:

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import special
 
 from search.data.holdout import HOLDOUT
-from search.journal import CONFIRM, LOOK, History, Run, Trial, Verdict
+from search.events import CONFIRM, HOLDOUT_JOB, JobKind, Run, Status, Verdict
+from search.journal import History, Trial
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape, shape_of
 
@@ -76,13 +77,22 @@ class Rules:
 
 @dataclass(frozen=True)
 class Job:
-    """The unit of work: some folds of one trial, by name; ``attempt`` counts those that a session has begun."""
+    """The unit of work: some folds of one trial, by name; ``attempt`` counts those that a session has begun.
+
+    One of the kind HELP has no folds: it has what its recipe shows stored, for the workers of another job.
+    """
 
     trial: str
     number: int
     recipe: Recipe
     folds: tuple[str, ...]
+    kind: JobKind = JobKind.FOLDS
     attempt: int = 0
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """What a search knows it by: its trial and its number."""
+        return self.trial, self.number
 
     @property
     def shape(self) -> Shape:
@@ -92,37 +102,41 @@ class Job:
 
 def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:
     """Return the job that ``trial`` needs now, or its verdict. Earlier trials must have theirs."""
-    twin = history.twin(trial)
-    if twin is not None:
-        assert twin.verdict is not None, "trials end in their order"
-        return Verdict("duplicate", twin.verdict.score, f"same recipe as {twin.id}")
-    if reason := _given_up(trial):
-        return Verdict("failed", None, reason)
-    jobs = jobs_ahead(trial, rules)
+    earlier = history.duplicate_of(trial)
+    if earlier is not None:
+        assert earlier.verdict is not None, "trials end in their order"
+        return Verdict(Status.DUPLICATE, earlier.verdict.score, f"same recipe as {earlier.id}")
+    if reason := _reason_to_fail(trial):
+        return Verdict(Status.FAILED, None, reason)
+    jobs = jobs_left(trial, rules)
     if not jobs:
         score = trial_score(trial, rules)
-        return Verdict("completed", score, f"{rules.objective} {score:.3f} over {len(rules.folds)} runs")
-    if rules.racing and not trial.baseline and (behind := hopeless(history, trial, rules)):
-        return behind
+        return Verdict(Status.COMPLETED, score, f"{rules.objective} {score:.3f} over {len(rules.folds)} runs")
+    if rules.racing and not trial.baseline and (verdict := hopeless(history, trial, rules)):
+        return verdict
     return jobs[0]
 
 
-def jobs_ahead(trial: Trial, rules: Rules) -> list[Job]:
+def jobs_left(trial: Trial, rules: Rules) -> list[Job]:
     """Return the jobs that ``trial`` has yet to do if nothing stops it, in their order.
 
     Heads train all their folds in one job; deeper trials one fold at a time, smallest training
     size first, so that a hopeless one is stopped early. After the study's folds come the reshuffled ones.
     """
     todo = [fold.id for fold in rules.folds if fold.id not in trial.runs]
-    if not todo and trial.verdict and trial.verdict.status == "completed":
-        todo = [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmed]
+    kind = JobKind.FOLDS
+    if not todo and trial.status is Status.COMPLETED:
+        todo, kind = (
+            [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmed],
+            JobKind.CONFIRM,
+        )
     parts = [todo] if trial.recipe.head_only and todo else [[fold] for fold in todo]
-    return [Job(trial.id, trial.jobs + at, trial.recipe, tuple(part)) for at, part in enumerate(parts, start=1)]
+    return [Job(trial.id, trial.jobs + at, trial.recipe, tuple(part), kind) for at, part in enumerate(parts, start=1)]
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
     """Return the complete trials, best first; of equal ones the earlier first, as times would not repeat."""
-    complete = [trial for trial in trials if trial.verdict and trial.verdict.status == "completed"]
+    complete = [trial for trial in trials if trial.status is Status.COMPLETED]
     return sorted(complete, key=lambda trial: (-round(score(trial), TIE), trial.id))
 
 
@@ -139,47 +153,48 @@ def next_afterwards(history: History, rules: Rules) -> tuple[Trial, Job | Verdic
     The best stopped trials are finished, as correcting the winner needs complete ones; the best
     recipes train again on reshuffled folds, where that is wanted; and the winner is scored on the hold-out.
     """
-    finishing = _next_to_finish(history, rules)
-    if finishing:
-        return finishing
+    step = _next_to_finish(history, rules)
+    if step:
+        return step
     best = ranked(history.trials.values())
     for trial in best[: rules.confirm]:
-        if (jobs := jobs_ahead(trial, rules)) and not _given_up(trial):
+        if (jobs := jobs_left(trial, rules)) and not _reason_to_fail(trial):
             return trial, jobs[0]
-    if best and (look := next_look(history, best[0], rules)):
-        return best[0], look
+    if best and (job := next_holdout_job(history, best[0], rules)):
+        return best[0], job
     return None
 
 
 def _next_to_finish(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
-    complete, stopped = history.with_status("completed"), history.with_status("stopped")
+    complete, stopped = history.with_status(Status.COMPLETED), history.with_status(Status.STOPPED)
     promising = sorted(stopped, key=lambda trial: (-score(trial), trial.id))
     for trial in promising if len(complete) < ENOUGH_TO_CORRECT else []:
-        if jobs := jobs_ahead(trial, rules):
-            if _given_up(trial):
+        if jobs := jobs_left(trial, rules):
+            if _reason_to_fail(trial):
                 continue
             return trial, jobs[0]
         final = trial_score(trial, rules)
-        return trial, Verdict("completed", final, f"{rules.objective} {final:.3f}, finished at the end; {_was(trial)}")
+        reason = f"{rules.objective} {final:.3f}, finished at the end; {_stop(trial)}"
+        return trial, Verdict(Status.COMPLETED, final, reason)
     return None
 
 
-def _was(trial: Trial) -> str:
+def _stop(trial: Trial) -> str:
     assert trial.verdict is not None
     return f"it had been stopped: {trial.verdict.reason}"
 
 
-def next_look(history: History, winner: Trial, rules: Rules) -> Job | None:
+def next_holdout_job(history: History, winner: Trial, rules: Rules) -> Job | None:
     """Return the job that scores the winner on the hold-out; None where that is done, given up or not wanted."""
-    if not rules.holdout or history.look_at(winner.id):
+    if not rules.holdout or history.holdout_score(winner.id):
         return None
-    failures = [failure for at, failure in history.failed_looks if at == winner.id]
+    failures = [failure for trial, failure in history.holdout_failures if trial == winner.id]
     if len(failures) >= FAILURES_ALLOWED or any(failure.final for failure in failures):
         return None
-    return Job(winner.id, LOOK, winner.recipe, (HOLDOUT,))
+    return Job(winner.id, HOLDOUT_JOB, winner.recipe, (HOLDOUT,), JobKind.HOLDOUT)
 
 
-def _given_up(trial: Trial) -> str:
+def _reason_to_fail(trial: Trial) -> str:
     failures = [failure for failure in trial.failures if failure.job == trial.jobs + 1]
     if failures and failures[-1].final:
         return failures[-1].error
@@ -205,7 +220,7 @@ def trial_score(trial: Trial, rules: Rules) -> float:
 
 def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
     """Return the verdict "stopped" if the trial's predicted score stays behind the best complete one."""
-    complete = history.with_status("completed")
+    complete = history.with_status(Status.COMPLETED)
     if len(complete) < BURN_IN or len(trial.runs) < FEWEST_RUNS:
         return None
     tables = np.stack([cells(other, rules) for other in complete])
@@ -214,9 +229,9 @@ def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
     best = int(totals.argmax())
     if predicted + reach >= totals[best]:
         return None
-    behind = 100 * (totals[best] - predicted)
-    done = f"{len(trial.runs)} of {len(rules.folds)} runs"
-    return Verdict("stopped", predicted, f"{behind:.1f} points behind {complete[best].id} after {done}")
+    points = 100 * (totals[best] - predicted)
+    progress = f"{len(trial.runs)} of {len(rules.folds)} runs"
+    return Verdict(Status.STOPPED, predicted, f"{points:.1f} points behind {complete[best].id} after {progress}")
 
 
 def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[float, float]:

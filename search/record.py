@@ -1,4 +1,4 @@
-"""The folder of a search: what was fixed when it began, and whether it may go on.
+"""A search on disk: its folder, what was fixed when it began, whether it may go on, and how it is opened again.
 
 ``study.json``, ``space.py`` and the tables of images, synthetic images and folds are written
 once; ``journal.jsonl`` and ``runs/`` grow; ``report/`` can be deleted and written again.
@@ -8,15 +8,22 @@ import difflib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
+from search.data.dataset import Dataset
+from search.data.folds import PLANNING_VERSION, Plan, plan_digest, plan_table
+from search.data.images import DECODING_VERSION
+from search.data.synthetic import SyntheticPool
+from search.events import SessionEvent
 from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
+from search.space import SpaceFile, read_space
+from search.study import Study
 from search.system.errors import UserError
 from search.system.files import write_text
 
@@ -34,12 +41,77 @@ NEEDED = {
 
 WAYS_OUT = "Begin anew with --fresh, or under another --name."
 
-About = dict[str, Any]
+IDENTITY_FIELDS = (
+    *("objective", "folds", "repeats", "splits", "val", "holdout", "train_fractions", "groups"),
+    *("trust_unsourced", "oracle", "seed"),
+)
+
+Identity = dict[str, Any]  # what must be the same for a search to go on, as ``identity_of`` makes it
+
+
+@dataclass(frozen=True)
+class About:
+    """What study.json says: all that was fixed when a search began.
+
+    ``identity`` is what must be the same for it to go on. ``weights`` maps backbones to the SHA-256 of their weights.
+    ``data`` and ``synthetic`` are what was read, ``root`` the folder from which the ids of images lead to their files;
+    ``space_file`` is None where the space was a function. ``images`` counts all of them, ``in_folds`` those that
+    the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``classes`` has the number of images by
+    name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, None where an older search has
+    none. ``fields`` are those of the file itself: a report repeats them.
+    """
+
+    identity: Identity
+    weights: dict[str, str]
+    data: str
+    root: str
+    synthetic: str | None
+    space_file: str | None
+    images: int
+    in_folds: int
+    holdout: int
+    left_out: int
+    classes: dict[str, int]
+    unreadable: list[list[str]]
+    findings: list[dict[str, Any]] | None
+    synthetic_unsourced: int
+    threads: int
+    folds: tuple[PlannedFold, ...]
+    fields: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Self:
+        """Return what the fields of study.json mean; what an older search does not say has the value it had then."""
+        return cls(
+            identity=fields["identity"],
+            weights=fields["weights"],
+            data=fields["data"],
+            root=fields.get("root") or fields["data"],
+            synthetic=fields["synthetic"],
+            space_file=fields.get("space_file"),
+            images=fields["images"],
+            in_folds=fields.get("in_folds", fields["images"]),
+            holdout=fields.get("holdout", 0),
+            left_out=fields.get("beside_holdout", 0),
+            classes=fields["classes"],
+            unreadable=fields["unreadable"],
+            findings=fields.get("findings"),
+            synthetic_unsourced=fields.get("synthetic_unsourced", 0),
+            threads=fields["threads"],
+            folds=tuple(PlannedFold(fold["id"], tuple(fold["split"]), fold["fraction"]) for fold in fields["folds"]),
+            fields=fields,
+        )
+
+    @property
+    def study(self) -> dict[str, Any]:
+        """The fields of the study that must be the same for the search to go on."""
+        study: dict[str, Any] = self.identity["study"]
+        return study
 
 
 @dataclass(frozen=True)
 class Record:
-    """A search as its folder tells it: ``about`` is study.json, and what the journal replays to."""
+    """A search as its folder tells it: what was fixed, and what the journal replays to."""
 
     folder: Path
     about: About
@@ -61,9 +133,9 @@ def read_about(folder: Path) -> About | None:
     if not path.exists():
         return None
     try:
-        about: About = json.loads(path.read_text(encoding="utf-8"))
-        version = about["format"]
-        lacking = [key for key in NEEDED if key not in about or not isinstance(about[key], NEEDED[key])]
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        version = fields["format"]
+        lacking = [key for key in NEEDED if key not in fields or not isinstance(fields[key], NEEDED[key])]
     except FileNotFoundError:  # --fresh moved it away just now
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -72,7 +144,7 @@ def read_about(folder: Path) -> About | None:
         raise UserError(f"{path} cannot be read (it lacks {lacking[0]!r}, or has it wrong). {WAYS_OUT}")
     if version != FORMAT:
         raise UserError(f"{path} has format {version}, this version reads {FORMAT}. Use the version that began it.")
-    return about
+    return About.of(fields)
 
 
 def read_record(folder: Path) -> Record:
@@ -106,14 +178,10 @@ def check_scores(record: Record) -> None:
 
 def rules_of(about: About, history: History) -> Rules:
     """Return the rules that a search was last run with."""
-    folds = tuple(PlannedFold(f["id"], tuple(f["split"]), f["fraction"]) for f in about["folds"])
-    last = history.sessions[-1] if history.sessions else {}
-    study = about["identity"]["study"]
+    study = about.study
     val = study["val"] if study.get("splits") == "shuffle" else None
-    # Searches that were begun before there were hold-outs say nothing of them.
-    images = about["in_folds"] if "in_folds" in about else about["images"]
-    racing, confirm = bool(last.get("racing")), int(last.get("confirm", 0))
-    return Rules(folds, study["objective"], images, racing, val, bool(about.get("holdout")), confirm)
+    last = (history.sessions or [SessionEvent(racing=False)])[-1]
+    return Rules(about.folds, study["objective"], about.in_folds, last.racing, val, bool(about.holdout), last.confirm)
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:
@@ -124,16 +192,80 @@ def read_table(folder: Path, name: str) -> pd.DataFrame | None:
         return None
 
 
-def begin(folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame]) -> None:
+def identity_of(
+    study: Study, image_size: int, space: str, dataset: Dataset, pool: SyntheticPool | None, plan: Plan, training: int
+) -> Identity:
+    """Return what must be the same for a search to go on.
+
+    ``space`` is the digest of the space itself, ``training`` the version of the code that trains.
+    """
+    fields = {name: getattr(study, name) for name in IDENTITY_FIELDS}
+    fields["train_fractions"] = list(study.train_fractions)
+    return {
+        "study": {**fields, "image_size": image_size},
+        "space": space,
+        "data": dataset.digest,
+        "synthetic": pool.digest if pool else None,
+        "plan": plan_digest(plan.every),
+        "training": training,
+        "decoding": DECODING_VERSION,
+        "planning": PLANNING_VERSION,
+    }
+
+
+def about_of(
+    identity: Identity,
+    file: SpaceFile,
+    dataset: Dataset,
+    pool: SyntheticPool | None,
+    plan: Plan,
+    weights: dict[str, str],
+    findings: list[dict[str, Any]],
+    threads: int,
+) -> About:
+    """Return what study.json will say of a search that begins."""
+    fields = {
+        "identity": identity,
+        "weights": weights,
+        "data": str(dataset.source.absolute()),  # not resolved: what lies beside a link counts
+        "root": str(dataset.root.absolute()),
+        "synthetic": str(pool.root.resolve()) if pool else None,
+        "space_file": str(file.path) if file.on_disk else None,
+        "images": len(dataset),
+        "in_folds": plan.in_folds,
+        "holdout": len(plan.holdout.validation) if plan.holdout else 0,
+        "beside_holdout": len(plan.left_out),
+        "classes": dataset.counts,
+        "unreadable": [list(pair) for pair in dataset.unreadable],
+        "ignored": list(dataset.ignored),
+        "findings": findings,
+        "synthetic_images": len(pool) if pool else 0,
+        "synthetic_left_out": pool.left_out if pool else 0,
+        "synthetic_unsourced": sum(pool.unsourced) if pool else 0,
+        "threads": threads,
+        "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in plan.folds],
+    }
+    return About.of(fields)
+
+
+def tables_of(dataset: Dataset, pool: SyntheticPool | None, plan: Plan) -> dict[str, pd.DataFrame]:
+    """Return the images, the synthetic ones if any, and the folds, as tables by the names of their files."""
+    images = dataset.table.assign(label=[dataset.classes[label] for label in dataset.labels])
+    synthetic = {SYNTHETIC: pool.table(dataset.ids)} if pool else {}
+    return {IMAGES: images, **synthetic, FOLDS: plan_table(plan.every, dataset.ids)}
+
+
+def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write what is fixed, study.json last: where it exists, the others do."""
     write_text(folder / SPACE, space_text)
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False))
     (folder / RUNS).mkdir(exist_ok=True)
-    write_text(folder / STUDY, json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n")
+    fields = {"format": FORMAT, **about.fields}
+    write_text(folder / STUDY, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
 
 
-def sweep(folder: Path) -> None:
+def remove_half_written(folder: Path) -> None:
     """Remove the half-written files that a killed driver left; only for whoever holds the journal."""
     files = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
     for name in (f"{RUNS}/.*.npz.*", *(f".{file}.*" for file in files)):
@@ -141,8 +273,8 @@ def sweep(folder: Path) -> None:
             left_over.unlink()
 
 
-def make(folder: Path) -> None:
-    """Make the folder. Raises UserError where that is not possible."""
+def make_folder(folder: Path) -> None:
+    """Make the folder of a search. Raises UserError where that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -174,15 +306,15 @@ def move_aside(folder: Path) -> Path:
     return aside
 
 
-def check_same(folder: Path, about: About, identity: dict[str, Any], space_text: str) -> None:
+def check_same(folder: Path, about: About, identity: Identity, space_text: str) -> None:
     """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``."""
-    old, new = about["identity"], identity
+    old, new = about.identity, identity
     differences = []
-    for field, was in old["study"].items():
-        now = new["study"].get(field)
+    for name, was in old["study"].items():
+        now = new["study"].get(name)
         if now != was:
-            way_back = " (--groups none is what it was)" if field == "groups" and was is None else ""
-            differences.append(f"{field} was {was!r} and is now {now!r}{way_back}")
+            way_back = " (--groups none is what it was)" if name == "groups" and was is None else ""
+            differences.append(f"{name} was {was!r} and is now {now!r}{way_back}")
     if old["space"] != new["space"]:
         recorded = (folder / SPACE).read_text(encoding="utf-8").splitlines()
         changed = list(difflib.unified_diff(recorded, space_text.splitlines(), "recorded", "now", n=0, lineterm=""))[2:]
@@ -208,3 +340,39 @@ def check_same(folder: Path, about: About, identity: dict[str, Any], space_text:
             "Its results would not be comparable. Ways out: undo the change to resume it; begin another one with "
             "--name NAME; or begin anew with --fresh (the old folder is moved aside, not deleted)."
         )
+
+
+def reopening(
+    record: Record,
+    *,
+    data: str | None = None,
+    trials: int | None = None,
+    confirm: int | None = None,
+    tensorboard: bool = False,
+    **options: Any,
+) -> tuple[Path, dict[str, Any]]:
+    """Return what ``KFoldTuner`` is made of for a search that has begun: its recorded space, and the options.
+
+    What the last session was set to stays, but for the ``options`` given; None leaves ``trials`` and
+    ``confirm`` what they were. ``data`` is where the images are now, if they were moved. The tuner then
+    verifies that images, plan, weights and space are what they were. Raises UserError for a search
+    whose space is no file.
+    """
+    if record.about.space_file is None:
+        raise UserError(
+            f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
+        )
+    space, last = record.folder / SPACE, (record.history.sessions or [SessionEvent(racing=True)])[-1]
+    return space, {
+        "study": read_space(space).study.as_recorded(record.about.study),
+        "name": record.name,
+        "results": str(record.folder.parent),
+        "data": data or record.about.data,
+        "synthetic": None if data else record.about.synthetic,  # beside the data, wherever they are now
+        "trials": trials or last.max_trials,
+        "racing": last.racing,
+        "baselines": last.baselines,
+        "confirm": last.confirm if confirm is None else confirm,
+        "tensorboard": tensorboard or last.tensorboard,
+        **options,
+    }

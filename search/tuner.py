@@ -13,10 +13,11 @@ import shlex
 import tempfile
 import textwrap
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
-from search.executors.processes import Executor
-from search.journal import Look
+from search.executors.base import Executor
+from search.executors.table import EXECUTORS, Executors
+from search.journal import HoldoutScore
 from search.monitor.console import summary, wide_console
 from search.monitor.screen import Screen, screen
 from search.monitor.tensorboard import check_at_hand
@@ -24,8 +25,8 @@ from search.options import Options
 from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
 from search.prepare import prepare
 from search.racing import ranked
-from search.record import Record, read_record
-from search.session import Session
+from search.record import Record, read_record, reopening
+from search.session import Session, without_fresh
 from search.space import Space, SpaceFile, read_space
 from search.study import Study
 from search.system.clock import Clock
@@ -37,61 +38,81 @@ class KFoldTuner(BaseTuner):
 
     ``space`` is the path of a space file, or a function ``space(hp)`` given together with a
     ``study``. ``options`` are those of ``search.options.Options`` (data, groups, holdout, name, results, cache,
-    trials, oracle, seed, executor, slots, offline, strict, racing, fresh, tensorboard). Making a tuner reads
-    the data and plans the folds; ``search`` writes and trains. Raises UserError for anything that
-    a person must mend.
+    trials, oracle, seed, executor, slots, offline, strict, racing, fresh, tensorboard). ``executors`` are those to
+    choose from. Making a tuner reads the data and plans the folds; ``search`` writes and trains. Raises UserError for
+    anything that a person must mend.
     """
 
     def __init__(
-        self, space: str | Path | Space, study: Study | None = None, *, view: Screen | None = None, **options: Any
+        self,
+        space: str | Path | Space,
+        study: Study | None = None,
+        *,
+        view: Screen | None = None,
+        executors: Executors = EXECUTORS,
+        **options: Any,
     ) -> None:
         """Read the data, plan the folds and find the weights; write nothing yet."""
         if options.get("tensorboard"):
             check_at_hand()
         self.view = view or screen(wide_console())
-        self._clock = Clock()
+        self._clock, self._executors = Clock(), executors
         with self.view, self._clock.stage("prepare"):
-            self.prepared = prepare(_space_file(space, study), _options(options), self.view.say, self.view.progress)
-        oracle = ORACLES[self.prepared.study.oracle](self.prepared.hyperparameters, self.prepared.study.seed)
+            file, say, progress = _space_file(space, study), self.view.say, self.view.progress
+            self.setup = prepare(file, _options(options), say, progress, executors)
+        oracle = ORACLES[self.setup.study.oracle](self.setup.hyperparameters, self.setup.study.seed)
         with tempfile.TemporaryDirectory() as folder:  # Keras Tuner looks for files of its own; there are none
             super().__init__(oracle=oracle, directory=folder, project_name="search")
+
+    @classmethod
+    def reopen(cls, record: Record, *, view: Screen | None = None, **options: Any) -> Self:
+        """Return the tuner of a search that has begun, with its recorded space; ``options`` as for ``reopening``.
+
+        Raises UserError for a search whose space is no file, and where images, plan, weights or space are not what
+        they were.
+        """
+        space, recorded = reopening(record, **options)
+        return cls(space, view=view, **recorded)
 
     def search(self, *_args: Any, **_kwargs: Any) -> None:
         """Run the search, or go on with it: every trial across all folds, as far as it is worth it.
 
         Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
         """
-        self._clock.skip()
-        with Session(self.prepared, self.view, self._clock) as session:
+        with self._session() as session:
             self.oracle = session.oracle
             session.run()
 
-    def score_on_holdout(self, trial_id: str, executor: Executor | None = None) -> Look | None:
-        """Return the hold-out's look at a trial, taken now unless there was one; None where nothing is held out.
+    def score_on_holdout(self, trial_id: str, executor: Executor | None = None) -> HoldoutScore | None:
+        """Return the hold-out's score of a trial, taken now unless there is one; None where nothing is held out.
 
         Raises UserError where it comes to nothing; the next call tries again.
         """
-        look = self.record.history.look_at(trial_id)
-        if look or not self.record.rules.holdout:
-            return look
+        score = self.record.history.holdout_score(trial_id)
+        if score or not self.record.rules.holdout:
+            return score
+        with self._session(trial_id) as session:
+            session.score_on_holdout(executor or session.executor())
+        return session.history.holdout_score(trial_id)
+
+    def _session(self, holdout_trial: str = "") -> Session:
         self._clock.skip()
-        with Session(self.prepared, self.view, self._clock, look=trial_id) as session:
-            session.look(executor or session.executor())
-        return session.history.look_at(trial_id)
+        self.setup = without_fresh(self.setup, self.view.say)
+        return Session(self.setup, self.view, self._clock, self._executors, holdout_trial)
 
     @property
     def record(self) -> Record:
         """The search as its folder tells it. Raises UserError before the first ``search``."""
-        return read_record(self.prepared.folder)
+        return read_record(self.setup.folder)
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """Return the hyperparameters of the best complete trials, best first; baselines have none."""
         best = ranked(self.record.history.proposed)[:num_trials]
-        return [at_values(self.prepared.hyperparameters, trial.values) for trial in best]
+        return [at_values(self.setup.hyperparameters, trial.values) for trial in best]
 
     def get_best_models(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raise UserError: a search keeps predictions, not networks."""
-        command = f"python -m search export {shlex.quote(str(self.prepared.folder))} --to FOLDER"
+        command = f"python -m search export {shlex.quote(str(self.setup.folder))} --to FOLDER"
         raise UserError(f"A search keeps predictions, not networks; train the recommended one with: {command}")
 
     def results_summary(self, num_trials: int = 10) -> None:

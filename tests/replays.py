@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from search import racing
+from search.events import JobEvent, Run, TrialEvent, VerdictEvent
 from search.journal import History, Trial
 from search.racing import Job, PlannedFold, Rules
+from search.repertoire.recipe import Recipe
 
 RECORDINGS = Path(__file__).parent / "recordings"
 WITHIN = 0.003  # 0.3 points
@@ -110,21 +112,15 @@ def replay(recording: Recording, order: Sequence[int]) -> Replay:
 
 def _run(history: History, recorded: Recorded, rules: Rules) -> None:
     """Do what next_step asks of one trial, to its verdict."""
-    history.apply({"event": "trial", "trial": recorded.id, "values": {}, "recipe": recorded.recipe})
+    history.apply(TrialEvent(recorded.id, {}, Recipe.from_dict(recorded.recipe)))
     trial = history.trials[recorded.id]
     while isinstance(step := racing.next_step(history, trial, rules), Job):
-        runs = [
-            {
-                "fold": fold,
-                "scores": {rules.objective: recorded.scores[fold]},
-                "seconds": recorded.seconds[fold],
-                "synthetic": {},
-            }
+        runs = tuple(
+            Run(fold, {rules.objective: recorded.scores[fold]}, recorded.seconds[fold], {}, "", "")
             for fold in step.folds
-        ]
-        history.apply({"event": "job", "trial": trial.id, "job": step.number, "file": "", "sha256": "", "runs": runs})
-    assert step is not None
-    history.apply({"event": "verdict", "trial": trial.id, **dataclasses.asdict(step)})
+        )
+        history.apply(JobEvent(trial.id, step.number, "", "", runs))
+    history.apply(VerdictEvent(trial.id, step))
 
 
 def _outcome(history: History, recording: Recording, order: Sequence[int]) -> Replay:

@@ -6,13 +6,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from kit.lines import event
 
-from search import record as folders
 from search.analysis import stats
 from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_table
 from search.journal import Journal
 from search.racing import next_step
+from search.record import About, begin_record, make_folder, read_record, rules_of
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.study import Study
@@ -33,7 +34,7 @@ class Search:
         how = Study("data", **{"folds": 3, "train_fractions": fractions, **study})
         self.plan = make_plan(self.dataset, how)
         self.folds = self.plan.folds
-        about = {
+        recorded = {
             "identity": {"study": {"objective": "balanced_accuracy", "splits": how.splits, "val": how.val}},
             "weights": {"SmallCNN": ""},
             "data": "images",
@@ -46,12 +47,13 @@ class Search:
             "unreadable": [["across/torn.png", "truncated | file"]],
             "folds": [{"id": fold.id, "split": list(fold.split), "fraction": fold.fraction} for fold in self.folds],
         }
+        about = About.of(recorded)
         self.folder = folder / "made"
-        folders.make(self.folder)
-        folders.begin(self.folder, about, "", {"folds.csv": plan_table(self.plan.every, self.dataset.ids)})
+        make_folder(self.folder)
+        begin_record(self.folder, about, "", {"folds.csv": plan_table(self.plan.every, self.dataset.ids)})
         self.journal = Journal(self.folder)
-        self.journal.append("session", max_trials=20, racing=True)
-        self.rules = folders.rules_of(about, self.history)
+        self.journal.append(event("session", max_trials=20, racing=True))
+        self.rules = rules_of(about, self.history)
 
     @property
     def history(self):
@@ -59,12 +61,12 @@ class Search:
 
     @property
     def record(self):
-        return folders.read_record(self.folder)
+        return read_record(self.folder)
 
     def begin(self, recipe=None):
         number = len(self.history.proposed)
         recipe = recipe or Recipe("MobileNetV2", 1, image_size=96, learning_rate=1e-3 + 1e-6 * number)
-        self.journal.append("trial", trial=f"{number:04d}", values={"n": number}, recipe=recipe.to_dict())
+        self.journal.append(event("trial", trial=f"{number:04d}", values={"n": number}, recipe=recipe.to_dict()))
         return self.history.trials[f"{number:04d}"]
 
     def train(self, trial, skill, folds=None, synthetic=None):
@@ -72,13 +74,13 @@ class Search:
         rng = np.random.default_rng([*trial.id.encode(), 7])
         for fold in self.folds if folds is None else folds:
             stored, run = self.store(fold, skill, rng, f"runs/{trial.id}-{trial.jobs + 1}.npz", synthetic)
-            self.journal.append("job", trial=trial.id, job=trial.jobs + 1, **stored, runs=[run])
+            self.journal.append(event("job", trial=trial.id, job=trial.jobs + 1, **stored, runs=[run]))
 
     def look(self, trial, skill):
         """Score a trial on the hold-out."""
         rng = np.random.default_rng([int(trial.id), 8])
         stored, run = self.store(self.plan.holdout, skill, rng, f"runs/{trial.id}-holdout.npz")
-        self.journal.append("holdout", trial=trial.id, **stored, run=run)
+        self.journal.append(event("holdout", trial=trial.id, **stored, run=run))
 
     def store(self, fold, skill, rng, file, synthetic=None):
         arrays = self.predict(fold, skill, rng)
@@ -110,7 +112,7 @@ class Search:
         return trial
 
     def conclude(self, trial, status, score, reason):
-        self.journal.append("verdict", trial=trial.id, status=status, score=score, reason=reason)
+        self.journal.append(event("verdict", trial=trial.id, status=status, score=score, reason=reason))
 
     def complete(self, skill, recipe=None):
         trial = self.begin(recipe)
@@ -125,14 +127,14 @@ class Search:
 
     def baseline(self, skill):
         recipe = Recipe("MobileNetV2", 0, image_size=96)
-        self.journal.append("trial", trial="b0", values={}, recipe=recipe.to_dict(), baseline="head alone")
+        self.journal.append(event("trial", trial="b0", values={}, recipe=recipe.to_dict(), baseline="head alone"))
         trial = self.history.trials["b0"]
         self.train(trial, skill)
         return self.judge(trial)
 
     def fail(self):
         trial = self.begin()
-        self.journal.append("failure", trial=trial.id, job=1, error="ValueError: a|b", final=True)
+        self.journal.append(event("failure", trial=trial.id, job=1, error="ValueError: a|b", final=True))
         return self.judge(trial)
 
     def duplicate(self, of):
@@ -148,15 +150,15 @@ def fill(made):
     made.duplicate(first)
     made.complete(0.7)
     made.begin()
-    made.journal.append("end", reason="all 6 trials are done")
+    made.journal.append(event("end", reason="all 6 trials are done"))
 
 
 def held_out(made):
     """A search that was scored, extended, and scored again with another winner."""
     made.look(made.complete(0.6), 0.6)
-    made.journal.append("end", reason="all 1 trials are done")
+    made.journal.append(event("end", reason="all 1 trials are done"))
     made.look(made.complete(0.97), 0.9)
-    made.journal.append("end", reason="all 2 trials are done")
+    made.journal.append(event("end", reason="all 2 trials are done"))
 
 
 def nothing(made):
@@ -201,7 +203,7 @@ def hundreds(made):
             }
             for index, fold in enumerate(made.folds)
         ]
-        made.journal.append("job", trial=trial.id, job=1, file=f"runs/{trial.id}-1.npz", sha256="", runs=runs)
+        made.journal.append(event("job", trial=trial.id, job=1, file=f"runs/{trial.id}-1.npz", sha256="", runs=runs))
         made.judge(trial)
 
 

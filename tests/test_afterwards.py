@@ -3,12 +3,12 @@
 import contextlib
 
 import pytest
-from guessing import Guesser
+from kit.scripted import Script
 from shapes import write_shapes
 
 from search import KFoldTuner
-from search import session as loop
-from search.journal import CONFIRM, read_events
+from search.events import CONFIRM
+from search.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.racing import cells, ranked, score
@@ -25,37 +25,40 @@ def space(hp):
 """
 
 
-class Stopping(Guesser):
-    """A guesser that is interrupted after some jobs."""
-
-    jobs: list
-    after = 10**9
-
-    def wait(self, timeout):
-        if len(self.jobs) >= self.after:
-            raise KeyboardInterrupt
-        return super().wait(timeout)
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_shapes(tmp_path / "shapes", {"across": 14, "down": 14})
     (tmp_path / "space.py").write_text(SPACE)
-    monkeypatch.setattr(loop, "Inline", Stopping)
-    Stopping.jobs, Stopping.after = [], 10**9
     return tmp_path
 
 
-def search(**options):
+def made_tuner(script=None, **options):
     options = {"name": "made", "executor": "inline", "offline": True, **options}
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), **options)
+    executors = (script or Script()).executors
+    return KFoldTuner("space.py", view=Lines(wide_console()), executors=executors, **options)
+
+
+def search(script=None, **options):
+    tuner = made_tuner(script, **options)
     tuner.search()
     return tuner.record
 
 
-def told(record):
+def interrupted_after(jobs):
+    """Return the script that is interrupted after so many jobs."""
+    script = Script()
+
+    def plan(_job):
+        if len(script.jobs) >= jobs:
+            raise KeyboardInterrupt
+
+    script.plan = plan
+    return script
+
+
+def events_of_trials(record):
     events = read_events(record.folder / "journal.jsonl")
     return [event for event in events if event["event"] not in ("session", "attempt", "profile", "end")]
 
@@ -81,7 +84,7 @@ def test_the_oracle_proposes_the_same_with_and_without_baselines(place):
 
 
 def test_best_hyperparameters_are_those_of_proposed_trials(place):
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), executor="inline", trials=2, offline=True)
+    tuner = made_tuner(trials=2)
     tuner.search()
     assert len(tuner.get_best_hyperparameters(5)) == 2
 
@@ -119,12 +122,12 @@ def test_the_best_are_confirmed_on_other_folds(place):
         assert set(trial.confirmed) == {CONFIRM + fold.id for fold in record.rules.folds}
         assert len(trial.runs) == len(record.rules.folds)
         assert trial.verdict.score == pytest.approx(cells(trial, record.rules).mean())
-    assert len(record.history.holdouts) == 1
+    assert len(record.history.holdout_scores) == 1
 
 
 def test_confirming_can_be_asked_for_later(place):
-    before = told(search())
-    after = told(search(confirm=1))
+    before = events_of_trials(search())
+    after = events_of_trials(search(confirm=1))
     assert after[: len(before)] == before
     new = after[len(before) :]
     assert {event["event"] for event in new} == {"job"}
@@ -133,8 +136,8 @@ def test_confirming_can_be_asked_for_later(place):
 
 def test_folds_are_reshuffled_within_what_is_not_held_out(place):
     tuner = KFoldTuner("space.py", view=Lines(wide_console()), confirm=1, offline=True)
-    folds, held = tuner.prepared.materials.folds, set(tuner.prepared.plan.holdout.validation.tolist())
-    for fold in tuner.prepared.folds:
+    folds, held = tuner.setup.materials.folds, set(tuner.setup.plan.holdout.validation.tolist())
+    for fold in tuner.setup.plan.folds:
         other = folds[CONFIRM + fold.id]
         assert (other.fraction, other.split) == (fold.fraction, fold.split)
         assert not held & {*other.train.tolist(), *other.validation.tolist()}
@@ -148,15 +151,13 @@ def test_folds_are_reshuffled_within_what_is_not_held_out(place):
 
 @pytest.mark.parametrize("after", [1, 5, 40, 75, 90, 100, 108])
 def test_an_interruption_anywhere_changes_nothing(place, after):
-    whole = told(search(name="whole", confirm=1))
-    Stopping.jobs, Stopping.after = [], after
+    whole = events_of_trials(search(name="whole", confirm=1))
     with contextlib.suppress(KeyboardInterrupt):
-        search(confirm=1)
-    Stopping.after = 10**9
+        search(interrupted_after(after), confirm=1)
     if after == 108:
         record = read_record(place / "results" / "made")
         assert any(trial.stopped for trial in record.history.trials.values())
-    assert told(search(confirm=1)) == whole
+    assert events_of_trials(search(confirm=1)) == whole
 
 
 def test_what_is_done_after_the_last_trial_is_said_once(place, capsys):

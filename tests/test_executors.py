@@ -1,4 +1,4 @@
-"""Workers: a process that dies takes one job with it, and gives the same results as the driver's own."""
+"""Executors: what all of them keep to; and worker processes, of which one that dies takes one job with it."""
 
 import os
 import signal
@@ -7,14 +7,22 @@ import time
 import numpy as np
 import psutil
 import pytest
+from kit.scripted import Script
 from runs import materials
 
-from search.executors import processes as executors
-from search.executors.processes import Inline, Workers
+from search.events import JobKind
+from search.executors import processes
+from search.executors.base import Cancelled, Done, Failed, Fatal
+from search.executors.processes import Workers
+from search.executors.table import DEFAULT, EXECUTORS
+from search.options import Options
 from search.racing import Job
 from search.repertoire.recipe import Recipe
 
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32, epochs=3)
+OTHER_SHAPE = Recipe("SmallCNN", None, image_size=48, epochs=1)
+DIVERGING = Recipe("SmallCNN", None, image_size=32, epochs=60, learning_rate=10.0, weight_decay=10.0)
+WITHOUT_WEIGHTS = Recipe("MobileNet_0.25", image_size=32)
 LONG = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32, epochs=100_000)
 
 
@@ -27,12 +35,88 @@ def job(recipe=RECIPE, number=1, *folds):
     return Job("0000", number, recipe, folds or ("f0",))
 
 
-def outcome_of(executor, seconds=120):
+def ending_of(executor, seconds=120):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if (outcome := executor.wait(0.2)) is not None:
-            return outcome
-    raise AssertionError("no outcome came")
+        if (ending := executor.wait(0.2)) is not None:
+            return ending
+    raise AssertionError("no job ended")
+
+
+def scripted_ending(job):
+    """Return how the scripted executor ends the jobs of the contract."""
+    if job.recipe == DIVERGING:
+        return Failed(job, "The loss is no number.", final=True)
+    if job.recipe == WITHOUT_WEIGHTS:
+        return Fatal(job, "The weights are gone.")
+    if job.folds == ("no such fold",):
+        return Failed(job, "KeyError: 'no such fold'")
+    return None
+
+
+ROWS = {**EXECUTORS, "scripted": Script(plan=scripted_ending).executors["processes"]}
+
+
+def made(name, stuff, folder):
+    return ROWS[name].make(stuff, 1, folder / "log")
+
+
+def test_the_default_executor_is_in_the_table():
+    assert Options().executor == DEFAULT
+    assert DEFAULT in EXECUTORS
+    assert EXECUTORS[DEFAULT].has_slots
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_executor_keeps_the_contract(name, stuff, tmp_path):
+    """Each line of ``expected`` is a job and the ending that it must have, in this order, with one slot."""
+    expected = [
+        (job(RECIPE, 1, "f0", "f1"), Done),
+        (job(RECIPE, 2, "f0", "f1"), Done),
+        (job(OTHER_SHAPE), Done),
+        (job(RECIPE, 3, "f1", "f0"), Done),
+        (Job("0000", 1, RECIPE, (), JobKind.HELP), Done),
+        (job(RECIPE, 4, "no such fold"), Failed),
+        (job(DIVERGING), Failed),
+        (job(WITHOUT_WEIGHTS), Fatal),
+    ]
+    endings = []
+    with made(name, stuff, tmp_path) as executor:
+        assert executor.wait(0) is None
+        for one, _ in expected:
+            assert executor.free() == 1
+            executor.submit(one)
+            assert executor.free() == 0
+            executor.cancel("another trial")
+            endings.append(ending_of(executor))
+        executor.submit(job())
+        executor.cancel("0000")
+        last = ending_of(executor)
+        assert executor.free() == 1
+    assert [(ending.job, type(ending)) for ending in endings] == expected
+    assert isinstance(last, Done | Cancelled)  # one that has begun may be waited for
+    first, again, _, swapped, helped, unknown, diverged, _ = endings
+    assert [run.fold for run in first.result.runs] == ["f0", "f1"]
+    assert probabilities(again) == probabilities(first)
+    assert probabilities(swapped) == probabilities(first)  # whatever was trained before, and beside it
+    assert helped.result.runs == ()
+    assert (unknown.error, unknown.final) == ("KeyError: 'no such fold'", False)
+    assert diverged.final
+    assert "no number" in diverged.error
+    for ending in (again, swapped):  # a network of a known shape is not built again
+        assert ending.stages.get("build", 0.0) <= first.stages.get("build", 0.0) / 5
+    if name != "scripted":
+        assert probabilities(first) == inline_probabilities(stuff, tmp_path)
+
+
+def probabilities(ending):
+    return {run.fold: run.probabilities.tolist() for run in ending.result.runs}
+
+
+def inline_probabilities(stuff, folder):
+    with made("inline", stuff, folder) as inline:
+        inline.submit(job(RECIPE, 1, "f0", "f1"))
+        return probabilities(ending_of(inline))
 
 
 def pid_of(workers):
@@ -50,26 +134,22 @@ def gone(pid, seconds=20):
     return True
 
 
-def test_a_dying_worker_costs_one_job_and_results_equal_inline(stuff, tmp_path):
+def test_a_dying_worker_costs_one_job(stuff, tmp_path):
     with Workers(stuff, 1, tmp_path / "log") as workers:
         assert workers.free() == 1
         workers.submit(job())
         assert workers.free() == 0
-        good = outcome_of(workers)
+        good = ending_of(workers)
         workers.submit(job(LONG))
         time.sleep(1.0)
         os.kill(pid_of(workers), signal.SIGKILL)
-        dead = outcome_of(workers)
-        assert dead.result is None
+        dead = ending_of(workers)
+        assert isinstance(dead, Failed)
         assert "died" in dead.error
         assert not dead.final
         workers.submit(job())
-        again = outcome_of(workers)
-    inline = Inline(stuff)
-    inline.submit(job())
-    own = inline.wait(0)
-    for outcome in (again, own):
-        np.testing.assert_array_equal(outcome.result.runs[0].probabilities, good.result.runs[0].probabilities)
+        again = ending_of(workers)
+    np.testing.assert_array_equal(again.result.runs[0].probabilities, good.result.runs[0].probabilities)
 
 
 def test_leaving_ends_the_running_job_at_once(stuff, tmp_path):
@@ -81,41 +161,33 @@ def test_leaving_ends_the_running_job_at_once(stuff, tmp_path):
     assert gone(pid)
 
 
-def test_an_error_inside_a_job_is_an_outcome_and_the_worker_lives_on(stuff, tmp_path):
+def test_an_error_inside_a_job_is_in_the_log_and_the_worker_lives_on(stuff, tmp_path):
     with Workers(stuff, 1, tmp_path / "log") as workers:
         workers.submit(job(RECIPE, 1, "no such fold"))
-        failed = outcome_of(workers)
+        failed = ending_of(workers)
         workers.submit(job())
-        assert outcome_of(workers).result is not None
+        assert isinstance(ending_of(workers), Done)
     assert failed.error == "KeyError: 'no such fold'"
     assert "Traceback" in (tmp_path / "log").read_text()
 
 
-def test_a_diverging_run_is_final(stuff):
-    inline = Inline(stuff)
-    inline.submit(job(Recipe("SmallCNN", None, image_size=32, epochs=60, learning_rate=10.0, weight_decay=10.0)))
-    outcome = inline.wait(0)
-    assert outcome.final
-    assert "no number" in outcome.error
-
-
 def test_missing_weights_stop_the_search_instead_of_failing_a_trial(stuff, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    inline = Inline(stuff)
-    inline.submit(job(Recipe("MobileNet_0.25", image_size=32)))
-    outcome = inline.wait(0)
-    assert outcome.fatal
-    assert "are gone" in outcome.error
+    with made("inline", stuff, tmp_path) as inline:
+        inline.submit(job(WITHOUT_WEIGHTS))
+        ending = ending_of(inline)
+    assert isinstance(ending, Fatal)
+    assert "are gone" in ending.error
 
 
 def test_a_worker_that_has_grown_is_replaced_between_jobs(stuff, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "RECYCLE_BYTES", -1)  # every job grows by more than that
+    monkeypatch.setattr(processes, "RECYCLE_BYTES", -1)  # every job grows by more than that
     with Workers(stuff, 1, tmp_path / "log") as workers:
         pids = set()
         for _ in range(2):
             workers.submit(job())
             pids.add(pid_of(workers))
-            assert outcome_of(workers).result is not None
+            assert isinstance(ending_of(workers), Done)
     assert len(pids) == 2
 
 
@@ -124,12 +196,12 @@ def test_two_slots_work_at_the_same_time(stuff, tmp_path):
         workers.submit(job())
         workers.submit(Job("0001", 1, RECIPE, ("f1",)))
         assert workers.free() == 0
-        names = {outcome_of(workers).job.trial, outcome_of(workers).job.trial}
+        names = {ending_of(workers).job.trial, ending_of(workers).job.trial}
     assert names == {"0000", "0001"}
 
 
 def test_jobs_go_to_the_worker_that_had_their_shape(stuff, tmp_path):
-    wider = Job("0001", 1, Recipe("SmallCNN", None, image_size=48, epochs=1), ("f0",))
+    wider = Job("0001", 1, OTHER_SHAPE, ("f0",))
     with Workers(stuff, 2, tmp_path / "log") as workers:
         for first, second in ((job(), wider), (wider, job())):
             workers.submit(first)
@@ -137,7 +209,7 @@ def test_jobs_go_to_the_worker_that_had_their_shape(stuff, tmp_path):
             shapes = [slot._job.shape for slot in workers._slots]
             assert shapes == [job().shape, wider.shape]
             for _ in range(2):
-                assert outcome_of(workers).result is not None
+                assert isinstance(ending_of(workers), Done)
 
 
 def test_a_cancelled_job_ends_soon_and_its_worker_lives_on(stuff, tmp_path):
@@ -147,11 +219,9 @@ def test_a_cancelled_job_ends_soon_and_its_worker_lives_on(stuff, tmp_path):
         workers.cancel("another trial")
         assert workers.wait(3.0) is None
         workers.cancel("0000")
-        outcome = outcome_of(workers)
-        assert outcome.result is None
-        assert outcome.error == "cancelled"
+        assert isinstance(ending_of(workers), Cancelled)
         workers.submit(job())
-        assert outcome_of(workers).result is not None
+        assert isinstance(ending_of(workers), Done)
         assert pid_of(workers) == pid
 
 
@@ -162,6 +232,6 @@ def test_a_killed_server_of_workers_is_started_again(stuff, tmp_path):
         pid_of(workers)
         os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
         workers.submit(job(LONG))
-        assert "died" in outcome_of(workers).error  # its workers cannot be watched any more
+        assert "died" in ending_of(workers).error  # its workers cannot be watched any more
         workers.submit(job())
-        assert outcome_of(workers).result is not None
+        assert isinstance(ending_of(workers), Done)

@@ -5,10 +5,24 @@ import json
 
 import pandas as pd
 import pytest
+from kit.lines import event
 
-from search import record as folders
 from search.journal import History, Journal
-from search.record import FORMAT, SPACE, STUDY
+from search.record import (
+    FORMAT,
+    IDENTITY_FIELDS,
+    RUNS,
+    SPACE,
+    STUDY,
+    About,
+    begin_record,
+    check_same,
+    make_folder,
+    move_aside,
+    read_about,
+    read_record,
+    rules_of,
+)
 from search.system.errors import UserError
 
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
@@ -66,14 +80,14 @@ OTHER_STUDY = {
 @pytest.fixture
 def begun(tmp_path):
     folder = tmp_path / "begun"
-    folders.make(folder)
-    folders.begin(folder, ABOUT, SPACE_TEXT, TABLES)
+    make_folder(folder)
+    begin_record(folder, About.of(ABOUT), SPACE_TEXT, TABLES)
     return folder
 
 
 def refusal(folder, identity, text=SPACE_TEXT):
     with pytest.raises(UserError) as error:
-        folders.check_same(folder, folders.read_about(folder), identity, text)
+        check_same(folder, read_about(folder), identity, text)
     message = str(error.value)
     assert str(folder) in message
     assert all(way_out in message for way_out in ("undo the change", "--name", "--fresh"))
@@ -88,27 +102,28 @@ def test_rules_of_a_search_begun_before_there_were_holdouts_and_random_splits():
     old = copy.deepcopy(ABOUT)
     for name in ("splits", "val", "holdout", "trust_unsourced"):
         del old["identity"]["study"][name]
-    rules = folders.rules_of(old, History())
+    rules = rules_of(About.of(old), History())
     assert (rules.images, rules.val, rules.holdout, rules.parts) == (40, None, False, 1)
 
 
 def test_rules_know_the_images_of_the_folds_and_the_part_that_validates():
     about = {**copy.deepcopy(ABOUT), "in_folds": 30, "holdout": 10}
     about["identity"]["study"] |= {"splits": "shuffle", "val": 0.25}
-    rules = folders.rules_of(about, History())
+    rules = rules_of(About.of(about), History())
     assert (rules.images, rules.holdout, rules.parts, rules.validation_images) == (30, True, 4, 7.5)
 
 
 def test_what_was_written_at_the_beginning_is_read_again(begun):
-    assert folders.read_about(begun) == {"format": FORMAT, **ABOUT}
-    record = folders.read_record(begun)
+    assert read_about(begun) == About.of({"format": FORMAT, **ABOUT})
+    assert read_about(begun).fields == {"format": FORMAT, **ABOUT}
+    record = read_record(begun)
     assert record.name == "begun"
     assert record.history.trials == {}
     assert [fold.id for fold in record.rules.folds] == ["f0"]
 
 
 def test_same_search_may_go_on(begun):
-    folders.check_same(begun, folders.read_about(begun), copy.deepcopy(IDENTITY), SPACE_TEXT)
+    check_same(begun, read_about(begun), copy.deepcopy(IDENTITY), SPACE_TEXT)
 
 
 @pytest.mark.parametrize(("field", "now"), OTHER_STUDY.items())
@@ -157,8 +172,6 @@ def test_all_differences_are_listed_at_once(begun):
 
 
 def test_these_tests_cover_every_field_of_the_identity():
-    from search.prepare import IDENTITY_FIELDS
-
     assert set(OTHER_STUDY) == set(IDENTITY["study"]) == {*IDENTITY_FIELDS, "image_size"}
 
 
@@ -168,52 +181,52 @@ def test_moving_aside_never_overwrites(tmp_path):
     for number in range(5):  # within one second, so the names must be told apart otherwise
         folder.mkdir()
         (folder / "kept").write_text(str(number))
-        aside.append(folders.move_aside(folder))
+        aside.append(move_aside(folder))
         assert not folder.exists()
     assert [(path / "kept").read_text() for path in aside] == ["0", "1", "2", "3", "4"]
     assert all(path.parent == tmp_path and path.name.startswith("name.old-") for path in aside)
 
 
 def test_no_search_has_begun_where_there_is_no_study(tmp_path):
-    assert folders.read_about(tmp_path) is None
+    assert read_about(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b'{"format": 1, ', b"[]", b"null", b"{}", b"\xff\xfe"])
 def test_broken_study_is_a_users_error_that_names_the_file(tmp_path, content):
     (tmp_path / STUDY).write_bytes(content)
     with pytest.raises(UserError, match="cannot be read") as error:
-        folders.read_about(tmp_path)
+        read_about(tmp_path)
     assert str(tmp_path / STUDY) in str(error.value)
 
 
 def test_newer_study_is_a_users_error_that_names_both_formats(begun):
     (begun / STUDY).write_text(json.dumps(ABOUT | {"format": FORMAT + 1}))
     with pytest.raises(UserError, match=f"has format {FORMAT + 1}, this version reads {FORMAT}"):
-        folders.read_about(begun)
+        read_about(begun)
 
 
 def test_unknown_search_is_a_users_error_that_names_the_known_ones(begun):
     with pytest.raises(UserError, match=r"no search in .*unknown.* There are: begun"):
-        folders.read_record(begun.parent / "unknown")
+        read_record(begun.parent / "unknown")
 
 
 def test_search_below_a_regular_file_is_a_users_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be made: .*--results"):
-        folders.make(tmp_path / "file" / "name")
+        make_folder(tmp_path / "file" / "name")
 
 
 def test_record_takes_racing_from_the_last_session(begun):
     journal = Journal(begun)
     for racing in (True, False):
-        journal.append("session", racing=racing)
-        assert folders.read_record(begun).rules.racing is racing
+        journal.append(event("session", racing=racing))
+        assert read_record(begun).rules.racing is racing
     journal.close()
 
 
 def test_study_is_written_last(tmp_path):
-    (tmp_path / folders.RUNS).write_text("a file where a folder should be")
+    (tmp_path / RUNS).write_text("a file where a folder should be")
     with pytest.raises(FileExistsError):
-        folders.begin(tmp_path, ABOUT, SPACE_TEXT, {})
+        begin_record(tmp_path, About.of(ABOUT), SPACE_TEXT, {})
     assert (tmp_path / SPACE).exists()
     assert not (tmp_path / STUDY).exists()

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from guessing import Guesser
+from kit.scripted import Script
 from shapes import write_shapes
 
 from search import KFoldTuner, UserError
-from search import session as loop
+from search.executors.base import Failed
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.racing import ranked
@@ -39,16 +39,20 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def jobs(monkeypatch):
-    Guesser.jobs, Guesser.fails = [], ()
-    monkeypatch.setattr(loop, "Inline", Guesser)
-    return Guesser.jobs
+def script():
+    return Script()
 
 
-def search(**options):
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), executor="inline", offline=True, **options)
+def search(script, **options):
+    view, executors = Lines(wide_console()), script.executors
+    tuner = KFoldTuner("space.py", view=view, executors=executors, executor="inline", offline=True, **options)
     tuner.search()
     return tuner.record
+
+
+def fails(fold):
+    """Return the plan in which every job with this fold fails."""
+    return lambda job: Failed(job, "no memory") if job.folds[0] == fold else None
 
 
 def journal(place):
@@ -56,15 +60,15 @@ def journal(place):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def looks(jobs):
-    return [trial for trial, folds in jobs if folds == ("holdout",)]
+def scored_on_holdout(script):
+    return [trial for trial, folds in script.jobs if folds == ("holdout",)]
 
 
 def test_a_real_network_is_scored_on_images_that_no_trial_saw(place):
     tuner = KFoldTuner("space.py", view=Lines(wide_console()), trials=1, offline=True)
     tuner.search()
     record = tuner.record
-    (look,) = record.history.holdouts
+    (look,) = record.history.holdout_scores
     stored = np.load(record.folder / look.run.file)
     plan = list(csv.DictReader((record.folder / "folds.csv").open()))
     held = {row["id"] for row in plan if row["part"] == "holdout"}
@@ -88,86 +92,80 @@ def test_a_real_search_looks_once_is_resumed_without_a_look_and_looks_again_when
 
     (place / "space.py").write_text(SPACE.replace("epochs=1", "epochs=12, batch_size=4"))
     first, printed = go_on(1)
-    (look,) = first.history.holdouts
+    (look,) = first.history.holdout_scores
     assert f"Hold-out: balanced_accuracy {look.run.scores['balanced_accuracy']:.3f}" in printed
     assert "no longer blind" not in printed
-    assert go_on(1)[0].history.holdouts == [look]
+    assert go_on(1)[0].history.holdout_scores == [look]
     extended, printed = go_on(4)
     best = ranked(extended.history.trials.values())[0].id
     assert best != look.trial  # or this shows nothing
-    assert [look.trial for look in extended.history.holdouts] == ["0000", best]
-    assert extended.history.holdouts[0] == look
+    assert [look.trial for look in extended.history.holdout_scores] == ["0000", best]
+    assert extended.history.holdout_scores[0] == look
     assert "(looked at 2 times; a search extended after a look is no longer blind)" in printed
 
 
-def test_the_winner_alone_is_scored_when_all_else_is_done(place, jobs):
-    record = search(trials=3)
+def test_the_winner_alone_is_scored_when_all_else_is_done(place, script):
+    record = search(script, trials=3)
     best = ranked(record.history.trials.values())[0]
-    assert looks(jobs) == [best.id]
-    assert jobs[-1] == (best.id, ("holdout",))
+    assert scored_on_holdout(script) == [best.id]
+    assert script.jobs[-1] == (best.id, ("holdout",))
     events = [event["event"] for event in journal(place)]
     assert events[-4:] == ["attempt", "holdout", "end", "profile"]
 
 
-def test_a_finished_search_does_not_look_again(place, jobs):
-    search(trials=2)
-    before = len(jobs)
-    record = search(trials=2)
-    assert len(jobs) == before
-    assert len(record.history.holdouts) == 1
+def test_a_finished_search_does_not_look_again(place, script):
+    search(script, trials=2)
+    before = len(script.jobs)
+    record = search(script, trials=2)
+    assert len(script.jobs) == before
+    assert len(record.history.holdout_scores) == 1
 
 
-def test_an_interrupted_look_is_done_again(place, jobs, monkeypatch):
-    wait = Guesser.wait
-
-    def interrupted(self, timeout):
-        if self.waiting[0].folds == ("holdout",):
+def test_an_interrupted_scoring_is_done_again(place, script):
+    def interrupt(job):
+        if job.folds == ("holdout",):
             raise KeyboardInterrupt
-        return wait(self, timeout)
 
-    monkeypatch.setattr(Guesser, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        search(trials=2)
-    assert not read_record(place / "results" / "space-shapes").history.holdouts
-    monkeypatch.setattr(Guesser, "wait", wait)
-    runs = len(jobs)
-    record = search(trials=2)
-    assert len(record.history.holdouts) == 1
-    assert len(jobs) == runs + 1
+        search(Script(plan=interrupt), trials=2)
+    assert not read_record(place / "results" / "space-shapes").history.holdout_scores
+    record = search(script, trials=2)
+    assert len(record.history.holdout_scores) == 1
+    assert len(script.jobs) == 1
 
 
-def test_an_extended_search_scores_a_new_winner_and_remembers_the_first_look(place, jobs):
-    first = search(trials=1)
-    (look,) = first.history.holdouts
-    record = search(trials=4)
+def test_an_extended_search_scores_a_new_winner_and_remembers_the_first_look(place, script):
+    first = search(script, trials=1)
+    (look,) = first.history.holdout_scores
+    record = search(script, trials=4)
     best = ranked(record.history.trials.values())[0].id
-    assert [look.trial for look in record.history.holdouts] == list(dict.fromkeys([look.trial, best]))
+    assert [look.trial for look in record.history.holdout_scores] == list(dict.fromkeys([look.trial, best]))
     assert best != look.trial  # or this shows nothing
-    assert [look.trials for look in record.history.holdouts] == [1, 4]
+    assert [look.trials for look in record.history.holdout_scores] == [1, 4]
 
 
-def test_a_look_that_fails_twice_is_given_up_and_said(place, jobs, capsys):
-    Guesser.fails = ("holdout",)
-    record = search(trials=1)
-    assert looks(jobs) == ["0000", "0000"]
-    assert not record.history.holdouts
+def test_a_look_that_fails_twice_is_given_up_and_said(place, script, capsys):
+    script.plan = fails("holdout")
+    record = search(script, trials=1)
+    assert scored_on_holdout(script) == ["0000", "0000"]
+    assert not record.history.holdout_scores
     assert record.history.ended
     assert record.history.trials["0000"].verdict.status == "completed"
     assert capsys.readouterr().out.count("The hold-out could not be scored with 0000: no memory") == 2
-    Guesser.fails = ()
-    assert search(trials=1).history.look_at("0000")
+    script.plan = fails("none")
+    assert search(script, trials=1).history.holdout_score("0000")
 
 
-def test_without_a_complete_trial_there_is_no_look(place, jobs):
-    Guesser.fails = ("f0",)
-    history = search(trials=1).history
+def test_without_a_complete_trial_there_is_no_look(place, script):
+    script.plan = fails("f0")
+    history = search(script, trials=1).history
     assert history.with_status("failed")
     assert history.ended
-    assert looks(jobs) == []
+    assert scored_on_holdout(script) == []
 
 
-def test_another_holdout_is_another_search(place, jobs):
-    search(trials=1)
+def test_another_holdout_is_another_search(place, script):
+    search(script, trials=1)
     (place / "space.py").write_text(SPACE.replace("holdout=2", "holdout=1"))
     with pytest.raises(UserError, match="holdout was 2 and is now 1"):
-        search(trials=1)
+        search(script, trials=1)

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from search.journal import History, Trial, Verdict
+from search.events import Status, Verdict
+from search.journal import History, Trial
 from search.oracles import ORACLES, HyperParameters, ask, at_values, points, random_points, register, retell, tell
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
@@ -61,7 +62,7 @@ class Search:
     def tell(self, name):
         trial = self.history.trials[name]
         score = objective(trial.values)
-        trial.verdict = Verdict("failed" if score is None else "completed", score, "")
+        trial.verdict = Verdict(Status.FAILED if score is None else Status.COMPLETED, score, "")
         self.history.order.append(("verdict", name))
         tell(self.oracle, name, score)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.journal import replay
-from search.racing import Job, PlannedFold, Rules, cells, next_look, next_step, predict
+from search.racing import Job, PlannedFold, Rules, cells, next_holdout_job, next_step, predict
 from search.repertoire.recipe import Recipe
 
 FRACTIONS = (0.25, 1.0)
@@ -222,7 +222,7 @@ HELD = Rules(FOLDS, "accuracy", images=400, holdout=True)
 
 def look(events, rules=HELD, number=0):
     history = replay(events)
-    return next_look(history, history.trials[f"{number:04d}"], rules)
+    return next_holdout_job(history, history.trials[f"{number:04d}"], rules)
 
 
 def looked(number, score=0.7):

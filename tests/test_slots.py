@@ -1,15 +1,13 @@
 """Several jobs at a time: the search is the one that a single worker would have made."""
 
 import contextlib
-import random
 
 import pytest
-from guessing import Guesser
+from kit.scripted import Script, disorderly, latest_first
 from shapes import write_shapes
 
-from search import KFoldTuner
-from search import session as loop
-from search.executors.processes import Outcome
+from search import KFoldTuner, UserError
+from search.executors.base import Fatal
 from search.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
@@ -37,70 +35,35 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-class Disorderly(Guesser):
-    """Several slots whose jobs end in any order; a cancelled one comes back late, as an error."""
-
-    slots = 1
-    most = cancelled = 0
-    dies = 0.0
-
-    def __init__(self, materials, slots, log):
-        super().__init__(materials)
-        self.random, self.given_up = random.Random(self.slots), []
-
-    def free(self):
-        return self.slots - len(self.waiting) - len(self.given_up)
-
-    def submit(self, job):
-        assert self.free() > 0
-        super().submit(job)
-        Disorderly.most = max(self.most, len(self.waiting))
-
-    def cancel(self, trial):
-        gone = [job for job in self.waiting if job.trial == trial]
-        self.given_up += gone
-        self.waiting = [job for job in self.waiting if job.trial != trial]
-        Disorderly.cancelled += len(gone)
-
-    def wait(self, timeout):
-        if self.given_up and (not self.waiting or self.random.random() < 0.3):
-            return Outcome(self.given_up.pop(0), error="cancelled")
-        self.random.shuffle(self.waiting)
-        if self.random.random() < self.dies:
-            return Outcome(self.waiting.pop(), error="the worker process died")
-        return super().wait(timeout)
+def search(place, slots, name, script=None, trials=None):
+    """Return what the journal of a search with so many slots says of its trials, and its script."""
+    script = script or Script(disorderly)
+    options = {"slots": slots, "trials": trials, "offline": True, "name": name}
+    KFoldTuner("space.py", view=Lines(wide_console()), executors=script.executors, **options).search()
+    return events_of_trials(place / "results" / name), script
 
 
-def search(place, monkeypatch, slots, dies=0.0, trials=None):
-    """Return the events of a search with so many slots, but for sessions, attempts and what came before its turn."""
-    Disorderly.slots, Disorderly.dies, Disorderly.most, Disorderly.cancelled = slots, dies, 0, 0
-    Disorderly.jobs = []
-    monkeypatch.setattr(loop, "Workers", Disorderly)
-    name = f"with-{slots}-{dies}"
-    KFoldTuner("space.py", view=Lines(wide_console()), slots=slots, trials=trials, offline=True, name=name).search()
-    return told(place / "results" / name)
-
-
-def told(folder):
+def events_of_trials(folder):
+    """Return all events but sessions, attempts and what came before its turn."""
     events = read_events(folder / "journal.jsonl")
     return [event for event in events if event["event"] not in ("session", "attempt", "ahead", "profile")]
 
 
-def test_the_journal_does_not_depend_on_the_number_of_slots_or_the_order_of_outcomes(place, monkeypatch):
-    alone = search(place, monkeypatch, 1)
+def test_the_journal_does_not_depend_on_the_number_of_slots_or_the_order_of_endings(place):
+    alone, script = search(place, 1, "one")
     verdicts = [event["status"] for event in alone if event["event"] == "verdict"]
     assert verdicts.count("stopped") >= 3
     assert verdicts.count("completed") >= 4
-    assert Disorderly.most == 1
-    assert Disorderly.cancelled == 0
+    assert (script.most, script.cancelled) == (1, 0)
     for slots in (2, 3, 6):
-        assert search(place, monkeypatch, slots) == alone
-        assert Disorderly.most == slots
-        assert Disorderly.cancelled > 0  # begun in the hope that its trial would go on
+        events, script = search(place, slots, f"slots-{slots}")
+        assert events == alone
+        assert script.most == slots
+        assert script.cancelled > 0  # begun in the hope that its trial would go on
 
 
-def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place, monkeypatch):
-    events = search(place, monkeypatch, 3, dies=0.1)
+def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place):
+    events, _ = search(place, 3, "dying", Script(disorderly, death_rate=0.1))
     failures = [event for event in events if event["event"] == "failure"]
     jobs = [(event["trial"], event["job"]) for event in events if event["event"] == "job"]
     assert failures
@@ -124,67 +87,57 @@ def space(hp):
 """
 
 
-def test_other_workers_help_with_the_views_of_heads(place, monkeypatch, imagenet):
+def test_other_workers_help_with_the_views_of_heads(place, imagenet):
     (place / "space.py").write_text(HEADS)
-    alone = search(place, monkeypatch, 1)
+    alone, script = search(place, 1, "one")
     assert [event["event"] for event in alone].count("job") == 3
-    assert () not in {folds for _, folds in Disorderly.jobs}
-    assert search(place, monkeypatch, 3) == alone
-    assert [folds for _, folds in Disorderly.jobs].count(()) > 0
+    assert () not in {folds for _, folds in script.jobs}
+    helped, script = search(place, 3, "three")
+    assert helped == alone
+    assert [folds for _, folds in script.jobs].count(()) > 0
     assert alone[-2]["event"] == "holdout"
 
 
-class Interrupted(Disorderly):
-    """Ends every job but the first, and then is interrupted."""
-
-    def wait(self, timeout):
-        for job in self.waiting:
-            if job.number > 1:
-                self.waiting.remove(job)
-                self.waiting.append(job)
-                return Guesser.wait(self, timeout)
-        raise KeyboardInterrupt
+def all_but_the_first(executor):
+    """End every job but the first, and then be interrupted."""
+    for job in executor.waiting:
+        if job.number > 1:
+            return executor.end(job)
+    raise KeyboardInterrupt
 
 
-def test_what_ended_before_its_turn_outlives_an_interruption(place, monkeypatch):
-    whole = search(place, monkeypatch, 1)
-    monkeypatch.setattr(loop, "Workers", Interrupted)
-    Disorderly.slots = 3
-    options = {"slots": 3, "offline": True, "name": "interrupted", "view": Lines(wide_console())}
+def test_what_ended_before_its_turn_outlives_an_interruption(place):
+    whole, _ = search(place, 1, "whole")
     with pytest.raises(KeyboardInterrupt):
-        KFoldTuner("space.py", **options).search()
+        search(place, 3, "interrupted", Script(all_but_the_first))
     folder = place / "results" / "interrupted"
-    assert not [event for event in told(folder) if event["event"] == "job"]
-    kept = [event["job"] for event in read_events(folder / "journal.jsonl") if event["event"] == "ahead"]
-    assert kept == [2, 3, 4]
-    monkeypatch.setattr(loop, "Workers", Disorderly)
-    Disorderly.jobs = []
-    KFoldTuner("space.py", **options).search()
-    trained = [folds for trial, folds in Disorderly.jobs if trial == "0000"]
+    assert not [event for event in events_of_trials(folder) if event["event"] == "job"]
+    early = [event["job"] for event in read_events(folder / "journal.jsonl") if event["event"] == "ahead"]
+    assert early == [2, 3, 4]
+    resumed, script = search(place, 3, "interrupted")
+    trained = [folds for trial, folds in script.jobs if trial == "0000"]
     assert not {("f1@0.5",), ("f2@0.5",), ("f3@0.5",)} & set(trained)
-    assert told(folder) == whole
+    assert resumed == whole
 
 
-class Slow(Disorderly):
-    """Cancelled jobs come back when the same job has been begun again, or nothing else is left to wait for."""
+def cancelled_late(executor):
+    """End cancelled jobs when the same job has been begun again, or nothing else is left to wait for."""
+    again = {job.name for job in executor.waiting}
+    for job in executor.cancelled:
+        if not executor.waiting or job.name in again:
+            executor.cancelled.remove(job)
+            executor.cancelled.insert(0, job)
+            return executor.end_cancelled()
+    executor.random.shuffle(executor.waiting)
+    return latest_first(executor)
 
-    def wait(self, timeout):
-        again = {(job.trial, job.number) for job in self.waiting}
-        for job in self.given_up:
-            if not self.waiting or (job.trial, job.number) in again:
-                self.given_up.remove(job)
-                return Outcome(job, error="cancelled")
-        self.random.shuffle(self.waiting)
-        return Guesser.wait(self, timeout)
 
-
-def test_the_end_of_a_job_that_was_given_up_is_not_taken_for_that_of_the_same_job_begun_again(place, monkeypatch):
-    alone = search(place, monkeypatch, 1, trials=10)  # whose last trial is stopped, and finished
-    monkeypatch.setattr("test_slots.Disorderly", Slow)
-    Slow.cancelled = 0
-    assert search(place, monkeypatch, 4, trials=10) == alone
+def test_the_end_of_a_job_that_was_given_up_is_not_taken_for_that_of_the_same_job_begun_again(place):
+    alone, _ = search(place, 1, "one", trials=10)  # whose last trial is stopped, and finished
+    events, script = search(place, 4, "four", Script(cancelled_late), trials=10)
+    assert events == alone
     assert not [event for event in alone if event["event"] == "failure"]
-    assert Slow.cancelled > 0
+    assert script.cancelled > 0
 
 
 LAST_IS_FINISHED = """
@@ -200,30 +153,35 @@ def space(hp):
 """
 
 
-class Impatient(Disorderly):
-    """Is interrupted after some outcomes."""
+def disorderly_for(endings):
+    """Return a choice that is interrupted after so many endings."""
+    left = iter(range(endings))
 
-    left = 0
-
-    def wait(self, timeout):
-        Impatient.left -= 1
-        if Impatient.left < 0:
+    def choose(executor):
+        if next(left, None) is None:
             raise KeyboardInterrupt
-        return super().wait(timeout)
+        return disorderly(executor)
+
+    return choose
 
 
-def test_a_stopped_trial_that_is_finished_after_an_interruption_keeps_all_its_files(place, monkeypatch):
+def test_a_stopped_trial_that_is_finished_after_an_interruption_keeps_all_its_files(place):
     (place / "space.py").write_text(LAST_IS_FINISHED)
-    whole = search(place, monkeypatch, 1)
-    monkeypatch.setattr(loop, "Workers", Impatient)
-    Disorderly.slots, Impatient.left = 4, 0
-    options = {"slots": 4, "offline": True, "name": "interrupted", "view": Lines(wide_console())}
+    whole, _ = search(place, 1, "whole")
     record = None
     while record is None or not record.history.ended:
-        Impatient.left = 7
         with contextlib.suppress(KeyboardInterrupt):
-            KFoldTuner("space.py", **options).search()
+            search(place, 4, "interrupted", Script(disorderly_for(7)))
         record = read_record(place / "results" / "interrupted")
     files = {run.file for trial in record.history.trials.values() for run in trial.runs.values()}
     assert not {file for file in files if not (record.folder / file).exists()}
-    assert told(record.folder) == whole
+    assert events_of_trials(record.folder) == whole
+
+
+def test_an_ending_that_is_fatal_stops_the_search_and_fails_no_trial(place):
+    script = Script(disorderly, plan=lambda job: Fatal(job, "the disk is full") if job.trial == "0001" else None)
+    with pytest.raises(UserError, match="the disk is full"):
+        search(place, 2, "fatal", script)
+    history = read_record(place / "results" / "fatal").history
+    assert list(history.trials) == ["0000", "0001"]
+    assert not [trial for trial in history.trials.values() if trial.failures]

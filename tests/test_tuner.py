@@ -1,6 +1,7 @@
 """A whole search: from a notebook's face, resumed, refused, exhausted, failing."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -16,10 +17,10 @@ from search.options import Options
 from search.oracles import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
-from search.record import read_record
-from search.reopen import reopening
+from search.record import About, read_record, reopening
 from search.report.pages import profile
 from search.space import load_space_file
+from search.training.cost import drawn_from
 
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
@@ -81,7 +82,7 @@ def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
     assert f"Winner: trial {best[0].id}" in printed
     assert "MobileNet_0.25 (--offline): mobilenet_2_5_224_tf_no_top.h5" in printed
     assert {trial.recipe.backbone for trial in best} == {"SmallCNN"}
-    assert list(record.about["weights"]) == ["SmallCNN"]
+    assert list(record.about.weights) == ["SmallCNN"]
     assert record.history.ended == "all 3 trials are done"
     left = {path.name for path in place.iterdir()} - {"no-weights"}  # Keras makes its home when first imported
     assert left == {"data", "results", "shapes", "space.py"}
@@ -195,10 +196,10 @@ def test_weights_that_come_later_stay_out_of_a_resumed_search(place, imagenet):
     tuner(trials=1).search()
     os.environ["KERAS_HOME"] = str(imagenet)
     resumed = tuner(trials=2)
-    assert list(resumed.prepared.hand.weights) == ["SmallCNN"]
+    assert list(resumed.setup.weights) == ["SmallCNN"]
     resumed.search()
     fresh = tuner(trials=1, name="later")
-    assert set(fresh.prepared.hand.weights) == {"SmallCNN", "MobileNet_0.25"}
+    assert set(fresh.setup.weights) == {"SmallCNN", "MobileNet_0.25"}
 
 
 def test_weights_that_go_missing_are_refused_on_resume(place, imagenet, monkeypatch):
@@ -246,11 +247,20 @@ def test_a_diverging_trial_fails_and_the_search_goes_on(place):
     assert ranked(history.trials.values())[0].verdict.status == "completed"
 
 
+def on_one_thread(setup):
+    return dataclasses.replace(
+        setup,
+        devices=dataclasses.replace(setup.devices, threads=1),
+        about=About.of({**setup.about.fields, "threads": 1}),
+        materials=dataclasses.replace(setup.materials, threads=1),
+    )
+
+
 def test_two_workers_give_the_very_search_that_one_gives(place):
     searches = []
     for slots in (1, 2):
         searched = tuner(trials=7, slots=slots, name=f"slots-{slots}")
-        searched.prepared.threads = 1  # the last decimals depend on it
+        searched.setup = on_one_thread(searched.setup)  # the last decimals depend on it
         searched.search()
         searches.append(outcome(searched.record))
     assert len(searches[0]) == 7
@@ -275,6 +285,11 @@ def test_a_space_function_and_a_study_do_as_well(place):
         tuner(my_space, study=study, trial=3)
 
 
+def test_an_unknown_executor_is_refused_before_the_images_are_read(place):
+    with pytest.raises(UserError, match=r"executor='inlin' is not known\. Did you mean 'inline'\? Choose one of: proc"):
+        tuner(executor="inlin", data="nowhere")
+
+
 def test_unreadable_images_are_named_and_left_out(place, capsys):
     (place / "shapes" / "down" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     (place / "shapes" / "down" / "notes.txt").write_text("not an image")
@@ -282,7 +297,7 @@ def test_unreadable_images_are_named_and_left_out(place, capsys):
     printed = capsys.readouterr().out
     assert "down/broken.png" in printed
     assert "down/notes.txt" in printed
-    assert len(searched.prepared.dataset) == 18
+    assert len(searched.setup.dataset) == 18
     with pytest.raises(UserError, match=r"down/broken.png"):
         tuner(trials=1, strict=True)
 
@@ -310,7 +325,7 @@ def test_a_backbone_written_out_is_looked_for_before_anything_is_written(place):
 def test_data_may_be_the_current_folder(place, monkeypatch):
     monkeypatch.chdir(place / "shapes")
     elsewhere = {"results": str(place / "results"), "cache": str(place / "cache")}
-    assert tuner(place / "space.py", data=".", **elsewhere).prepared.dataset.counts == {"across": 9, "down": 9}
+    assert tuner(place / "space.py", data=".", **elsewhere).setup.dataset.counts == {"across": 9, "down": 9}
 
 
 def test_a_value_that_the_space_imports_is_part_of_it(place, monkeypatch):
@@ -386,15 +401,14 @@ def test_a_full_disk_stops_the_search_and_fails_no_trial(place, monkeypatch):
         raise OSError(28, "No space left on device", "cache/x")
 
     monkeypatch.setattr(feed.Activations, "of", full)
-    from search.executors.processes import execute
+    from search.executors.base import Fatal, execute
     from search.racing import Job
 
-    searched = tuner(trials=1)
-    prepared = searched.prepared
-    recipe = prepared.recipe({"backbone": "SmallCNN", "dropout": 0.0, "learning_rate": 1e-3})
-    outcome = execute(train.Trainer(prepared.materials), Job("0000", 1, recipe, ("f0",)))
-    assert outcome.fatal
-    assert outcome.error == "cache/x: No space left on device. Mend that; the same command resumes."
+    setup = tuner(trials=1).setup
+    recipe = setup.recipe({"backbone": "SmallCNN", "dropout": 0.0, "learning_rate": 1e-3})
+    ending = execute(train.Trainer(setup.materials), Job("0000", 1, recipe, ("f0",)))
+    assert isinstance(ending, Fatal)
+    assert ending.error == "cache/x: No space left on device. Mend that; the same command resumes."
 
 
 def test_a_script_without_a_guard_is_told_so(place):
@@ -436,7 +450,7 @@ def prepared(place, amounts, study="trust_unsourced=True", make_pool=True):
 def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(place):
     ready, said = prepared(place, {"none": 0, "some": {"across": 1, "down": 0.5}})
     assert "Warning: synthetic images of unknown origin, used on trust: 1. Scores may be flattered" in said
-    assert (ready.about["synthetic_images"], ready.about["synthetic_unsourced"]) == (2, 1)
+    assert (ready.about.fields["synthetic_images"], ready.about.synthetic_unsourced) == (2, 1)
     assert ready.recipe({**ready.hyperparameters.values, "synthetic": "some"}).synthetic_per_class == Synthetic(
         by_class={"across": 1, "down": Synthetic(ratio=0.5)}
     )
@@ -446,12 +460,12 @@ def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(p
 
 def test_the_estimate_counts_the_synthetic_images_that_are_drawn(place):
     ready, _ = prepared(place, {"none": 0, "some": 5})
-    drawn = ready._drawn()
+    drawn = drawn_from(ready.pool, ready.plan.folds, ready.dataset.labels)
     recipe = ready.recipe({**ready.hyperparameters.values, "synthetic": "some"})
-    for fold in ready.folds:
+    for fold in ready.plan.folds:
         assert drawn(recipe, fold) == len(ready.pool.admissible(fold))
         assert drawn(ready.recipe({**ready.hyperparameters.values, "synthetic": "none"}), fold) == 0
-    assert ready.estimate().high > 0
+    assert ready.estimate(ready.sample()).high > 0
 
 
 def test_an_amount_of_an_unknown_class_is_refused_before_anything_is_written(place):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from search.data.finding import WARNING, in_a_line
-from search.journal import Run, Trial
+from search.events import Run
+from search.journal import Trial
 from search.record import Record
 
 NAMED = 5
@@ -34,10 +35,8 @@ def columns(run: Run) -> dict[str, int | str | None]:
 
 def warnings(record: Record) -> list[str]:
     """Return what a reader of the scores must know of the data and of synthetic images, in sentences."""
-    unsourced = record.about.get("synthetic_unsourced", 0)
-    said = [
-        f"Data, {in_a_line(finding)}." for finding in record.about.get("findings", []) if finding["level"] == WARNING
-    ]
+    unsourced = record.about.synthetic_unsourced
+    said = [f"Data, {in_a_line(finding)}." for finding in record.about.findings or [] if finding["level"] == WARNING]
     if unsourced:
         images = "image" if unsourced == 1 else "images"
         said.append(

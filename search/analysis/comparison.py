@@ -11,6 +11,7 @@ from search.analysis.ledger import at_size, interval, status
 from search.analysis.predictions import read_run
 from search.analysis.stats.comparing import ALPHA, FEWEST_POOLED, Difference, difference, mcnemar
 from search.analysis.stats.intervals import Interval
+from search.events import Status
 from search.journal import Trial
 from search.racing import cells, ranked
 from search.record import Record, read_record
@@ -32,7 +33,7 @@ class Side:
     @property
     def of(self) -> int:
         """How many complete trials its search has."""
-        return len(self.record.history.with_status("completed"))
+        return len(self.record.history.with_status(Status.COMPLETED))
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _pooled(a: Side, b: Side) -> tuple[np.ndarray, tuple[int, int]]:
     rows: list[np.ndarray] = []
     places: dict[tuple[Path, str], int] = {}
     for record in (a.record, b.record):
-        for trial in record.history.with_status("completed"):
+        for trial in record.history.with_status(Status.COMPLETED):
             table = cells(trial, record.rules)
             row = row_of.setdefault((trial.recipe.digest, table.tobytes()), len(rows))
             rows += [table] if row == len(rows) else []
@@ -154,10 +155,10 @@ def _trial(record: Record, name: str) -> Trial:
 
 def check_comparable(one: Record, other: Record) -> None:
     """Raise UserError, saying what differs, unless two searches share data, folds and objective."""
-    first, second = one.about["identity"], other.about["identity"]
+    first, second = one.about.identity, other.about.identity
     differs = []
     if first.get("data") != second.get("data"):
-        differs.append(f"the images, labels or groups differ ({one.about['data']}, {other.about['data']})")
+        differs.append(f"the images, labels or groups differ ({one.about.data}, {other.about.data})")
     if first.get("plan") != second.get("plan") or set(one.rules.folds) != set(other.rules.folds):
         differs.append("the planned folds differ (folds, training sizes, hold-out or seed)")
     if one.rules.objective != other.rules.objective:

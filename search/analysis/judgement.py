@@ -13,7 +13,8 @@ from search.analysis.stats.comparing import Difference, against, contenders, rec
 from search.analysis.stats.effects import Cell, Factor, additive, depends, interaction, thirds
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
-from search.journal import CONFIRM, Trial
+from search.events import CONFIRM
+from search.journal import Trial
 from search.racing import Rules, cells, ranked
 from search.record import FOLDS, Record, read_table
 from search.repertoire.columns import factors_of
@@ -47,7 +48,7 @@ class Judgement:
     @property
     def classes(self) -> list[str]:
         """The names of the classes, by number."""
-        return list(self.record.about["classes"])
+        return list(self.record.about.classes)
 
     @property
     def winner(self) -> Trial | None:

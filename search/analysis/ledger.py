@@ -8,7 +8,8 @@ import pandas as pd
 
 from search.analysis.caveats import columns, total
 from search.analysis.stats import Interval, corrected_interval
-from search.journal import History, Run, Trial
+from search.events import Run, Status
+from search.journal import History, Trial
 from search.racing import Rules, cells, ranked
 from search.record import Record
 from search.repertoire.columns import Column, columns_of
@@ -19,9 +20,9 @@ NO_RECIPE, NO_RUN = Recipe("SmallCNN", None), Run("", {}, 0.0, {}, "", "")
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
 
-def status(trial: Trial) -> str:
+def status(trial: Trial) -> Status:
     """Return completed, stopped, failed, duplicate, or open."""
-    return trial.verdict.status if trial.verdict else "open"
+    return trial.status
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
@@ -87,7 +88,7 @@ def _trial_row(trial: Trial, rules: Rules, rank: int | None, recipe_columns: Seq
         "rank": rank,
         "trial": trial.id,
         "baseline": trial.baseline,
-        "status": status(trial),
+        "status": status(trial).value,
         "score": limits.mean,
         "score_low": limits.low if limits.known else np.nan,
         "score_high": limits.high if limits.known else np.nan,
@@ -107,7 +108,7 @@ def seen_before(history: History) -> str:
 
     Whoever extends a search after a look may have known the score.
     """
-    looks = history.holdouts
+    looks = history.holdout_scores
     if not looks or len(history.trials) == looks[0].trials:
         return ""
     times = "once" if len(looks) == 1 else f"{len(looks)} times"
@@ -118,15 +119,15 @@ def on_holdout(record: Record) -> str:
     """Return in words what the hold-out says of the winner, "" where nothing is held out."""
     if not record.rules.holdout:
         return ""
-    history, images = record.history, f"{record.about['holdout']} images that no trial saw"
+    history, images = record.history, f"{record.about.holdout} images that no trial saw"
     seen = f" ({text})" if (text := seen_before(history)) else ""
     best = ranked(history.trials.values())
-    look = history.look_at(best[0].id) if best else None
+    look = history.holdout_score(best[0].id) if best else None
     if look is not None:
         scores, objective = look.run.scores, record.rules.objective
         also = "" if objective == "accuracy" else f", accuracy {scores['accuracy']:.3f}"
         return f"{objective} {scores[objective]:.3f}{also} on {images}{seen}"
-    failed = [failure.error for trial, failure in history.failed_looks if best and trial == best[0].id]
+    failed = [failure.error for trial, failure in history.holdout_failures if best and trial == best[0].id]
     if failed:
         return f"could not be scored: {failed[-1]} (the same command tries again){seen}"
     return f"{images}, scored once, at the end, for the winner{seen}"
@@ -172,7 +173,7 @@ def ledger(record: Record) -> dict[str, float]:
         "runs_confirming": len(again),
         "confirming_seconds": round(sum(run.seconds for run in again), 1),
         "failures": sum(len(trial.failures) for trial in trials),
-        "holdout_looks": len(record.history.holdouts),
+        "holdout_looks": len(record.history.holdout_scores),
         "training_seconds": round(sum(trial.seconds for trial in trials), 1),
         "sessions": len(record.history.sessions),
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from search.analysis.stats.selection import Configurations
-from search.journal import Run, Trial
+from search.events import Run
+from search.journal import Trial
 from search.racing import PlannedFold
 from search.record import IMAGES, Record, read_table
 

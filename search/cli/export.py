@@ -22,8 +22,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     Where the study has a hold-out, the trial is scored on it first, once.
     """
     from search.export.card import trial_to_export
-    from search.record import read_record
-    from search.reopen import reopening
+    from search.record import read_record, reopening
 
     record = read_record(search_folder(name, results))
     trial_id = trial_to_export(record, trial).id

@@ -20,8 +20,7 @@ from search.cli.run import run_search
 @MOVED
 def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
-    from search.record import read_record
-    from search.reopen import reopening
+    from search.record import read_record, reopening
 
     record = read_record(search_folder(name, results))
     space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)

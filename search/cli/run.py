@@ -22,6 +22,7 @@ from search.cli.options import (
     TRIALS,
 )
 from search.cli.report import print_report
+from search.executors.table import DEFAULT, EXECUTORS
 from search.study import ORACLES
 
 
@@ -40,10 +41,10 @@ from search.study import ORACLES
 @SEED
 @click.option(
     "--executor",
-    type=click.Choice(["processes", "inline"]),
-    default="processes",
+    type=click.Choice(list(EXECUTORS)),
+    default=DEFAULT,
     show_default=True,
-    help="Where trials train; inline is for debugging.",
+    help=f"Where trials train; {'; '.join(f'{name} {row.words}' for name, row in EXECUTORS.items() if row.words)}.",
 )
 @SLOTS
 @OFFLINE
@@ -62,17 +63,14 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
 
 def run_search(space: Path, **options: Any) -> None:
     """Run a search, or go on with it, and print its report; ``options`` are the fields of Options."""
-    from search.executors.processes import start_server
-
     if options.get("tensorboard"):
         from search.monitor.tensorboard import check_at_hand
 
         check_at_hand()
-    if options.get("executor") != "inline":
-        start_server()  # it loads TensorFlow while we do
+    EXECUTORS[options.get("executor", DEFAULT)].preload()  # workers load TensorFlow while we do
     click.echo("Loading TensorFlow and Keras Tuner")
     from search.tuner import KFoldTuner
 
     tuner = KFoldTuner(space, **options)
     tuner.search()
-    print_report(tuner.prepared.folder)
+    print_report(tuner.setup.folder)

@@ -1,27 +1,19 @@
-"""Where jobs happen: in this process, or in worker processes.
-
-The seam is small: ``submit`` a job to a free slot, ``wait`` for the next outcome. Names go in,
-results come out; only the driver writes. A slot is one worker process with a pool of its own, so
-that a worker that dies takes one job with it and no more.
-"""
+"""Training in worker processes. A slot is one of them with a pool of its own: one that dies takes one job with it."""
 
 import contextlib
-import dataclasses
 import multiprocessing
 import os
 import signal
 import sys
 import time
-import traceback
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from search.executors.base import Done, Ending, Failed, Fatal, execute
 from search.racing import Job
 from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT, die_with_parent
@@ -29,7 +21,7 @@ from search.system.machine import NETWORKS_KEPT, die_with_parent
 if TYPE_CHECKING:
     from search.repertoire.shape import Shape
     from search.training.materials import Materials
-    from search.training.trainer import JobResult, Trainer
+    from search.training.trainer import Trainer
 
 HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
 CANNOT_START = (
@@ -40,118 +32,6 @@ STARTS = 5
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
 Flag = Any  # a byte in memory that driver and worker share; without a lock, which a killed worker might keep
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: with a result, or with an error in words; ``stages`` are the seconds that it took.
-
-    A job that was cancelled ends with an error too. ``final`` where a retry would do the same;
-    ``fatal`` where no job can succeed until a person has mended something, so that the search must stop.
-    """
-
-    job: Job
-    result: "JobResult | None" = None
-    error: str = ""
-    final: bool = False
-    fatal: bool = False
-    stages: dict[str, float] = field(default_factory=dict)
-
-
-class Executor(Protocol):
-    """What the search needs of an executor."""
-
-    def free(self) -> int:
-        """Return how many more jobs could begin now."""
-        ...
-
-    def submit(self, job: Job) -> None:
-        """Begin a job; there must be a free slot."""
-        ...
-
-    def cancel(self, trial: str) -> None:
-        """Let the jobs of a trial end soon, whatever their outcome."""
-        ...
-
-    def wait(self, timeout: float) -> Outcome | None:
-        """Return the next outcome, or None if none came within ``timeout`` seconds."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Get ready."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """End all work at once."""
-        ...
-
-
-def execute(trainer: "Trainer", job: Job) -> Outcome:
-    """Run a job where we are, and turn whatever it raises into an outcome."""
-    trainer.clock.lap()
-    outcome = _executed(trainer, job)
-    return dataclasses.replace(outcome, stages=trainer.clock.lap())
-
-
-def _executed(trainer: "Trainer", job: Job) -> Outcome:
-    from search.training.loop import DivergedError
-    from search.training.trainer import CancelledError
-
-    try:
-        return Outcome(job, trainer.run(job))
-    except DivergedError as error:
-        return Outcome(job, error=str(error), final=True)
-    except CancelledError:
-        return Outcome(job, error="cancelled")
-    except UserError as error:
-        return Outcome(job, error=str(error), fatal=True)
-    except OSError as error:  # a full or failing disk is no fault of the recipe
-        where = error.filename or "A file"
-        return Outcome(
-            job, error=f"{where}: {error.strerror or error}. Mend that; the same command resumes.", fatal=True
-        )
-    except Exception as error:
-        traceback.print_exc()
-        first_line = (str(error).splitlines() or [""])[0]
-        return Outcome(job, error=f"{type(error).__name__}: {first_line}"[:500])
-
-
-class Inline:
-    """Trains in the driver's own process, one job at a time: for debugging."""
-
-    def __init__(self, materials: "Materials", cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Load TensorFlow and make it deterministic; ``cancelled`` is asked before each epoch whether to give up."""
-        from search.training.trainer import Trainer, set_up
-
-        set_up(materials.threads)
-        self._trainer = Trainer(materials, cancelled)
-        self._waiting: deque[Job] = deque()
-
-    def free(self) -> int:
-        """Return 1 if idle."""
-        return 1 - len(self._waiting)
-
-    def submit(self, job: Job) -> None:
-        """Note the job; it runs inside ``wait``."""
-        self._waiting.append(job)
-
-    def cancel(self, trial: str) -> None:
-        """Nothing to cancel: a job that has begun is waited for."""
-
-    def wait(self, timeout: float) -> Outcome | None:  # noqa: ARG002 it takes as long as the job
-        """Run the job."""
-        return execute(self._trainer, self._waiting.popleft()) if self._waiting else None
-
-    def __enter__(self) -> Self:
-        """Nothing to start."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Nothing to end."""
 
 
 def start_server() -> None:
@@ -176,7 +56,7 @@ def start_server() -> None:
 
 
 class Workers:
-    """Trains in ``slots`` worker processes, each replaced when it dies or has grown."""
+    """An executor that trains in ``slots`` worker processes, each replaced when it dies or has grown."""
 
     def __init__(self, materials: "Materials", slots: int, log: Path | None) -> None:
         """Prepare the slots; ``log`` takes what workers print."""
@@ -204,8 +84,8 @@ class Workers:
         for slot in self._slots:
             slot.cancel(trial)
 
-    def wait(self, timeout: float) -> Outcome | None:
-        """Return the next outcome; a worker that died gives an outcome with an error."""
+    def wait(self, timeout: float) -> Ending | None:
+        """Return the next ending; a worker that died gives a failed one."""
         running = {slot.future: slot for slot in self._slots if slot.future is not None}
         done, _ = wait(running, timeout, FIRST_COMPLETED)
         return running[done.pop()].take() if done else None
@@ -235,7 +115,7 @@ class _Slot:
         self._pid: Future[int] | None = None
         self._failed_starts = 0
         self._first_memory = 0
-        self.future: Future[Outcome] | None = None
+        self.future: Future[Ending] | None = None
 
     def warm_up(self) -> None:
         """Start the worker. Raises UserError where that cannot be done."""
@@ -268,34 +148,34 @@ class _Slot:
             self._replace()
             self.future = self._pool.submit(_run_in_worker, job)
 
-    def take(self) -> Outcome | None:
-        """Return the outcome of the job, or None if it had to be sent again."""
+    def take(self) -> Ending | None:
+        """Return the ending of the job, or None if it had to be sent again."""
         assert self.future is not None
         assert self._job is not None
         future, job, self.future = self.future, self._job, None
         try:
-            outcome = future.result()
+            ending = future.result()
         except BrokenProcessPool:
             return self._died(job)
-        except Exception as error:  # the outcome could not be sent back
+        except Exception as error:  # the ending could not be sent back
             self._replace()
-            return Outcome(job, error=f"{type(error).__name__}: {error}")
-        if outcome.result is not None:
-            self._first_memory = self._first_memory or outcome.result.memory
-            if outcome.result.memory - self._first_memory > RECYCLE_BYTES:
+            return Failed(job, f"{type(error).__name__}: {error}")
+        if isinstance(ending, Done):
+            self._first_memory = self._first_memory or ending.result.memory
+            if ending.result.memory - self._first_memory > RECYCLE_BYTES:
                 self._replace()
-        return outcome
+        return ending
 
-    def _died(self, job: Job) -> Outcome | None:
+    def _died(self, job: Job) -> Ending | None:
         started = self._pid is not None and self._pid.done() and not self._pid.exception()
         self._failed_starts = 0 if started else self._failed_starts + 1
         if self._failed_starts > 1:
             self.kill()
-            return Outcome(job, error=CANNOT_START, fatal=True)
+            return Fatal(job, CANNOT_START)
         cancelled = bool(self._cancelled.value)
         self._replace()
         if started or cancelled:
-            return Outcome(job, error="the worker process died (out of memory, or killed)")
+            return Failed(job, "the worker process died (out of memory, or killed)")
         self.submit(job)
         return None
 
@@ -336,6 +216,6 @@ def _print_to(log: Path) -> None:
     sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
 
 
-def _run_in_worker(job: Job) -> Outcome:
+def _run_in_worker(job: Job) -> Ending:
     assert _trainer is not None, "the worker was not started"
     return execute(_trainer, job)

@@ -9,7 +9,7 @@ from search.analysis.caveats import warnings
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before, status
 from search.data.images import DRAFT
-from search.journal import Look, Trial
+from search.journal import HoldoutScore, Trial
 from search.racing import score
 from search.record import Record
 from search.repertoire.columns import columns_of
@@ -35,7 +35,7 @@ def trial_to_export(record: Record, asked: str) -> Trial:
                 f"No trial of {record.name} is complete, so none is recommended. Go on with the search, or name a "
                 "trial that was stopped with --trial."
             )
-        if record.rules.holdout and not record.history.ended and not record.history.look_at(best.id):
+        if record.rules.holdout and not record.history.ended and not record.history.holdout_score(best.id):
             raise UserError(
                 f"{record.name} is not finished, and an export looks at the hold-out, which is no longer blind then. "
                 f"Finish it: python -m search resume {record.name}. Or export the best so far all the same: "
@@ -71,7 +71,7 @@ class Facts:
 def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
     """Return the scores of a trial as JSON types; None for what is not known."""
     record, rules = judgement.record, judgement.rules
-    look = record.history.look_at(trial.id)
+    look = record.history.holdout_score(trial.id)
     complete = status(trial) == "completed"
     limits = interval(trial, rules) if complete else None
     return {
@@ -81,7 +81,7 @@ def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
         "interval": [limits.low, limits.high] if limits and limits.known else None,
         "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
         "picked": picked(judgement, trial) if complete else None,
-        "holdout": {**look.run.scores, "images": record.about["holdout"]} if look else None,
+        "holdout": {**look.run.scores, "images": record.about.holdout} if look else None,
     }
 
 
@@ -102,7 +102,7 @@ def card(judgement: Judgement, facts: Facts) -> str:
         name=record.name,
         trial=trial,
         facts=facts,
-        classes=record.about["classes"],
+        classes=record.about.classes,
         size=image_size,
         draft=DRAFT if image_size <= DRAFT else 2 * DRAFT,
         scored=_scored(judgement, trial),
@@ -162,19 +162,19 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
             ),
             f"{picked(judgement, trial)}.",
         ]
-    look = record.history.look_at(trial.id)
+    look = record.history.holdout_score(trial.id)
     return [*said, *([_on_holdout(record, look)] if look else [])]
 
 
-def _on_holdout(record: Record, look: Look) -> str:
+def _on_holdout(record: Record, look: HoldoutScore) -> str:
     scores_, objective = look.run.scores, record.rules.objective
     also = "" if objective == "accuracy" else f", accuracy {scores_['accuracy']:.3f}"
-    looks = [other.trial for other in record.history.holdouts]
+    looks = [other.trial for other in record.history.holdout_scores]
     seen = seen_before(record.history)
     if not seen and len(looks) > 1:
         seen = f"looked at with {', '.join(looks)}; a choice among them by this score is no longer blind"
     return (
-        f"Hold-out: {objective} {scores_[objective]:.3f}{also} on {record.about['holdout']} images that no trial saw, "
+        f"Hold-out: {objective} {scores_[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
         f"by a model trained on all the others that the folds use{f' ({seen})' if seen else ''}."
     )
 

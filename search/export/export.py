@@ -17,7 +17,7 @@ from search.analysis.judgement import Judgement
 from search.data.folds import Fold
 from search.data.images import decode
 from search.data.readers.paths import check_outside
-from search.executors.processes import Inline
+from search.executors.inline import Inline
 from search.export.card import Facts, card, scores
 from search.export.plain import plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
@@ -62,14 +62,14 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
     Where the study holds images out, the trial is scored on them first, unless that was done. Raises
     UserError where ``to`` is in use, training diverges or the folder cannot be written: then there is none.
     """
-    check_target(to, tuner.prepared.dataset.source)
-    materials, view = tuner.prepared.materials, tuner.view
+    check_target(to, tuner.setup.dataset.source)
+    materials, view = tuner.setup.materials, tuner.view
     trial = tuner.record.history.trials[trial_id]
     with view:
-        if tuner.record.rules.holdout and not tuner.record.history.look_at(trial_id):
+        if tuner.record.rules.holdout and not tuner.record.history.holdout_score(trial_id):
             view.say(f"Training {trial_id} without the hold-out, to score it there once")
             what = f"Images shown to {trial_id} without the hold-out"
-            epochs = _Epochs(view, what, trial.recipe, tuner.prepared.plan.in_folds)
+            epochs = _Epochs(view, what, trial.recipe, tuner.setup.plan.in_folds)
             tuner.score_on_holdout(trial_id, Inline(materials, epochs.give_up))
         fold = everything(len(materials.labels))
         view.say(f"Training {trial_id} on all {len(fold.train)} images")
@@ -165,14 +165,14 @@ def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: Tr
         "recipe": trial.recipe.to_dict(),
         "digest": trial.recipe.digest,
         "image_size": image_size,
-        "classes": record.about["classes"],
+        "classes": record.about.classes,
         "images": facts.images,
         "synthetic": trained.run.part.synthetic,
         "scores": scores(judgement, trial),
-        "identity": record.about["identity"],
+        "identity": record.about.identity,
         "weights": {trial.recipe.backbone: materials.weights.get(trial.recipe.backbone, "")},
         "seed": {"study": materials.seed, "run": trained.run.seed},
         "threads": materials.threads,
         "versions": {"finetune-search": version("finetune-search"), **facts.versions},
-        "versions_of_search": sessions[0]["versions"] if sessions else {},
+        "versions_of_search": sessions[0].versions if sessions else {},
     }

@@ -17,6 +17,7 @@ from search.analysis.ledger import (
     range_of_marks,
     status,
 )
+from search.events import Status
 from search.journal import History, Trial
 from search.racing import Rules, ranked, score
 from search.record import Record
@@ -94,8 +95,8 @@ def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
 def summary(record: Record, console: Console, rows: int = ROWS) -> None:
     """Print the end of a search: the best trials with their intervals, the winner's recipe, the ledger."""
     best = ranked(record.history.trials.values())
-    counts = {name: len(record.history.with_status(name)) for name in ("completed", "stopped", "failed", "duplicate")}
-    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name == "completed")
+    counts = {name: len(record.history.with_status(name)) for name in Status if name is not Status.OPEN}
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name is Status.COMPLETED)
     console.print()
     console.print(leaderboard(record.history, record.rules, rows, console.width))
     console.print(

@@ -16,7 +16,8 @@ from rich.table import Column
 from rich.text import Text
 
 from search.analysis.ledger import status
-from search.journal import CONFIRM, History
+from search.events import JobKind, Status
+from search.journal import History
 from search.monitor.console import ROOM_FOR_SIZES, ROWS, leaderboard, runs_done
 from search.racing import Job, Rules
 from search.system.clock import duration
@@ -187,11 +188,11 @@ class LiveView:
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Draw the state of the search."""
         jobs = list(running)
-        ended = [trial for trial in history.proposed if trial.verdict and status(trial) != "duplicate"]
+        ended = [trial for trial in history.proposed if trial.verdict and status(trial) is not Status.DUPLICATE]
         self._bars.update(self._trials, completed=len(ended), note=self.time_left.in_words(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)
-        again = {job.trial for job in jobs if job.folds and job.folds[0].startswith(CONFIRM)}
+        again = {job.trial for job in jobs if job.kind is JobKind.CONFIRM}
         done = sum(len(trial.confirmed if trial.id in again else trial.runs) for trial in open_trials)
         self._bars.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)

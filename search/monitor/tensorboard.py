@@ -21,7 +21,8 @@ import numpy as np
 
 from search.analysis.ledger import at_size, status
 from search.analysis.predictions import Arrays, read_runs
-from search.journal import Run, Trial
+from search.events import Run
+from search.journal import Trial
 from search.racing import score
 from search.record import Record
 from search.repertoire.columns import briefs
@@ -67,7 +68,7 @@ class Board:
         """Write what is not there yet; return the run files that are missing or damaged."""
         lost_files: set[str] = set()
         for trial in record.history.trials.values():
-            look = record.history.look_at(trial.id)
+            look = record.history.holdout_score(trial.id)
             runs = [*trial.runs.values(), *trial.confirmed.values(), *([look.run] if look else [])]
             missing = [run for run in runs if not self._has(trial.id, run.fold, "train")]  # which is written last
             stored = read_runs(record.folder, missing) if missing else {}

@@ -8,7 +8,20 @@ from typing import Self
 
 from rich.console import Console
 
-from search.journal import FILE, LOOK, Event, History, events_in, replay
+from search.events import (
+    HOLDOUT_JOB,
+    AttemptEvent,
+    EarlyJobEvent,
+    Event,
+    Failure,
+    FailureEvent,
+    HoldoutEvent,
+    JobEvent,
+    SessionEvent,
+    VerdictEvent,
+    event_of,
+)
+from search.journal import FILE, History, events_in, replay
 from search.monitor.console import summary
 from search.monitor.screen import Lines, LiveView, screen
 from search.racing import Job, Rules
@@ -57,9 +70,10 @@ class Follower:
         """
         data = os.pread(self._journal, max(0, os.fstat(self._journal).st_size - self._bytes), self._bytes)
         whole = data[: data.rfind(b"\n") + 1]
-        for number, event in enumerate(events_in(whole, self.path, self._lines + 1), start=self._lines + 1):
-            replay([event], self.history, number)
-            self._note(event)
+        for number, line in enumerate(events_in(whole, self.path, self._lines + 1), start=self._lines + 1):
+            replay([line], self.history, number)
+            if (event := event_of(line)) is not None:
+                self._note(event)
         self._bytes += len(whole)
         self._lines += whole.count(b"\n")
         if whole:
@@ -72,17 +86,20 @@ class Follower:
 
     def _note(self, event: Event) -> None:
         """Keep what the history leaves out: the jobs that are running, and when the session began."""
-        kind, trial, number = event.get("event"), str(event.get("trial")), event.get("job", LOOK)
-        if kind == "session":
-            self.running, self.began = {}, event.get("at")
-            self.ended_before = self.history.concluded
-        elif kind == "attempt" and trial in self.history.trials:
-            job = Job(trial, number, self.history.trials[trial].recipe, tuple(event.get("folds", ())))
-            self.running[trial, number] = job
-        elif kind in {"job", "ahead", "failure", "holdout"}:
-            self.running.pop((trial, number), None)
-        elif kind == "verdict":  # jobs of a trial that was stopped never end
-            self.running = {name: job for name, job in self.running.items() if name[0] != trial}
+        match event:
+            case SessionEvent():
+                self.running, self.began = {}, event.at
+                self.ended_before = self.history.concluded
+            case AttemptEvent(trial, number, folds) if trial in self.history.trials:
+                self.running[trial, number] = Job(trial, number, self.history.trials[trial].recipe, folds, event.kind)
+            case JobEvent(trial, number) | EarlyJobEvent(JobEvent(trial, number)):
+                self.running.pop((trial, number), None)
+            case FailureEvent(trial, Failure(number)):
+                self.running.pop((trial, number), None)
+            case HoldoutEvent(trial):
+                self.running.pop((trial, HOLDOUT_JOB), None)
+            case VerdictEvent(trial):  # jobs of a trial that was stopped never end
+                self.running = {name: job for name, job in self.running.items() if name[0] != trial}
 
     def __enter__(self) -> Self:
         """Give itself; the journal is open already."""
@@ -165,7 +182,8 @@ def _follow(follower: Follower, view: LiveView | Lines) -> bool:
 
 def _begin(follower: Follower, view: LiveView | Lines) -> None:
     """Have the view count the time left as the driver does."""
-    view.begin(follower.history.sessions[-1].get("max_trials", len(follower.history.trials)))
+    planned = follower.history.sessions[-1].max_trials
+    view.begin(len(follower.history.trials) if planned is None else planned)
     if isinstance(follower.began, int | float):
         view.time_left.count_from(follower.began, follower.ended_before)
     else:

@@ -16,7 +16,7 @@ from search.system.clock import duration
 from search.system.files import write_text
 
 if TYPE_CHECKING:
-    from search.check import Checked  # which loads TensorFlow
+    from search.check import CheckResult  # which loads TensorFlow
 
 FILES_NAMED = 4
 GROUPS_SHOWN = 200
@@ -24,7 +24,7 @@ IMAGES_SHOWN = 24
 STYLES = {ERROR: "bold red", WARNING: "bold yellow", NOTE: "bold"}
 
 
-def show(checked: "Checked", console: Console) -> None:
+def show(checked: "CheckResult", console: Console) -> None:
     """Print the findings, gravest first, each with its files and the way out; then flattery and cost."""
     console.print(Text(kinds(checked.audit.facts)), soft_wrap=True)
     for finding in checked.audit.findings:
@@ -55,7 +55,7 @@ def kinds(facts: dict[str, Any]) -> str:
     return "Files: " + ", ".join([*counted, sizes, *odd])
 
 
-def lines(checked: "Checked") -> list[str]:
+def lines(checked: "CheckResult") -> list[str]:
     """Return how much random folds would flatter, and what the search would cost, in sentences."""
     said = [f"{checked.flattery}."] if checked.flattery else []
     if checked.cost:
@@ -71,7 +71,7 @@ def lines(checked: "Checked") -> list[str]:
     return said
 
 
-def write_page(path: Path, checked: "Checked") -> None:
+def write_page(path: Path, checked: "CheckResult") -> None:
     """Write a check as one HTML file that needs no other, with thumbnails of the duplicates."""
     audit, dataset, thumbnails = checked.audit, checked.inputs.dataset, checked.inputs.thumbnails.pixels
     templates = Environment(

@@ -78,8 +78,8 @@ def as_json(judgement: Judgement, tables: dict[str, pd.DataFrame], told: Documen
         "warnings": list(told.cautions),
         "limits": list(told.limits),
         "tables": {name: [_finite(row) for row in table.to_dict("records")] for name, table in tables.items()},
-        "study": record.about,
-        "sessions": record.history.sessions,
+        "study": record.about.fields,
+        "sessions": [session.line for session in record.history.sessions],
         "profile": profile(record),
     }
 
@@ -111,7 +111,7 @@ def profile(record: Record) -> dict[str, Any]:
     """
     history = record.history
     driver: dict[str, float] = {}
-    workers: dict[str, dict[str, float]] = {"heads": {}, "unfrozen": {}, "beside": dict(history.beside)}
+    workers: dict[str, dict[str, float]] = {"heads": {}, "unfrozen": {}, "beside": dict(history.unattributed)}
     for stages in history.driver:
         add_stages(driver, stages)
     for trial in history.trials.values():
@@ -128,9 +128,9 @@ def _looks(record: Record) -> dict[str, Any] | None:
     """Return every look at the hold-out, None where nothing is held out."""
     if not record.rules.holdout:
         return None
-    looks = [{"trial": look.trial, "scores": look.run.scores} for look in record.history.holdouts]
+    looks = [{"trial": look.trial, "scores": look.run.scores} for look in record.history.holdout_scores]
     seen = seen_before(record.history)
-    return {"images": record.about["holdout"], "looks": looks, "blind": not seen, "note": seen or None}
+    return {"images": record.about.holdout, "looks": looks, "blind": not seen, "note": seen or None}
 
 
 def _finite(row: dict[Any, Any]) -> dict[str, Any]:
@@ -150,9 +150,9 @@ def predictions_table(record: Record) -> pd.DataFrame:
     each class. Those on the hold-out, if it was scored, come last, as fold "holdout".
     """
     best = ranked(record.history.trials.values())
-    classes = list(record.about["classes"])
+    classes = list(record.about.classes)
     columns = ["trial", "fold", "id", "label", "predicted", *(f"p({name})" for name in classes)]
-    look = record.history.look_at(best[0].id) if best else None
+    look = record.history.holdout_score(best[0].id) if best else None
     runs = [best[0].runs[fold.id] for fold in record.rules.folds] if best else []
     parts = [pd.DataFrame(columns=columns)]
     for fold, arrays in read_runs(record.folder, [*runs, *([look.run] if look else [])]).items():

@@ -38,7 +38,7 @@ def document(judgement: Judgement, tables: Tables) -> Document:
             "record": terms.study(record),
         },
         pictures=thumbnails(record, _shown(tables)),
-        findings=[Finding(**{**found, "files": tuple(found["files"])}) for found in record.about.get("findings", [])],
+        findings=[Finding(**{**found, "files": tuple(found["files"])}) for found in record.about.findings or []],
         versions=list(_versions(record)),
         limits=terms.limits(judgement),
         unfinished=not record.history.ended,
@@ -74,10 +74,10 @@ def _facts(judgement: Judgement) -> Iterable[Fact]:
 
 
 def _on_holdout(judgement: Judgement, winner: Trial) -> Fact:
-    look = judgement.record.history.look_at(winner.id)
+    look = judgement.record.history.holdout_score(winner.id)
     if look is None:
         return Fact("Hold-out", "not scored", on_holdout(judgement.record))
-    of = judgement.record.about["holdout"]
+    of = judgement.record.about.holdout
     right = proportion(round(look.run.scores["accuracy"] * of), of)
     note = (
         f"{on_holdout(judgement.record)}; 95 % interval of that accuracy {right.low:.3f} to {right.high:.3f} (Wilson)"
@@ -94,16 +94,16 @@ def _shown(tables: Tables) -> Iterable[str]:
 
 
 def _versions(record: Record) -> Iterable[Fact]:
-    identity, last = record.about["identity"], (record.history.sessions or [{}])[-1]
+    identity, sessions = record.about.identity, record.history.sessions
     study = identity["study"]
     if "seed" in study:
         yield Fact("Seed", str(study["seed"]))
-    for name, value in last.get("versions", {}).items():
+    for name, value in (sessions[-1].versions if sessions else {}).items():
         yield Fact(name, str(value))
     yield Fact("Report written with", f"Python {platform.python_version()}, pandas {pd.__version__}")
     for name in ("data", "plan", "space"):
         if identity.get(name):
             yield Fact(f"Digest of the {name}", str(identity[name]))
-    for backbone, sha256 in record.about["weights"].items():
+    for backbone, sha256 in record.about.weights.items():
         yield Fact(f"Weights of {backbone}", sha256 or "from scratch", "SHA-256" if sha256 else "")
-    yield Fact("Threads", str(record.about["threads"]), "of each worker")
+    yield Fact("Threads", str(record.about.threads), "of each worker")

@@ -9,23 +9,23 @@ from search.report.words import listed, plain
 def data(record: Record) -> list[str]:
     """Return what the images are, and how many were left out."""
     about = record.about
-    classes = ", ".join(f"{name} {count}" for name, count in about["classes"].items())
-    said = [f"{about['images']} images of {about['data']}: {classes}."]
+    classes = ", ".join(f"{name} {count}" for name, count in about.classes.items())
+    said = [f"{about.images} images of {about.data}: {classes}."]
     if record.rules.holdout:
-        beside = about.get("beside_holdout", 0)
-        left = f"; {beside} are in neither, as they share a group with one of those" if beside else ""
-        said.append(f"The folds use {record.rules.images}; {about['holdout']} are held out{left}.")
-    if about["unreadable"]:
-        some = listed(f"{id_} ({reason})" for id_, reason in about["unreadable"])
-        said.append(f"Left out, as they could not be read: {len(about['unreadable'])}, such as {some}.")
-    said.append(f"Synthetic images: {about['synthetic'] or 'none'}.")
+        neither = about.left_out
+        left = f"; {neither} are in neither, as they share a group with one of those" if neither else ""
+        said.append(f"The folds use {record.rules.images}; {about.holdout} are held out{left}.")
+    if about.unreadable:
+        some = listed(f"{id_} ({reason})" for id_, reason in about.unreadable)
+        said.append(f"Left out, as they could not be read: {len(about.unreadable)}, such as {some}.")
+    said.append(f"Synthetic images: {about.synthetic or 'none'}.")
     return said
 
 
 def study(record: Record) -> list[str]:
     """Return what was fixed and how it ended."""
-    study = ", ".join(f"{plain(name)} {value}" for name, value in record.about["identity"]["study"].items())
-    backbones = ", ".join(record.about["weights"])
+    study = ", ".join(f"{plain(name)} {value}" for name, value in record.about.study.items())
+    backbones = ", ".join(record.about.weights)
     return [
         f"Study: {study}.",
         f"Backbones at hand: {backbones}.",

@@ -36,7 +36,7 @@ def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
     if table is None or "content" not in table:
         return {}
     contents = dict(zip(table["id"], table["content"], strict=True))
-    root = Path(record.about.get("root") or record.about["data"])
+    root = Path(record.about.root)
     found = {}
     for id_ in dict.fromkeys(ids):
         try:

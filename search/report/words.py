@@ -11,6 +11,7 @@ from search.analysis.ledger import at_size, interval
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.comparing import ALPHA
 from search.analysis.stats.effects import ALONE
+from search.events import Status
 from search.journal import Trial
 from search.racing import score
 from search.report.tables import Tables
@@ -35,7 +36,7 @@ def _best(judgement: Judgement, winner: Trial) -> str:
         f"{in_100(at_size(winner, rules, size, 'accuracy'))} with {_of_size(size)} training images{_about(number)}"
         for size, number in sizes
     ]
-    stopped = len(judgement.record.history.with_status("stopped"))
+    stopped = len(judgement.record.history.with_status(Status.STOPPED))
     more = f" ({stopped} more {'was' if stopped == 1 else 'were'} stopped early)" if stopped else ""
     did = f"Of {tried} ways of fine-tuning that were tried in full{more}, {winner.id} did best"
     if tried == 1:

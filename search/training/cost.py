@@ -14,10 +14,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from search.data.folds import Fold
+from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.heads import HEADS
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
+from search.system.machine import cores
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
@@ -84,6 +86,45 @@ def estimate(
     heads = scale * sum(_trained(r, folds, speed, drawn) for r in sample if r.head_only)
     deep = scale * sum(_trained(r, folds, speed, drawn) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
+
+
+def drawn_from(pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray) -> Callable[[Recipe, Fold], int]:
+    """Return what tells how many synthetic images of a recipe train in one of these folds."""
+    if pool is None:
+        return _none_drawn
+    admissible = {fold.id: pool.counts(fold) for fold in folds}
+
+    def drawn(recipe: Recipe, fold: Fold) -> int:
+        if not recipe.synthetic:
+            return 0
+        wanted = pool.asked(recipe.synthetic, fold, labels)
+        return sum(tally(wanted, admissible[fold.id])["drawn"].values())
+
+    return drawn
+
+
+def estimate_of(
+    sample: Sequence[Recipe],
+    baselines: Sequence[Recipe],
+    trials: int,
+    folds: Sequence[Fold],
+    labels: np.ndarray,
+    pool: SyntheticPool | None,
+    racing: bool,
+    slots: int,
+) -> Estimate:
+    """Return what a whole search may cost, from a sample of its space; its baselines, which are not raced, included."""
+    images = len(labels), len(pool) if pool else 0
+    cost = estimate(sample, trials, folds, images, racing, speed_of(slots), drawn_from(pool, folds, labels))
+    if not baselines:
+        return cost
+    more = estimate(baselines, len(baselines), folds, images, False, speed_of(slots)).high - SECONDS_TO_START
+    return Estimate(cost.low + more, cost.high + more)
+
+
+def speed_of(slots: int) -> float:
+    """Return the multiply-adds a second of so many workers."""
+    return core_speed() * min(slots, cores())
 
 
 def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dict[Augment, float]:

@@ -1,10 +1,12 @@
 """Materials: what all jobs of a search share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from search.data.dataset import Dataset
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool
 
@@ -30,3 +32,31 @@ class Materials:
     keras_home: Path
     threads: int
     cache_bytes: int | None = None
+
+
+def materials_of(
+    dataset: Dataset,
+    pool: SyntheticPool | None,
+    folds: Iterable[Fold],
+    weights: dict[str, str],
+    keras_home: Path,
+    seed: int,
+    threads: int,
+    cache: Path,
+    cache_bytes: int | None = None,
+) -> Materials:
+    """Return what the jobs of a search share; paths are absolute, as workers may be elsewhere."""
+    return Materials(
+        cache=cache.resolve(),
+        seed=seed,
+        classes=len(dataset.classes),
+        paths=tuple(path.resolve() for path in dataset.paths),
+        contents=tuple(dataset.contents),
+        labels=dataset.labels,
+        pool=pool,
+        folds={fold.id: fold for fold in folds},
+        weights=dict(weights),
+        keras_home=keras_home.resolve(),
+        threads=threads,
+        cache_bytes=cache_bytes,
+    )

@@ -18,7 +18,6 @@ from search.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
-from search.reopen import reopening
 from search.report.markdown import inert
 from search.system.digests import file_sha256
 from search.system.tf import keras
@@ -50,8 +49,8 @@ def place(finished, tmp_path, monkeypatch):
 
 
 def reopened(place, finished, view=None):
-    space, options = reopening(read_record(place / "results" / "space-shapes"), executor="inline")
-    return KFoldTuner(space, view=view or Lines(wide_console()), **{**options, "cache": str(finished / "cache")})
+    record, cache = read_record(place / "results" / "space-shapes"), str(finished / "cache")
+    return KFoldTuner.reopen(record, view=view or Lines(wide_console()), executor="inline", cache=cache)
 
 
 def journal(place):
@@ -88,8 +87,8 @@ def test_an_export_holds_the_model_and_all_that_made_it(finished):
     assert about["scores"]["score"] == best.verdict.score
     assert about["scores"]["holdout"]["images"] == 6
     assert about["images"] == sum(about["classes"].values()) == 28
-    assert about["identity"] == record.about["identity"]
-    assert about["threads"] == record.about["threads"]
+    assert about["identity"] == record.about.identity
+    assert about["threads"] == record.about.threads
     assert about["compared"]["images"] == 28
     assert about["compared"]["largest_difference"] < 1e-4
     assert about["files"]["model.keras"] == file_sha256(folder / "model.keras")
@@ -130,9 +129,9 @@ def test_the_code_of_the_card_gives_the_same_predictions_without_this_package(fi
 def test_the_code_that_trained_the_runs_trains_the_export(place, finished):
     record = read_record(place / "results" / "space-shapes")
     trial = Judgement.of(record).recommended
-    materials = reopened(place, finished).prepared.materials
+    materials = reopened(place, finished).setup.materials
     trained = Trainer(materials).train(trial.recipe, materials.folds["holdout"], lambda: None)
-    stored = read_runs(record.folder, [record.history.look_at(trial.id).run])["holdout"]
+    stored = read_runs(record.folder, [record.history.holdout_score(trial.id).run])["holdout"]
     np.testing.assert_array_equal(trained.run.probabilities, stored["probabilities"])
 
 

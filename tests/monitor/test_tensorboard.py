@@ -146,7 +146,7 @@ def test_validation_is_shown_where_it_was_stored_and_the_look_at_the_hold_out(tm
     run = with_validation(made, made.history.trials["0000"], [[1, 0.5, 0.25], [3, 0.25, 0.75]])
     board = boards.Board(made.folder)
     board.update(made.record)
-    looks = len(made.history.holdouts)
+    looks = len(made.history.holdout_scores)
     with served(board.folder, runs_of(made) + 1 + looks) as server:
         assert server.scalars(run, "epoch_loss") == [(1, 0.5), (3, 0.25)]
         assert server.scalars(run, "epoch_accuracy") == [(1, 0.25), (3, 0.75)]

@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+from kit.lines import event
 from rich.console import Console
 from searches import Search, fill
 from test_kill import heed_interrupts, prepare, start, wait_for_lines
@@ -111,19 +112,19 @@ def test_jobs_run_from_their_attempt_to_their_outcome(made):
             return sorted((job.trial, job.number, job.folds) for job in seen.running.values())
 
         first = made.begin()
-        made.journal.append("attempt", trial="0000", job=1, folds=["f0@0.25"])
-        made.journal.append("attempt", trial="0000", job=2, folds=["f1@0.25"])
-        made.journal.append("attempt", trial="0000", job=3, folds=["f2@0.25"])
+        made.journal.append(event("attempt", trial="0000", job=1, folds=["f0@0.25"]))
+        made.journal.append(event("attempt", trial="0000", job=2, folds=["f1@0.25"]))
+        made.journal.append(event("attempt", trial="0000", job=3, folds=["f2@0.25"]))
         assert running() == [("0000", 1, ("f0@0.25",)), ("0000", 2, ("f1@0.25",)), ("0000", 3, ("f2@0.25",))]
         made.train(first, 0.5, made.folds[:1])
-        made.journal.append("failure", trial="0000", job=2, error="ValueError: no", final=False)
+        made.journal.append(event("failure", trial="0000", job=2, error="ValueError: no", final=False))
         assert running() == [("0000", 3, ("f2@0.25",))]
-        made.journal.append("attempt", trial="0000", job=2, folds=["f1@0.25"])
+        made.journal.append(event("attempt", trial="0000", job=2, folds=["f1@0.25"]))
         made.conclude(first, "stopped", 0.1, "far behind")
         assert running() == []
-        made.journal.append("attempt", trial="0000", job=0, folds=["holdout"])
+        made.journal.append(event("attempt", trial="0000", job=0, folds=["holdout"]))
         assert running() == [("0000", 0, ("holdout",))]
-        made.journal.append("session", max_trials=9, racing=False, at=5.0)
+        made.journal.append(event("session", max_trials=9, racing=False, at=5.0))
         assert running() == []
         assert (seen.began, seen.ended_before, seen.record.rules.racing) == (5.0, 1, False)
 
@@ -149,7 +150,7 @@ def test_after_one_begun_anew_that_one_is_followed_to_its_end(made, tmp_path):
     again = Search(tmp_path)
     again.complete(0.9)
     again.complete(0.7)
-    again.journal.append("end", reason="all 2 trials are done")
+    again.journal.append(event("end", reason="all 2 trials are done"))
     again.journal.close()
     watched.join(PATIENCE)
     assert not watched.is_alive()
@@ -186,7 +187,7 @@ def tmux(tmp_path):
 def test_in_a_terminal_it_is_a_live_picture_of_the_driver_s_work(made, tmux):
     made.complete(0.9)
     trial = made.begin()
-    made.journal.append("attempt", trial=trial.id, job=1, folds=["f1@0.25"])
+    made.journal.append(event("attempt", trial=trial.id, job=1, folds=["f1@0.25"]))
     screen = tmux(sys.executable, "-m", "search", "watch", made.folder)
     text = screen("Runs of these trials")
     assert re.search(r"Trials .* 1/20", text)
@@ -202,7 +203,7 @@ def test_in_a_terminal_it_is_a_live_picture_of_the_driver_s_work(made, tmux):
 
 def test_time_left_counts_from_the_beginning_of_the_session(made):
     fill(made)
-    made.journal.append("session", max_trials=16, racing=True, at=time.time() - 600)
+    made.journal.append(event("session", max_trials=16, racing=True, at=time.time() - 600))
     for _ in range(2):
         made.complete(0.5)
     with followed(made) as seen:

@@ -1,6 +1,7 @@
 """Which trial is exported, and what its card says."""
 
 import pytest
+from kit.lines import event
 from searches import ODD, Search, all_failed, all_stopped, held_out
 
 from search.analysis.judgement import Judgement
@@ -15,7 +16,7 @@ VERSIONS = {"keras": "3.11", "tensorflow": "2.20"}
 def text_of(made, trial_id=BEST, synthetic=0):
     record = made.record
     return card(
-        Judgement.of(record), Facts(trial_to_export(record, trial_id), record.about["images"], synthetic, VERSIONS)
+        Judgement.of(record), Facts(trial_to_export(record, trial_id), record.about.images, synthetic, VERSIONS)
     )
 
 
@@ -56,7 +57,7 @@ def test_the_holdout_of_an_unfinished_search_is_looked_at_for_a_named_trial_only
     with pytest.raises(UserError, match=r"is not finished.*no longer blind.*resume made.*--trial 0000"):
         trial_to_export(made.record, BEST)
     assert trial_to_export(made.record, trial.id).id == trial.id
-    made.journal.append("end", reason="all 1 trials are done")
+    made.journal.append(event("end", reason="all 1 trials are done"))
     assert trial_to_export(made.record, BEST).id == trial.id
 
 
@@ -65,12 +66,12 @@ def test_a_look_for_an_export_neither_ends_nor_reopens_a_search(tmp_path):
     trial = made.complete(0.9)
     for ended in ("", "all 1 trials are done"):
         if ended:
-            made.journal.append("end", reason=ended)
-        made.journal.append("failure", trial=trial.id, job=0, error="no memory", final=False)
-        made.journal.append("session", max_trials=20, racing=True, look=trial.id)
+            made.journal.append(event("end", reason=ended))
+        made.journal.append(event("failure", trial=trial.id, job=0, error="no memory", final=False))
+        made.journal.append(event("session", max_trials=20, racing=True, look=trial.id))
         assert made.history.ended == ended
-        assert not made.history.failed_looks
-    made.journal.append("session", max_trials=20, racing=True, look="")
+        assert not made.history.holdout_failures
+    made.journal.append(event("session", max_trials=20, racing=True, look=""))
     assert not made.history.ended
 
 
@@ -100,7 +101,7 @@ def test_the_card_of_a_stopped_trial_says_that_it_is_unproven(filled):
 def test_the_card_says_when_the_holdout_is_no_longer_blind(tmp_path):
     made = Search(tmp_path, holdout=4)
     held_out(made)
-    look = made.history.look_at("0001").run.scores
+    look = made.history.holdout_score("0001").run.scores
     text = text_of(made)
     said = f"Hold-out: balanced_accuracy {look['balanced_accuracy']:.3f}, accuracy {look['accuracy']:.3f} on 8"
     assert inert(said) in text

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from searches import ODD, Search, strict_json
 
-from search import record as folders
 from search.analysis.caveats import columns, shortfalls, total, warnings
 from search.monitor import console as terminal
 from search.racing import ranked
+from search.record import STUDY
 from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
 from search.report.pages import write_report
@@ -39,7 +39,7 @@ def trained(made, tally, amounts=AMOUNTS):
 
 
 def on_trust(made, number):
-    path = made.folder / folders.STUDY
+    path = made.folder / STUDY
     path.write_text(json.dumps({**json.loads(path.read_text()), "synthetic_unsourced": number}))
 
 

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 import pytest
+from kit.lines import event
 from rich.console import Console
 from searches import Search, fill, held_out, strict_json
 
@@ -31,9 +32,9 @@ def held(tmp_path):
 def test_the_score_on_the_holdout_is_shown_everywhere(held):
     winner = held.complete(0.9)
     held.look(winner, 0.75)
-    held.journal.append("end", reason="all 1 trials are done")
+    held.journal.append(event("end", reason="all 1 trials are done"))
     texts = everything(held)
-    scores = held.history.holdouts[0].run.scores
+    scores = held.history.holdout_scores[0].run.scores
     said = f"balanced_accuracy {scores['balanced_accuracy']:.3f}, accuracy {scores['accuracy']:.3f} on 8 images"
     assert f"Hold-out: {said} that no trial saw\n" in texts["console"]
     assert f"**{inert(format(scores['balanced_accuracy'], '.3f'))}** ({inert(said)}" in texts["report.md"]
@@ -73,7 +74,7 @@ def test_a_holdout_that_is_not_scored_yet_or_could_not_be_says_so(held):
     assert (
         "Hold-out: 8 images that no trial saw, scored once, at the end, for the winner" in everything(held)["console"]
     )
-    held.journal.append("failure", trial="0000", job=0, error="no memory", final=False)
+    held.journal.append(event("failure", trial="0000", job=0, error="no memory", final=False))
     for name in ("console", "report.md"):
         told = everything(held)[name].replace("\\", "")
         assert "could not be scored: no memory (the same command tries again)" in told

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from kit.lines import event
 from searches import Search, fill
 from sklearn import metrics
 
 from search.analysis.judgement import Judgement
 from search.analysis.predictions import gather, read_run, read_runs
 from search.analysis.stats.intervals import corrected_interval
-from search.journal import CONFIRM
+from search.events import CONFIRM
 from search.racing import ranked
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
@@ -112,7 +113,9 @@ def test_what_is_clearly_cheaper_and_as_good_is_recommended(tmp_path):
         trial = made.begin()
         for fold in made.folds:  # equal predictions of the first two
             kept, run = made.store(fold, skill, np.random.default_rng(3), f"runs/{trial.id}-{trial.jobs + 1}.npz")
-            made.journal.append("job", trial=trial.id, job=trial.jobs + 1, **kept, runs=[{**run, "seconds": seconds}])
+            made.journal.append(
+                event("job", trial=trial.id, job=trial.jobs + 1, **kept, runs=[{**run, "seconds": seconds}])
+            )
         made.judge(trial)
     judgement = Judgement.of(made.record)
     assert judgement.winner.id == "0000"
@@ -223,7 +226,7 @@ def test_what_was_confirmed_stands_beside_its_score(several):
     for fold in several.folds:
         kept, run = several.store(fold, 0.8, np.random.default_rng(5), f"runs/0004-{trial.jobs + 1}.npz")
         several.journal.append(
-            "job", trial="0004", job=trial.jobs + 1, **kept, runs=[{**run, "fold": CONFIRM + fold.id}]
+            event("job", trial="0004", job=trial.jobs + 1, **kept, runs=[{**run, "fold": CONFIRM + fold.id}])
         )
     judgement = Judgement.of(several.record)
     (row,) = all_tables(judgement)["confirmation"].to_dict("records")
@@ -250,7 +253,7 @@ def test_more_images_or_not_is_answered_by_the_slope(tmp_path, low, high, expect
             kept, run = made.store(fold, at, rng, f"runs/{trial.id}-{trial.jobs + 1}.npz")
             wiggle = 0.02 * (-1) ** fold.index * (1 if fold.fraction == 1 else -1) if exact else 0.0
             run["scores"]["balanced_accuracy"] = at + wiggle
-            made.journal.append("job", trial=trial.id, job=trial.jobs + 1, **kept, runs=[run])
+            made.journal.append(event("job", trial=trial.id, job=trial.jobs + 1, **kept, runs=[run]))
         made.judge(trial)
     assert expected in " ".join(words.survival(Judgement.of(made.record)))
 

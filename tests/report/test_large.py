@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from kit.lines import event
 from searches import Search, strict_json
 
 from search.analysis import stats
@@ -39,7 +40,7 @@ def train_at_once(made, trial, skill, rng):
     data, file = npz_bytes(arrays), f"runs/{trial.id}-1.npz"
     (made.folder / file).write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    made.journal.append("job", trial=trial.id, job=1, file=file, sha256=sha256, runs=runs)
+    made.journal.append(event("job", trial=trial.id, job=1, file=file, sha256=sha256, runs=runs))
 
 
 @pytest.mark.slow

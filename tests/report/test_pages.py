@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from searches import ODD, Search, fill, hundreds, strict_json
 
-from search import record as folders
 from search.monitor import console as terminal
 from search.racing import ranked
+from search.record import FOLDS
 from search.report.pages import SCHEMA, predictions_table, write_report
 
 
@@ -117,7 +117,7 @@ def test_pictures_of_the_markdown_are_there(filled):
 def test_predictions_carry_the_labels_of_their_images(odd):
     texts = written(odd)
     told = pd.read_csv(io.StringIO(texts["predictions.csv"]), dtype=str, keep_default_na=False)
-    plan = pd.read_csv(odd.folder / folders.FOLDS, dtype=str, keep_default_na=False)
+    plan = pd.read_csv(odd.folder / FOLDS, dtype=str, keep_default_na=False)
     planned = plan[plan["part"] == "validation"]
     assert told[["fold", "id"]].to_numpy().tolist() == planned[["fold", "id"]].to_numpy().tolist()
     assert set(told["trial"]) == {"0001"}

@@ -2,38 +2,31 @@
 
 import pytest
 
+from search.executors.table import EXECUTORS
 from search.options import Options
-from search.prepare import _slots_and_threads
+from search.prepare import _devices
 from search.system import machine
+from search.system.devices import WORKER_BYTES, Devices, Machine, devices, workers
+
+BIG = Machine(cores=16, memory=10**12, gpu=False)
 
 
-@pytest.fixture
-def big(monkeypatch):
-    """Sixteen cores and much memory."""
-    monkeypatch.setattr(machine, "cores", lambda: 16)
-    monkeypatch.setattr("search.prepare.cores", lambda: 16)
-    monkeypatch.setattr(machine, "memory", lambda: 10**12)
-    monkeypatch.setattr("search.prepare.has_gpu", lambda: False)
+def test_workers_are_as_many_as_cores_work_and_memory_allow():
+    assert workers(BIG, 10) == 10
+    assert workers(BIG, 100) == 16
+    assert workers(Machine(16, 10**12, gpu=True), 100) == 1
+    assert workers(Machine(16, 2 * WORKER_BYTES, gpu=False), 100) == 2
+    assert workers(Machine(16, 10**9, gpu=False), 100) == 1
 
 
-def test_workers_are_as_many_as_cores_runs_and_memory_allow(big, monkeypatch):
-    assert machine.workers(gpu=False, most=10) == 10
-    assert machine.workers(gpu=False, most=100) == 16
-    assert machine.workers(gpu=True, most=100) == 1
-    monkeypatch.setattr(machine, "memory", lambda: 2 * machine.WORKER_BYTES)
-    assert machine.workers(gpu=False, most=100) == 2
-    monkeypatch.setattr(machine, "memory", lambda: 10**9)
-    assert machine.workers(gpu=False, most=100) == 1
-
-
-def test_workers_and_their_threads_never_outnumber_the_cores(big):
-    assert _slots_and_threads(Options(), 10, None) == (10, 1)
-    assert _slots_and_threads(Options(), 4, None) == (4, 4)
-    assert _slots_and_threads(Options(slots=2), 10, None) == (2, 8)
-    assert _slots_and_threads(Options(executor="inline"), 10, None) == (1, 16)
-    assert _slots_and_threads(Options(), 10, {"threads": 8}) == (2, 8)
-    assert _slots_and_threads(Options(), 10, {"threads": 16}) == (1, 16)
-    assert _slots_and_threads(Options(slots=3), 10, {"threads": 16}) == (3, 16)
+def test_workers_and_their_threads_never_outnumber_the_cores():
+    assert devices(BIG, 10) == Devices(slots=10, threads=1)
+    assert devices(BIG, 4) == Devices(4, 4)
+    assert devices(BIG, 10, slots=2) == Devices(2, 8)
+    assert devices(BIG, 1) == Devices(1, 16)
+    assert devices(BIG, 10, threads=8) == Devices(2, 8)
+    assert devices(BIG, 10, threads=16) == Devices(1, 16)
+    assert devices(BIG, 10, slots=3, threads=16) == Devices(3, 16)
 
 
 @pytest.mark.parametrize(("text", "limit"), [("1000000", 10**6), ("max", None), (None, None)])
@@ -45,3 +38,7 @@ def test_a_container_may_limit_memory(text, limit, tmp_path, monkeypatch):
     whole = machine.memory()
     monkeypatch.setattr(machine, "CONTAINER_LIMIT", file)
     assert machine.memory() == (limit or whole)
+
+
+def test_an_executor_without_slots_has_one_worker_and_the_whole_machine():
+    assert _devices(Options(executor="inline"), EXECUTORS, 10, None) == Devices(1, machine.cores())

@@ -1,0 +1,383 @@
+"""The events of a journal: what each line of it holds, from JSON and to JSON.
+
+One frozen class for each kind of event. What stands in a line never changes its name or its place, so
+the names here and the keys there differ where the words of the code have become clearer since.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import Any, Self
+
+from search.repertoire.recipe import Recipe
+
+Line = dict[str, Any]
+HOLDOUT_JOB = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
+CONFIRM = "confirm-"  # begins the names of the reshuffled folds, on which the best recipes are trained again
+
+
+class Status(StrEnum):
+    """Where a trial stands: open until it has a verdict, and then what the verdict says."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DUPLICATE = "duplicate"
+    OPEN = "open"
+
+
+class JobKind(Enum):
+    """What a job is for: the study's folds, reshuffled folds, the hold-out, or help with the images of another job."""
+
+    FOLDS = auto()
+    CONFIRM = auto()
+    HOLDOUT = auto()
+    HELP = auto()
+
+    @staticmethod
+    def of(number: int, folds: tuple[str, ...] = ()) -> "JobKind":
+        """Return the kind of a journalled job: its number and its folds tell it. Help is never journalled."""
+        if number == HOLDOUT_JOB:
+            return JobKind.HOLDOUT
+        return JobKind.CONFIRM if folds and folds[0].startswith(CONFIRM) else JobKind.FOLDS
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial on one fold: its scores, seconds of training, the tally of synthetic images, and its file.
+
+    ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
+    holds the totals of "asked" and "drawn".
+    """
+
+    fold: str
+    scores: dict[str, float]
+    seconds: float
+    synthetic: dict[str, Any]
+    file: str
+    sha256: str
+
+    @classmethod
+    def from_json(cls, line: Line, file: str, sha256: str) -> Self:
+        """Return the run of a line; its file stands beside it."""
+        scores = {name: number(score) for name, score in line["scores"].items()}
+        return cls(line["fold"], scores, number(line["seconds"]), line["synthetic"], file, sha256)
+
+    def to_json(self) -> Line:
+        """Return it as JSON types, without its file."""
+        return {"fold": self.fold, "scores": self.scores, "seconds": self.seconds, "synthetic": self.synthetic}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of a trial: completed, stopped, failed or duplicate, with a score and a reason in words.
+
+    ``score`` of a stopped trial is the predicted one; None where there is nothing to predict from.
+    """
+
+    status: Status
+    score: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that ended badly; ``final`` where trying again can only give the same."""
+
+    job: int
+    error: str
+    final: bool
+
+
+@dataclass(frozen=True)
+class SessionEvent:
+    """The beginning of a session, and what it was to do.
+
+    ``at`` is in seconds since 1970, None where an older journal does not say. ``holdout_trial`` names the only
+    trial of a session that scores one on the hold-out and does no more. Whatever an older journal does not say
+    has the value that it had then. ``line`` is the event as it stands in the journal, empty where it is not there yet.
+    """
+
+    racing: bool
+    max_trials: int | None = None
+    at: float | None = None
+    tensorboard: bool = False
+    baselines: bool = True
+    confirm: int = 0
+    executor: str = ""
+    slots: int = 0
+    threads: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    holdout_trial: str = ""
+    line: Line = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        keys = ("max_trials", "at", "tensorboard", "baselines", "confirm", "executor", "slots", "threads")
+        racing, versions = bool(line["racing"]), dict(line.get("versions", {}))
+        return cls(
+            racing,
+            **{key: line[key] for key in keys if key in line},
+            versions=versions,
+            holdout_trial=line.get("look", ""),
+            line={**line, "racing": racing, "versions": versions},
+        )
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        return {
+            "event": "session",
+            "at": self.at,
+            "max_trials": self.max_trials,
+            "racing": self.racing,
+            "tensorboard": self.tensorboard,
+            "baselines": self.baselines,
+            "confirm": self.confirm,
+            "executor": self.executor,
+            "slots": self.slots,
+            "threads": self.threads,
+            "versions": self.versions,
+            "look": self.holdout_trial,
+        }
+
+
+@dataclass(frozen=True)
+class TrialEvent:
+    """The beginning of a trial; ``baseline`` says which baseline it is, "" for one that the oracle proposed."""
+
+    trial: str
+    values: dict[str, Any]
+    recipe: Recipe
+    baseline: str = ""
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line. Raises UserError for a recipe that is none."""
+        values, recipe = dict(line["values"]), Recipe.from_dict(line["recipe"])
+        return cls(line["trial"], values, recipe, str(line.get("baseline", "")))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        baseline = {"baseline": self.baseline} if self.baseline else {}
+        return {
+            "event": "trial",
+            "trial": self.trial,
+            "values": self.values,
+            "recipe": self.recipe.to_dict(),
+            **baseline,
+        }
+
+
+@dataclass(frozen=True)
+class AttemptEvent:
+    """The beginning of a job, for people to read and for those who watch."""
+
+    trial: str
+    number: int
+    folds: tuple[str, ...]
+
+    @property
+    def kind(self) -> JobKind:
+        """What the job is for."""
+        return JobKind.of(self.number, self.folds)
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        return cls(str(line.get("trial")), line.get("job", HOLDOUT_JOB), tuple(line.get("folds", ())))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        return {"event": "attempt", "trial": self.trial, "job": self.number, "folds": list(self.folds)}
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """The end of a job: its runs, the file that holds them, and the seconds of its worker by stage."""
+
+    trial: str
+    number: int
+    file: str
+    sha256: str
+    runs: tuple[Run, ...]
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        file, sha256 = line["file"], line["sha256"]
+        runs = tuple(Run.from_json(run, file, sha256) for run in line["runs"])
+        return cls(line["trial"], line["job"], file, sha256, runs, _numbers(line.get("stages", {})))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        return {
+            "event": "job",
+            "trial": self.trial,
+            "file": self.file,
+            "sha256": self.sha256,
+            "job": self.number,
+            "runs": [run.to_json() for run in self.runs],
+            "stages": self.stages,
+        }
+
+
+@dataclass(frozen=True)
+class EarlyJobEvent:
+    """The end of a job before its turn: it counts when its turn comes, and becomes a JobEvent then."""
+
+    job: JobEvent
+
+    @property
+    def trial(self) -> str:
+        """The trial of the job."""
+        return self.job.trial
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        return cls(JobEvent.from_json(line))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        return {**self.job.to_json(), "event": "ahead"}
+
+
+@dataclass(frozen=True)
+class FailureEvent:
+    """The end of a job that gave nothing."""
+
+    trial: str
+    failure: Failure
+
+    @property
+    def kind(self) -> JobKind:
+        """What the job was for: the hold-out, or folds."""
+        return JobKind.of(self.failure.job)
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        return cls(line["trial"], Failure(line["job"], line["error"], line["final"]))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        failure = self.failure
+        fields = {"job": failure.job, "error": failure.error, "final": failure.final}
+        return {"event": "failure", "trial": self.trial, **fields}
+
+
+@dataclass(frozen=True)
+class VerdictEvent:
+    """The end of a trial."""
+
+    trial: str
+    verdict: Verdict
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        score = None if line["score"] is None else number(line["score"])
+        return cls(line["trial"], Verdict(Status(line["status"]), score, line["reason"]))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        verdict = self.verdict
+        fields = {"status": verdict.status.value, "score": verdict.score, "reason": verdict.reason}
+        return {"event": "verdict", "trial": self.trial, **fields}
+
+
+@dataclass(frozen=True)
+class HoldoutEvent:
+    """A trial's run on the hold-out."""
+
+    trial: str
+    run: Run
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        return cls(line["trial"], Run.from_json(line["run"], line["file"], line["sha256"]))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        run = self.run
+        return {
+            "event": "holdout",
+            "trial": self.trial,
+            "file": run.file,
+            "sha256": run.sha256,
+            "run": run.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class EndEvent:
+    """The end of a search, and why it ended."""
+
+    reason: str
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        return cls(line["reason"])
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        return {"event": "end", "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class ProfileEvent:
+    """The seconds of a session by stage: of its driver, and ``unattributed`` of workers, for what no trial has."""
+
+    stages: dict[str, float]
+    unattributed: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, line: Line) -> Self:
+        """Return the event of a line."""
+        return cls(_numbers(line["stages"]), _numbers(line.get("beside", {})))
+
+    def to_json(self) -> Line:
+        """Return the line."""
+        return {"event": "profile", "stages": self.stages, "beside": self.unattributed}
+
+
+EventOfTrial = AttemptEvent | JobEvent | EarlyJobEvent | FailureEvent | VerdictEvent | HoldoutEvent
+Event = SessionEvent | TrialEvent | EventOfTrial | EndEvent | ProfileEvent
+
+KINDS: dict[str, Callable[[Line], Event]] = {
+    "session": SessionEvent.from_json,
+    "trial": TrialEvent.from_json,
+    "attempt": AttemptEvent.from_json,
+    "job": JobEvent.from_json,
+    "ahead": EarlyJobEvent.from_json,
+    "failure": FailureEvent.from_json,
+    "verdict": VerdictEvent.from_json,
+    "holdout": HoldoutEvent.from_json,
+    "end": EndEvent.from_json,
+    "profile": ProfileEvent.from_json,
+}
+
+
+def event_of(line: Line) -> Event | None:
+    """Return the event of a line; None for an unknown kind, so that old code can read newer journals.
+
+    Raises KeyError, TypeError, ValueError, AttributeError or UserError for a line that lacks what its kind has.
+    """
+    read = KINDS.get(str(line.get("event")))
+    return None if read is None else read(line)
+
+
+def number(value: Any) -> float:
+    """Return the value if it is a finite number. Raises ValueError otherwise."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+def _numbers(stages: dict[str, Any]) -> dict[str, float]:
+    return {stage: number(seconds) for stage, seconds in stages.items()}
