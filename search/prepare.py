@@ -284,7 +284,7 @@ def complete(
     hand = Hand(synthetic=pool is not None)
     prepared = Prepared(file, inputs, options, folder, pool, hand, slots, threads, findings)
     register(prepared.build)
-    hand.weights = _pinned(recorded["weights"], say) if recorded else _resolve(hand.asked, options, say)
+    hand.weights = _pinned(recorded["weights"], say) if recorded else _resolve(hand.requests, options, say)
     prepared.hyperparameters = register(prepared.build)
     if recorded:
         folders.check_same(folder, recorded, prepared.identity, file.text)

@@ -118,9 +118,7 @@ def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
 
 
 def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, monkeypatch):
-    kinds = {
-        str(backbone.scaling): name for name, backbone in BACKBONES.items()
-    }  # one backbone of each; slow ones have all
+    kinds = {str(row.scaling): name for name, row in BACKBONES.items()}  # one backbone of each; slow ones have all
     shapes = [Shape(name, depths(name)[-2:][0], SIDE, CLASSES) for name in kinds.values()]
     assert len(shapes) == 4
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
