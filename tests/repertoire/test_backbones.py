@@ -1,5 +1,8 @@
 """Every backbone of the table: its blocks partition it, and its input is scaled as it was trained."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -53,6 +56,12 @@ def expected_scaling(name, pixels):
 def test_input_scaling_is_that_of_keras_applications(name):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("uint8")
     np.testing.assert_allclose(np.asarray(BACKBONES[name].scaled(pixels)), expected_scaling(name, pixels), atol=1e-5)
+
+
+def test_the_table_is_light_as_help_texts_read_it():
+    code = "import sys, search.repertoire.backbones.table; print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("name", BACKBONES)
