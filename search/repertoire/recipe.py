@@ -138,7 +138,7 @@ class Recipe:
         metadata=declare(
             "class weights",
             member(WEIGHTINGS),
-            _describe(TEXT, "none or balanced."),
+            _describe(TEXT, f"{' or '.join(WEIGHTINGS)}."),
             words=lambda recipe: WEIGHTINGS[recipe.class_weight].words,
             level=lambda recipe: recipe.class_weight,
         ),
