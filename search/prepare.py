@@ -158,7 +158,7 @@ def complete(
     hand = Hand(synthetic=pool is not None)
     build = _build(file, inputs.image_size, dataset.classes, pool, hand)
     register(build)
-    weights = _pinned(known.weights, say) if known else _resolve(hand.asked, options, say)
+    weights = _pinned(known.weights, say) if known else _resolve(hand.requests, options, say)
     hand.weights = weights
     hyperparameters = register(build)
     space = _meaning(hyperparameters, build)

@@ -31,18 +31,18 @@ class Hand:
     """What ``at_hand`` and ``amounts_at_hand`` answer.
 
     ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
-    that has none). While it is None, everything asked for is given and noted in ``asked``.
+    that has none). While it is None, everything asked for is given and noted in ``requests``.
     ``ready`` is false while a space file is being loaded: it is too early to ask.
     """
 
     ready: bool = True
     weights: dict[str, str] | None = None
     synthetic: bool = True
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def ask(self, *names: str) -> None:
         """Note that these backbones are wanted."""
-        self.asked += [name for name in names if name not in self.asked]
+        self.requests += [name for name in names if name not in self.requests]
 
 
 _hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
@@ -66,17 +66,17 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
     names = list(backbones)
     for name in names:
         one_of("at_hand backbone", name, BACKBONES)
-    hand = _asked_in_time("at_hand")
+    hand = _hand_in_time("at_hand")
     if hand is None:
-        kept = [name for name in names if is_cached(BACKBONES[name])]
+        choices = [name for name in names if is_cached(BACKBONES[name])]
     elif hand.weights is None:
         hand.ask(*names)
-        kept = names
+        choices = names
     else:
-        kept = [name for name in names if name in hand.weights]
-    if not kept:
+        choices = [name for name in names if name in hand.weights]
+    if not choices:
         raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'Embedded', which comes along.")
-    return kept
+    return choices
 
 
 def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
@@ -91,7 +91,7 @@ def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
     choices = _of_one_type(list(amounts))
     if not choices:
         raise UserError("amounts_at_hand([]) has no amounts. Give some, 0 first, as in amounts_at_hand([0, 8, 32]).")
-    hand = _asked_in_time("amounts_at_hand")
+    hand = _hand_in_time("amounts_at_hand")
     if hand is not None and hand.synthetic:
         return choices
     return choices[:1] if isinstance(choices[0], str) else [0]
@@ -114,7 +114,7 @@ def _of_one_type(amounts: list[Any]) -> list[Any]:
     return [float(amount) if amount == 0 else amount for amount in amounts] if some == {float} else amounts
 
 
-def _asked_in_time(function: str) -> Hand | None:
+def _hand_in_time(function: str) -> Hand | None:
     hand = _hand.get()
     if hand is not None and not hand.ready:
         raise UserError(f"{function}(…) is called where nothing is known yet: call it inside space(hp).")

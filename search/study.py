@@ -124,8 +124,8 @@ class Study:
     @property
     def group_column(self) -> str | None:
         """The column of the manifest that names the groups, None where something else does."""
-        named = self.groups not in {None, AUTO} and not set("()[]\\") & set(self.groups or "")
-        return self.groups if named else None
+        is_column = self.groups not in {None, AUTO} and not set("()[]\\") & set(self.groups or "")
+        return self.groups if is_column else None
 
     @property
     def group_pattern(self) -> str | None:

@@ -155,7 +155,7 @@ def test_a_driver_learns_what_is_asked_for_and_gives_all_of_it():
     with holding(Hand()) as held:
         assert at_hand([OTHER, ONE]) == [OTHER, ONE]
         assert at_hand(["SmallCNN", ONE]) == ["SmallCNN", ONE]
-    assert held.asked == [OTHER, ONE, "SmallCNN"]
+    assert held.requests == [OTHER, ONE, "SmallCNN"]
 
 
 def test_a_driver_gives_what_it_holds_whatever_is_cached():

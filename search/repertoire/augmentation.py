@@ -154,15 +154,15 @@ def batches_of(
         yield from (pixels[part] for part in parts)
         return
 
-    def one(row: int) -> np.ndarray:
+    def view_of(row: int) -> np.ndarray:
         rng = np.random.default_rng(seed_from(seed, augment.policy, augment.strength, contents[row], view))
         return np.asarray(draw(Image.fromarray(pixels[row]), augment.strength or 0.0, rng))
 
-    drawing: deque[list[Future[np.ndarray]]] = deque()
+    queue: deque[list[Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(min(THREADS, cores())) as pool:
         for part in parts:
-            drawing.append([pool.submit(one, row) for row in part.tolist()])
-            if len(drawing) > BATCHES_IN_ADVANCE:
-                yield np.stack([image.result() for image in drawing.popleft()])
-        for batch in drawing:
+            queue.append([pool.submit(view_of, row) for row in part.tolist()])
+            if len(queue) > BATCHES_IN_ADVANCE:
+                yield np.stack([image.result() for image in queue.popleft()])
+        for batch in queue:
             yield np.stack([image.result() for image in batch])

@@ -49,6 +49,6 @@ BASELINES = (HEAD, WHOLE, SCRATCH)
 def baselines(backbones: Iterable[Backbone], image_size: int) -> dict[str, Recipe]:
     """Return the baselines of the first pretrained backbone, by name; of the first one where none is pretrained."""
     candidates = list(backbones)
-    backbone = next((one for one in candidates if one.pretrained), candidates[0])
+    backbone = next((each for each in candidates if each.pretrained), candidates[0])
     rows = [row for row in BASELINES if row.pretrained == backbone.pretrained]
     return {row.name: row.recipe(backbone.name, image_size) for row in rows}

@@ -49,23 +49,23 @@ class Column:
 
 COLUMNS: dict[str, Column] = {  # in the order of the fields, with their parts
     column.name: column
-    for column in (Column(one, part) for one in FIELDS.values() for part in ("", *(one.parts or {})))
+    for column in (Column(field, part) for field in FIELDS.values() for part in ("", *(field.parts or {})))
 }
 
 
 def fields_of(recipes: Sequence[Recipe]) -> list[Field]:
     """Return the fields that tell of these recipes: a later one only where a recipe differs from its default."""
     return [
-        one
-        for one in FIELDS.values()
-        if one.since == FIRST or any(one.is_written(getattr(recipe, one.name)) for recipe in recipes)
+        field
+        for field in FIELDS.values()
+        if field.since == FIRST or any(field.is_written(getattr(recipe, field.name)) for recipe in recipes)
     ]
 
 
 def columns_of(recipes: Sequence[Recipe]) -> list[Column]:
     """Return the columns of a table of these recipes, those of fields with several parts last."""
-    fields = sorted(fields_of(recipes), key=lambda one: one.parts is not None)
-    return [column for one in fields for column in COLUMNS.values() if column.field is one]
+    fields = sorted(fields_of(recipes), key=lambda field: field.parts is not None)
+    return [column for field in fields for column in COLUMNS.values() if column.field is field]
 
 
 def factors_of(recipes: Sequence[Recipe]) -> tuple[dict[str, list[str]], dict[str, list[float]]]:
@@ -74,10 +74,10 @@ def factors_of(recipes: Sequence[Recipe]) -> tuple[dict[str, list[str]], dict[st
     Numbers that only some recipes choose come last, and only where these differ.
     """
     fields = fields_of(recipes)
-    words = {one.name: [one.level(recipe) for recipe in recipes] for one in fields if one.level}
-    numbers = [one for one in fields if not one.level and _is_factor(one, recipes)]
-    numbers.sort(key=lambda one: one.is_choice is not None)
-    return words, {one.name: [getattr(recipe, one.name) for recipe in recipes] for one in numbers if recipes}
+    words = {field.name: [field.level(recipe) for recipe in recipes] for field in fields if field.level}
+    numbers = [field for field in fields if not field.level and _is_factor(field, recipes)]
+    numbers.sort(key=lambda field: field.is_choice is not None)
+    return words, {field.name: [getattr(recipe, field.name) for recipe in recipes] for field in numbers if recipes}
 
 
 def _is_factor(field: Field, recipes: Sequence[Recipe]) -> bool:

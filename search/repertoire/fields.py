@@ -1,6 +1,6 @@
 """Field: all that the program needs to know of one field of a recipe, beside its name, type and default.
 
-A recipe declares each of its fields once, as ``field(default=…, metadata=row(…))``. The line of a
+A recipe declares each of its fields once, as ``field(default=…, metadata=declare(…))``. The line of a
 recipe, the tables of a report with their titles and JSON schema, the factors of the effects, what
 TensorBoard shows, and the digest follow from that.
 """
@@ -89,7 +89,7 @@ class Field:
         return self.since == FIRST or value != self.default
 
 
-def row(title: str, settle: Settle, schema: Schema, **options: Any) -> dict[str, Field]:
+def declare(title: str, settle: Settle, schema: Schema, **options: Any) -> dict[str, Field]:
     """Return the metadata of a dataclass's field that make it a row; ``options`` are those of ``Field``."""
     return {ROW: Field(title, settle, schema, **options)}
 

@@ -8,11 +8,11 @@ from typing import Any
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.fields import ROW, Field, Part, Schema, integer, member, number, row
+from search.repertoire.fields import ROW, Field, Part, Schema, declare, integer, member, number
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.schedules import SCHEDULES
-from search.repertoire.synthetic import Synthetic, settled
+from search.repertoire.synthetic import Synthetic, amount_of
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.digests import digest
 from search.system.errors import UserError
@@ -87,7 +87,7 @@ class Recipe:
     """
 
     backbone: str = field(
-        metadata=row(
+        metadata=declare(
             "backbone",
             member(BACKBONES),
             _describe(TEXT, "Recipe."),
@@ -97,7 +97,7 @@ class Recipe:
     )
     unfrozen_blocks: int | None = field(
         default=0,
-        metadata=row(
+        metadata=declare(
             "unfrozen blocks",
             _settle_depth,
             _describe(INTEGER, "Blocks that train, from the top; 0 is the head alone."),
@@ -107,7 +107,7 @@ class Recipe:
     )
     dropout: float = field(
         default=0.2,
-        metadata=row(
+        metadata=declare(
             "dropout",
             number(0, 0.95),
             _describe(NUMBER, "Rate."),
@@ -116,7 +116,7 @@ class Recipe:
     )
     augment: Augment = field(
         default=Augment(),
-        metadata=row(
+        metadata=declare(
             "augmentation",
             _settle_augment,
             _describe(TEXT, "Augmentation policy."),
@@ -137,19 +137,19 @@ class Recipe:
     )
     class_weight: str = field(
         default="none",
-        metadata=row(
+        metadata=declare(
             "class weights",
             member(WEIGHTINGS),
-            _describe(TEXT, "none or balanced."),
+            _describe(TEXT, f"{' or '.join(WEIGHTINGS)}."),
             words=lambda recipe: WEIGHTINGS[recipe.class_weight].words,
             level=lambda recipe: recipe.class_weight,
         ),
     )
     synthetic_per_class: Synthetic | float | Mapping[str, Any] = field(
         default=Synthetic(),
-        metadata=row(
+        metadata=declare(
             "synthetic a class",
-            lambda name, value, _recipe: settled(name, value),
+            lambda name, value, _recipe: amount_of(name, value),
             _describe({}, "Synthetic images asked for: a number, a ratio, or these by class."),
             words=lambda recipe: f"+{recipe.synthetic.words}" if recipe.synthetic else "",
             level=lambda recipe: recipe.synthetic.words or "0",
@@ -160,7 +160,7 @@ class Recipe:
     )
     learning_rate: float = field(
         default=1e-3,
-        metadata=row(
+        metadata=declare(
             "learning rate",
             number(0, 10, open_low=True),
             _describe(NUMBER, "Peak of the schedule."),
@@ -168,13 +168,13 @@ class Recipe:
         ),
     )
     weight_decay: float = field(
-        default=1e-4, metadata=row("weight decay", number(0, 10), _describe(NUMBER, "AdamW's."))
+        default=1e-4, metadata=declare("weight decay", number(0, 10), _describe(NUMBER, "AdamW's."))
     )
-    batch_size: int = field(default=32, metadata=row("batch size", integer(1), INTEGER))
-    epochs: int = field(default=15, metadata=row("epochs", integer(1), INTEGER))
+    batch_size: int = field(default=32, metadata=declare("batch size", integer(1), INTEGER))
+    epochs: int = field(default=15, metadata=declare("epochs", integer(1), INTEGER))
     views: int = field(
         default=8,
-        metadata=row(
+        metadata=declare(
             "views",
             lambda name, value, recipe: whole(name, value, 1) if _augments(recipe) else 1,
             _describe(INTEGER, "Fixed augmented versions of each image."),
@@ -183,11 +183,11 @@ class Recipe:
     )
     image_size: int | None = field(
         default=None,
-        metadata=row("image size", integer(32, 1024, optional=True), _describe(INTEGER, "Side in px.")),
+        metadata=declare("image size", integer(32, 1024, optional=True), _describe(INTEGER, "Side in px.")),
     )
     head: str = field(
         default="linear",
-        metadata=row(
+        metadata=declare(
             "head",
             member(HEADS),
             _describe(TEXT, "What classifies the features."),
@@ -198,7 +198,7 @@ class Recipe:
     )
     optimizer: str = field(
         default="adamw",
-        metadata=row(
+        metadata=declare(
             "optimizer",
             member(OPTIMIZERS),
             _describe(TEXT, "What takes the steps of training."),
@@ -209,7 +209,7 @@ class Recipe:
     )
     schedule: str = field(
         default="cosine",
-        metadata=row(
+        metadata=declare(
             "schedule",
             member(SCHEDULES),
             _describe(TEXT, "How the learning rate runs over the steps."),
@@ -221,8 +221,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""
-        for name, row_ in FIELDS.items():
-            object.__setattr__(self, name, row_.settle(name, getattr(self, name), self))
+        for name, row in FIELDS.items():
+            object.__setattr__(self, name, row.settle(name, getattr(self, name), self))
 
     @property
     def architecture(self) -> Backbone:
@@ -255,13 +255,13 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types, without those later fields that have their default."""
         return {
-            name: row_.to_json(value) for name, row_ in FIELDS.items() if row_.is_written(value := getattr(self, name))
+            name: row.to_json(value) for name, row in FIELDS.items() if row.is_written(value := getattr(self, name))
         }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
         """Return the recipe that ``to_dict`` wrote."""
-        known = {name: row_.from_json(fields[name]) for name, row_ in FIELDS.items() if name in fields}
+        known = {name: row.from_json(fields[name]) for name, row in FIELDS.items() if name in fields}
         return cls(**{**fields, **known})
 
     @property
@@ -271,10 +271,10 @@ class Recipe:
 
     def summary(self) -> str:
         """Return the recipe in one line, what matters first."""
-        return ", ".join(words for row_ in FIELDS.values() if (words := row_.words(self)))
+        return ", ".join(words for row in FIELDS.values() if (words := row.words(self)))
 
 
-FIELDS: dict[str, Field] = {
-    one.name: dataclasses.replace(one.metadata[ROW], name=one.name, default=one.default)
-    for one in dataclasses.fields(Recipe)
+FIELDS: dict[str, Field] = {  # the table of fields, by name, in their order
+    declaration.name: dataclasses.replace(declaration.metadata[ROW], name=declaration.name, default=declaration.default)
+    for declaration in dataclasses.fields(Recipe)
 }

@@ -118,7 +118,7 @@ def _amount(name: Any, amount: Any) -> Synthetic:
     return Synthetic(count=whole(field, amount, 0))
 
 
-def settled(field: str, value: Any) -> Synthetic:
+def amount_of(field: str, value: Any) -> Synthetic:
     """Return an amount from any way to write one: a Synthetic, or an int, a float, or these by class.
 
     An int is a count, 0 or more, a float a ratio from 0.0 to 100: 1 is one image of each class, 1.0 as
@@ -127,7 +127,7 @@ def settled(field: str, value: Any) -> Synthetic:
     if isinstance(value, Synthetic):
         return value
     if not isinstance(value, Mapping | tuple):
-        return _settled_number(field, value)
+        return _number_of(field, value)
     try:
         pairs = dict(value)
     except (TypeError, ValueError):
@@ -138,10 +138,10 @@ def settled(field: str, value: Any) -> Synthetic:
 
 
 def _of_class(field: str, value: Any) -> Synthetic:
-    return value if isinstance(value, Synthetic) and not value.by_class else _settled_number(field, value)
+    return value if isinstance(value, Synthetic) and not value.by_class else _number_of(field, value)
 
 
-def _settled_number(field: str, value: Any) -> Synthetic:
+def _number_of(field: str, value: Any) -> Synthetic:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not value >= 0:
         raise _refusal(field, value)
@@ -164,7 +164,7 @@ def _refusal(field: str, value: object) -> UserError:
 
 def in_words(amount: Any) -> Any:
     """Return an amount, as JSON holds it, for a reader: as it is where it is a count, or else in words."""
-    return amount if isinstance(amount, int) else settled("amount", amount).words
+    return amount if isinstance(amount, int) else amount_of("amount", amount).words
 
 
 def floored(part: float, count: int) -> int:

@@ -97,7 +97,7 @@ class Missing:
 
 def missing_in_words(missing: list[Missing]) -> str:
     """Return what is left out, where each file was looked for, and the way to get it."""
-    listed = "\n".join(str(one) for one in missing)
+    listed = "\n".join(str(entry) for entry in missing)
     return (
         f"Left out, as their ImageNet weights are not in {missing[0].folder}:\n{listed}\n"
         "  To have one, put its file into that folder, or begin a search where there is a network."
@@ -109,7 +109,7 @@ def resolve(
 ) -> tuple[dict[str, str], list[Missing]]:
     """Return the digests of the weights that can be had, and what is missing of ImageNet's.
 
-    What is not cached is downloaded into the weights folder, after ``announce`` was told its
+    What is not cached is downloaded into the weights folder, after ``announce`` was called with its
     size, unless ``offline``. Raises UserError where weights that come with this package are not whole.
     """
     weights: dict[str, str] = {}

@@ -20,7 +20,7 @@ from search.data.folds import Fold, make_plan
 from search.data.images import decode
 from search.data.readers.folders import read_class_folders
 from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
-from search.repertoire.synthetic import settled
+from search.repertoire.synthetic import amount_of
 from search.study import Study
 from search.system.errors import UserError
 
@@ -406,7 +406,7 @@ def test_what_is_asked_follows_the_real_training_images_of_each_class(pool, data
     fold = Fold(0, 0, 1.0, np.array([0, 1, 2, 3]), np.array([5]), "f0")
 
     def asked(amount):
-        return found.asked(settled("amount", amount), fold, data.labels)
+        return found.asked(amount_of("amount", amount), fold, data.labels)
 
     assert asked(7) == {"cat": 7, "dog": 7}
     assert asked(0.5) == {"cat": 1, "dog": 0}
@@ -425,10 +425,10 @@ def test_a_tally_tells_what_was_asked_and_admissible_and_drawn():
 
 def test_amounts_of_unknown_classes_or_of_no_pool_are_refused(pool):
     found, space = pool(f"{HEADER}a.png,dog,dog/1.png\n"), Path("space.py")
-    check_amounts(settled("amount", {"dog": 3}), CLASSES, found, space)
+    check_amounts(amount_of("amount", {"dog": 3}), CLASSES, found, space)
     check_amounts(0, CLASSES, None, space)
     with pytest.raises(UserError) as error:
-        check_amounts(settled("amount", {"Dog": 3}), CLASSES, found, space)
+        check_amounts(amount_of("amount", {"Dog": 3}), CLASSES, found, space)
     assert "'Dog' is not known. Did you mean 'dog'? Choose one of: cat, dog." in str(error.value)
     with pytest.raises(UserError, match=r"^space\.py asks for synthetic images where the study has none\."):
         check_amounts(8, CLASSES, None, space)

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.repertoire.recipe import Recipe
-from search.repertoire.synthetic import Synthetic, in_words, settled
+from search.repertoire.synthetic import Synthetic, amount_of, in_words
 from search.system.errors import UserError
 
 
 def of(value):
-    return settled("amount", value)
+    return amount_of("amount", value)
 
 
 def test_a_whole_ratio_is_no_number_of_images():

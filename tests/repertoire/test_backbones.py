@@ -1,5 +1,8 @@
 """Every backbone of the table: its blocks partition it, and its input is scaled as it was trained."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -56,15 +59,20 @@ def test_input_scaling_is_that_of_keras_applications(name):
     np.testing.assert_allclose(np.asarray(BACKBONES[name].scaled(pixels)), expected_scaling(name, pixels), atol=1e-5)
 
 
+def test_the_table_is_light_as_help_texts_read_it():
+    code = "import sys, search.repertoire.backbones.table; print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "set()\n"
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_row_is_whole(name):
     backbone = BACKBONES[name]
     assert backbone.name == name
     assert backbone.blocks == len(set(backbone.cuts)) + 1
     assert backbone.mega_macs > 0
-    assert [backbone.has_frozen_part(depth) for depth in range(backbone.blocks + 1)] == [True] * backbone.blocks + [
-        False
-    ]
+    assert all(backbone.has_frozen_part(depth) for depth in range(backbone.blocks))
+    assert not backbone.has_frozen_part(backbone.blocks)
     file = weights_file(backbone)
     assert (file is None) == (not backbone.pretrained)
     assert file is not None or is_cached(backbone)

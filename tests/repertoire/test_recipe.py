@@ -49,7 +49,7 @@ def recipes(draw):
         ("backbone", "xyz", f"Choose one of: {', '.join(BACKBONES)}."),
         ("backbone", None, "Choose one of: SmallCNN,"),
         ("class_weight", "balance", "Did you mean 'balanced'?"),
-        ("class_weight", None, "Choose one of: none, balanced."),
+        ("class_weight", None, f"Choose one of: {', '.join(WEIGHTINGS)}."),
         ("augment", "flip_crop", "must be an Augment, as in Augment('flip_crop')"),
         ("unfrozen_blocks", 6, "a whole number, from 0 to 5"),
         ("unfrozen_blocks", -1, "a whole number, from 0 to 5"),

@@ -8,10 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
-from search.system.files import npz_bytes
 
 STEM = 16
 BLOCKS = ((32, 2, 1), (64, 2, 2), (128, 2, 2), (192, 1, 1))  # filters, stride, residual units
@@ -77,6 +74,10 @@ def _convolved(x: Any, filters: int, side: int, stride: int, name: str, norm: No
 
 def weights_bytes(network: Any) -> bytes:
     """Return the file of the network's weights, as 16-bit floats; OverflowError where one is beyond them."""
+    import numpy as np
+
+    from search.system.files import npz_bytes
+
     with np.errstate(over="ignore"):
         rounded = {weight.path: weight.numpy().astype(np.float16) for weight in network.weights}
     beyond = [path for path, values in rounded.items() if not np.isfinite(values).all()]
@@ -87,6 +88,8 @@ def weights_bytes(network: Any) -> bytes:
 
 def load_weights(network: Any, file: Path) -> None:
     """Give the network the weights in ``file``; ValueError or KeyError where they are not its own."""
+    import numpy as np
+
     with np.load(file) as arrays:
         for weight in network.weights:
             weight.assign(arrays[weight.path].astype(np.float32))
