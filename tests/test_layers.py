@@ -24,8 +24,9 @@ HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.prepare", "search.session", "search.tuner", "search.check"),
     *("search.audit.leakage", "search.export.export"),
     *("search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
-    *("search.training.activations", "search.training.compiled", "search.training.folding", "search.training.inputs"),
-    *("search.training.heads.linear", "search.training.loop", "search.training.network", "search.training.trainer"),
+    *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
+    *("search.training.heads.linear", "search.training.inputs", "search.training.loop", "search.training.network"),
+    "search.training.trainer",
 }
 HOMES = {  # the only importers
     "tensorflow": {"search.system.tf"},
