@@ -39,7 +39,7 @@ CHECKS: tuple[Callable[[Inspection], Iterator[Finding]], ...] = (
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found: facts in numbers, findings with the gravest first, groups of near-duplicates."""
+    """What there is to say of a data set: facts in numbers, findings, gravest first, groups of near-duplicates."""
 
     facts: dict[str, Any]
     findings: tuple[Finding, ...]
@@ -47,7 +47,7 @@ class Audit:
 
     @property
     def errors(self) -> list[Finding]:
-        """What keeps the search from running."""
+        """The findings that keep the search from running."""
         return [finding for finding in self.findings if finding.level == ERROR]
 
     def to_dict(self, ids: Sequence[str]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Audit:
 
 
 def audit(inspection: Inspection, more: Sequence[Finding] = ()) -> Audit:
-    """Return what all checks find, with ``more`` found elsewhere."""
+    """Return the audit of an inspection: what all checks find, and ``more`` findings from elsewhere."""
     findings = [*more, *(finding for check in CHECKS for finding in check(inspection))]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     return Audit(facts(inspection.dataset), tuple(findings), tuple(inspection.duplicates))

@@ -37,7 +37,7 @@ class Flattery:
     images: int
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
+        """Return it in a sentence."""
         points = 100 * (self.random - self.grouped)
         scores = f"{self.random:.3f} over random folds, {self.grouped:.3f} over folds that keep copies together"
         how = f"logistic regression on {self.features}: {scores}"

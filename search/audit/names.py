@@ -61,7 +61,7 @@ def proposed_pattern(
     proposals = []
     for pattern in dict.fromkeys(_candidates(names)):
         if _may_explain(pattern, names, screen):
-            proposal = _judged(pattern, names, classes, distinct)
+            proposal = _proposal(pattern, names, classes, distinct)
             if proposal:
                 proposals.append(proposal)
     return _best(proposals)
@@ -90,7 +90,7 @@ def _may_explain(pattern: str, names: Sequence[str], pairs: Sequence[tuple[int, 
     return True
 
 
-def _judged(
+def _proposal(
     pattern: str, names: Sequence[str], classes: Sequence[str], pairs: Sequence[tuple[int, int]]
 ) -> Proposal | None:
     """Return the pattern with its figures, or None if it does not fit or proves nothing."""

@@ -1,4 +1,4 @@
-"""Can classes be told without looking at a picture, by the kind of their files? Networks find such shortcuts too."""
+"""Shortcuts: whether the kind of a file, without its picture, gives its class away. Networks find them too."""
 
 from collections import Counter
 from collections.abc import Sequence

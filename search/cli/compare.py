@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import RESULTS, search_folder
+from search.cli.options import RESULTS, folder_by_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
     from search.analysis import comparison
     from search.monitor.console import wide_console
 
-    pair = comparison.compare(search_folder(name, results), a, b)
+    pair = comparison.compare(folder_by_name(name, results), a, b)
     if as_json:
         click.echo(json.dumps(comparison.as_json(pair), indent=2, ensure_ascii=False))
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, search_folder
+from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, folder_by_name
 
 
 @click.command()
@@ -24,7 +24,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     from search.export.card import trial_to_export
     from search.record import read_record, reopening
 
-    record = read_record(search_folder(name, results))
+    record = read_record(folder_by_name(name, results))
     trial_id = trial_to_export(record, trial).id
     space, reopened = reopening(record, executor="inline", **options)
     click.echo("Loading TensorFlow and Keras Tuner")

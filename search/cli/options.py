@@ -42,6 +42,6 @@ RESULTS = click.option(
 SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
 
 
-def search_folder(name: str, results: str) -> Path:
+def folder_by_name(name: str, results: str) -> Path:
     """Return the folder of a search; its path does as well as its name."""
     return Path(name).resolve() if Path(name).name != name else Path(results) / name

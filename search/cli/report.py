@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from search.cli.options import RESULTS, TENSORBOARD, search_folder
+from search.cli.options import RESULTS, TENSORBOARD, folder_by_name
 
 
 @click.command()
@@ -14,7 +14,7 @@ from search.cli.options import RESULTS, TENSORBOARD, search_folder
 @TENSORBOARD
 def report(name: str, results: str, tensorboard: bool) -> None:
     """Print the best trials of the search NAME and write its report."""
-    folder = search_folder(name, results)
+    folder = folder_by_name(name, results)
     if tensorboard:
         _write_board(folder)
     print_report(folder)

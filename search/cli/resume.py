@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, CONFIRM, MOVED, RESULTS, SLOTS, TENSORBOARD, search_folder
+from search.cli.options import CACHE, CACHE_GB, CONFIRM, MOVED, RESULTS, SLOTS, TENSORBOARD, folder_by_name
 from search.cli.run import run_search
 
 
@@ -22,6 +22,6 @@ def resume(name: str, results: str, trials: int | None, confirm: int | None, ten
     """Go on with the search NAME from its own recorded space."""
     from search.record import read_record, reopening
 
-    record = read_record(search_folder(name, results))
+    record = read_record(folder_by_name(name, results))
     space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
     run_search(space, **reopened)

@@ -2,7 +2,7 @@
 
 import click
 
-from search.cli.options import RESULTS, search_folder
+from search.cli.options import RESULTS, folder_by_name
 
 
 @click.command()
@@ -14,6 +14,6 @@ def watch(name: str, results: str) -> None:
     from search.monitor.watch import watch as follow
 
     try:
-        follow(search_folder(name, results), wide_console())
+        follow(folder_by_name(name, results), wide_console())
     except KeyboardInterrupt:
         click.echo("\nNo longer watching; the search is as it was.")

@@ -108,7 +108,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Names ids, labels, groups and contents: what a fold plan and a score depend on."""
+        """A name for ids, labels, groups and contents: what a fold plan and a score depend on."""
         return digest([list(self.classes), self.table[["id", "label", "group", "content"]].to_numpy().tolist()])
 
     def readable(self, decoded: Decoded) -> "Dataset":

@@ -1,4 +1,4 @@
-"""The example that is always at hand: scikit-learn's handwritten digits, written as anyone's images.
+"""The example that needs no download: scikit-learn's handwritten digits, written as class folders of images.
 
 Real scans of handwriting (Alpaydin & Kaynak 1998, UCI "optdigits"), and beside them synthetic
 ones: each is one real digit under a smooth random warp (Simard et al. 2003), with a manifest

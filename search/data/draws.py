@@ -93,7 +93,7 @@ def random_order(groups: np.ndarray, seed: int) -> np.ndarray:
 def prefix(order: np.ndarray, wanted: int) -> np.ndarray:
     """Return the rows of the first groups in ``order``, so many that their images are nearest to ``wanted``.
 
-    At least one group. The rows for a smaller number are among those for a larger one.
+    There is at least one group. The rows for a smaller number are among those for a larger one.
     """
     ranked = np.argsort(order, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(order[ranked])) + 1, len(ranked))

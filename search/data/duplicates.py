@@ -1,4 +1,4 @@
-"""Find near-duplicates: the same picture again, re-encoded, mirrored, turned, cropped or brightened.
+"""Near-duplicates among images: the same picture again, re-encoded, mirrored, turned, cropped or brightened.
 
 Candidates are the nearest neighbours of small descriptors, over mirrored, turned and moved
 versions. Each is then registered by an affine transformation that maximises the enhanced
@@ -53,7 +53,7 @@ STRETCH = 1.35
 class Pair:
     """Two near-duplicates, by row, ``first`` before ``second``.
 
-    ``likeness`` is how well their detail agrees, 1 for equal pixels. ``how`` tells people in what they differ.
+    ``likeness`` is how well their detail agrees, 1 for equal pixels. ``how`` says in words in what they differ.
     """
 
     first: int
@@ -109,8 +109,8 @@ def near_duplicates(
 def _all_matches(pictures: Sequence[_Picture], progress: Steps | None) -> list[_Match]:
     """Return the near-duplicates among pictures.
 
-    Where copies alone are among the neighbours of one, other copies may lie behind them: one of each group is then
-    asked again, until none is surrounded.
+    Where copies alone are among the neighbours of one, other copies may lie behind them: neighbours are then
+    looked for again, of one image of each group, until no image has copies alone around it.
     """
     queries, matches = np.arange(len(pictures)), list[_Match]()
     while True:
@@ -245,7 +245,7 @@ def _register(one: _Picture, other: _Picture, start: np.ndarray) -> tuple[float,
 def _refine(
     one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int
 ) -> tuple[float, float, np.ndarray]:
-    """Return the better of ``start`` and what it leads to, after its `_agreement`: bright backgrounds lead astray."""
+    """Return the better of ``start`` and its refinement, after its `_agreement`: bright backgrounds lead astray."""
     everywhere = np.ones(other.shape, np.uint8)
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, rounds, 1e-4)
     unrefined = (*_agreement(one, other, start), start.copy())
@@ -282,7 +282,7 @@ def _window(side: int) -> np.ndarray:
 
 
 def _detail(image: np.ndarray) -> np.ndarray:
-    """Return the fine detail, evened out: strong edges, which much has in common, count no more than faint texture."""
+    """Return the fine detail, evened out: strong edges, which many pictures share, count no more than faint texture."""
     fine = _above(cv2.GaussianBlur(image, (0, 0), 1.5), 2.5)
     return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 4)) + 3)
 

@@ -1,4 +1,4 @@
-"""Finding: something that a person should know before a search, and how it is said."""
+"""A finding: something that a person should know before a search, and its words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

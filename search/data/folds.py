@@ -97,7 +97,7 @@ def make_plan(dataset: Dataset, study: Study) -> Plan:
 
 
 def reshuffled(dataset: Dataset, study: Study, prefix_: str) -> list[Fold]:
-    """Return folds of the same images, held-out ones outside as ever, drawn anew; names begin with ``prefix_``.
+    """Return other folds of the images that are not held out, drawn anew; their names begin with ``prefix_``.
 
     They are a function of the study's seed: they are the same whenever they are drawn.
     """
@@ -107,7 +107,7 @@ def reshuffled(dataset: Dataset, study: Study, prefix_: str) -> list[Fold]:
 
 
 def _parts(dataset: Dataset, study: Study) -> tuple[Ordered, np.ndarray, np.ndarray]:
-    """Return the images in an order of their own, which of them are held out, and which the folds may use."""
+    """Return the images in the order of their ids, which of them are held out, and which the folds may use."""
     data = ordered(dataset)
     splits = dataset.table["split"].to_numpy()[data.rows] if isinstance(study.holdout, str) else None
     return data, *hold_out(data, study, splits)
@@ -191,7 +191,7 @@ def _what_would_work(data: Ordered, study: Study, repeat: int) -> str:
 
 
 def _shrunken(labels: np.ndarray, order: np.ndarray, fraction: float) -> np.ndarray:
-    """Return which of the training rows are kept at ``fraction``: whole groups, class by class."""
+    """Return which of the training rows train at ``fraction``: whole groups, class by class."""
     rows = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

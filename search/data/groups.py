@@ -1,4 +1,4 @@
-"""Which images must stay together: near-duplicates, equal files, and what the user knows."""
+"""Groups of images that must stay together: near-duplicates, equal files, and what the user names."""
 
 import dataclasses
 import re

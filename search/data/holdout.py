@@ -1,4 +1,4 @@
-"""Which images no trial sees: drawn by the seed, or those of a split that came with the data."""
+"""The hold-out, which no trial sees: images drawn by the seed, or those of a split that came with the data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Ordered:
     groups: np.ndarray
 
     def only(self, members: np.ndarray) -> "Ordered":
-        """Return these members alone."""
+        """Return these members alone, still in their order."""
         groups, _ = pd.factorize(self.groups[members])
         return Ordered(self.source, self.classes, self.rows[members], self.labels[members], groups)
 

@@ -1,4 +1,4 @@
-"""Decode every image once, into memory-mapped uint8 arrays named by their content."""
+"""Images as numbers: each file is decoded once, into memory-mapped uint8 arrays named by their content."""
 
 import contextlib
 import hashlib
@@ -185,7 +185,7 @@ def decode_sizes(
 
 
 def read_known(path: Path, content: str, size: int) -> tuple[Facts, np.ndarray] | str:
-    """Return an image of known content, decoded now, or why it cannot be read.
+    """Return an image whose content is ``content`` (SHA-256), decoded now, or why it cannot be read.
 
     Raises UserError where it is gone or another image than it was.
     """

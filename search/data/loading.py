@@ -33,10 +33,11 @@ DECODING, COMPARING = "Decoding images", "Comparing pairs of images"
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was read: images decoded at the study's size and as thumbnails, groups, near-duplicates.
+    """A data set as a study uses it: images decoded at the study's size and as thumbnails, groups, near-duplicates.
 
-    ``near`` (n,) numbers the groups of near-duplicates, whatever the study makes of them; both it
-    and ``pairs`` are empty where the groups were taken from a search that has begun.
+    ``near`` (n,) numbers the groups of near-duplicates, whatever the study makes of them,
+    and ``pairs`` are the evidence. Where the groups come from a search that has begun there are no pairs, and
+    each image has a number of its own.
     """
 
     study: Study
@@ -211,7 +212,7 @@ def _is_of(table: pd.DataFrame, pool: SyntheticPool) -> bool:
 def _alike(
     pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, progress: Progress, earlier: pd.DataFrame | None
 ) -> list[tuple[int, int]]:
-    """Return (row of the pool, row of the data set) of near-duplicates; images that look alike share them."""
+    """Return (row of the pool, row of the data set) of near-duplicates, shared by images that look alike."""
     ids = inputs.dataset.ids
     if earlier is not None and _is_of(earlier, pool):
         row_of = {id_: row for row, id_ in enumerate(ids)}

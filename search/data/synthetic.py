@@ -55,7 +55,7 @@ class SyntheticPool:
 
     @property
     def digest(self) -> str:
-        """Names contents, labels and sources."""
+        """A name for contents, labels and sources."""
         return digest([list(self.contents), self.labels.tolist(), [list(rows) for rows in self.sources]])
 
     def readable(self, decoded: Decoded) -> "SyntheticPool":
@@ -151,7 +151,7 @@ def check_amounts(amount: Synthetic, classes: tuple[str, ...], pool: SyntheticPo
 
 
 class _Finder:
-    """Finds the real images that a manifest means."""
+    """A look-up of the real images that a manifest names as sources."""
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.source, self.root = dataset.source, dataset.root.resolve()

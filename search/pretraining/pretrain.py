@@ -54,7 +54,7 @@ class Lessons:
     """The pictures, and beside each part of them what the teachers see in it."""
 
     def __init__(self, pictures: Pictures) -> None:
-        """Begin with pictures that are drawn."""
+        """Take pictures that are drawn already."""
         self.pictures = pictures
         self._memory: tuple[int, list[np.ndarray]] = (0, [])  # a side, and all pictures and lessons at it
 
@@ -148,11 +148,11 @@ class FusedNorm(keras.layers.BatchNormalization):
     """BatchNormalization that learns by TensorFlow's one operation for it: a step takes two thirds of the time."""
 
     def __init__(self, name: str) -> None:
-        """Of the usual momentum."""
+        """Make a layer with the usual momentum, 0.99."""
         super().__init__(name=name, momentum=0.99)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Return the normalised inputs; where this is training, batches are what they are normalised by."""
+        """Return the normalised inputs; in training, each batch by its own mean and variance."""
         if not training:
             return super().call(inputs, training, mask)
         normed, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, self.gamma, self.beta, epsilon=self.epsilon)

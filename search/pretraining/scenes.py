@@ -1,4 +1,4 @@
-"""Generated pictures to learn seeing from: lit, textured objects before textured backgrounds, through a camera.
+"""Generated pictures for a pretraining: lit, textured objects before textured backgrounds, through a camera.
 
 No photograph goes into them. That pictures from simple random processes teach features that
 photographs can use was shown by Kataoka et al. 2020 (fractals), Baradad et al. 2021 ("Learning to
@@ -212,7 +212,7 @@ def _gloss(height: Field, light: np.ndarray, scale: float) -> Field:
 
 
 def backdrop(rng: np.random.Generator, side: int, light: np.ndarray) -> Texture:
-    """Return what lies behind: a texture, at times meeting another at a horizon or out of focus."""
+    """Return a background: a texture, at times meeting another at a horizon or out of focus."""
     scene = any_texture(rng, side, light)
     if rng.random() < 0.25:
         _, y = Pose(0, rng.uniform(-0.5, 0.5), 1, rng.normal(0, 0.2)).local(side)

@@ -1,7 +1,7 @@
-"""Pretrained networks that a pretraining learns from: what they see in a picture, in fewer numbers.
+"""Teachers of a pretraining: networks with ImageNet weights, and their feature maps in fewer numbers.
 
 Matching feature maps of several layers goes back to Romero et al. 2015 ("FitNets"); that a network
-can learn most of another from other pictures than that one saw, to Asano & Saeed 2021.
+can learn most of what another knows from pictures which that one never saw, to Asano & Saeed 2021.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.system.files import npz_bytes, write_bytes
 from search.system.tf import keras, tf
 
-SIDE = 192  # what they are shown: they see more in enlarged pictures (see the model card)
+SIDE = 192  # px, of the pictures for teachers: they see more in enlarged ones (see the model card)
 BATCH = 50
 GRID = 6  # the side of the maps that are learnt, on a picture of 96 px
 DEEP, MIDDLE = 256, 64  # numbers kept at each place of a map, of each teacher
@@ -56,7 +56,7 @@ class Teachers:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Load them. Raises UserError where weights are not at hand."""
+        """Load the networks. Raises UserError where weights are not at hand."""
         eyes = [_two_depths(BACKBONES[name]) for name in names]
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])  # type: ignore[untyped-decorator]
@@ -88,7 +88,7 @@ class Bases:
 
     @classmethod
     def of(cls, maps: Iterable[np.ndarray], seed: int) -> "Bases":
-        """Return those of the maps of some pictures."""
+        """Return the bases of ``maps``, the middle and the last ones of each teacher, of some pictures."""
         return cls(tuple(Basis.of(one, DEEP if place % 2 else MIDDLE, seed) for place, one in enumerate(maps)))
 
     def lessons(self, maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +97,7 @@ class Bases:
         return np.concatenate(coordinates[0::2], -1), np.concatenate(coordinates[1::2], -1)
 
     def save(self, file: Path) -> None:
-        """Write them to a file, in one step."""
+        """Write the bases to a file, in one step."""
         pairs = {
             f"{part}_{at}": getattr(one, part) for at, one in enumerate(self.bases) for part in ("mean", "directions")
         }
@@ -105,7 +105,7 @@ class Bases:
 
     @classmethod
     def load(cls, file: Path) -> "Bases":
-        """Read those that ``save`` wrote."""
+        """Return the bases that ``save`` wrote."""
         with np.load(file) as arrays:
             return cls(
                 tuple(Basis(arrays[f"mean_{at}"], arrays[f"directions_{at}"]) for at in range(len(arrays.files) // 2))

@@ -45,7 +45,7 @@ _sound: dict[Path, dict[str, tuple[int, ...]]] = {}  # entries that this process
 
 
 def claim(folder: Path) -> None:
-    """Make ``folder`` a cache: it is one already, is empty or new, or an older version's without a marker.
+    """Make ``folder`` a cache, if it is new, empty, a cache already, or one of an older version, which had no marker.
 
     Raises UserError for a folder with anything else in it, and OSError where it cannot be made or written.
     """
@@ -71,7 +71,7 @@ def is_cache(folder: Path) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether ``path`` is the folder of a kind that holds only entries, and what is left of making them."""
+    """Return whether ``path`` is the folder of a kind that holds only entries, whole ones and half-made ones."""
     return path.name in KINDS and is_real_folder(path) and all(map(_is_entry_or_left_over, path.iterdir()))
 
 
@@ -149,14 +149,14 @@ def _load(folder: Path, load: Callable[[Path], T]) -> T:
 
 
 def _touch(folder: Path) -> None:
-    """Note that an entry is used; in a cache of somebody else's that cannot be noted, and need not."""
+    """Set the time of the entry's last use to now. In somebody else's cache this fails, which does no harm."""
     if time.time() - folder.stat().st_mtime > TOUCH_EVERY:
         with contextlib.suppress(OSError):
             os.utime(folder)
 
 
 def _verify(folder: Path) -> None:
-    """Raise ValueError or OSError unless the files are what they were; remember for as long as they look the same."""
+    """Raise ValueError or OSError unless files match their checksums; those that look unchanged count as verified."""
     if folder in _sound and _looks(folder, _sound[folder]) == _sound[folder]:
         return
     read = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
@@ -192,7 +192,7 @@ def worth_keeping(images: int, row_bytes: int, views: int, limit: int | None) ->
 
 
 def trim(cache: Path, limit: int) -> int:
-    """Drop the entries that were not used for longest until the cache holds ``limit`` bytes; return how many went.
+    """Drop the least recently used entries until the cache holds ``limit`` bytes; return how many bytes were dropped.
 
     Entries used in the last ten minutes stay, and unpacked images do: the cache may then hold more.
     A folder that is no cache is left as it is.

@@ -8,7 +8,7 @@ REST = "rest"
 
 
 class Clock:
-    """Counts the seconds of the stage that it is in; of stages within stages, the innermost."""
+    """A stopwatch that counts the seconds of the stage that it is in; of stages within stages, of the innermost."""
 
     def __init__(self) -> None:
         """Start, in no stage."""
@@ -28,7 +28,7 @@ class Clock:
             self._stages.pop()
 
     def skip(self) -> None:
-        """Forget what has passed since the last stage ended: nobody was at work."""
+        """Leave out the time since the last stage ended: nobody was at work."""
         self._since = time.perf_counter()
 
     def lap(self) -> dict[str, float]:
@@ -45,7 +45,7 @@ class Clock:
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Return them to a tenth of a millisecond."""
+    """Return the seconds of each stage, rounded to a tenth of a millisecond."""
     return {stage: round(spent, 4) for stage, spent in seconds.items()}
 
 

@@ -1,4 +1,4 @@
-"""Write files so that a crash leaves the old one or the new one, never half of one."""
+"""Files and folders that a crash leaves old or new, never half written; and locks between processes."""
 
 import contextlib
 import fcntl
@@ -129,9 +129,9 @@ def _flock(handle: int, how: int) -> None:
 
 
 def mark_held(handle: int) -> None:
-    """Let ``is_held`` see that this file, open for writing, is in use, until it is closed or its process dies.
+    """Mark a file that is open for writing as in use, until it is closed or its process dies.
 
-    This keeps nobody out: it is a lock of another kind than those above, which do not heed it.
+    ``is_held`` sees the mark. It keeps nobody out: ``locked`` does not look at it.
     """
     if _can_ask():
         with contextlib.suppress(OSError):  # a file system without locks
@@ -141,7 +141,7 @@ def mark_held(handle: int) -> None:
 def is_held(handle: int) -> bool | None:
     """Return whether a process has marked this open file as held; None where that cannot be known.
 
-    It only asks. Taking a lock, however shortly, could make another process fail that takes it just then.
+    No lock is taken to find out: another process could then fail to take it at the same moment.
     """
     if not _can_ask():
         return None
@@ -197,7 +197,7 @@ def is_left_over(name: str, final: re.Pattern[str]) -> bool:
 def sweep_folder(parent: Path, final: re.Pattern[str]) -> None:
     """Remove the temporary folders and the locks that killed processes left in ``parent``; those in use stay.
 
-    Only what has our own form of name for something named like ``final`` is removed; links are never followed.
+    Only what ``is_left_over`` of something named like ``final`` is removed; links are never followed.
     """
     for remnant in [path for path in parent.iterdir() if is_left_over(path.name, final) and not path.is_symlink()]:
         with contextlib.suppress(OSError):

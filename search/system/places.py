@@ -42,6 +42,6 @@ def check_space(cache: Path, needed: int) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise UserError now for a file that cannot be written later."""
+    """Raise UserError for a path at which no file could be written."""
     if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise UserError(f"{path} cannot be written: name a file in a folder that there is and that you may write to.")

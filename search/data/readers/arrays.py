@@ -1,4 +1,4 @@
-"""Data sets that are one file of arrays -> images as files, and a manifest of them."""
+"""Data sets in one file of arrays -> images as files, and a manifest of them."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class _Part:
-    """The images of one split; ``labels`` and ``groups`` still as they were found, groups None or one an image."""
+    """The images of one split; ``labels`` and ``groups`` are still in any form, groups perhaps None."""
 
     split: str
     stacks: list[Stack]
@@ -329,7 +329,7 @@ def _class_names(value: Any, where: str) -> list[str]:
 
 
 def _flat(part: _Part, values: Any, what: str, where: str) -> list[int | str | bytes]:
-    """Return one value an image. Raises UserError for other lengths and types."""
+    """Return one value for each image. Raises UserError for other lengths and types."""
     if isinstance(values, (list, tuple)):
         values = [_bare(value) for value in values]
         if values and all(isinstance(value, (str, bytes)) for value in values):
@@ -358,7 +358,7 @@ def _check_count(part: _Part, count: int, what: str, where: str) -> None:
 
 
 def _bare(value: Any) -> Any:
-    """Return what an array or list of one thing holds, anything else as it is."""
+    """Return the only item of an array or list of one; anything else as it is."""
     if isinstance(value, np.ndarray) and value.size == 1:
         return value.item()
     return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value

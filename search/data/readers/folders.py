@@ -84,7 +84,10 @@ def _is_junk(path: Path) -> bool:
 
 
 def _images(folder: Path, root: Path, ignored: list[str], closed: list[OSError]) -> Iterator[str]:
-    """Yield the ids of the images below a class folder; ``ignored`` gets what is none, ``closed`` lost folders."""
+    """Yield the ids of the images below a class folder.
+
+    ``ignored`` collects the ids of what is no image, ``closed`` the errors of folders that cannot be opened.
+    """
     # This follows no links, and would pass over a folder that cannot be opened without a word.
     for parent, names, files in os.walk(folder, onerror=closed.append):
         inside = Path(parent)

@@ -52,7 +52,7 @@ def read_manifest(path: Path, source: Path | None = None) -> Dataset:
 
 
 def check_fields(row: dict[str, str], where: str) -> None:
-    """Raise UserError for a label, group or split that no table could hold, as a stray quote makes of two lines."""
+    """Raise UserError for a label, group or split that no table can hold, such as a stray quote makes of two lines."""
     for column in ("label", "group", "split"):
         if any(letter < " " for letter in row.get(column, "")):
             raise UserError(
@@ -103,7 +103,7 @@ def _headed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _root(path: Path, ids: list[str]) -> Path:
-    """Return the folder to which most of the paths lead, judged by a sample where that tells."""
+    """Return the folder to which most of the paths lead, judged by a sample of them if any of it is there."""
     folders = [path.with_suffix(""), path.parent]
     for some in (ids[:: max(1, len(ids) // SAMPLE)], ids):
         hits = [sum(os.path.isfile(folder / id_) for id_ in some) for folder in folders]

@@ -63,7 +63,7 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
 
 
 def unfit(status: os.stat_result) -> str:
-    """Return why a file must not even be opened: reading a pipe waits for ever, and some files have no end."""
+    """Return why a file must not be opened, or "": reading a pipe waits for ever, and some files have no end."""
     if not stat.S_ISREG(status.st_mode):
         return "a folder, not a file" if stat.S_ISDIR(status.st_mode) else "no ordinary file (a pipe, device or socket)"
     return f"larger than {LARGEST / 2**30:.0f} GiB" if status.st_size > LARGEST else ""
