@@ -16,20 +16,15 @@ from search.space import build_recipe, load_space_file
 from search.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted(
-    path
-    for folder in (
-        ".",
-        "spaces",
-        "data",
-        "results",
-        "search",
-        "search/repertoire/backbones",
-        "tests",
-        "tests/recordings",
-    )
-    for path in (ROOT / folder).glob("*.md")
-)
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "data/README.md", "results/README.md")),  # beside these lie people's own
+    *sorted(
+        path
+        for folder in ("spaces", "search", "tests")
+        for path in (ROOT / folder).rglob("*.md")
+        if path.parent.name != "templates"
+    ),
+]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 README, SPACES, CODE, DECISIONS = (
     TEXTS[name] for name in ("README.md", "spaces/README.md", "search/README.md", "search/DECISIONS.md")
