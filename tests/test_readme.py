@@ -12,7 +12,7 @@ import pytest
 import search
 from search.cli.main import cli
 from search.repertoire.recipe import Augment, Recipe
-from search.space import build_recipe, load_space_file
+from search.space import Hand, build_recipe, holding, load_space_file
 from search.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,7 +182,8 @@ def test_a_space_in_the_documents_is_one(code, tmp_path):
     file = tmp_path / "space.py"
     file.write_text(code, encoding="utf-8")
     read = load_space_file(file)
-    assert isinstance(build_recipe(read.space, HyperParameters(), 96, file), Recipe)
+    with holding(Hand()):  # all backbones are at hand
+        assert isinstance(build_recipe(read.space, HyperParameters(), 96, file), Recipe)
 
 
 @pytest.mark.parametrize("of", [Study, Recipe])
