@@ -13,6 +13,8 @@ from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Ratio, classes_named, plain, settled, wanted
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 def of(value):
     return settled("amount", value)

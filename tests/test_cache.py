@@ -32,6 +32,8 @@ from search.system.cache import (
 from search.system.errors import UserError
 from search.system.files import LOCK, locked
 
+pytestmark = pytest.mark.quick
+
 KILOBYTE = 1000
 
 

@@ -18,6 +18,8 @@ from search.repertoire.weights import missing_in_words, resolve, weights_folder
 from search.space import Hand, amounts_at_hand, at_hand, holding
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 ONE, OTHER = "MobileNet", "VGG16"
 
 

@@ -12,6 +12,8 @@ from search.repertoire.catalog import AUGMENT_POLICIES, BACKBONES, CLASS_WEIGHTS
 from search.repertoire.recipe import Augment, Recipe
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 NAN, INFINITY = float("nan"), float("inf")
 
 

@@ -9,6 +9,8 @@ from search.space import build_recipe, load_space_file
 from search.study import Study
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 SPACES = Path(__file__).resolve().parents[1] / "spaces"
 GOOD = '''"""A space."""
 

@@ -7,6 +7,8 @@ from search.repertoire.augmentation import OPERATIONS, batches_of
 from search.repertoire.catalog import AUGMENT_POLICIES
 from search.repertoire.recipe import Augment
 
+pytestmark = pytest.mark.quick
+
 CONTENTS = ["a", "b", "c"]
 
 

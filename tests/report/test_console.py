@@ -12,6 +12,8 @@ from search.monitor import console as terminal
 from search.racing import Job, ranked, score
 from search.system.clock import duration
 
+pytestmark = pytest.mark.quick
+
 
 def shown(draw, width):
     console = Console(record=True, width=width, file=io.StringIO())

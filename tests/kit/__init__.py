@@ -1,0 +1,1 @@
+"""What tests share: small data sets, spaces, searches and helpers, each made in one place."""
