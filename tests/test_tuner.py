@@ -48,7 +48,8 @@ def place(tmp_path, monkeypatch):
 
 
 def tuner(space="space.py", **options):
-    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, **options})
+    """Search inline, where no process has to load TensorFlow first."""
+    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})
 
 
 def outcome(record):
@@ -66,7 +67,7 @@ def outcome(record):
 
 
 def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
-    searched = tuner(trials=3)
+    searched = tuner(trials=3, executor="processes")
     assert isinstance(searched, BaseTuner)
     assert not (place / "results").exists()  # nothing is written before the search
     searched.search()
@@ -138,7 +139,7 @@ def test_a_finished_search_run_again_does_nothing(place):
 
 def test_a_report_says_where_each_second_went(place):
     for trials in (1, 2):
-        searched = tuner(trials=trials)
+        searched = tuner(trials=trials, executor="processes")
         searched.search()
     told = profile(searched.record)
     assert told["sessions"] == "2 of 2"
@@ -248,7 +249,7 @@ def test_a_diverging_trial_fails_and_the_search_goes_on(place):
 def test_two_workers_give_the_very_search_that_one_gives(place):
     searches = []
     for slots in (1, 2):
-        searched = tuner(trials=7, slots=slots, name=f"slots-{slots}")
+        searched = tuner(trials=7, executor="processes", slots=slots, name=f"slots-{slots}")
         searched.prepared.threads = 1  # the last decimals depend on it
         searched.search()
         searches.append(outcome(searched.record))
