@@ -10,15 +10,17 @@ from kit import quick
 TESTS = Path(__file__).parent
 COLLECT = """
 import sys, pytest
-ended = pytest.main(["-m", "quick", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts="])
+options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts="]
+ended = pytest.main(["-m", "quick", *options])
 print(int(ended), sorted({"tensorflow", "keras", "keras_tuner"} & set(sys.modules)))
 """
 
 
 def test_the_quick_tier_is_most_files_and_reading_them_loads_no_tensorflow():
-    ended = subprocess.run([sys.executable, "-c", COLLECT], cwd=TESTS.parent, capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines()[-1] == "0 []", ended.stdout
-    named = {line.partition("::")[0] for line in ended.stdout.splitlines() if "::" in line}
+    command = [sys.executable, "-c", COLLECT]
+    lines = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines[-1] == "0 []", lines
+    named = {line.partition("::")[0] for line in lines if "::" in line}
     files = sorted(TESTS.rglob("test_*.py"))
     assert {TESTS.parent / name for name in named} == {file for file in files if quick.marked(file)}
     assert len(named) > len(files) / 2

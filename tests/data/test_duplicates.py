@@ -30,8 +30,6 @@ from search import handwritten_digits
 from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
 from search.data.images import read_image
 
-pytestmark = pytest.mark.quick
-
 
 def texture(seed, width=150, height=120):
     """Return a smooth random picture with detail at several scales."""

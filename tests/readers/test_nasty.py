@@ -53,8 +53,6 @@ from search.data.readers.paths import LARGEST
 from search.study import Study
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 SIDE = 32
 SOUND = {"cat/0 first.png": RED, "cat/~last.png": GREEN, "dog/0.png": BLUE, "dog/z.png": WHITE}
 LEFT_OUT = ("cut off", "damaged, or of a rare kind", "an empty file", "not an image", "more than 100 megapixels")

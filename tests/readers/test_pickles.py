@@ -17,8 +17,6 @@ from unpacking import GREY, X, Y, labels, same
 from search.data.readers.arrays import unpack
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("order", "CF")

@@ -18,8 +18,6 @@ from search.report.colours import DARK, LIGHT
 from search.report.pictures import as_data, png, svg, themed, write_pictures
 from search.report.reading import BEST, UNJUDGED, WORSE
 
-pytestmark = pytest.mark.quick
-
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
 BLIND = {
     "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],

@@ -18,8 +18,6 @@ from search.report.document import PARTS
 from search.report.page import render
 from search.report.reading import CARDS
 
-pytestmark = pytest.mark.quick
-
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 120_000  # milliseconds, on a machine that is busy with other things
