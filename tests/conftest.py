@@ -26,6 +26,11 @@ def pytest_ignore_collect(collection_path, config):
     return skipped or None
 
 
+def pytest_collection_modifyitems(items):
+    """Quick files come last: they fill what long ones leave of the other core at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("quick") is not None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """A quick test starts no process and loads no TensorFlow, nor do its fixtures."""

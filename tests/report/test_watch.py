@@ -21,7 +21,7 @@ from search.journal import Journal, read_events, replay
 from search.monitor import watch as watching
 from search.racing import ranked, score
 
-PATIENCE = 120  # seconds
+PATIENCE = 300  # seconds
 
 
 def watcher(folder, name="broken"):
