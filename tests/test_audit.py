@@ -18,8 +18,6 @@ from search.data.readers.folders import read_class_folders
 from search.data.readers.manifest import read_manifest
 from search.study import Study
 
-pytestmark = pytest.mark.quick
-
 COUNTS = {"across": 30, "down": 30}
 
 

@@ -32,8 +32,6 @@ from search.system.cache import (
 from search.system.errors import UserError
 from search.system.files import LOCK, locked
 
-pytestmark = pytest.mark.quick
-
 KILOBYTE = 1000
 
 

@@ -8,8 +8,6 @@ import pytest
 from PIL import Image
 from shapes import write_shapes
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def odd(tmp_path):

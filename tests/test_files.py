@@ -13,8 +13,6 @@ import pytest
 
 from search.system.files import new_folder, npz_bytes, sweep_folder, write_bytes, write_rows, write_text
 
-pytestmark = pytest.mark.quick
-
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())

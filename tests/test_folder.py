@@ -11,8 +11,6 @@ from search.journal import History, Journal
 from search.record import FORMAT, SPACE, STUDY
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
 TABLES = {"images.csv": pd.DataFrame({"id": ["a.png"]}), "folds.csv": pd.DataFrame({"fold": ["f0"]})}
 IDENTITY = {

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.quick
-
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of the spine

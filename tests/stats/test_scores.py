@@ -11,8 +11,6 @@ from sklearn import metrics
 from search.analysis.stats import scores
 from search.analysis.stats.scores import calibration, calibration_error, proportion, roc_auc
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.mark.parametrize("seed", range(20))
 def test_scores_agree_with_scikit_learn(seed):
