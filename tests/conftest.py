@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from kit import quick
 from shapes import write_shapes
 from small_spaces import SMALL, SPACE
 from unpacking import unpacked
@@ -17,6 +18,26 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With ``-m quick``, files of other tests are not even read."""
+    skipped = config.option.markexpr == "quick" and collection_path.is_file() and not quick.marked(collection_path)
+    return skipped or None
+
+
+def pytest_collection_modifyitems(items):
+    """Quick files come last: they fill what long ones leave of the other core at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("quick") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A quick test starts no process and loads no TensorFlow, nor do its fixtures."""
+    if item.get_closest_marker("quick") is None:
+        return (yield)
+    with quick.restricted(item.nodeid):
+        return (yield)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from kit.journals import in_one_write
 from kit.lines import event
 
 from search.analysis import stats
@@ -190,21 +191,23 @@ def duplicates(made):
 
 
 def hundreds(made):
-    for number in range(300):
-        trial = made.begin()
-        runs = [
-            {
-                "fold": fold.id,
-                "scores": dict.fromkeys(
-                    ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"), number / 300 + index / 1e4
-                ),
-                "seconds": 1.0,
-                "synthetic": {},
-            }
-            for index, fold in enumerate(made.folds)
-        ]
-        made.journal.append(event("job", trial=trial.id, job=1, file=f"runs/{trial.id}-1.npz", sha256="", runs=runs))
-        made.judge(trial)
+    with in_one_write(made.journal):
+        for number in range(300):
+            trial = made.begin()
+            runs = [
+                {
+                    "fold": fold.id,
+                    "scores": dict.fromkeys(
+                        ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"), number / 300 + index / 1e4
+                    ),
+                    "seconds": 1.0,
+                    "synthetic": {},
+                }
+                for index, fold in enumerate(made.folds)
+            ]
+            file = f"runs/{trial.id}-1.npz"
+            made.journal.append(event("job", trial=trial.id, job=1, file=file, sha256="", runs=runs))
+            made.judge(trial)
 
 
 KINDS = (nothing, one_complete, all_failed, all_stopped, under_way, duplicates, fill, hundreds)

@@ -1,6 +1,7 @@
 """Baselines come first; at the end promising trials are finished, and the best confirmed."""
 
 import contextlib
+import functools
 
 import pytest
 from kit.scripted import Script
@@ -149,9 +150,15 @@ def test_folds_are_reshuffled_within_what_is_not_held_out(place):
     assert sorted(whole) == sorted(folds["holdout"].train)
 
 
+@functools.cache
+def uninterrupted():
+    """The events of the whole search, the same in every place."""
+    return events_of_trials(search(name="whole", confirm=1))
+
+
 @pytest.mark.parametrize("after", [1, 5, 40, 75, 90, 100, 108])
 def test_an_interruption_anywhere_changes_nothing(place, after):
-    whole = events_of_trials(search(name="whole", confirm=1))
+    whole = uninterrupted()
     with contextlib.suppress(KeyboardInterrupt):
         search(interrupted_after(after), confirm=1)
     if after == 108:

@@ -10,6 +10,8 @@ from search.journal import FILE, Journal, read_events, replay
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32).to_dict()
 
 

@@ -84,7 +84,7 @@ def lines_of(folder):
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
-def wait_for_lines(folder, process, number, seconds=90):
+def wait_for_lines(folder, process, number, seconds=300):
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None and lines_of(folder) < number:
         time.sleep(0.005)

@@ -9,6 +9,8 @@ from search.journal import replay
 from search.racing import Job, PlannedFold, Rules, cells, next_holdout_job, next_step, predict
 from search.repertoire.recipe import Recipe
 
+pytestmark = pytest.mark.quick
+
 FRACTIONS = (0.25, 1.0)
 FOLDS = tuple(
     PlannedFold(f"f{index}" + ("" if fraction == 1 else f"@{fraction}"), (0, index), fraction)

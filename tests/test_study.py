@@ -7,6 +7,8 @@ import pytest
 from search.study import Study
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("field", "value", "way_out"),

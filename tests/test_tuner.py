@@ -38,19 +38,41 @@ def space(hp):
 """
 
 
+def go_to_project(folder, patch):
+    """Make a project folder with images and a space, where no weights are at hand, the current one."""
+    patch.chdir(folder)
+    patch.setenv("KERAS_HOME", str(folder / "no-weights"))
+    write_shapes(folder / "shapes", {"across": 9, "down": 9})
+    (folder / "space.py").write_text(SPACE)
+    (folder / "data").mkdir()
+    return folder
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A project folder with images and a space; no weights are at hand."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "no-weights"))
-    write_shapes(tmp_path / "shapes", {"across": 9, "down": 9})
-    (tmp_path / "space.py").write_text(SPACE)
-    (tmp_path / "data").mkdir()
-    return tmp_path
+    return go_to_project(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def one_trial(tmp_path_factory):
+    """The results of a search of one trial in such a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = go_to_project(tmp_path_factory.mktemp("one-trial"), patch)
+        tuner(trials=1).search()
+    return folder / "results"
+
+
+@pytest.fixture
+def begun(place, one_trial):
+    """A project folder in which one trial has been searched."""
+    shutil.copytree(one_trial, place / "results")
+    return place
 
 
 def tuner(space="space.py", **options):
-    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, **options})
+    """Search inline, where no process has to load TensorFlow first."""
+    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})
 
 
 def outcome(record):
@@ -68,7 +90,7 @@ def outcome(record):
 
 
 def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
-    searched = tuner(trials=3)
+    searched = tuner(trials=3, executor="processes")
     assert isinstance(searched, BaseTuner)
     assert not (place / "results").exists()  # nothing is written before the search
     searched.search()
@@ -127,12 +149,11 @@ def test_more_trials_extend_a_search_and_finished_runs_are_not_trained_again(pla
     assert outcome(read_record(folder)) == outcome(read_record(place / "extended"))
 
 
-def test_a_finished_search_run_again_does_nothing(place):
+def test_a_finished_search_run_again_does_nothing(begun):
     def done():
-        events = read_events(place / "results" / "space-shapes" / "journal.jsonl")
+        events = read_events(begun / "results" / "space-shapes" / "journal.jsonl")
         return [event for event in events if event["event"] not in ("session", "end", "profile")]
 
-    tuner(trials=1).search()
     before = done()
     tuner(trials=1).search()
     assert done() == before
@@ -140,7 +161,7 @@ def test_a_finished_search_run_again_does_nothing(place):
 
 def test_a_report_says_where_each_second_went(place):
     for trials in (1, 2):
-        searched = tuner(trials=trials)
+        searched = tuner(trials=trials, executor="processes")
         searched.search()
     told = profile(searched.record)
     assert told["sessions"] == "2 of 2"
@@ -165,25 +186,30 @@ def test_a_report_says_where_each_second_went(place):
         (lambda place: (place / "space.py").write_text(SPACE.replace("(1.0, 0.5)", "(1.0,)")), "train_fractions was"),
     ],
 )
-def test_a_changed_search_is_refused_with_what_differs_and_the_ways_out(place, change, says):
-    tuner(trials=1).search()
-    change(place)
+def test_a_changed_search_is_refused_with_what_differs_and_the_ways_out(begun, change, says):
+    change(begun)
     with pytest.raises(UserError) as refusal:
         tuner(trials=1)
     text = str(refusal.value)
     assert says in text
     assert "--name" in text
     assert "--fresh" in text
+    for way_out in ({"name": "another"}, {"fresh": True}):
+        tuner(trials=1, **way_out)
+
+
+def test_both_ways_out_of_a_changed_search_lead_to_the_end(begun):
+    (begun / "space.py").write_text(SPACE.replace("folds=3", "folds=2"))
+    (begun / "shapes" / "down" / "down_000.png").unlink()
     tuner(trials=1, name="another").search()
     tuner(trials=1, fresh=True).search()
-    asides = list((place / "results").glob("space-shapes.old-*"))
+    asides = list((begun / "results").glob("space-shapes.old-*"))
     assert len(asides) == 1
     assert (asides[0] / "journal.jsonl").exists()
 
 
-def test_comments_and_more_trials_are_no_change(place):
-    tuner(trials=1).search()
-    (place / "space.py").write_text("# a comment\n" + SPACE.replace("max_trials=5", "max_trials=2"))
+def test_comments_and_more_trials_are_no_change(begun):
+    (begun / "space.py").write_text("# a comment\n" + SPACE.replace("max_trials=5", "max_trials=2"))
     again = tuner()
     again.search()
     assert len(again.record.history.trials) == 2
@@ -259,7 +285,7 @@ def on_one_thread(setup):
 def test_two_workers_give_the_very_search_that_one_gives(place):
     searches = []
     for slots in (1, 2):
-        searched = tuner(trials=7, slots=slots, name=f"slots-{slots}")
+        searched = tuner(trials=7, executor="processes", slots=slots, name=f"slots-{slots}")
         searched.setup = on_one_thread(searched.setup)  # the last decimals depend on it
         searched.search()
         searches.append(outcome(searched.record))
@@ -303,14 +329,13 @@ def test_unreadable_images_are_named_and_left_out(place, capsys):
 
 
 @pytest.mark.parametrize("file", ["study.json", "journal.jsonl"])
-def test_fresh_begins_anew_whatever_became_of_the_old_folder(place, file):
-    tuner(trials=1).search()
-    (place / "results" / "space-shapes" / file).write_text('{"format": 1,\nxx\nyy\n')
+def test_fresh_begins_anew_whatever_became_of_the_old_folder(begun, file):
+    (begun / "results" / "space-shapes" / file).write_text('{"format": 1,\nxx\nyy\n')
     with pytest.raises(UserError, match="--fresh"):
         tuner(trials=1).search()
     tuner(trials=1, fresh=True).search()
-    assert len(read_record(place / "results" / "space-shapes").history.trials) == 1
-    assert len(list((place / "results").glob("*.old-*"))) == 1
+    assert len(read_record(begun / "results" / "space-shapes").history.trials) == 1
+    assert len(list((begun / "results").glob("*.old-*"))) == 1
 
 
 def test_a_backbone_written_out_is_looked_for_before_anything_is_written(place):
@@ -375,16 +400,14 @@ def test_another_driver_that_began_meanwhile_is_noticed_under_the_lock(place):
         slow.search()
 
 
-def test_a_journal_without_its_study_is_refused(place):
-    tuner(trials=1).search()
-    (place / "results" / "space-shapes" / "study.json").unlink()
+def test_a_journal_without_its_study_is_refused(begun):
+    (begun / "results" / "space-shapes" / "study.json").unlink()
     with pytest.raises(UserError, match=r"study\.json is gone"):
         tuner(trials=2).search()
 
 
-def test_hidden_files_of_others_and_lost_predictions_do_not_stop_a_resume(place):
-    tuner(trials=1).search()
-    folder = place / "results" / "space-shapes"
+def test_hidden_files_of_others_and_lost_predictions_do_not_stop_a_resume(begun):
+    folder = begun / "results" / "space-shapes"
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".mynotes").write_text("mine")
     shutil.rmtree(folder / "runs")
@@ -424,12 +447,11 @@ def test_a_script_without_a_guard_is_told_so(place):
     assert not read_record(place / "results" / "space-shapes").history.with_status("failed")
 
 
-def test_fresh_is_fresh_once(place):
-    tuner(trials=1).search()
+def test_fresh_is_fresh_once(begun):
     searched = tuner(trials=2, fresh=True)
     searched.search()
     searched.search()  # resumes what it began
-    assert len(list((place / "results").glob("*.old-*"))) == 1
+    assert len(list((begun / "results").glob("*.old-*"))) == 1
     assert len(searched.record.history.sessions) == 2
 
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from search.audit.names import FEWEST_PAIRS, LEAST_EXPLAINED, MOST_CHANCE, proposed_pattern
 
+pytestmark = pytest.mark.quick
+
 
 def read(photographs, name):
     with (photographs / f"{name}.csv").open(encoding="utf-8", newline="") as file:

@@ -13,6 +13,8 @@ from search.data.readers.folders import read_class_folders
 from search.data.synthetic import read_pool
 from search.system.digests import file_sha256
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from search.data.draws import deal_folds, draw_groups, prefix, random_order, table_of
 from search.repertoire.synthetic import floored
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("part", "count", "whole"), [(0.29, 100, 29), (0.57, 100, 57), (0.8, 1123, 898), (0.1, 9, 0), (1.0, 7, 7)]

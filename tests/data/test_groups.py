@@ -10,6 +10,8 @@ from search.data.readers.manifest import read_manifest
 from search.study import Study
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 def study(groups):
     return Study("data", groups=groups)

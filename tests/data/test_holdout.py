@@ -15,6 +15,8 @@ from search.data.holdout import HOLDOUT
 from search.study import Study
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 CLASSES = ("ant", "bee", "cat")
 
 

@@ -12,6 +12,8 @@ from search.data.images import decode, read_image, typical_side
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (20, 40, 210), (255, 255, 255)
 ORIENTATION = 0x0112
 UPRIGHT = {  # what a viewer does to the stored pixels, by EXIF orientation

@@ -15,6 +15,8 @@ from search.data.readers.folders import read_class_folders
 from search.study import Study
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def planned(shapes):

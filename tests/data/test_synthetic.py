@@ -24,6 +24,8 @@ from search.repertoire.synthetic import amount_of
 from search.study import Study
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 CLASSES = ("cat", "dog")
 HEADER = "image,label,sources\n"
 

@@ -10,6 +10,8 @@ from searches import fill
 from search.monitor.screen import Lines, LiveView, screen
 from search.racing import Job, score
 
+pytestmark = pytest.mark.quick
+
 
 def plain():
     console = Console(file=io.StringIO(), width=80)

@@ -5,6 +5,8 @@ import pytest
 
 from search.pretraining import scenes, textures
 
+pytestmark = pytest.mark.quick
+
 SIDE = 64
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from search.repertoire.augmentation import OPERATIONS, POLICIES, Augment, batches_of
 
+pytestmark = pytest.mark.quick
+
 CONTENTS = ["a", "b", "c"]
 
 

@@ -14,6 +14,8 @@ from search.repertoire.recipe import FIELDS, Recipe
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 NAN, INFINITY = float("nan"), float("inf")
 
 

@@ -16,6 +16,8 @@ from search.repertoire import weights as weights_module
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import missing_in_words, resolve, weights_folder
 
+pytestmark = pytest.mark.quick
+
 ONE, OTHER = "MobileNet", "VGG16"
 
 

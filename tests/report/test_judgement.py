@@ -16,6 +16,8 @@ from search.repertoire.recipe import Recipe
 from search.report import terms, words
 from search.report.tables import all_tables
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def several(tmp_path):

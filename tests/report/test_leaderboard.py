@@ -8,6 +8,8 @@ from search.analysis import stats
 from search.analysis.ledger import interval, ledger, runs_table, trials_table
 from search.racing import ranked, score
 
+pytestmark = pytest.mark.quick
+
 
 def test_only_complete_trials_are_ranked_best_first(filled):
     best = ranked(filled.history.trials.values())

@@ -11,6 +11,8 @@ from search.report.captions import CAPTIONS
 from search.report.document import PARTS
 from search.report.markdown import ROWS, inert, markdown
 
+pytestmark = pytest.mark.quick
+
 PICTURES = {name: f"pictures/{name}.png" for name in CAPTIONS}
 DRAWN = {"failed": {}, "one": {"leaderboard": PICTURES["leaderboard"]}}
 

@@ -22,7 +22,7 @@ from search.analysis.stats.intervals import corrected_interval
 from search.analysis.stats.selection import Configurations, corrected
 from search.racing import PlannedFold, Rules
 
-DRAWS = 200
+DRAWS = 200  # of searches like the one that was done, to correct its winner
 
 DIFFICULTY, OWN, LUCK = np.sqrt([0.65, 0.2, 0.15])  # parts of a prediction's variance; they sum to 1
 
@@ -184,24 +184,24 @@ class Fare:
     contenders: float
 
 
-def fare(world, trials, spread, studies, seed=1, mean=0.8):
+def fare(world, trials, spread, studies, seed=1, mean=0.8, draws=DRAWS):
     """Search so many times over recipes of this spread (0: all equal), and tell how the statistics fared."""
     rows = []
     for number in range(studies):
         rng = np.random.default_rng((seed, number))
         truth = recipes(rng, trials, spread, mean) if spread else np.tile([mean - 0.08, mean], (trials, 1))
-        rows.append(_fare_once(study(rng, world, truth), number))
+        rows.append(_fare_once(study(rng, world, truth), number, draws))
     return Fare(*map(float, np.mean(rows, axis=0)))
 
 
-def _fare_once(found, seed):
+def _fare_once(found, seed, draws):
     true, full = found.true_scores, found.truth[:, -1]
     scores, parts = found.cells.mean(axis=(1, 2)), found.world.folds
     limits = [corrected_interval(cells.mean(axis=0), parts) for cells in found.cells]
     best = winner(found.cells)
     folds = [found.fold] * 2
-    told = corrected(Configurations(*_predictions(found), folds), seed, DRAWS)
-    published = corrected(Configurations(*_predictions(found)), seed, DRAWS)
+    told = corrected(Configurations(*_predictions(found), folds), seed, draws)
+    published = corrected(Configurations(*_predictions(found)), seed, draws)
     others = [trial for trial in range(len(true)) if trial != best]
     better = [each.p_holm < 0.05 for each in against(found.cells, best, others, parts)]
     within = contenders(found.cells, parts)

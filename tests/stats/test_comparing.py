@@ -18,6 +18,8 @@ from search.analysis.stats.comparing import (
     recommended,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def cells(values):
     """Return fold scores (c, splits) as cells of two training sizes with these means."""

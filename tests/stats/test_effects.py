@@ -11,6 +11,8 @@ from statsmodels.stats.multitest import multipletests
 
 from search.analysis.stats.effects import ALONE, FEWEST_FREE, additive, interaction, thirds
 
+pytestmark = pytest.mark.quick
+
 FOLDS = 10
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from search.analysis.stats.hard import confused, label_errors, wrong_share
 
+pytestmark = pytest.mark.quick
+
 
 def test_an_image_is_counted_once_a_recipe():
     labels = np.array([0, 1, 1, 0, 0, 0])

@@ -8,6 +8,8 @@ from scipy import stats
 
 from search.analysis.stats import Interval, corrected_interval
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def rng():

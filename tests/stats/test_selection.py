@@ -7,6 +7,8 @@ from sklearn import metrics
 from search.analysis.stats import selection
 from search.analysis.stats.selection import FEWEST, Configurations, corrected
 
+pytestmark = pytest.mark.quick
+
 MEASURES = {
     "accuracy": metrics.accuracy_score,
     "balanced_accuracy": lambda y, p: metrics.recall_score(y, p, labels=np.unique(y), average="macro", zero_division=0),

@@ -9,6 +9,8 @@ from scipy.optimize import curve_fit
 from search.analysis.stats import corrected_interval
 from search.analysis.stats.survival import curve, drops, slopes
 
+pytestmark = pytest.mark.quick
+
 
 def test_drops_are_between_the_largest_and_the_smallest_size(rng):
     cells = rng.random((5, 3, 4))

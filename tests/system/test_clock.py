@@ -6,6 +6,8 @@ import pytest
 
 from search.system.clock import REST, Clock, duration
 
+pytestmark = pytest.mark.quick
+
 
 def busy(seconds):
     until = time.perf_counter() + seconds

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from search.system.digests import canonical, digest, file_sha256, seed_from
 
+pytestmark = pytest.mark.quick
+
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text("aäß0")
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner), max_leaves=8)
 

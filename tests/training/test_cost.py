@@ -10,6 +10,8 @@ from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.training.cost import estimate
 
+pytestmark = pytest.mark.quick
+
 DEEP = Recipe("MobileNetV2_0.35", unfrozen_blocks=2, image_size=96, epochs=10)
 HEAD = dataclasses.replace(DEEP, unfrozen_blocks=0)
 SPEED = 1e11

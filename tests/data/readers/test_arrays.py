@@ -11,6 +11,8 @@ from unpacking import GREY, X, Y, labels, same, unpacked
 from search.data.readers.arrays import _folder_name
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 # What npz files hold
 
 

@@ -13,6 +13,8 @@ from search.data.readers.folders import read_class_folders
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 def write(path, shade=0):
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,8 @@ from shapes import write_shapes
 from search.data.readers.manifest import read_manifest
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def pets(tmp_path):

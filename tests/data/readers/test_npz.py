@@ -11,6 +11,8 @@ from unpacking import X, Y, unpacked
 from search.data.readers.arrays import unpack
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 def npz(path, **members):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -13,6 +13,8 @@ from search.data.readers.manifest import read_manifest
 from search.data.readers.packs import MARK, check_target, pack
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def packed(tmp_path):

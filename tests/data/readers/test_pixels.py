@@ -7,6 +7,8 @@ from unpacking import GREY, RNG, X, Y, pixels, same
 from search.data.images import read_image
 from search.system.errors import UserError
 
+pytestmark = pytest.mark.quick
+
 
 def test_all_layouts_of_images(saved):
     assert same(saved(x=GREY, y=Y), GREY)
