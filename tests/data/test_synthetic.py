@@ -428,9 +428,9 @@ def test_a_tally_tells_what_was_asked_and_admissible_and_drawn():
 def test_amounts_of_unknown_classes_or_of_no_pool_are_refused(pool):
     found, space = pool(f"{HEADER}a.png,dog,dog/1.png\n"), Path("space.py")
     check_amounts(amount_of("amount", {"dog": 3}), CLASSES, found, space)
-    check_amounts(0, CLASSES, None, space)
+    check_amounts(amount_of("amount", 0), CLASSES, None, space)
     with pytest.raises(UserError) as error:
         check_amounts(amount_of("amount", {"Dog": 3}), CLASSES, found, space)
     assert "'Dog' is not known. Did you mean 'dog'? Choose one of: cat, dog." in str(error.value)
     with pytest.raises(UserError, match=r"^space\.py asks for synthetic images where the study has none\."):
-        check_amounts(8, CLASSES, None, space)
+        check_amounts(amount_of("amount", 8), CLASSES, None, space)
