@@ -77,15 +77,15 @@ class Feed:
         labels = self._labels[rows]
         return Part(rows, labels, sample_weights(labels, recipe.class_weight), synthetic)
 
-    def view(self, compiled_network: CompiledNetwork, recipe: Recipe, epoch: int) -> Rows:
+    def view(self, network: CompiledNetwork, recipe: Recipe, epoch: int) -> Rows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
         return self._inputs(
-            compiled_network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic_per_class)
+            network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic_per_class)
         )
 
-    def plain(self, compiled_network: CompiledNetwork) -> Rows:
+    def plain(self, network: CompiledNetwork) -> Rows:
         """Return what is scored: real images as they are."""
-        return self._inputs(compiled_network, PLAIN, 1, 0, with_pool=False)
+        return self._inputs(network, PLAIN, 1, 0, with_pool=False)
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the class numbers of these rows."""
@@ -108,41 +108,35 @@ class Feed:
         parts = [self.materials.labels] + ([pool.labels] if pool else [])
         return np.concatenate(parts).astype(np.int32)
 
-    def store(self, compiled_network: CompiledNetwork, recipe: Recipe) -> None:
+    def store(self, network: CompiledNetwork, recipe: Recipe) -> None:
         """Have all that a recipe shows and is scored on stored, as far as it is worth it.
 
         Workers that want the same views share the work of making them.
         """
         self._decoded.clear()  # looked up anew, they are checked, and known to be in use
         views = range(min(recipe.views, recipe.epochs))
-        activations = self._activations(compiled_network, recipe.views)
+        activations = self._activations(network, recipe.views)
         with self._clock.stage("views"):
-            for images in self._image_sets(compiled_network, bool(recipe.synthetic_per_class)):
-                activations.ensure(compiled_network, images, recipe.augment, views)
-            real, *_ = self._image_sets(compiled_network, with_pool=False)
-            activations.ensure(compiled_network, real, PLAIN, [0])
+            for images in self._image_sets(network, bool(recipe.synthetic_per_class)):
+                activations.ensure(network, images, recipe.augment, views)
+            real, *_ = self._image_sets(network, with_pool=False)
+            activations.ensure(network, real, PLAIN, [0])
 
-    def _inputs(
-        self, compiled_network: CompiledNetwork, augment: Augment, views: int, view: int, with_pool: bool
-    ) -> Rows:
-        activations = self._activations(compiled_network, views)
+    def _inputs(self, network: CompiledNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
+        activations = self._activations(network, views)
         with self._clock.stage("views"):
-            return Rows(
-                *(
-                    activations.of(compiled_network, images, augment, view)
-                    for images in self._image_sets(compiled_network, with_pool)
-                )
-            )
+            image_sets = self._image_sets(network, with_pool)
+            return Rows(*(activations.of(network, images, augment, view) for images in image_sets))
 
-    def _activations(self, compiled_network: CompiledNetwork, views: int) -> Activations:
+    def _activations(self, network: CompiledNetwork, views: int) -> Activations:
         materials = self.materials
-        weights = materials.weights.get(compiled_network.shape.backbone, "")
+        weights = materials.weights.get(network.shape.backbone, "")
         stored_views = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
         return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, stored_views)
 
-    def _image_sets(self, compiled_network: CompiledNetwork, with_pool: bool) -> list[Images]:
+    def _image_sets(self, network: CompiledNetwork, with_pool: bool) -> list[Images]:
         """Return the real images, and the synthetic ones after them where they are wanted."""
-        materials, size = self.materials, compiled_network.shape.image_size
+        materials, size = self.materials, network.shape.image_size
         image_sets = [self._images(materials.paths, materials.contents, size)]
         if with_pool and materials.pool:
             image_sets.append(self._images(materials.pool.paths, materials.pool.contents, size))
