@@ -55,7 +55,7 @@ def core_speed(side: int = 512, seconds: float = 0.05) -> float:
     return side**3 / fastest
 
 
-def _none_drawn(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
+def _no_synthetic_images(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
     return 0
 
 
@@ -66,12 +66,12 @@ def estimate(
     images: tuple[int, int],
     racing: bool,
     speed: float,
-    drawn: Callable[[Recipe, Fold], int] = _none_drawn,
+    synthetic_images: Callable[[Recipe, Fold], int] = _no_synthetic_images,
 ) -> Estimate:
-    """Return the cost of ``trials`` trials like those of ``sample``, drawn from the space.
+    """Return the cost of ``trials`` trials like those of ``sample``, recipes of the space.
 
     ``images`` counts real and synthetic ones; ``speed`` is ``core_speed()`` times the number of
-    workers; ``drawn`` says how many synthetic images of a recipe train in a fold.
+    workers; ``synthetic_images`` says how many synthetic images of a recipe train in a fold.
     """
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
@@ -83,8 +83,8 @@ def estimate(
     shapes = {shape_of(r) for r in sample}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
-    heads = scale * sum(_trained(r, folds, speed, drawn) for r in sample if r.head_only)
-    deep = scale * sum(_trained(r, folds, speed, drawn) for r in sample if not r.head_only)
+    heads = scale * sum(_trained(r, folds, speed, synthetic_images) for r in sample if r.head_only)
+    deep = scale * sum(_trained(r, folds, speed, synthetic_images) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 
 
@@ -147,17 +147,19 @@ def _macs(recipe: Recipe) -> tuple[float, float]:
 
 def _stored(recipe: Recipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
-    frozen, _ = _macs(recipe)
+    frozen_macs, _ = _macs(recipe)
     image_size, _ = recipe.settled
     drawing = 0.0 if recipe.augment.policy == "none" else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
-    return images * recipe.views * (drawing + frozen / speed)
+    return images * recipe.views * (drawing + frozen_macs / speed)
 
 
-def _trained(recipe: Recipe, folds: Sequence[Fold], speed: float, drawn: Callable[[Recipe, Fold], int]) -> float:
+def _trained(
+    recipe: Recipe, folds: Sequence[Fold], speed: float, synthetic_images: Callable[[Recipe, Fold], int]
+) -> float:
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
-    _, trained = _macs(recipe)
-    shown = sum(len(fold.train) + drawn(recipe, fold) for fold in folds) * recipe.epochs
-    scored = sum(len(fold.validation) for fold in folds)
+    _, trained_macs = _macs(recipe)
+    examples = sum(len(fold.train) + synthetic_images(recipe, fold) for fold in folds) * recipe.epochs
+    predictions = sum(len(fold.validation) for fold in folds)
     step = HEADS[recipe.head].seconds_a_step if recipe.head_only else SECONDS_A_STEP
-    steps = shown / recipe.batch_size
-    return (3 * shown + scored) * trained / speed + steps * step + len(folds) * SECONDS_A_RUN
+    steps = examples / recipe.batch_size
+    return (3 * examples + predictions) * trained_macs / speed + steps * step + len(folds) * SECONDS_A_RUN

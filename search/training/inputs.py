@@ -124,9 +124,8 @@ class Feed:
     def _inputs(self, network: CompiledNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
         activations = self._activations(network, views)
         with self._clock.stage("views"):
-            return Rows(
-                *(activations.of(network, images, augment, view) for images in self._image_sets(network, with_pool))
-            )
+            image_sets = self._image_sets(network, with_pool)
+            return Rows(*(activations.of(network, images, augment, view) for images in image_sets))
 
     def _activations(self, network: CompiledNetwork, views: int) -> Activations:
         materials = self.materials

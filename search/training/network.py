@@ -35,8 +35,8 @@ class VariableDropout(keras.layers.Layer):
         """Drop a share ``rate`` of the inputs in training, none otherwise."""
         if not training:
             return inputs
-        kept = keras.random.uniform(keras.ops.shape(inputs), seed=self.random) >= self.rate
-        return inputs * keras.ops.cast(kept, inputs.dtype) / (1 - self.rate)
+        is_kept = keras.random.uniform(keras.ops.shape(inputs), seed=self.random) >= self.rate
+        return inputs * keras.ops.cast(is_kept, inputs.dtype) / (1 - self.rate)
 
     def reset(self, rate: float, seed: int) -> None:
         """Begin the draws of ``seed`` anew, at ``rate``."""
