@@ -15,6 +15,8 @@ from search.racing import cells, ranked, score
 from search.record import read_record
 from search.repertoire.baselines import HEAD, SCRATCH, WHOLE, baselines
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 SPACE = """
 from search import Recipe, Study
 

@@ -14,6 +14,8 @@ from search.journal import read_events
 from search.monitor.console import Lines, wide_console
 from search.record import read_record
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 SPACE = """
 from search import Recipe, Study
 

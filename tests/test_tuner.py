@@ -20,6 +20,8 @@ from search.reopen import reopening
 from search.report.pages import profile
 from search.space import load_space_file
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
 

@@ -15,8 +15,6 @@ from search.racing import cells
 from search.repertoire.recipe import Augment, Recipe
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 LONG = {"each": 40, "folds": 5}
 
 
