@@ -98,6 +98,12 @@ def search(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
+def without_charts(monkeypatch):
+    """Leave charts out of reports, for tests of something else: a small search takes less time than its charts."""
+    monkeypatch.setattr("search.report.pages.draw", lambda tables: {})
+
+
+@pytest.fixture
 def space(tmp_path):
     """Write a space file; the default one is right."""
 

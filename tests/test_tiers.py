@@ -16,14 +16,14 @@ print(int(ended), sorted({"tensorflow", "keras", "keras_tuner"} & set(sys.module
 """
 
 
-def test_the_quick_tier_is_most_files_and_reading_them_loads_no_tensorflow():
+def test_the_quick_tier_is_the_files_marked_so_and_reading_them_loads_no_tensorflow():
     command = [sys.executable, "-c", COLLECT]
     lines = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=True).stdout.splitlines()
     assert lines[-1] == "0 []", lines
-    named = {line.partition("::")[0] for line in lines if "::" in line}
-    files = sorted(TESTS.rglob("test_*.py"))
-    assert {TESTS.parent / name for name in named} == {file for file in files if quick.marked(file)}
-    assert len(named) > len(files) / 2
+    tests = [line for line in lines if "::" in line]
+    files = {TESTS.parent / line.partition("::")[0] for line in tests}
+    assert files == {file for file in TESTS.rglob("test_*.py") if quick.marked(file)}
+    assert len(tests) > 500
 
 
 def test_a_quick_test_that_starts_a_process_or_loads_tensorflow_fails():

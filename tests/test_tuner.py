@@ -22,6 +22,8 @@ from search.report.pages import profile
 from search.space import load_space_file
 from search.training.cost import drawn_from
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
 

@@ -10,8 +10,6 @@ from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 VERSIONS = {"keras": "3.11", "tensorflow": "2.20"}
 
 

@@ -19,8 +19,6 @@ from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
 from search.report.pages import write_report
 
-pytestmark = pytest.mark.quick
-
 AMOUNTS = {"across": 4, "down": 0.5}
 TALLY = {
     "asked": {"across": 4, "down": 2},

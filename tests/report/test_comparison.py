@@ -17,8 +17,6 @@ from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 LONG = {"each": 40, "folds": 5}
 
 

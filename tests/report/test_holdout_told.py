@@ -15,8 +15,6 @@ from search.racing import ranked
 from search.report.markdown import inert
 from search.report.pages import write_report
 
-pytestmark = pytest.mark.quick
-
 
 def everything(made):
     """Return the texts of the report, and what the terminal shows."""

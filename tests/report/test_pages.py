@@ -16,8 +16,6 @@ from search.racing import ranked
 from search.record import FOLDS
 from search.report.pages import SCHEMA, predictions_table, write_report
 
-pytestmark = pytest.mark.quick
-
 
 def written(made):
     return {name: path.read_text(encoding="utf-8") for name, path in write_report(made.record).paths.items()}
