@@ -484,7 +484,7 @@ def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(p
 
 def test_the_estimate_counts_the_synthetic_images_that_are_drawn(place):
     ready, _ = prepared(place, {"none": 0, "some": 5})
-    drawn = drawn_from(ready.pool, ready.plan.folds, ready.dataset.labels)
+    drawn = synthetic_counts(ready.pool, ready.plan.folds, ready.dataset.labels)
     recipe = ready.recipe({**ready.hyperparameters.values, "synthetic": "some"})
     for fold in ready.plan.folds:
         assert drawn(recipe, fold) == len(ready.pool.admissible(fold))

@@ -88,19 +88,19 @@ def estimate(
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 
 
-def drawn_from(pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray) -> Callable[[Recipe, Fold], int]:
+def synthetic_counts(pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray) -> Callable[[Recipe, Fold], int]:
     """Return what tells how many synthetic images of a recipe train in one of these folds."""
     if pool is None:
-        return _none_drawn
+        return _no_synthetic_images
     admissible = {fold.id: pool.counts(fold) for fold in folds}
 
-    def drawn(recipe: Recipe, fold: Fold) -> int:
+    def count(recipe: Recipe, fold: Fold) -> int:
         if not recipe.synthetic:
             return 0
         wanted = pool.asked(recipe.synthetic, fold, labels)
         return sum(tally(wanted, admissible[fold.id])["drawn"].values())
 
-    return drawn
+    return count
 
 
 def estimate_of(
@@ -115,7 +115,7 @@ def estimate_of(
 ) -> Estimate:
     """Return what a whole search may cost, from a sample of its space; its baselines, which are not raced, included."""
     images = len(labels), len(pool) if pool else 0
-    cost = estimate(sample, trials, folds, images, racing, speed_of(slots), drawn_from(pool, folds, labels))
+    cost = estimate(sample, trials, folds, images, racing, speed_of(slots), synthetic_counts(pool, folds, labels))
     if not baselines:
         return cost
     more = estimate(baselines, len(baselines), folds, images, False, speed_of(slots)).high - SECONDS_TO_START
