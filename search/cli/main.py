@@ -247,7 +247,7 @@ def _write_board(folder: Path) -> None:
 def _report(folder: Path) -> None:
     from search.monitor.console import closing, summary, wide_console
     from search.record import read_record
-    from search.report.pages import PAGE, write_report
+    from search.report.write import PAGE, write_report
 
     console = wide_console()
     record = read_record(folder)

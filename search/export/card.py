@@ -13,7 +13,7 @@ from search.journal import Look, Trial
 from search.racing import score
 from search.record import Record
 from search.report.markdown import inert
-from search.report.words import between
+from search.report.words import limits as between
 from search.system.errors import UserError
 
 BEST = "best"

@@ -51,7 +51,7 @@ class Sheet:
     name: str
     about: str
     columns: tuple[Column, ...]
-    rows: Callable[[Judgement], Iterable[Row]]
+    rows: Callable[[Judgement], Iterable[Row] | pd.DataFrame]
     in_json: bool = True
 
     def keys(self, judgement: Judgement) -> list[str]:
@@ -64,7 +64,10 @@ class Sheet:
 
     def frame(self, judgement: Judgement) -> pd.DataFrame:
         """Return the rows of a search as a frame; one without rows has its columns all the same."""
-        rows = list(self.rows(judgement))
+        rows = self.rows(judgement)
+        if isinstance(rows, pd.DataFrame):
+            return rows
+        rows = list(rows)
         frame = pd.DataFrame(rows, columns=self.keys(judgement))
         for column in self.columns:
             if column.dtype and rows:
@@ -80,7 +83,7 @@ class Subject:
     frame: pd.DataFrame
 
     @property
-    def sizes(self) -> tuple[float, ...]:
+    def sizes(self) -> list[float]:
         """The training sizes, largest first."""
         return self.judgement.rules.fractions[::-1]
 
@@ -197,11 +200,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Display:
-    """An exhibit of one search: what there is to show of it."""
+    """An exhibit of one search: what there is to show of it; ``absent`` is said in place of a chart."""
 
     exhibit: Exhibit
     frame: pd.DataFrame
     figure: Figure | None
+    absent: str
     table: Table | None
     gallery: Gallery | None
 

@@ -27,9 +27,7 @@ COLUMNS = (
 
 def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield each complete baseline, and the winner against it."""
-    differences = {
-        one.id: behind for one, behind in zip(judgement.complete[1:], judgement.differences, strict=True)
-    }
+    differences = {one.id: behind for one, behind in zip(judgement.complete[1:], judgement.differences, strict=True)}
     for one in judgement.complete:
         if one.baseline:
             own, behind = interval(one, judgement.rules), differences.get(one.id)  # None for one that won
@@ -58,7 +56,7 @@ def gains(subject: Subject) -> Table:
                 limits(row["low"], row["high"]),
                 score(row["difference"], sign=True),
                 limits(row["difference_low"], row["difference_high"], sign=True),
-                pvalue(row["p_holm"]),
+                p_value(row["p_holm"]),
                 yes(row["better"]),
             )
             for row in records(subject.frame)

@@ -66,7 +66,7 @@ def draw(subject: Subject) -> Chart | None:
         y=alt.Y(
             "class:N",
             sort=[row["class"] for row in rows],
-            axis=alt.Axis(title=None, labelColor=PALETTE["ink"], labelLimit=200, labelExpr=shortened()),
+            axis=alt.Axis(title=None, labelColor=PALETTE["ink"], labelLimit=200, labelExpr=short_label()),
         ),
         tooltip=tips(
             {"class": "class", "images": "images", "correct": "correct", "recall": "recall"}
@@ -126,10 +126,11 @@ def sentences(subject: Subject) -> list[str]:
     weakest = classes.loc[classes["recall"].idxmin()]
     alike = int((classes["recall"] == weakest["recall"]).sum()) - 1
     others = f", as {words.count(alike)} other{'s' * (alike > 1)}" if alike else ""
-    return [
+    sentence = (
         f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right "
         f"(95 % interval {weakest['low']:.2f} to {weakest['high']:.2f}){others}."
-    ]
+    )
+    return [sentence]
 
 
 EXHIBIT = Exhibit(

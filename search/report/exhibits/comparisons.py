@@ -65,10 +65,10 @@ def differences(subject: Subject) -> Table:
                 text(row["against"]),
                 score(row["difference"], sign=True),
                 limits(row["low"], row["high"], sign=True),
-                pvalue(row["p"]),
-                pvalue(row["p_holm"]),
+                p_value(row["p"]),
+                p_value(row["p_holm"]),
                 yes(row["better"]),
-                pvalue(row["images_p"]),
+                p_value(row["images_p"]),
             )
             for row in records(subject.frame)
         ),

@@ -1,10 +1,16 @@
 """Classes that the winner takes for another."""
 
-from search.report.exhibit import Exhibit, Sheet, Subject, number, string, whole
-from search.report.exhibits.confusion import mistakes
+from search.analysis.judgement import Judgement
+from search.report.exhibit import Exhibit, Row, Sheet, Subject, number, string, whole
+from search.report.exhibits import confusion
 from search.report.table import Cell, Table, count, records, table, text
 
 COLUMNS = (string("label"), string("predicted"), whole("images"), number("share"))
+
+
+def rows(judgement: Judgement) -> list[Row]:
+    """Return the pairs of different classes, most images first."""
+    return confusion.mistakes(confusion.rows(judgement))
 
 
 def pairs(subject: Subject) -> Table:
@@ -26,7 +32,7 @@ def pairs(subject: Subject) -> Table:
 
 EXHIBIT = Exhibit(
     "confused",
-    Sheet("confused", "Pairs of different classes, most images first.", COLUMNS, mistakes),
+    Sheet("confused", "Pairs of different classes, most images first.", COLUMNS, rows),
     table=pairs,
     heading="Classes that are confused",
     none="None.",

@@ -33,10 +33,10 @@ def rows(judgement: Judgement) -> Iterable[Row]:
             yield {"label": classes[label], "predicted": classes[predicted], "images": int(images), "share": share}
 
 
-def mistakes(judgement: Judgement) -> list[Row]:
-    """Return the pairs of different classes that are confused, most images first."""
-    pairs = [row for row in rows(judgement) if row["label"] != row["predicted"] and row["images"]]
-    return sorted(pairs, key=lambda row: (-row["images"], -row["share"]))
+def mistakes(pairs: Iterable[Row]) -> list[Row]:
+    """Return those of all pairs of classes that are confused, most images first."""
+    wrong = [row for row in pairs if row["label"] != row["predicted"] and row["images"]]
+    return sorted(wrong, key=lambda row: (-row["images"], -row["share"]))
 
 
 def draw(subject: Subject) -> Chart | None:
@@ -81,7 +81,7 @@ def _sides(order: list[str]) -> tuple[alt.X, alt.Y]:
         "labelColor": PALETTE["ink"],
         "labelLimit": 150,
         "labelOverlap": False,
-        "labelExpr": shortened(),
+        "labelExpr": short_label(),
     }
     x = alt.X(
         "predicted:N",
@@ -132,7 +132,7 @@ def in_words(subject: Subject) -> str:
     """Return the chart in words."""
     worst = [
         f"{row['label']} taken for {row['predicted']} {row['images']} times"
-        for row in mistakes(subject.judgement)[: words.NAMED]
+        for row in mistakes(records(subject.frame))[: words.NAMED]
     ]
     return (
         f"Confusion matrix. Most confused: {'; '.join(worst) or 'none'}. The table of confused classes has the numbers."

@@ -3,9 +3,7 @@
 import math
 
 import altair as alt
-import pandas as pd
 
-from search.analysis.judgement import Judgement
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Subject
 from search.report.exhibits import trials

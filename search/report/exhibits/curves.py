@@ -109,9 +109,7 @@ SAME_AXES = "On the same axes as above."
 
 
 def _exhibit(name: str, title: str, measure: str, size: int, how: Callable[[Subject], str] | str) -> Exhibit:
-    plot = Plot(
-        title, partial(draw, measure=measure, size=size), how, partial(in_words, measure=measure, size=size)
-    )
+    plot = Plot(title, partial(draw, measure=measure, size=size), how, partial(in_words, measure=measure, size=size))
     return Exhibit(name, SHEET, plot)
 
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 
 import altair as alt
-import pandas as pd
 
 from search.analysis.judgement import ALL, HEAD_ONLY, Judgement
 from search.analysis.stats.comparing import ALPHA
@@ -77,7 +76,8 @@ def draw(subject: Subject) -> Chart | None:
     )
     means = base.mark_text(dy=-6, fontWeight="bold").encode(text="told:N")
     return place(
-        cells + means + base.mark_text(dy=9, fontSize=11).encode(text="count:N"), height=46 * known["backbone"].nunique()
+        cells + means + base.mark_text(dy=9, fontSize=11).encode(text="count:N"),
+        height=46 * known["backbone"].nunique(),
     )
 
 

@@ -69,10 +69,11 @@ def sentences(subject: Subject) -> list[str]:
     """Return how many labels may be mistaken."""
     if subject.frame.empty:
         return []
-    return [
+    sentence = (
         f"The labels of {len(subject.frame)} may be mistaken: the recipes together are surer of another class than "
         "they usually are where it is right. Look at these first; a wrong label costs more than a wrong recipe."
-    ]
+    )
+    return [sentence]
 
 
 EXHIBIT = Exhibit(

@@ -5,7 +5,6 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from search.analysis.judgement import Judgement
 from search.analysis.stats.comparing import ALPHA
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Subject
@@ -144,7 +143,7 @@ def rows(subject: Subject) -> Table:
     )
 
 
-def _row(row: dict[Any, Any], sizes: tuple[float, ...], choices: dict[str, str]) -> TableRow:
+def _row(row: dict[Any, Any], sizes: list[float], choices: dict[str, str]) -> TableRow:
     choice = choices.get(row["trial"], "")
     kind = choice.split(",", maxsplit=1)[0] or ("alike" if row["standing"] == BEST else "")
     summary = f"{row['baseline']}: {row['summary']}" if row["baseline"] else row["summary"]

@@ -7,7 +7,6 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from search.analysis.judgement import Judgement
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Subject
 from search.report.exhibits import trials

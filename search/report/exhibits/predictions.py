@@ -1,10 +1,10 @@
 """The winner's out-of-fold predictions; a file of CSV, shown nowhere."""
 
-from collections.abc import Iterable
+import pandas as pd
 
 from search.analysis.judgement import Judgement
 from search.analysis.predictions import read_runs
-from search.report.exhibit import Exhibit, Row, Sheet, number, string, trial
+from search.report.exhibit import Exhibit, Sheet, number, string, trial
 
 
 def _probabilities(judgement: Judgement) -> list[str]:
@@ -21,28 +21,26 @@ COLUMNS = (
 )
 
 
-def rows(judgement: Judgement) -> Iterable[Row]:
-    """Yield each (fold, image) but for those whose files are missing or changed.
+def frame(judgement: Judgement) -> pd.DataFrame:
+    """Return one row for each (fold, image), but for those whose files are missing or changed.
 
     Those on the hold-out, if it was scored, come last, as fold "holdout".
     """
-    winner, record = judgement.winner, judgement.record
-    if winner is None:
-        return
-    classes, keys = judgement.classes, _probabilities(judgement)
-    look = record.history.look_at(winner.id)
-    runs = [winner.runs[fold.id] for fold in judgement.rules.folds]
+    winner, record, classes = judgement.winner, judgement.record, judgement.classes
+    keys = _probabilities(judgement)
+    look = record.history.look_at(winner.id) if winner else None
+    runs = [winner.runs[fold.id] for fold in record.rules.folds] if winner else []
+    parts = []
     for fold, arrays in read_runs(record.folder, [*runs, *([look.run] if look else [])]).items():
-        images = zip(arrays["ids"], arrays["labels"], arrays["probabilities"], strict=True)
-        for id_, label, probabilities in images:
-            yield {
-                "trial": winner.id,
-                "fold": fold,
-                "id": id_,
-                "label": classes[label],
-                "predicted": classes[int(probabilities.argmax())],
-                **dict(zip(keys, probabilities.round(5), strict=True)),
-            }
+        part = pd.DataFrame(arrays["probabilities"].round(5), columns=keys)
+        part.insert(0, "predicted", [classes[label] for label in arrays["probabilities"].argmax(axis=1)])
+        part.insert(0, "label", [classes[label] for label in arrays["labels"]])
+        part.insert(0, "id", arrays["ids"])
+        part.insert(0, "fold", fold)
+        part.insert(0, "trial", winner.id if winner else "")
+        parts.append(part)
+    empty = pd.DataFrame(columns=["trial", "fold", "id", "label", "predicted", *keys])
+    return pd.concat(parts or [empty], ignore_index=True)
 
 
 EXHIBIT = Exhibit(
@@ -51,7 +49,7 @@ EXHIBIT = Exhibit(
         "predictions",
         "One row for each (fold, image): its class, the predicted class, the probability of each class.",
         COLUMNS,
-        rows,
+        frame,
         in_json=False,
     ),
 )

@@ -58,8 +58,8 @@ def _size(fraction: float, images: float) -> str:
 def in_words(subject: Subject) -> str:
     """Return the chart in words."""
     ranges = [
-        f"{choice}, {words.size(fraction)}: {words.number(part['score'].min())} to {words.number(part['score'].max())}, "
-        f"mean {words.number(part['score'].mean())}"
+        f"{choice}, {words.size(fraction)}: {words.number(part['score'].min())} to "
+        f"{words.number(part['score'].max())}, mean {words.number(part['score'].mean())}"
         for name, choice in subject.choices.items()
         for fraction, part in subject.frame[subject.frame["trial"] == name].groupby("fraction", sort=False)
     ]

@@ -96,7 +96,7 @@ def draw(subject: Subject) -> Chart | None:
 
 def _across(numbers: Iterable[float]) -> alt.X:
     """Return the axis of training images, with a tick at each number that there is."""
-    images = sorted({round(number, 1) for number in numbers})
+    images = sorted({round(count, 1) for count in numbers})
     return alt.X(
         "images:Q",
         scale=alt.Scale(type="log", domain=[images[0] / 1.06, images[-1] * 1.06], nice=False),
@@ -108,9 +108,9 @@ def _across(numbers: Iterable[float]) -> alt.X:
 def _apart(numbers: list[float]) -> list[float]:
     """Return those numbers that a logarithmic axis can name without one label on another."""
     apart = numbers[:1]
-    for number in numbers[1:]:
-        if number > 1.12 * apart[-1]:
-            apart.append(number)
+    for images in numbers[1:]:
+        if images > 1.12 * apart[-1]:
+            apart.append(images)
     return apart
 
 

@@ -51,9 +51,7 @@ COLUMNS = (
         "behind_p",
         "One-sided p that the winner is better: pooled corrected t, Holm's adjustment over all complete trials.",
     ),
-    number(
-        "log_loss", "Mean negative log-likelihood of the labels in nats, all out-of-fold predictions at full size."
-    ),
+    number("log_loss", "Mean negative log-likelihood of the labels in nats, all out-of-fold predictions at full size."),
     number("calibration_error", "Expected calibration error, ten bins, the same predictions."),
     number("roc_auc", "Area under the ROC curve; two classes only.", keys=_two_classes),
     string(
@@ -183,4 +181,3 @@ def only_best(most: int, frame: pd.DataFrame) -> str:
         f" Drawn are {most} of {of} complete trials: the baselines, the recommended one, and the best. All are in "
         "trials.csv."
     )
-

@@ -1,4 +1,4 @@
-"""A chart's specification as a PNG, as SVG that follows the page, as data of a script; no browser, no network."""
+"""Charts as specifications of Vega-Lite, PNG, SVG in the colours of the page, data of a script; no browser needed."""
 
 import base64
 import hashlib
@@ -13,13 +13,28 @@ from typing import Any
 import vl_convert
 from PIL import Image
 
-from search.report.colours import VARIABLES
+from search.report.style import VARIABLES, Chart, Spec
 from search.system.files import write_bytes
 
 COLOURS = 128
 SCALE = 2  # px of a PNG for each of the chart
 FOLDER = "pictures"
-Spec = dict[str, Any]
+SEPARATORS = str.maketrans(dict.fromkeys("\u2028\u2029", "␤"))
+
+
+def specification(chart: Chart) -> Spec:
+    """Return a chart as a specification of Vega-Lite, validated by Altair."""
+    spec: Spec = _compilable(chart.to_dict())
+    return spec
+
+
+def _compilable(part: Any) -> Any:
+    """Return a specification without the line separators of Unicode, which Vega cannot compile: "␤" instead."""
+    if isinstance(part, dict):
+        return {_compilable(key): _compilable(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_compilable(item) for item in part]
+    return part.translate(SEPARATORS) if isinstance(part, str) else part
 
 
 def png(spec: Spec) -> bytes:
@@ -34,22 +49,22 @@ def png(spec: Spec) -> bytes:
 
 def svg(spec: Spec, name: str) -> str:
     """Return a chart as SVG whose colours are the page's variables; its ids begin with the chart's name."""
-    drawn = re.sub(
+    picture = re.sub(
         r'\b(fill|stroke)="(#[0-9a-f]{6})"',
-        lambda found: f'{found[1]}="{VARIABLES.get(found[2], found[2])}"',
+        lambda match: f'{match[1]}="{VARIABLES.get(match[2], match[2])}"',
         _vector(spec),
     )
-    drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", drawn)  # the figure says it in words, in one piece
-    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
+    picture = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", picture)  # the figure says it in words, in one piece
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", picture)
 
 
 def _vector(spec: Spec) -> str:
     """Return a chart as SVG, drawn once for both kinds of picture."""
-    return _drawn(json.dumps(_fixed(spec)))
+    return _svg(json.dumps(_fixed(spec)))
 
 
 @lru_cache(32)
-def _drawn(spec: str) -> str:
+def _svg(spec: str) -> str:
     return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
 
 
@@ -71,12 +86,12 @@ def _fixed(spec: Spec) -> Spec:
     return spec | {"width": spec["usermeta"]["width"]}
 
 
-def write_pictures(charts: Mapping[str, Spec], folder: Path) -> dict[str, str]:
+def write_pictures(specs: Mapping[str, Spec], folder: Path) -> dict[str, str]:
     """Write each chart as ``pictures/<name>.png`` below ``folder``; return their paths relative to it."""
     (folder / FOLDER).mkdir(exist_ok=True)
-    for name, spec in charts.items():
+    for name, spec in specs.items():
         write_bytes(folder / FOLDER / f"{name}.png", png(spec))
-    return {name: f"{FOLDER}/{name}.png" for name in charts}
+    return {name: f"{FOLDER}/{name}.png" for name in specs}
 
 
 @cache
