@@ -9,6 +9,7 @@ import pytest
 from shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, UserError
+from search.analysis.ledger import profile
 from search.journal import read_events
 from search.monitor.console import Lines, wide_console
 from search.options import Options
@@ -17,7 +18,6 @@ from search.prepare import prepare
 from search.racing import ranked
 from search.record import read_record
 from search.reopen import reopening
-from search.report.pages import profile
 from search.space import load_space_file
 
 SPACE = """

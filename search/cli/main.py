@@ -200,14 +200,15 @@ def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
     A and B are trials such as 0007, or best; OTHER/0007 and OTHER/best are of another search with the same data,
     folds and objective.
     """
-    from search.analysis import comparison
+    from search.analysis.comparison import compare as numbers_of
     from search.monitor.console import wide_console
+    from search.report import comparison
 
-    found = comparison.compare(_folder(name, results), a, b)
+    pair = numbers_of(_folder(name, results), a, b)
     if as_json:
-        click.echo(json.dumps(comparison.as_json(found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(comparison.as_json(pair), indent=2, ensure_ascii=False))
     else:
-        comparison.show(found, wide_console())
+        comparison.show(pair, wide_console())
 
 
 def _folder(name: str, results: str) -> Path:

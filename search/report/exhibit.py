@@ -209,6 +209,11 @@ class Display:
     table: Table | None
     gallery: Gallery | None
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a row to read nor an image."""
+        return not (self.gallery.parts if self.gallery else self.table and self.table.rows)
+
 
 @dataclass(frozen=True)
 class Part:

@@ -12,10 +12,14 @@ from PIL import Image
 from searches import Search, all_failed, nothing
 
 from search.analysis import stats
+from search.analysis.judgement import Judgement
 from search.repertoire.recipe import Augment, Recipe
+from search.report import contents
+from search.report.html import page
+from search.report.thumbnails import thumbnails
 from search.system.files import npz_bytes
 
-NASTY = ("<script>alert(1)</script>", "a|b", "*bold* `code` [x](http://y.z)", "</script><!--", "ants & \"bees\"'")
+NASTY = ("<script>alert(1)</script>", "a|b", "*bold* `code` [x](http://y.z)", "</script><!--", 'ants & "bees"\'')
 LONG = (
     "很长的中文类别名称用来检查版面是否会被破"
     "坏因为真实数据里的文件夹名称可能非常长甚"
@@ -36,7 +40,7 @@ class Searched(Search):
 
     def __init__(self, folder, classes=MATERIALS, **how):
         super().__init__(folder, classes, about={"root": str(folder / "images"), **how.pop("about", {})}, **how)
-        self.epochs = 3
+        self.epochs, self.alike, self.memory = 3, False, {}
 
     def predict(self, fold, skill, rng):
         arrays = super().predict(fold, skill, rng)
@@ -55,9 +59,8 @@ class Searched(Search):
         arrays, runs = {}, []
         rng = np.random.default_rng([*trial.id.encode(), 7])
         for fold in self.folds if folds is None else folds:
-            own = self.predict(fold, skill, rng)
+            own, scores = self.score(fold, skill, rng)
             arrays |= {f"{fold.id}/{name}": array for name, array in own.items()}
-            scores = stats.scores(own["labels"], own["probabilities"])
             seconds = 1.5 + 0.1 * (int(trial.id[-1]) + len(trial.id))
             seconds *= 9 if trial.recipe.unfrozen_blocks else 1
             runs.append({"fold": fold.id, "scores": scores, "seconds": seconds, "synthetic": synthetic or {}})
@@ -65,6 +68,14 @@ class Searched(Search):
         (self.folder / file).write_bytes(data)
         sha256 = hashlib.sha256(data).hexdigest()
         self.journal.append("job", trial=trial.id, job=trial.jobs + 1, file=file, sha256=sha256, runs=runs)
+
+    def score(self, fold, skill, rng):
+        """Return the arrays and scores of a run, the same for equal skills where trials may be alike."""
+        key = (fold.id, skill, self.epochs)
+        if not self.alike or key not in self.memory:
+            own = self.predict(fold, skill, rng)
+            self.memory[key] = own, stats.scores(own["labels"], own["probabilities"])
+        return self.memory[key]
 
     def stop(self, predicted, recipe=None):
         trial = self.begin(recipe)
@@ -91,7 +102,7 @@ class Searched(Search):
         table.to_csv(self.folder / "images.csv", index=False)
 
 
-def proposed(number):
+def proposal(number):
     """Return a recipe: what is searched in a space of usual width."""
     policy = ("none", "flip_crop", "color", "randaugment")[number * 7 % 4]
     return Recipe(
@@ -115,7 +126,7 @@ def skill_of(recipe, number):
 def add_trials(made, count, stopped=5):
     """Add trials, every ``stopped``-th of them stopped."""
     for number in range(count):
-        recipe = proposed(number)
+        recipe = proposal(number)
         if stopped and number % stopped == stopped - 1:
             made.stop(0.4, recipe)
         else:
@@ -185,9 +196,9 @@ def many(folder):
     made.baseline(0.3, 1, Recipe("SmallCNN", None, image_size=32), "training from scratch")
     made.epochs = 300
     made.complete(0.95, Recipe("MobileNetV2", 1, image_size=96))
-    made.epochs = 1
+    made.epochs, made.alike = 1, True
     for number in range(320):
-        made.complete(0.2 + 0.6 * (number % 40) / 40, proposed(number))
+        made.complete(0.2 + 0.6 * (number % 40) / 40, proposal(number))
     return made
 
 
@@ -197,8 +208,43 @@ FOLDER = tempfile.TemporaryDirectory(prefix="kinds-")
 
 @functools.cache
 def search(kind):
-    """Return a finished search of this kind, made once; whoever changes it makes its own."""
+    """Return a search of this kind, made once; a test that changes one makes its own."""
     folder = Path(FOLDER.name) / kind
     folder.mkdir()
-    with mock.patch.object(os, "fsync", lambda file: None):  # what is not kept need not be safe
+    with mock.patch.object(os, "fsync", lambda file: None):  # what lives as long as a test need not be safe
         return KINDS[kind](folder)
+
+
+@functools.cache
+def judgement(kind):
+    """Return the judgement on the search of this kind."""
+    return Judgement.of(search(kind).record)
+
+
+@functools.cache
+def document(kind):
+    """Return what its report says and shows."""
+    return contents.document(judgement(kind))
+
+
+def displays(kind):
+    """Return its exhibits by name."""
+    return {display.exhibit.name: display for display in document(kind).displays}
+
+
+def frames(kind):
+    """Return the numbers of its report by the names of their files."""
+    return {display.exhibit.sheet.name: display.frame for display in document(kind).displays}
+
+
+def figures(kind):
+    """Return its charts by their names, in order."""
+    return {display.figure.name: display.figure for display in document(kind).displays if display.figure}
+
+
+@functools.cache
+def html(kind):
+    """Return its page, with thumbnails."""
+    made, whole = search(kind), document(kind)
+    ids = [id_ for display in whole.displays if display.gallery for id_ in display.gallery.ids]
+    return page(whole, thumbnails(made.record, ids))

@@ -17,7 +17,7 @@ from search.monitor import console as terminal
 from search.racing import ranked
 from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
-from search.report.pages import write_report
+from search.report.write import write_report
 
 AMOUNTS = {"across": 4, "down": 0.5}
 TALLY = {

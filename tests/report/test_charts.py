@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
-from tables import KINDS, build, usual
-
-from search.report import captions
 from search.report.charts.gallery import CHARTS, draw
 from search.report.charts.winner import gathered
 from search.report.colours import DARK, LIGHT
 from search.report.pictures import as_data, png, svg, themed, write_pictures
 from search.report.reading import BEST, UNJUDGED, WORSE
+from tables import KINDS, build, usual
+
+from search.report import captions
 
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
 BLIND = {

@@ -9,7 +9,7 @@ from searches import Search, strict_json
 
 from search.analysis import stats
 from search.repertoire.recipe import Augment, Recipe
-from search.report.pages import write_report
+from search.report.write import write_report
 from search.system.files import npz_bytes
 
 MAILED = 5e6  # bytes

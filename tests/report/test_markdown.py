@@ -4,10 +4,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from search.report.captions import CAPTIONS
 from tables import KINDS, NASTY, document, usual
 
 from search.data.finding import WARNING, Finding
-from search.report.captions import CAPTIONS
 from search.report.document import PARTS
 from search.report.markdown import ROWS, inert, markdown
 

@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tables import KINDS, LONG, NASTY, document, usual
-
 from search.report.cells import MOST
 from search.report.charts.gallery import draw
-from search.report.document import PARTS
 from search.report.page import render
 from search.report.reading import CARDS
+from tables import KINDS, LONG, NASTY, document, usual
+
+from search.report.document import PARTS
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")

@@ -12,9 +12,12 @@ import pytest
 from searches import ODD, Search, fill, hundreds, strict_json
 
 from search import record as folders
+from search.analysis.judgement import Judgement
 from search.monitor import console as terminal
 from search.racing import ranked
-from search.report.pages import SCHEMA, predictions_table, write_report
+from search.report.exhibits import predictions
+from search.report.json import VERSION
+from search.report.write import write_report
 
 
 def written(made):
@@ -67,7 +70,7 @@ def test_the_example_is_what_this_version_writes(schema, filled):
 
 def test_the_schema_documents_every_table_and_refuses_what_it_does_not_know(filled, schema):
     told = strict_json(written(filled)["report.json"])
-    assert schema.schema["properties"]["schema"]["const"] == told["schema"] == SCHEMA
+    assert schema.schema["properties"]["schema"]["const"] == told["schema"] == VERSION
     documented = schema.schema["properties"]["tables"]["properties"]
     assert set(documented) == set(told["tables"])
     assert all(table["description"] for table in documented.values())
@@ -146,10 +149,10 @@ def cut(path):
 
 @pytest.mark.parametrize("harm", [remove, change, cut])
 def test_harmed_runs_are_said_and_left_out(filled, harm):
-    whole = predictions_table(filled.record)
+    whole = predictions.frame(Judgement.of(filled.record))
     run = filled.history.trials["0001"].runs["f1"]
     harm(filled.folder / run.file)
-    rest = predictions_table(filled.record)
+    rest = predictions.frame(Judgement.of(filled.record))
     assert set(whole["fold"]) - set(rest["fold"]) == {"f1"}
     assert rest.equals(whole[whole["fold"] != "f1"].reset_index(drop=True))
     texts = written(filled)
