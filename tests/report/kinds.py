@@ -153,7 +153,7 @@ def usual(folder):
 
 def one(folder):
     """A single trial of a single training size, on one split: nothing has limits."""
-    made = Searched(folder, fractions=(1.0,), splits="shuffle", repeats=1, val=0.25)
+    made = Searched(folder, fractions=(1.0,), splits="shuffle", folds=1, val=0.25)
     made.complete(0.8)
     return made
 
@@ -211,7 +211,7 @@ def search(kind):
     """Return a search of this kind, made once; a test that changes one makes its own."""
     folder = Path(FOLDER.name) / kind
     folder.mkdir()
-    with mock.patch.object(os, "fsync", lambda file: None):  # what lives as long as a test need not be safe
+    with mock.patch.object(os, "fsync", return_value=None):  # what lives as long as a test need not be safe
         return KINDS[kind](folder)
 
 
