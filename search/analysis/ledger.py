@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from search.analysis.caveats import total
+from search.analysis.shortfalls import total
 from search.analysis.stats import Interval, corrected_interval
 from search.journal import History, Trial, add_stages
 from search.racing import Rules, cells, ranked

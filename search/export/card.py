@@ -5,13 +5,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from search.analysis.caveats import warnings
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before, status
 from search.data.images import DRAFT
 from search.journal import Look, Trial
 from search.racing import score
 from search.record import Record
+from search.report.cautions import warnings
 from search.report.markdown import inert
 from search.report.words import limits as between
 from search.system.errors import UserError

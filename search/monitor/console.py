@@ -18,7 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from search.analysis.caveats import warnings
 from search.analysis.ledger import (
     at_size,
     in_order,
@@ -31,6 +30,7 @@ from search.analysis.ledger import (
 from search.journal import CONFIRM, History, Trial
 from search.racing import Job, Rules, ranked, score
 from search.record import Record
+from search.report.cautions import warnings
 from search.report.document import Document
 from search.system.clock import duration
 

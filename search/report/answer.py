@@ -4,7 +4,6 @@ import math
 import shlex
 from collections.abc import Iterable
 
-from search.analysis.caveats import warnings
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, on_holdout
 from search.analysis.stats.comparing import ALPHA
@@ -163,19 +162,3 @@ def _on_holdout(judgement: Judgement, winner: Trial) -> Fact:
         f"{on_holdout(judgement.record)}; 95 % interval of that accuracy {right.low:.3f} to {right.high:.3f} (Wilson)"
     )
     return Fact("Hold-out", f"{score.run.scores[judgement.rules.objective]:.3f}", note)
-
-
-def cautions(judgement: Judgement) -> list[str]:
-    """Return what a reader must know before any number: what is missing, and what is odd."""
-    return [*_missing(judgement), *warnings(judgement.record)]
-
-
-def _missing(judgement: Judgement) -> list[str]:
-    evidence = judgement.evidence
-    if judgement.winner is not None and evidence is None:
-        return ["All stored predictions are missing or changed, so nothing that needs them is shown."]
-    if evidence is not None and evidence.lost:
-        more = f" and {len(evidence.lost) - words.NAMED} more" if len(evidence.lost) > words.NAMED else ""
-        named = ", ".join(evidence.lost[: words.NAMED])
-        return [f"Missing or changed, so their trials are left out of corrections and images: {named}{more}."]
-    return []

@@ -6,7 +6,7 @@ A new exhibit is a file in ``exhibits`` and a name here: page, Markdown, CSV, JS
 from collections.abc import Sequence
 
 from search.analysis.judgement import Judgement
-from search.report import answer, terms
+from search.report import answer, cautions, terms
 from search.report.document import Document
 from search.report.exhibit import Display, Exhibit, Figure, Part, Section, Sheet, Subject
 from search.report.exhibits import (
@@ -97,7 +97,7 @@ def document(judgement: Judgement, parts: Sequence[Part] = PARTS) -> Document:
         answer=answer.sentences(judgement),
         command=answer.command(judgement),
         facts=list(answer.facts(judgement)),
-        cautions=answer.cautions(judgement),
+        cautions=cautions.cautions(judgement),
         sections=[_section(part, judgement, subjects) for part in parts],
         findings=terms.findings(record),
         versions=list(terms.versions(record)),

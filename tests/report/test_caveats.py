@@ -12,10 +12,11 @@ from rich.console import Console
 from searches import ODD, Search, strict_json
 
 from search import record as folders
-from search.analysis.caveats import columns, shortfalls, total, warnings
+from search.analysis.shortfalls import columns, shortfalls, total
 from search.monitor import console as terminal
 from search.racing import ranked
 from search.repertoire.recipe import Recipe
+from search.report.cautions import warnings
 from search.report.markdown import inert
 from search.report.write import write_report
 

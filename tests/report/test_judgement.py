@@ -11,7 +11,7 @@ from search.analysis.stats.intervals import corrected_interval
 from search.journal import CONFIRM
 from search.racing import ranked
 from search.repertoire.recipe import Augment, Recipe
-from search.report import answer, contents
+from search.report import answer, cautions, contents
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_trials_whose_predictions_are_gone_are_no_evidence_and_said(several):
     judgement = Judgement.of(several.record)
     assert judgement.winner.id == "0004"  # its score is journalled
     assert judgement.uncorrected == "its predictions are missing"
-    assert lost.file in answer.cautions(judgement)[0]
+    assert lost.file in cautions.cautions(judgement)[0]
 
 
 def test_the_winner_is_corrected_from_five_complete_trials_on(tmp_path):

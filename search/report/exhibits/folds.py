@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from search.analysis import caveats
 from search.analysis.judgement import Judgement
+from search.analysis.shortfalls import columns
 from search.report.exhibit import Column, Exhibit, Row, Sheet, number, string, trial
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
@@ -33,7 +33,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
                     "fraction": fold.fraction,
                     **{metric: run.scores.get(metric) for metric in METRICS},
                     "seconds": round(run.seconds, 3),
-                    **caveats.columns(run),
+                    **columns(run),
                 }
 
 
