@@ -87,7 +87,7 @@ def card(judgement: Judgement, facts: Facts) -> str:
     """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
     record = judgement.record
     environment = Environment(
-        loader=PackageLoader("search.report"),
+        loader=PackageLoader("search.export"),
         autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
         finalize=lambda value: inert(str(value)),
         trim_blocks=True,

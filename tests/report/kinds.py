@@ -1,7 +1,11 @@
-"""Searches of every kind that a report must show, made by the program but for the training, and their judgements."""
+"""Searches of every kind that a report must show, made by the program but for the training, and their judgements.
+
+cd tests/report && PYTHONPATH=../.. python kinds.py    # writes what their reports say into wording.json
+"""
 
 import functools
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -203,6 +207,7 @@ def many(folder):
 
 
 KINDS = {make.__name__: make for make in (usual, one, failed, empty, two, hundred_classes, many)}
+WORDING = Path(__file__).with_name("wording.json")
 FOLDER = tempfile.TemporaryDirectory(prefix="kinds-")
 
 
@@ -248,3 +253,23 @@ def html(kind):
     made, whole = search(kind), document(kind)
     ids = [id_ for display in whole.displays if display.gallery for id_ in display.gallery.ids]
     return page(whole, thumbnails(made.record, ids))
+
+
+def wording(kind):
+    """Return all sentences of its report."""
+    whole = document(kind)
+    return {
+        "answer": list(whole.answer),
+        "facts": [[fact.label, fact.value, fact.note] for fact in whole.facts],
+        "cautions": list(whole.cautions),
+        "limits": list(whole.limits),
+        "parts": {section.part.title: list(section.words) for section in whole.sections},
+        "charts": {figure.title: [figure.reading, figure.in_words] for figure in figures(kind).values()},
+        "tables": {name: display.table.caption for name, display in displays(kind).items() if display.table},
+        "absent": [display.absent for display in whole.displays if display.absent],
+    }
+
+
+if __name__ == "__main__":
+    texts = {kind: wording(kind) for kind in ("usual", "one", "failed", "two")}
+    WORDING.write_text(json.dumps(texts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

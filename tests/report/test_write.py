@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from kinds import WORDING, wording
 from searches import ODD, Search, fill, hundreds, strict_json
 
 from search import record as folders
@@ -59,6 +60,11 @@ def test_every_search_has_a_whole_report(any_search, schema):
         table = pd.read_csv(io.StringIO(texts[f"{name}.csv"]), dtype=str, keep_default_na=False)
         assert len(table) == len(rows), name
         assert not rows or table.columns.tolist() == list(rows[0]), name
+
+
+@pytest.mark.parametrize("kind", ["usual", "one", "failed", "two"])
+def test_words_are_those_of_the_snapshot(kind):
+    assert strict_json(WORDING.read_text(encoding="utf-8"))[kind] == wording(kind)  # else run: python kinds.py
 
 
 def test_the_example_is_what_this_version_writes(schema, filled):

@@ -29,6 +29,25 @@ def _two_classes(judgement: Judgement) -> Sequence[str]:
     return ["roc_auc"] if len(judgement.classes) == 2 else []
 
 
+RECIPE = (
+    string("backbone", "Recipe."),
+    whole("unfrozen_blocks", "Blocks that train, from the top; 0 is the head alone."),
+    number("dropout", "Rate."),
+    string("class_weight", "none or balanced."),
+    # Beside a ratio pandas would make floats of whole numbers, which mean something else.
+    Column(
+        "synthetic_per_class", "", "Synthetic images asked for: a number, a ratio, or these by class.", dtype="object"
+    ),
+    number("learning_rate", "Peak of the schedule."),
+    number("weight_decay", "AdamW's."),
+    whole("batch_size"),
+    whole("epochs"),
+    whole("views", "Fixed augmented versions of each image."),
+    whole("image_size", "Side in px."),
+    string("augment", "Augmentation policy."),
+    number("augment_strength", "Its strength, null where it has none."),
+)
+
 COLUMNS = (
     Column("rank", "integer", "Place among complete trials, from 1; null for others.", nullable=True, dtype="Int64"),
     trial(),
@@ -62,22 +81,7 @@ COLUMNS = (
     ),
     whole("runs", "Runs trained on the study's folds."),
     number("seconds", "Seconds of training of these.", nullable=False),
-    string("backbone", "Recipe."),
-    whole("unfrozen_blocks", "Blocks that train, from the top; 0 is the head alone."),
-    number("dropout", "Rate."),
-    string("class_weight", "none or balanced."),
-    # Beside a ratio pandas would make floats of whole numbers, which mean something else.
-    Column(
-        "synthetic_per_class", "", "Synthetic images asked for: a number, a ratio, or these by class.", dtype="object"
-    ),
-    number("learning_rate", "Peak of the schedule."),
-    number("weight_decay", "AdamW's."),
-    whole("batch_size"),
-    whole("epochs"),
-    whole("views", "Fixed augmented versions of each image."),
-    whole("image_size", "Side in px."),
-    string("augment", "Augmentation policy."),
-    number("augment_strength", "Its strength, null where it has none."),
+    *RECIPE,
     string("summary", "The recipe in a line."),
     string("reason", "Of the verdict, in words."),
 )
