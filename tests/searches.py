@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from kit.lines import event
 from search.analysis import stats
 from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_table
+from search.events import CONFIRM
 from search.journal import Journal
 from search.racing import next_step
 from search.record import About, begin_record, make_folder, read_record, rules_of
@@ -26,7 +28,7 @@ ODD = ("<script>", "a|b", "größer, 'ß'", "日本", "[bold]x", "NA", "[/]", "`
 class Search:
     """A search folder, written as the driver writes it; runs are made up, their scores are not."""
 
-    def __init__(self, folder, classes=("across", "down"), each=12, fractions=(1.0, 0.25), **study):
+    def __init__(self, folder, classes=("across", "down"), each=12, fractions=(1.0, 0.25), about=(), **study):
         rows = [(f"{name}/{number}.png", label) for label, name in enumerate(classes) for number in range(each)]
         table = pd.DataFrame(
             [(id_, label, id_, "", "") for id_, label in rows], columns=["id", "label", "group", "split", "content"]
@@ -47,6 +49,7 @@ class Search:
             "classes": self.dataset.counts,
             "unreadable": [["across/torn.png", "truncated | file"]],
             "folds": [{"id": fold.id, "split": list(fold.split), "fraction": fold.fraction} for fold in self.folds],
+            **dict(about),
         }
         about = About.of(recorded)
         self.folder = folder / "made"
@@ -126,12 +129,21 @@ class Search:
         self.conclude(trial, "stopped", predicted, "9.9 points behind 0000 after 2 of 6 runs")
         return trial
 
-    def baseline(self, skill):
-        recipe = Recipe("MobileNetV2", 0, image_size=96)
-        self.journal.append(event("trial", trial="b0", values={}, recipe=recipe.to_dict(), baseline="head alone"))
-        trial = self.history.trials["b0"]
+    def baseline(self, skill, number=0, recipe=None, name="head alone"):
+        recipe = recipe or Recipe("MobileNetV2", 0, image_size=96)
+        line = event("trial", trial=f"b{number}", values={}, recipe=recipe.to_dict(), baseline=name)
+        self.journal.append(line)
+        trial = self.history.trials[f"b{number}"]
         self.train(trial, skill)
         return self.judge(trial)
+
+    def confirm(self, trial, skill):
+        """Train a complete trial again on reshuffled folds."""
+        rng = np.random.default_rng([*trial.id.encode(), 9])
+        for fold in self.folds:
+            again = replace(fold, id=CONFIRM + fold.id)
+            stored, run = self.store(again, skill, rng, f"runs/{trial.id}-{trial.jobs + 1}.npz")
+            self.journal.append(event("job", trial=trial.id, job=trial.jobs + 1, **stored, runs=[run]))
 
     def fail(self):
         trial = self.begin()

@@ -11,7 +11,8 @@ import pytest
 
 import search
 from search.cli.main import cli
-from search.repertoire.recipe import Augment, Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.recipe import Recipe
 from search.space import Hand, build_recipe, holding, load_space_file
 from search.study import Study
 

@@ -10,6 +10,7 @@ import pytest
 from shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, Synthetic, UserError
+from search.analysis.ledger import profile
 from search.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
@@ -18,9 +19,8 @@ from search.oracles import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
 from search.record import About, read_record, reopening
-from search.report.pages import profile
 from search.space import load_space_file
-from search.training.cost import drawn_from
+from search.training.cost import synthetic_counts
 
 pytestmark = pytest.mark.usefixtures("without_charts")
 

@@ -3,13 +3,12 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from search.analysis.ledger import at_size, interval, status
 from search.analysis.predictions import read_run
-from search.analysis.stats.comparing import ALPHA, FEWEST_POOLED, Difference, difference, mcnemar
+from search.analysis.stats.comparing import ALPHA, Difference, difference, mcnemar
 from search.analysis.stats.intervals import Interval
 from search.events import Status
 from search.journal import Trial
@@ -61,7 +60,7 @@ class Comparison:
     images_p: float | None
 
     @property
-    def told_apart(self) -> bool:
+    def apart(self) -> bool:
         """Whether one is better."""
         return self.p_picked < ALPHA  # not so where p is NaN
 
@@ -79,8 +78,8 @@ def compare(folder: Path, first: str, second: str) -> Comparison:
     if not same_search:
         check_comparable(a.record, b.record)
     table, places = _pooled(a, b)
-    found = difference(table, places[0], places[1], a.record.rules.parts)
-    p = 2 * min(found.p, 1 - found.p)
+    gap = difference(table, places[0], places[1], a.record.rules.parts)
+    p = 2 * min(gap.p, 1 - gap.p)
     by_fold = (table[places[0]] - table[places[1]]).mean(axis=0)
     right_a, right_b = _right(a, b)
     return Comparison(
@@ -89,7 +88,7 @@ def compare(folder: Path, first: str, second: str) -> Comparison:
         fields=_differing(a.trial, b.trial),
         scores=(interval(a.trial, a.record.rules), interval(b.trial, b.record.rules)),
         accuracy={q: _accuracies(a, b, q) for q in reversed(a.record.rules.fractions)},
-        difference=found,
+        difference=gap,
         p=p,
         p_picked=min(1.0, p * _rivals(a, b)) if math.isfinite(p) else p,
         pooled=len(table),
@@ -123,18 +122,18 @@ def _rivals(a: Side, b: Side) -> int:
     return max(1, sum(side.of - 1 for side in (a, b) if side.picked))
 
 
-def find(folder: Path, told: str) -> Side:
-    """Return the complete trial that ``told`` names: an id, "best", or either after another search and a slash."""
-    search, _, name = told.rpartition("/")
+def find(folder: Path, name: str) -> Side:
+    """Return the complete trial that ``name`` names: an id, "best", or either after another search and a slash."""
+    search, _, trial_name = name.rpartition("/")
     elsewhere = Path(search) if Path(search).name != search else folder.parent / search
     record = read_record(elsewhere if search else folder)
     best = ranked(record.history.trials.values())
-    if name == BEST:
+    if trial_name == BEST:
         if not best:
             raise UserError(f"{record.name} has no complete trial yet, so it has no best one.")
         trial = best[0]
     else:
-        trial = _trial(record, name)
+        trial = _trial(record, trial_name)
     return Side(record, trial, f"{search}/{trial.id}" if search else trial.id, bool(best) and trial is best[0])
 
 
@@ -156,16 +155,16 @@ def _trial(record: Record, name: str) -> Trial:
 def check_comparable(one: Record, other: Record) -> None:
     """Raise UserError, saying what differs, unless two searches share data, folds and objective."""
     first, second = one.about.identity, other.about.identity
-    differs = []
+    differences = []
     if first.get("data") != second.get("data"):
-        differs.append(f"the images, labels or groups differ ({one.about.data}, {other.about.data})")
+        differences.append(f"the images, labels or groups differ ({one.about.data}, {other.about.data})")
     if first.get("plan") != second.get("plan") or set(one.rules.folds) != set(other.rules.folds):
-        differs.append("the planned folds differ (folds, training sizes, hold-out or seed)")
+        differences.append("the planned folds differ (folds, training sizes, hold-out or seed)")
     if one.rules.objective != other.rules.objective:
-        differs.append(f"the objective is {one.rules.objective} in one and {other.rules.objective} in the other")
-    if differs:
+        differences.append(f"the objective is {one.rules.objective} in one and {other.rules.objective} in the other")
+    if differences:
         raise UserError(
-            f"{one.name} and {other.name} cannot be compared: {'; '.join(differs)}. Scores can be compared where "
+            f"{one.name} and {other.name} cannot be compared: {'; '.join(differences)}. Scores can be compared where "
             "data, folds and objective are the same: search again with the same study."
         )
 
@@ -208,103 +207,3 @@ def _hits(side: Side) -> dict[str, bool]:
             total[str(id_)] = total.get(str(id_), 0) + probabilities
             label[str(id_)] = int(own)
     return {id_: int(probabilities.argmax()) == label[id_] for id_, probabilities in total.items()}
-
-
-def sentences(found: Comparison) -> list[str]:
-    """Return what may be concluded, in plain words."""
-    a, b = found.a, found.b
-    points, limits = 100 * found.difference.mean, [100 * found.difference.low, 100 * found.difference.high]
-    better, worse = (a, b) if points > 0 else (b, a)
-    if math.isnan(found.p):
-        first = f"{a.name} and {b.name} cannot be told apart: so few scores say nothing of how much they vary."
-    elif found.told_apart:
-        low, high = sorted(map(abs, limits))
-        first = (
-            f"{better.name} is better than {worse.name}: by {abs(points):.1f} points, 95 % interval {low:.1f} to "
-            f"{high:.1f} ({_p(found)})."
-        )
-    else:
-        first = (
-            f"{a.name} and {b.name} cannot be told apart: their difference is {points:+.1f} points, 95 % interval "
-            f"{limits[0]:+.1f} to {limits[1]:+.1f} ({_p(found)})."
-        )
-    return [first, *_of_spread(found), *_of_picking(found)]
-
-
-def _p(found: Comparison) -> str:
-    alone = f"two-sided p = {found.p:.2g}"
-    if found.p_picked == found.p:
-        return alone
-    return f"{alone} for this pair alone, {found.p_picked:.2g} as one that was picked"
-
-
-def _of_spread(found: Comparison) -> list[str]:
-    if found.pooled >= FEWEST_POOLED or math.isnan(found.p):
-        return []
-    said = (
-        f"There are only {found.pooled} complete trials, so the spread is that of these {len(found.folds)} differences "
-        f"alone; from {FEWEST_POOLED} complete trials on it is known better."
-    )
-    return [said]
-
-
-def _of_picking(found: Comparison) -> list[str]:
-    picked = [side for side in (found.a, found.b) if side.picked and side.of > 1]
-    if len(picked) == 2:
-        said = (
-            f"Both were picked: {found.a.name} is the best of {found.a.of} complete trials, {found.b.name} of "
-            f"{found.b.of}. Both scores are flattered by that, the more trials the more."
-        )
-        return [said]
-    return [
-        f"{side.name} was picked, as the best of {side.of} complete trials: its score, and so its lead, is flattered."
-        for side in picked
-    ]
-
-
-def on_these_images(found: Comparison) -> str:
-    """Return McNemar's test in words, and what it is not about."""
-    if found.images_p is None:
-        return "On these images: predictions of all images are not there (lost or changed), so nothing can be said."
-    return (
-        f"On these images, with the whole training part: {found.only_right[0]} right by {found.a.name} alone, "
-        f"{found.only_right[1]} by {found.b.name} alone, of {found.images} (McNemar's exact two-sided "
-        f"p = {found.images_p:.2g}). That is about these images and these trained networks only: it does not say which "
-        "recipe is better."
-    )
-
-
-def as_json(found: Comparison) -> dict[str, Any]:
-    """Return the comparison as JSON types; numbers that do not exist are null."""
-    limits = found.difference
-    return {
-        "a": _side(found.a, found.scores[0]),
-        "b": _side(found.b, found.scores[1]),
-        "objective": found.a.record.rules.objective,
-        "recipe": [{"field": name, "a": one, "b": other} for name, one, other in found.fields],
-        "accuracy": [{"fraction": q, "a": one, "b": other} for q, (one, other) in found.accuracy.items()],
-        "difference": {"mean": limits.mean, "low": _finite(limits.low), "high": _finite(limits.high)},
-        "p": _finite(found.p),
-        "p_picked": _finite(found.p_picked),
-        "better": (found.a if limits.mean > 0 else found.b).name if found.told_apart else None,
-        "complete_trials": found.pooled,
-        "folds": found.folds,
-        "on_these_images": {"images": found.images, "only_right": list(found.only_right), "p": found.images_p},
-        "said": [*sentences(found), on_these_images(found)],
-    }
-
-
-def _side(side: Side, score: Interval) -> dict[str, Any]:
-    return {
-        "search": side.record.name,
-        "trial": side.trial.id,
-        "score": score.mean,
-        "low": _finite(score.low),
-        "high": _finite(score.high),
-        "best_of": side.of if side.picked else None,
-        "recipe": side.trial.recipe.to_dict(),
-    }
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from search.analysis.predictions import Evidence, gather
+from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.comparing import Difference, against, contenders, recommended
 from search.analysis.stats.effects import Cell, Factor, additive, depends, interaction, thirds
@@ -23,6 +23,7 @@ from search.system.digests import seed_from
 
 WORTH_SAVING = 10.0  # seconds of all runs of a trial
 CLEARLY_CHEAPER = 1.5  # times
+FEWEST_RECIPES = 3  # with fewer, "every recipe" says little
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,19 @@ class Judgement:
     def evidence(self) -> Evidence | None:
         """The stored predictions of complete trials."""
         return gather(self.record, self.complete) if self.complete else None
+
+    @property
+    def winners_size(self) -> Size | None:
+        """What the winner (the first of its trials) predicted at full size; None where its predictions are missing."""
+        evidence, winner = self.evidence, self.winner
+        if evidence is None or winner is None or evidence.trials[0] != winner.id:
+            return None
+        return evidence.sizes[-1]
+
+    @property
+    def evidence_of_images(self) -> Evidence | None:
+        """The stored predictions, None where too few recipes say something of single images."""
+        return self.evidence if self.evidence is not None and len(self.evidence.trials) >= FEWEST_RECIPES else None
 
     @cached_property
     def recommended(self) -> Trial | None:
@@ -181,13 +195,13 @@ class Judgement:
     def confirmed(self) -> list[tuple[Trial, Interval]]:
         """The trials that were trained again on all reshuffled folds, with their score there."""
         names = {CONFIRM + fold.id: fold for fold in self.rules.folds}
-        found = []
+        pairs = []
         for trial in self.complete:
             if set(names) <= set(trial.confirmed):
                 again = {fold.id: trial.confirmed[name] for name, fold in names.items()}
                 table = cells(Trial(trial.id, {}, trial.recipe, runs=again), self.rules)
-                found.append((trial, corrected_interval(table.mean(axis=0), self.rules.parts)))
-        return found
+                pairs.append((trial, corrected_interval(table.mean(axis=0), self.rules.parts)))
+        return pairs
 
 
 @dataclass(frozen=True)

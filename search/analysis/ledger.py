@@ -1,22 +1,19 @@
-"""The tables of a search: trials in order of their score, and their runs."""
+"""What happened in a search: the endings of trials, their scores in short, counts, and where the seconds went."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from search.analysis.caveats import columns, total
+from search.analysis.shortfalls import total
 from search.analysis.stats import Interval, corrected_interval
-from search.events import Run, Status
-from search.journal import History, Trial
+from search.events import Status
+from search.journal import History, Trial, add_stages
 from search.racing import Rules, cells, ranked
 from search.record import Record
-from search.repertoire.columns import Column, columns_of
-from search.repertoire.recipe import Recipe
+from search.system.clock import rounded
 
 MARKS = "▁▂▃▄▅▆▇█"
-NO_RECIPE, NO_RUN = Recipe("SmallCNN", None), Run("", {}, 0.0, {}, "", "")
 STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
 
 
@@ -47,60 +44,17 @@ def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:
 
 def marks(trial: Trial, rules: Rules, low: float, high: float) -> str:
     """Return one mark for each fold, largest size first: its height is the objective from ``low`` to ``high``."""
-    drawn = []
+    rows = []
     for row in cells(trial, rules)[::-1]:
         levels = np.clip((row - low) / max(high - low, 1e-9), 0, 1) * (len(MARKS) - 1)
-        drawn.append("".join("·" if np.isnan(level) else MARKS[int(level + 0.5)] for level in levels))
-    return " ".join(drawn)
+        rows.append("".join("·" if np.isnan(level) else MARKS[int(level + 0.5)] for level in levels))
+    return " ".join(rows)
 
 
 def range_of_marks(trials: Iterable[Trial], rules: Rules) -> tuple[float, float]:
     """Return the lowest and highest objective of any run."""
     values = [run.scores[rules.objective] for trial in trials for run in trial.runs.values()]
     return (min(values), max(values)) if values else (0.0, 1.0)
-
-
-def trials_table(record: Record) -> pd.DataFrame:
-    """Return one row for each trial, ranked ones first.
-
-    ``score`` and its limits are given to complete trials only; ``predicted`` is what racing
-    expected of a stopped one.
-    """
-    rules = record.rules
-    rank = {trial.id: place for place, trial in enumerate(ranked(record.history.trials.values()), start=1)}
-    trials = in_order(record.history.trials.values())
-    recipe_columns = columns_of([trial.recipe for trial in trials])
-    rows = [_trial_row(trial, rules, rank.get(trial.id), recipe_columns) for trial in trials]
-    if not rows:  # a table without rows has its columns all the same
-        return pd.DataFrame(columns=list(_trial_row(Trial("", {}, NO_RECIPE), rules, None, recipe_columns)))
-    table = pd.DataFrame(rows).astype({"rank": "Int64"})
-    for column in recipe_columns:
-        if column.field.exact:  # beside a ratio pandas would make floats of whole numbers, which mean something else
-            table[column.name] = pd.Series([row[column.name] for row in rows], dtype=object)
-    return table
-
-
-def _trial_row(trial: Trial, rules: Rules, rank: int | None, recipe_columns: Sequence[Column]) -> dict[str, Any]:
-    complete = status(trial) == "completed"
-    limits = interval(trial, rules) if complete else Interval(np.nan, np.nan, np.nan)
-    stopped = status(trial) == "stopped"
-    return {
-        "rank": rank,
-        "trial": trial.id,
-        "baseline": trial.baseline,
-        "status": status(trial).value,
-        "score": limits.mean,
-        "score_low": limits.low if limits.known else np.nan,
-        "score_high": limits.high if limits.known else np.nan,
-        "predicted": trial.verdict.score if stopped and trial.verdict else None,
-        **{f"accuracy@{q:g}": at_size(trial, rules, q, "accuracy") for q in reversed(rules.fractions)},
-        **{f"{rules.objective}@{q:g}": at_size(trial, rules, q, rules.objective) for q in reversed(rules.fractions)},
-        "runs": len(trial.runs),
-        "seconds": round(trial.seconds, 2),
-        **{column.name: column.cell(trial.recipe) for column in recipe_columns},
-        "summary": trial.recipe.summary(),
-        "reason": trial.verdict.reason if trial.verdict else "",
-    }
 
 
 def seen_before(history: History) -> str:
@@ -133,28 +87,6 @@ def on_holdout(record: Record) -> str:
     return f"{images}, scored once, at the end, for the winner{seen}"
 
 
-def runs_table(record: Record) -> pd.DataFrame:
-    """Return one row for each run that was trained, in the order of trials and folds."""
-    fraction = {fold.id: fold.fraction for fold in record.rules.folds}
-    rows = [
-        {
-            "trial": trial.id,
-            "fold": fold.id,
-            "fraction": fraction[fold.id],
-            **run.scores,
-            "seconds": round(run.seconds, 3),
-            **columns(run),
-        }
-        for trial in record.history.trials.values()
-        for fold in record.rules.folds
-        if (run := trial.runs.get(fold.id)) is not None
-    ]
-    if not rows:
-        metrics = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
-        return pd.DataFrame(columns=["trial", "fold", "fraction", *metrics, "seconds", *columns(NO_RUN)])
-    return pd.DataFrame(rows).astype({"synthetic_admissible": "Int64"})
-
-
 def ledger(record: Record) -> dict[str, float]:
     """Return what happened, counted: trials by verdict, runs planned and trained, failures, seconds."""
     trials = list(record.history.trials.values())
@@ -176,4 +108,24 @@ def ledger(record: Record) -> dict[str, float]:
         "holdout_looks": len(record.history.holdout_scores),
         "training_seconds": round(sum(trial.seconds for trial in trials), 1),
         "sessions": len(record.history.sessions),
+    }
+
+
+def profile(record: Record) -> dict[str, Any]:
+    """Return where the seconds went: of the driver by stage, and of workers by kind of trial and stage.
+
+    "beside" is what workers did for no trial: helping with the views of another's job, jobs given up
+    or failed, the hold-out. A driver that is killed cannot say; ``sessions`` counts those that did, of all.
+    """
+    history = record.history
+    driver: dict[str, float] = {}
+    workers: dict[str, dict[str, float]] = {"heads": {}, "unfrozen": {}, "beside": dict(history.unattributed)}
+    for stages in history.driver:
+        add_stages(driver, stages)
+    for trial in history.trials.values():
+        add_stages(workers["heads" if trial.recipe.head_only else "unfrozen"], trial.stages)
+    return {
+        "sessions": f"{len(history.driver)} of {len(history.sessions)}",
+        "driver": rounded(driver),
+        "workers": {kind: rounded(seconds) for kind, seconds in workers.items()},
     }

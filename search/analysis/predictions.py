@@ -29,7 +29,7 @@ def read_runs(folder: Path, runs: Iterable[Run]) -> dict[str, Arrays]:
     by_file: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         by_file.setdefault((run.file, run.sha256), []).append(run.fold)
-    found = {}
+    arrays = {}
     for (file, sha256), folds in by_file.items():
         try:
             data = (folder / file).read_bytes()
@@ -39,10 +39,10 @@ def read_runs(folder: Path, runs: Iterable[Run]) -> dict[str, Arrays]:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 for fold in folds:
                     prefix = f"{fold}/"
-                    found[fold] = {
+                    arrays[fold] = {
                         name.removeprefix(prefix): stored[name] for name in stored.files if name.startswith(prefix)
                     }
-    return found
+    return arrays
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def print_report(folder: Path) -> None:
     """Write the report of the search in ``folder``, and print its summary, its answer and where the report lies."""
     from search.monitor.console import closing, summary, wide_console
     from search.record import read_record
-    from search.report.pages import PAGE, write_report
+    from search.report.write import PAGE, write_report
 
     console = wide_console()
     record = read_record(folder)

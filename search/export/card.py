@@ -5,7 +5,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from search.analysis.caveats import warnings
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before, status
 from search.data.images import DRAFT
@@ -14,8 +13,9 @@ from search.racing import score
 from search.record import Record
 from search.repertoire.columns import columns_of
 from search.repertoire.recipe import FIELDS, Recipe
+from search.report.cautions import warnings
 from search.report.markdown import inert
-from search.report.words import between
+from search.report.words import limits as between
 from search.system.errors import UserError
 
 BEST = "best"
@@ -89,7 +89,7 @@ def card(judgement: Judgement, facts: Facts) -> str:
     """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
     record = judgement.record
     environment = Environment(
-        loader=PackageLoader("search.report"),
+        loader=PackageLoader("search.export"),
         autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
         finalize=lambda value: inert(str(value)),
         trim_blocks=True,

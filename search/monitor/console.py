@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search.analysis.caveats import warnings
 from search.analysis.ledger import (
     at_size,
     in_order,
@@ -22,6 +21,7 @@ from search.journal import History, Trial
 from search.racing import Rules, ranked, score
 from search.record import Record
 from search.repertoire.columns import texts
+from search.report.cautions import warnings
 from search.report.document import Document
 
 ROWS = 10  # of the leaderboard

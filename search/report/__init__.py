@@ -1,1 +1,1 @@
-"""What people see: tables, the terminal, and the files of a report. Reads the journal, trains nothing."""
+"""The report of a search: a page, Markdown, CSV and JSON; ``contents`` says what is in it. Trains nothing."""

@@ -57,18 +57,18 @@ def kinds(facts: dict[str, Any]) -> str:
 
 def lines(checked: "CheckResult") -> list[str]:
     """Return how much random folds would flatter, and what the search would cost, in sentences."""
-    said = [f"{checked.flattery}."] if checked.flattery else []
+    sentences = [f"{checked.flattery}."] if checked.flattery else []
     if checked.cost:
-        said.append(
+        sentences.append(
             f"Estimated cost: {duration(checked.cost.low)} to {duration(checked.cost.high)} for "
             f"{checked.inputs.study.max_trials} trials of {len(checked.inputs.plan.folds)} runs (rough)."
         )
     if checked.views:
-        said.append(
+        sentences.append(
             "Each pair of augmentation policy and strength needs views of its own, once for each backbone and depth: "
             f"{len(checked.views)} pairs, {duration(max(checked.views.values()))} or less each."
         )
-    return said
+    return sentences
 
 
 def write_page(path: Path, checked: "CheckResult") -> None:
@@ -93,13 +93,13 @@ def write_page(path: Path, checked: "CheckResult") -> None:
 
 def _group(group: DuplicateGroup, dataset: Dataset, thumbnails: np.ndarray) -> dict[str, Any]:
     labels = dataset.labels[list(group.rows)]
-    shown = group.rows[:IMAGES_SHOWN]
+    images = group.rows[:IMAGES_SHOWN]
     return {
         "how": "equal files" if group.equal else " / ".join(group.how),
         "conflict": len(set(labels.tolist())) > 1,
         "splits": sorted({split for split in dataset.table["split"].iloc[list(group.rows)] if split}),
-        "hidden": len(group.rows) - len(shown),
-        "images": [_image(row, dataset, thumbnails[row]) for row in shown],
+        "hidden": len(group.rows) - len(images),
+        "images": [_image(row, dataset, thumbnails[row]) for row in images],
     }
 
 

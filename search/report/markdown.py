@@ -1,50 +1,38 @@
 """A report as Markdown with its pictures beside it: the words, charts and tables of the page, in the same order."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from search.report import views
-from search.report.captions import caption
-from search.report.cells import View
-from search.report.document import PARTS, Document, Fact
-from search.report.reading import Tables
+from search.report.document import Document, Fact
+
+if TYPE_CHECKING:
+    from search.report.exhibit import Display
+    from search.report.table import Table
 
 ROWS = 20
 FILES = 3  # of a finding
 
-# What each part shows after its words, charts by name and tables by function.
-SHOWN: dict[str, tuple[str | Callable[[Tables], View], ...]] = {
-    "answer": ("leaderboard", views.leaderboard, "cost", views.baselines, views.confirmation, views.comparisons),
-    "survival": ("survival", views.survival),
-    "matters": ("effects", views.effects, "interaction", views.interaction, "parallel"),
-    "winner": (
-        *("strip", "loss", "accuracy", "loss_small", "accuracy_small", "confusion", "recall", views.classes),
-        *("calibration", views.calibration),
-    ),
-    "images": (views.hard, views.label_errors, views.confused, views.duplicates),
-    "audit": (),
-    "record": (views.ledger,),
-}
 
-
-def markdown(document: Document, tables: Tables, pictures: Mapping[str, str]) -> str:
+def markdown(document: Document, pictures: Mapping[str, str]) -> str:
     """Return the report as Markdown.
 
     ``pictures`` are the paths of the charts' pictures by name, relative to the report, as
-    ``search.report.pictures.write_pictures`` returns them; a chart without one is left out. Every
+    ``search.report.figures.write_pictures`` returns them; a chart without one is left out. Every
     table has at most ``ROWS`` rows.
     """
-    parts = [f"# {inert(document.title)}"]
-    for part, title in PARTS.items():
-        parts.append(f"## {title}")
-        parts += _answer(document) if part == "answer" else []
-        parts += [inert(sentence) for sentence in document.words.get(part, ())]
-        parts += _findings(document) if part == "audit" else []
-        parts += _limits(document) if part == "record" else []
-        for shown in SHOWN[part]:
-            parts += _picture(shown, tables, pictures) if isinstance(shown, str) else _table(shown(tables))
-        parts += _versions(document) if part == "record" else []
-    return "\n\n".join(parts) + "\n"
+    blocks = [f"# {inert(document.title)}"]
+    for section in document.sections:
+        part = section.part
+        blocks.append(f"## {part.title}")
+        blocks += PASSAGES[part.opening](document) if part.opening else ()
+        blocks += map(inert, section.words)
+        for passage in part.passages:
+            blocks += PASSAGES[passage](document)
+        for display in section.displays:
+            blocks += _display(display, pictures)
+        blocks += PASSAGES[part.closing](document) if part.closing else ()
+    return "\n\n".join(blocks) + "\n"
 
 
 def inert(text: str) -> str:
@@ -65,33 +53,34 @@ def _answer(document: Document) -> Iterator[str]:
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", document.command)), default=0))
         yield f"{fence}sh\n{document.command}\n{fence}"
     if document.facts:
-        yield _listed(document.facts)
+        yield _facts(document.facts)
     if document.cautions:
         yield "**Before you believe any number:**"
         yield "\n".join(f"- {inert(caution)}" for caution in document.cautions)
 
 
-def _listed(facts: Sequence[Fact]) -> str:
+def _facts(facts: Sequence[Fact]) -> str:
     return "\n".join(
         f"- {inert(fact.label)}: **{inert(fact.value)}**{f' ({inert(fact.note)})' if fact.note else ''}"
         for fact in facts
     )
 
 
-def _picture(name: str, tables: Tables, pictures: Mapping[str, str]) -> list[str]:
-    if name not in pictures:
-        return []
-    told = caption(name, tables)
-    return [f"### {told.title}", inert(told.text), f"![{inert(told.alternative)}]({pictures[name]})"]
+def _display(display: "Display", pictures: Mapping[str, str]) -> Iterator[str]:
+    figure, table = display.figure, display.table
+    if figure and figure.name in pictures:
+        yield f"### {figure.title}"
+        yield inert(figure.reading)
+        yield f"![{inert(figure.in_words)}]({pictures[figure.name]})"
+    if table and table.rows:
+        yield from _table(table)
 
 
-def _table(view: View) -> list[str]:
-    if not view.rows:
-        return []
-    short = view.shortened(ROWS)
+def _table(table: "Table") -> list[str]:
+    short = table.shortened(ROWS)
     lines = [
-        "| " + " | ".join(inert(column.title) for column in short.columns) + " |",
-        "|" + "|".join("---:" if column.numeric else "---" for column in short.columns) + "|",
+        "| " + " | ".join(inert(title.text) for title in short.titles) + " |",
+        "|" + "|".join("---:" if title.numeric else "---" for title in short.titles) + "|",
         *("| " + " | ".join(inert(cell.text) for cell in row.cells) + " |" for row in short.rows),
     ]
     return [inert(short.caption), "\n".join(lines), *([inert(short.left_out)] if short.left_out else [])]
@@ -114,9 +103,17 @@ def _files(files: tuple[str, ...]) -> str:
 
 
 def _limits(document: Document) -> list[str]:
-    said = "\n".join(f"- {inert(limit)}" for limit in document.limits)
-    return ["### What may be concluded", said] if said else []
+    lines = "\n".join(f"- {inert(limit)}" for limit in document.limits)
+    return ["### What may be concluded", lines] if lines else []
 
 
 def _versions(document: Document) -> list[str]:
-    return ["### Versions and seeds", _listed(document.versions)] if document.versions else []
+    return ["### Versions and seeds", _facts(document.versions)] if document.versions else []
+
+
+PASSAGES: dict[str, Callable[[Document], Iterable[str]]] = {
+    "answer": _answer,
+    "findings": _findings,
+    "limits": _limits,
+    "versions": _versions,
+}

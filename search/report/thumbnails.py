@@ -37,7 +37,7 @@ def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
         return {}
     contents = dict(zip(table["id"], table["content"], strict=True))
     root = Path(record.about.root)
-    found = {}
+    pictures = {}
     for id_ in dict.fromkeys(ids):
         try:
             read = read_known(root / id_, contents.get(id_, ""), SIDE)
@@ -45,5 +45,5 @@ def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
             continue
         if not isinstance(read, str):
             facts, pixels = read
-            found[id_] = f"data:image/jpeg;base64,{jpeg(pixels, in_proportion(facts, SIDE))}"
-    return found
+            pictures[id_] = f"data:image/jpeg;base64,{jpeg(pixels, in_proportion(facts, SIDE))}"
+    return pictures

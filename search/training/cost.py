@@ -88,7 +88,9 @@ def estimate(
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 
 
-def synthetic_counts(pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray) -> Callable[[Recipe, Fold], int]:
+def synthetic_counts(
+    pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray
+) -> Callable[[Recipe, Fold], int]:
     """Return what tells how many synthetic images of a recipe train in one of these folds."""
     if pool is None:
         return _no_synthetic_images

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 from searches import ODD, Search, strict_json
 
-from search.analysis.caveats import columns, shortfalls, total, warnings
+from search.analysis.shortfalls import columns, shortfalls, total
 from search.monitor import console as terminal
 from search.racing import ranked
 from search.record import STUDY
 from search.repertoire.recipe import Recipe
+from search.report.cautions import warnings
 from search.report.markdown import inert
-from search.report.pages import write_report
+from search.report.write import write_report
 
 AMOUNTS = {"across": 4, "down": 0.5}
 TALLY = {

@@ -1,22 +1,22 @@
 """Charts: valid, bounded, told apart by everyone; and the pictures made of them."""
 
-import functools
 import itertools
 import json
 import re
 
+import kinds
 import numpy as np
-import pandas as pd
 import pytest
 import vl_convert
-from tables import KINDS, build, usual
+from kinds import KINDS, Searched, figures, frames, judgement
 
-from search.report import captions
-from search.report.charts.gallery import CHARTS, draw
-from search.report.charts.winner import gathered
-from search.report.colours import DARK, LIGHT
-from search.report.pictures import as_data, png, svg, themed, write_pictures
-from search.report.reading import BEST, UNJUDGED, WORSE
+from search.analysis.judgement import Judgement
+from search.repertoire.recipe import Recipe
+from search.report import contents
+from search.report.exhibits import classes, confusion, cost, curves, leaderboard, parallel, survival
+from search.report.exhibits.trials import BEST, UNJUDGED, WORSE
+from search.report.figures import as_data, png, svg, themed, write_pictures
+from search.report.style import DARK, LIGHT
 
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
 BLIND = {
@@ -24,137 +24,147 @@ BLIND = {
     "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
 }
 
-
-@functools.cache
-def made(kind):
-    tables = KINDS[kind]()
-    return tables, draw(tables)
+CHARTS = [exhibit.figure for exhibit in contents.exhibits() if exhibit.plot]
 
 
-def rows(spec):
+def charts(made):
+    """The charts of a search, by their names."""
+    displays = contents.document(Judgement.of(made.record)).displays
+    return {display.figure.name: display.figure for display in displays if display.figure}
+
+
+def rows(figure):
     """All rows of all data of a chart."""
-    return list(itertools.chain.from_iterable(spec["datasets"].values()))
+    return list(itertools.chain.from_iterable(figure.spec["datasets"].values()))
 
 
-def drawn(spec, field):
-    return {row[field] for row in rows(spec) if field in row}
+def values(figure, field):
+    return {row[field] for row in rows(figure) if field in row}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_charts_are_valid_and_vega_compiles_them(kind):
-    for spec in made(kind)[1].values():  # Altair has validated them
-        assert vl_convert.vegalite_to_vega(spec)["marks"]
-        json.dumps(spec, allow_nan=False)
+    for figure in figures(kind).values():  # Altair has validated them
+        assert vl_convert.vegalite_to_vega(figure.spec)["marks"]
+        json.dumps(figure.spec, allow_nan=False)
 
 
-def test_every_chart_is_drawn_of_usual_tables():
-    assert list(made("usual")[1]) == list(CHARTS) == list(captions.CAPTIONS)
+def test_every_chart_is_drawn_of_a_usual_search():
+    assert list(figures("usual")) == CHARTS
 
 
 @pytest.mark.parametrize(
     ("kind", "lacking"),
     [
         ("failed", set(CHARTS)),
-        ("one", {"cost", "survival", "effects", "parallel", "loss_small", "accuracy_small"}),
-        ("one_size", {"survival", "loss_small", "accuracy_small"}),
+        ("empty", set(CHARTS)),
+        ("one", {"cost", "survival", "effects", "interaction", "parallel", "loss_small", "accuracy_small"}),
+        ("two", {"survival", "effects", "interaction", "parallel", "loss_small", "accuracy_small"}),
     ],
 )
 def test_there_is_no_chart_of_nothing(kind, lacking):
-    assert set(CHARTS) - set(made(kind)[1]) == lacking
+    assert set(CHARTS) - set(figures(kind)) == lacking
 
 
 def test_many_trials_are_drawn_in_part_and_that_is_said():
-    tables, specs = made("many")
-    for name, most, field in (
-        *(("leaderboard", captions.TRIALS, "trial"), ("cost", captions.COSTS, "trial")),
-        *(("survival", captions.LINES, "trial"), ("parallel", captions.RECIPES, "trial")),
+    many, trials = figures("many"), "trials.csv"
+    for name, most in (
+        *(("leaderboard", leaderboard.MOST), ("cost", cost.MOST)),
+        *(("survival", survival.MOST), ("parallel", parallel.MOST)),
     ):
-        assert len(drawn(specs[name], field)) == most
-        assert f"{most} " in captions.caption(name, tables).text
-        assert "trials.csv" in captions.caption(name, tables).text
-    survival = tables["survival"]
+        assert len(values(many[name], "trial")) == most
+        assert f"{most} " in many[name].reading
+        assert trials in many[name].reading
     for name in ("leaderboard", "cost", "survival"):
-        assert set(survival[survival["winner"] | survival["recommended"]]["trial"]) <= drawn(specs[name], "trial")
-    assert {"b0", "b1"} <= drawn(specs["leaderboard"], "trial") & drawn(specs["cost"], "trial")
+        assert {judgement("many").winner.id, judgement("many").recommended.id} <= values(many[name], "trial")
+    assert {"b0", "b1"} <= values(many["leaderboard"], "trial") & values(many["cost"], "trial")
 
 
 def test_few_trials_are_all_drawn_and_nothing_is_said_to_be_left_out():
-    tables, specs = made("usual")
-    complete = set(tables["trials"].query("status == 'completed'")["trial"])
+    complete = {trial.id for trial in judgement("usual").complete}
     for name in ("leaderboard", "cost", "survival", "parallel"):
-        assert drawn(specs[name], "trial") == complete
-        assert "trials.csv" not in captions.caption(name, tables).text
+        assert values(figures("usual")[name], "trial") == complete
+        assert "trials.csv" not in figures("usual")[name].reading
 
 
 def test_the_leaderboard_tells_who_is_worse_than_the_best():
-    tables, specs = made("usual")
-    told = tables["trials"].set_index("trial")["told_apart"]
-    standing = {row["trial"]: row["standing"] for row in rows(specs["leaderboard"])}
+    contenders = {trial.id for trial in judgement("usual").contenders}
+    standing = {row["trial"]: row["standing"] for row in rows(figures("usual")["leaderboard"])}
     assert {BEST, WORSE} == set(standing.values())
-    assert all((told[trial] == "yes") == (said == WORSE) for trial, said in standing.items())
+    assert all((trial in contenders) == (told == BEST) for trial, told in standing.items())
 
 
 def test_the_best_trial_stands_at_the_top():
-    tables, specs = made("usual")
-    names = [row["name"] for row in rows(specs["leaderboard"])]
-    order = next(layer["encoding"]["y"]["sort"] for layer in specs["leaderboard"]["layer"] if "y" in layer["encoding"])
-    assert order[0].startswith(tables["trials"].query("rank == 1")["trial"].item())
+    spec = figures("usual")["leaderboard"].spec
+    names = [row["name"] for row in rows(figures("usual")["leaderboard"])]
+    order = next(layer["encoding"]["y"]["sort"] for layer in spec["layer"] if "y" in layer["encoding"])
+    assert order[0].startswith(judgement("usual").winner.id)
     assert set(order) == set(names)
 
 
 @pytest.mark.parametrize("name", ["leaderboard", "cost", "parallel"])
 def test_a_score_is_never_called_accuracy(name):
-    text = json.dumps({key: part for key, part in made("usual")[1][name].items() if key != "datasets"})
+    spec = figures("usual")[name].spec
+    text = json.dumps({key: part for key, part in spec.items() if key != "datasets"})
     titles = [title for title in re.findall(r'"(?:title|text)": "([^"]*)"', text) if not title.startswith("accuracy,")]
     assert "score (mean over training sizes)" in " ".join(titles)
     assert "accuracy" not in " ".join(titles)
 
 
 def test_a_hundred_classes_are_gathered_and_no_image_is_lost():
-    tables, specs = made("hundred_classes")
-    small, order = gathered(tables["confusion"])
-    assert len(order) == captions.CONFUSED + 1
-    assert small["images"].sum() == tables["confusion"]["images"].sum()
+    whole = frames("hundred_classes")["confusion"]
+    small, order = confusion.gather(whole)
+    assert len(order) == confusion.WORST + 1
+    assert small["images"].sum() == whole["images"].sum()
     diagonal = small.query("label == predicted")["images"].sum()
-    assert diagonal >= tables["confusion"].query("label == predicted")["images"].sum()
+    assert diagonal >= whole.query("label == predicted")["images"].sum()
     assert small.groupby("label")["share"].sum().round(6).eq(1).all()
-    assert "24 of 100" in captions.caption("confusion", tables).text
-    assert len(drawn(specs["recall"], "class")) == captions.RECALLS
-    assert "40 worst of 100" in captions.caption("recall", tables).text
+    drawn = figures("hundred_classes")
+    assert "24 of 100" in drawn["confusion"].reading
+    assert len(values(drawn["recall"], "class")) == classes.MOST
+    assert "40 worst of 100" in drawn["recall"].reading
 
 
-def test_a_class_may_have_the_name_of_the_others():
-    classes = ("17 others", *(f"class {number}" for number in range(40)))
-    small, order = gathered(build(12, classes=classes, each=10)["confusion"])
-    assert len(order) == len(set(order)) == captions.CONFUSED + 1
-    assert len(small["label"].unique()) == captions.CONFUSED + 1
+def test_a_class_may_have_the_name_of_the_others(tmp_path):
+    made = Searched(tmp_path, ("17 others", *(f"class {number}" for number in range(40))), each=6, folds=2)
+    made.complete(0.8)
+    frame = confusion.EXHIBIT.sheet.frame(Judgement.of(made.record))
+    small, order = confusion.gather(frame)
+    assert len(order) == len(set(order)) == confusion.WORST + 1
+    assert len(small["label"].unique()) == confusion.WORST + 1
 
 
-def test_a_class_may_have_any_name():
-    classes = ("a\u2028b", "c\u2029", 'it\'s "d"', "<e>", "`f`", "\\")
-    for name, spec in draw(build(12, classes=classes, each=10)).items():
-        assert svg(spec, name).startswith("<svg")
+def test_a_class_may_have_any_name(tmp_path):
+    made = Searched(tmp_path, ("a\u2028b", "c\u2029", 'it\'s "d"', "<e>", "`f`", "\\"), each=6, folds=2)
+    made.complete(0.8)
+    for name, figure in charts(made).items():
+        assert svg(figure.spec, name).startswith("<svg")
 
 
 def test_numbers_stand_in_the_cells_of_few_classes_only():
-    assert "count" in json.dumps(made("usual")[1]["confusion"]["layer"])
-    assert "layer" not in made("hundred_classes")[1]["confusion"]
+    assert "count" in json.dumps(figures("usual")["confusion"].spec["layer"])
+    assert "layer" not in figures("hundred_classes")["confusion"].spec
 
 
 def test_long_names_stay_distinct():
-    spec = made("hundred_classes")[1]["confusion"]
-    labels = set(re.findall(r"<text [^>]*>([^<]*)</text>", svg(spec, "confusion")))
-    assert len(labels) == captions.CONFUSED + 2  # and the title
+    picture = svg(figures("hundred_classes")["confusion"].spec, "confusion")
+    labels = set(re.findall(r"<text [^>]*>([^<]*)</text>", picture))
+    assert len(labels) == confusion.WORST + 2  # and the title
     assert sum("…" in label for label in labels) > 10
 
 
 def test_what_does_not_exist_is_null():
-    assert {row["low"] for row in rows(made("one")[1]["leaderboard"])} == {None}
+    assert {row["low"] for row in rows(figures("one")["leaderboard"])} == {None}
 
 
-def test_a_factor_that_cannot_be_judged_says_why():
-    spec = made("usual")[1]["effects"]
-    assert "cannot be separated from backbone" in svg(spec, "effects")
+def test_a_factor_that_cannot_be_judged_says_why(tmp_path):
+    made = Searched(tmp_path, each=6)
+    for number in range(12):
+        recipe = Recipe(kinds.BACKBONES[number % 3], number // 3 % 2, image_size=96, dropout=0.1 * (number % 3))
+        made.complete(kinds.skill_of(recipe, number), recipe)
+    note = "cannot be separated from"
+    assert any(note in row.get("said", "") for row in rows(charts(made)["effects"]))
+    assert note in svg(charts(made)["effects"].spec, "effects")
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
@@ -207,7 +217,7 @@ def seen_by(eyes, colour):
 
 
 def test_pictures_are_written_beside_the_report(tmp_path):
-    specs = {name: made("usual")[1][name] for name in ("strip", "recall")}
+    specs = {name: figures("usual")[name].spec for name in ("strip", "recall")}
     paths = write_pictures(specs, tmp_path)
     assert paths == {"strip": "pictures/strip.png", "recall": "pictures/recall.png"}
     for name, path in paths.items():
@@ -218,25 +228,27 @@ def test_pictures_are_written_beside_the_report(tmp_path):
     assert png(specs["strip"])[:4] == b"\x89PNG"
 
 
-def test_svg_takes_the_colours_of_the_page_and_names_of_its_own():
-    tables = usual()
-    tables["classes"]["class"] = [LIGHT["best"], *tables["classes"]["class"][1:]]  # a class may be called so
-    picture = svg(draw(tables)["recall"], "recall")
+@pytest.fixture
+def coloured(tmp_path):
+    """The recall of classes, one of which is called as a colour is written."""
+    made = Searched(tmp_path, (LIGHT["best"], "other"), each=6, folds=2)
+    made.complete(0.8)
+    return charts(made)["recall"]
+
+
+def test_svg_takes_the_colours_of_the_page_and_names_of_its_own(coloured):
+    picture = svg(coloured.spec, "recall")
     assert 'stroke="var(--best)"' in picture
     assert f">{LIGHT['best']}</text>" in picture
     assert LIGHT["best"] not in picture.replace(f">{LIGHT['best']}<", "")
     assert all(name.startswith("recall-") for name in re.findall(r'\bid="([^"]*)"', picture))
 
 
-def test_a_themed_specification_leaves_the_data_alone():
-    tables = usual()
-    tables["classes"]["class"] = [LIGHT["best"], *tables["classes"]["class"][1:]]
-    spec = themed(draw(tables)["recall"])
-    assert LIGHT["best"] in drawn(spec, "class")
+def test_a_themed_specification_leaves_the_data_alone(coloured):
+    spec = themed(coloured.spec)
+    assert LIGHT["best"] in {row.get("class") for some in spec["datasets"].values() for row in some}
     assert "var(--best)" in json.dumps(spec)
-    assert LIGHT["best"] not in json.dumps(
-        {key: part for key, part in spec.items() if key != "datasets"}["layer"][0]["mark"]
-    )
+    assert LIGHT["best"] not in json.dumps(spec["layer"][0]["mark"])
 
 
 def test_data_are_harmless_in_a_script():
@@ -246,33 +258,20 @@ def test_data_are_harmless_in_a_script():
     assert json.loads(text) == held
 
 
-def test_what_lacks_may_be_none_or_nan():
-    tables = usual()
-    objects = {name: table.astype(object).where(table.notna(), None) for name, table in tables.items()}
-    assert list(draw(objects)) == list(CHARTS)
-    assert rows(draw(objects)["leaderboard"]) == rows(made("usual")[1]["leaderboard"])
-
-
 def test_long_curves_keep_their_ends_and_what_was_measured_seldom():
-    tables = usual()
-    curves = tables["curves"]
-    longer = curves.assign(epoch=curves["epoch"] * 20)
-    often = longer[longer["part"] == "training"].loc[lambda part: part.index.repeat(20)].reset_index(drop=True)
-    often["epoch"] -= np.arange(len(often)) % 20
-    tables["curves"] = pd.concat([often, longer[longer["part"] == "validation"]])
-    loss = rows(draw(tables)["loss"])
+    loss = rows(figures("many")["loss"])
     epochs = {part: {row["epoch"] for row in loss if row["part"] == part} for part in ("training", "validation")}
-    assert epochs["validation"] == {20 * epoch for epoch in range(1, 16)}
-    assert len(epochs["training"]) == captions.EPOCHS
+    assert epochs["validation"] == set(range(286, 301))
+    assert len(epochs["training"]) == curves.EPOCHS
     assert {1, 300} <= epochs["training"]
-    assert "60 of 300 epochs" in captions.caption("loss", tables).text
+    assert "60 of 300 epochs" in figures("many")["loss"].reading
 
 
-def test_a_baseline_may_win_and_nobody_be_judged():
-    tables = usual()
-    trials = tables["trials"].assign(told_apart="", behind_p=np.nan)
-    trials.loc[trials["rank"] == 1, "baseline"] = "head alone, default settings"
-    specs = draw(tables | {"trials": trials, "survival": tables["survival"].assign(recommended=False)})
-    assert drawn(specs["leaderboard"], "standing") == {BEST, UNJUDGED}
-    assert drawn(specs["leaderboard"], "called") == {"winner", "baseline", ""}
-    assert list(specs) == list(CHARTS)
+def test_a_baseline_may_win_and_nobody_be_judged(tmp_path):
+    made = Searched(tmp_path, splits="shuffle", folds=1, val=0.25)
+    made.baseline(0.95)
+    kinds.add_trials(made, 4)
+    drawn = charts(made)
+    assert values(drawn["leaderboard"], "standing") == {BEST, UNJUDGED}
+    assert "baseline" in values(drawn["leaderboard"], "what")
+    assert values(drawn["leaderboard"], "called") <= {"winner, recommended", "winner", "recommended", "baseline", ""}

@@ -8,13 +8,13 @@ import pytest
 from scipy import stats as reference
 from searches import Search, strict_json
 
-from search.analysis.comparison import as_json, compare, on_these_images, sentences
+from search.analysis.comparison import compare
 from search.analysis.stats.comparing import difference
-from search.cli.compare import show
 from search.monitor.console import wide_console
 from search.racing import cells
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
+from search.report.comparison import as_json, on_these_images, sentences, show
 from search.system.errors import UserError
 
 LONG = {"each": 40, "folds": 5}

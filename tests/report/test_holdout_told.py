@@ -13,7 +13,7 @@ from search.analysis.ledger import interval, seen_before
 from search.monitor.console import summary
 from search.racing import ranked
 from search.report.markdown import inert
-from search.report.pages import write_report
+from search.report.write import write_report
 
 
 def everything(made):

@@ -13,8 +13,7 @@ from search.events import CONFIRM
 from search.racing import ranked
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
-from search.report import terms, words
-from search.report.tables import all_tables
+from search.report import answer, cautions, contents
 
 pytestmark = pytest.mark.quick
 
@@ -28,6 +27,15 @@ def several(tmp_path):
     made.stop(0.4)
     made.baseline(0.2)
     return made
+
+
+def all_tables(judgement):
+    return {sheet.name: sheet.frame(judgement) for sheet in contents.sheets()}
+
+
+def words_of(judgement, part):
+    """What a part of the report says first."""
+    return next(list(section.words) for section in contents.document(judgement).sections if section.part.id == part)
 
 
 def stored(made, trial):
@@ -75,7 +83,7 @@ def test_trials_whose_predictions_are_gone_are_no_evidence_and_said(several):
     judgement = Judgement.of(several.record)
     assert judgement.winner.id == "0004"  # its score is journalled
     assert judgement.uncorrected == "its predictions are missing"
-    assert lost.file in words.cautions(judgement)[0]
+    assert lost.file in cautions.cautions(judgement)[0]
 
 
 def test_the_winner_is_corrected_from_five_complete_trials_on(tmp_path):
@@ -84,7 +92,7 @@ def test_the_winner_is_corrected_from_five_complete_trials_on(tmp_path):
         made.complete(0.5)
     few = Judgement.of(made.record)
     assert few.corrected is None
-    assert "4 complete trials are too few to correct it (5 are needed)" in words.answer(few)[1]
+    assert "4 complete trials are too few to correct it (5 are needed)" in answer.sentences(few)[1]
     for _ in range(8):  # equally good: what the best has beyond the others is luck
         made.complete(0.5)
     enough = Judgement.of(made.record)
@@ -94,7 +102,7 @@ def test_the_winner_is_corrected_from_five_complete_trials_on(tmp_path):
 
 
 def test_the_answer_has_three_sentences_of_one_line(several):
-    said = words.answer(Judgement.of(several.record))
+    said = answer.sentences(Judgement.of(several.record))
     assert len(said) == 3
     assert all(sentence.endswith(".") and "\n" not in sentence and "nan" not in sentence for sentence in said)
     assert said[0].startswith(
@@ -106,7 +114,7 @@ def test_the_answer_has_three_sentences_of_one_line(several):
 def test_without_a_complete_trial_there_is_no_winner_in_words(tmp_path):
     made = Search(tmp_path)
     made.fail()
-    assert words.answer(Judgement.of(made.record)) == ["No trial was completed, so there is no winner."]
+    assert answer.sentences(Judgement.of(made.record)) == ["No trial was completed, so there is no winner."]
 
 
 def test_what_is_clearly_cheaper_and_as_good_is_recommended(tmp_path):
@@ -124,14 +132,14 @@ def test_what_is_clearly_cheaper_and_as_good_is_recommended(tmp_path):
     assert judgement.recommended.id == "0001"
     assert (
         "0001 comes within a point of it (raw accuracy with all images 1.000 against 1.000) and trains 10.0 times"
-        in words.answer(judgement)[2]
+        in answer.sentences(judgement)[2]
     )
 
 
 def test_the_winner_is_recommended_where_little_time_is_saved(several):
     judgement = Judgement.of(several.record)
     assert judgement.recommended is judgement.winner
-    assert "0004 is the one to use" in words.answer(judgement)[2]
+    assert "0004 is the one to use" in answer.sentences(judgement)[2]
 
 
 def test_tables_of_the_winner_agree_with_scikit_learn(several):
@@ -208,7 +216,7 @@ def test_a_baseline_that_wins_is_said_to_need_no_search(tmp_path):
     made = Search(tmp_path)
     made.baseline(0.95)
     made.complete(0.4)
-    assert "it is what needs no search (head alone)" in words.answer(Judgement.of(made.record))[2]
+    assert "it is what needs no search (head alone)" in answer.sentences(Judgement.of(made.record))[2]
 
 
 def test_a_corrected_distance_is_said_in_the_words_of_the_raw_one(tmp_path):
@@ -220,7 +228,7 @@ def test_a_corrected_distance_is_said_in_the_words_of_the_raw_one(tmp_path):
     behind = judgement.corrected.score.mean - made.history.trials["b0"].verdict.score
     told = f"points behind ({100 * behind:.1f} points behind once the winner's score is corrected)"
     assert behind > 0
-    assert told in words.answer(judgement)[2]
+    assert told in answer.sentences(judgement)[2]
 
 
 def test_what_was_confirmed_stands_beside_its_score(several):
@@ -235,7 +243,7 @@ def test_what_was_confirmed_stands_beside_its_score(several):
     scores = {fold: run.scores["balanced_accuracy"] for fold, run in trial.confirmed.items()}
     assert row["confirmed"] == pytest.approx(np.mean(list(scores.values())))
     assert row["score"] == pytest.approx(trial.verdict.score)
-    said = words.confirmation(judgement)
+    said = words_of(judgement, "answer")
     assert "0004" in said[0]
     assert "about a third, in simulations" in said[1]
 
@@ -257,24 +265,22 @@ def test_more_images_or_not_is_answered_by_the_slope(tmp_path, low, high, expect
             run["scores"]["balanced_accuracy"] = at + wiggle
             made.journal.append(event("job", trial=trial.id, job=trial.jobs + 1, **kept, runs=[run]))
         made.judge(trial)
-    assert expected in " ".join(words.survival(Judgement.of(made.record)))
+    assert expected in " ".join(words_of(Judgement.of(made.record), "survival"))
 
 
 def test_one_training_size_says_nothing_of_fewer_images(tmp_path):
     made = Search(tmp_path, fractions=(1.0,))
     made.complete(0.9)
-    assert words.survival(Judgement.of(made.record)) == [
+    assert words_of(Judgement.of(made.record), "survival") == [
         "All trials trained with the whole training part, so nothing is known of fewer images."
     ]
 
 
 def test_words_are_said_of_any_search(any_search):
     judgement = Judgement.of(any_search.record)
-    tables = all_tables(judgement)
-    said = [
-        *(words.answer(judgement) + words.survival(judgement) + words.matters(tables)),
-        *(words.winner(judgement, tables) + words.images(judgement, tables) + terms.limits(judgement)),
-    ]
+    document = contents.document(judgement)
+    said = [*document.answer, *document.limits, *(text for section in document.sections for text in section.words)]
+    assert all(section.words for section in document.sections if section.part.id != "answer")
     assert all(said)
     assert not [text for text in said if "nan" in text.split() or "None" in text]
 

@@ -11,7 +11,7 @@ from searches import Search, strict_json
 from search.analysis import stats
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
-from search.report.pages import write_report
+from search.report.write import write_report
 from search.system.files import npz_bytes
 
 MAILED = 5e6  # bytes

@@ -5,8 +5,19 @@ import dataclasses
 import pytest
 
 from search.analysis import stats
-from search.analysis.ledger import interval, ledger, runs_table, trials_table
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import interval, ledger
 from search.racing import ranked, score
+from search.report.exhibits import folds, trials
+
+
+def trials_of(made):
+    return trials.SHEET.frame(Judgement.of(made.record))
+
+
+def runs_of(made):
+    return folds.EXHIBIT.sheet.frame(Judgement.of(made.record))
+
 
 pytestmark = pytest.mark.quick
 
@@ -15,7 +26,7 @@ def test_only_complete_trials_are_ranked_best_first(filled):
     best = ranked(filled.history.trials.values())
     assert [trial.id for trial in best] == ["0001", "0005", "0000"]
     assert score(best[0]) > score(best[1]) > score(best[2])
-    table = trials_table(filled.record)
+    table = trials_of(filled)
     assert table["trial"].tolist() == ["0001", "0005", "0000", "0002", "0003", "0004", "0006"]
     assert table["rank"].dropna().tolist() == [1, 2, 3]
     assert table["status"].tolist() == ["completed"] * 3 + ["stopped", "failed", "duplicate", "open"]
@@ -31,7 +42,7 @@ def test_equal_scores_are_ranked_by_number_as_times_do_not_repeat(made):
 
 
 def test_stopped_failed_and_duplicate_trials_never_get_a_score(filled):
-    table = trials_table(filled.record).set_index("trial")
+    table = trials_of(filled).set_index("trial")
     others = table[table["status"] != "completed"]
     assert others[["rank", "score", "score_low", "score_high"]].isna().all(axis=None)
     assert others["predicted"].dropna().to_dict() == {"0002": 0.999}
@@ -39,8 +50,8 @@ def test_stopped_failed_and_duplicate_trials_never_get_a_score(filled):
 
 
 def test_scores_and_intervals_are_those_of_the_folds_sizes_averaged_first(filled):
-    table = trials_table(filled.record).set_index("trial")
-    runs = runs_table(filled.record)
+    table = trials_of(filled).set_index("trial")
+    runs = runs_of(filled)
     for trial in ranked(filled.history.trials.values()):
         own = runs[runs["trial"] == trial.id]
         by_fold = own.groupby(own["fold"].str.split("@").str[0])["balanced_accuracy"].mean()
@@ -56,7 +67,7 @@ def test_scores_and_intervals_are_those_of_the_folds_sizes_averaged_first(filled
 
 
 def test_runs_tell_what_was_asked_and_drawn(filled):
-    runs = runs_table(filled.record)
+    runs = runs_of(filled)
     assert len(runs) == 3 * 6 + 2
     assert runs.loc[runs["trial"] == "0002", ["synthetic_asked", "synthetic_drawn"]].to_numpy().tolist() == [[8, 6]] * 2
 

@@ -1,22 +1,23 @@
 """The page: one file, whole, accessible, and harmless whatever its texts hold."""
 
 import base64
-import functools
 import hashlib
 import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tables import KINDS, LONG, NASTY, document, usual
+from kinds import KINDS, LONG, MATERIALS, NASTY, Searched, document, figures, frames, html, judgement
 
-from search.report.cells import MOST
-from search.report.charts.gallery import draw
-from search.report.document import PARTS
-from search.report.page import render
-from search.report.reading import CARDS
+from search.analysis.judgement import Judgement
+from search.report import contents
+from search.report.contents import PARTS
+from search.report.exhibits.hard import CARDS
+from search.report.html import page as render
+from search.report.table import MOST
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = Path("/usr/bin/chromium")
@@ -61,15 +62,9 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-@functools.cache
-def made(kind):
-    tables = KINDS[kind]()
-    return render(document(tables), tables, draw(tables))
-
-
 @pytest.fixture(params=KINDS)
 def any_page(request):
-    return made(request.param)
+    return html(request.param)
 
 
 def test_pages_are_whole_and_small_enough_to_mail(any_page):
@@ -116,7 +111,7 @@ def test_pages_are_told_to_screen_readers(any_page):
     assert page.all("a")[0] == {"class": "skip", "href": "#main"}
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    assert [attributes["href"] for attributes in page.all("a")[1:]] == [f"#{part}" for part in PARTS]
+    assert [attributes["href"] for attributes in page.all("a")[1:]] == [f"#{part.id}" for part in PARTS]
     assert len(page.all("table")) == len(page.all("caption"))
     assert all(attributes.get("scope") in {"col", "row"} for attributes in page.all("th"))
     assert all("alt" in attributes for attributes in page.all("img"))
@@ -128,16 +123,16 @@ def test_pages_are_told_to_screen_readers(any_page):
 
 
 def test_every_chart_is_there_as_a_picture_and_as_data():
-    page = Page(made("usual"))
+    page = Page(html("usual"))
     names = [attributes["data-chart"] for attributes in page.all("div") if "data-chart" in attributes]
-    assert list(json.loads(page.scripts[0])) == list(draw(usual()))
+    assert list(json.loads(page.scripts[0])) == list(figures("usual"))
     assert set(names) == set(json.loads(page.scripts[0]))
     assert len(page.all("svg")) == len(names)
 
 
 def test_parts_stand_in_their_order():
-    page = Page(made("usual"))
-    assert [attributes["id"] for attributes in page.all("section")] == list(PARTS)
+    page = Page(html("usual"))
+    assert [attributes["id"] for attributes in page.all("section")] == [part.id for part in PARTS]
     ids = [
         attributes["id"] for _, attributes in page.elements if attributes.get("id", "").startswith(("figure", "table"))
     ]
@@ -145,16 +140,15 @@ def test_parts_stand_in_their_order():
 
 
 def test_the_answer_comes_first():
-    tables = usual()
-    words = document(tables)
-    text = Page(made("usual")).text
+    words = document("usual")
+    text = Page(html("usual")).text
     places = [text.index(part) for part in (*words.answer, words.command, words.facts[1].label, words.cautions[0])]
     assert places == sorted(places)
     assert places[0] < 400
 
 
 def test_names_of_classes_stay_names():
-    page = Page(made("hundred_classes"))
+    page = Page(html("hundred_classes"))
     assert all(name in page.text for name in (*NASTY, LONG))
     assert len(page.all("script")) == 3
     (rows,) = json.loads(page.scripts[0])["recall"]["datasets"].values()
@@ -162,82 +156,77 @@ def test_names_of_classes_stay_names():
 
 
 def test_every_word_of_a_document_is_inert():
-    tables = usual()
-    words = document(tables)
     evil = "<img src=http://a.b onerror=alert(1)>\"'"
-    changed = {
-        "title": evil,
-        "answer": (evil,),
-        "command": evil,
-        "cautions": (evil,),
-        "limits": (evil,),
-        "words": dict.fromkeys(PARTS, (evil,)),
-        "pictures": {tables["hard"]["id"][0]: evil, tables["hard"]["id"][1]: "http://a.b/c.jpg"},
-    }
-    page = Page(render(document(tables, **changed), tables, {}))
+    whole = document("usual")
+    changed = replace(
+        whole,
+        title=evil,
+        answer=(evil,),
+        command=evil,
+        cautions=(evil,),
+        limits=(evil,),
+        sections=[replace(section, words=(evil,)) for section in whole.sections],
+    )
+    ids = frames("usual")["hard"]["id"]
+    page = Page(render(changed, {ids[0]: evil, ids[1]: "http://a.b/c.jpg"}))
     assert page.text.count(evil) == 5 + len(PARTS) + 1  # the title twice
     assert not page.all("img")
-    assert words.title not in page.text
+    assert whole.answer[0] not in page.text
 
 
-def test_what_lacks_may_be_none_or_nan():
-    tables = usual()
-    objects = {name: table.astype(object).where(table.notna(), None) for name, table in tables.items()}
-    pages = [Page(render(document(held), held, {})) for held in (tables, objects)]
-    assert pages[0].texts == pages[1].texts
-    assert not {"nan", "None", "NaN", "<NA>"} & set(pages[0].text.split())
-
-
-def test_two_thousand_trials_leave_a_page_of_two_hundred_rows():
-    text = made("many")
+def test_many_trials_leave_a_page_of_two_hundred_rows():
+    text = html("many")
     start = text.index('<table class="sortable" id="table-leaderboard">')
     table = text[start : text.index("</table>", start)]
     assert table.count("<tr") == MOST + 1
-    assert "The first 200 of 2002 rows; all of them are in trials.csv." in Page(text).text
+    assert "The first 200 of 323 rows; all of them are in trials.csv." in Page(text).text
 
 
 def test_tables_hold_what_they_are_sorted_by():
-    text = made("usual")
-    best = usual()["trials"].query("rank == 1").iloc[0]
-    assert f'data-value="{best["score"]}">{best["score"]:.3f}</td>' in text
+    best = frames("usual")["trials"].query("rank == 1").iloc[0]
+    assert f'data-value="{best["score"]}">{best["score"]:.3f}</td>' in html("usual")
 
 
 def test_who_cannot_be_told_from_the_best_is_shown_as_such():
-    page, tables = Page(made("usual")), usual()
-    told = tables["trials"].query("status == 'completed' and rank > 1")["told_apart"]
-    assert page.texts.count("cannot be told apart") == (told == "no").sum()
-    assert page.texts.count("worse") == (told == "yes").sum()
-    assert sum(attributes.get("class") == "alike" for attributes in page.all("tr")) >= (told == "no").sum() - 1
+    page, whole = Page(html("usual")), judgement("usual")
+    others, contenders = len(whole.complete) - 1, len(whole.contenders) - 1
+    assert page.texts.count("cannot be told apart") == contenders
+    assert page.texts.count("worse") + page.texts.count("probably worse") == others - contenders
+    assert sum(attributes.get("class") == "alike" for attributes in page.all("tr")) >= contenders - 1
 
 
 def test_thumbnails_end_before_the_page_is_too_large():
-    tables = usual()
-    words = document(tables)
-    large = dict.fromkeys(words.pictures, "data:image/jpeg;base64," + "A" * 300_000)
-    page = render(document(tables, pictures=large), tables, {})
-    assert len(page) < 2_300_000
+    ids = [id_ for display in document("usual").displays if display.gallery for id_ in display.gallery.ids]
+    assert len(Page(html("usual")).all("img")) == len(ids)
+    large = dict.fromkeys(ids, "data:image/jpeg;base64," + "A" * 300_000)
+    page = render(document("usual"), large)
+    assert len(page) < 2_000_000 + len(html("usual"))
     assert len(Page(page).all("img")) == 6
     assert "no picture" in page
 
 
 def test_images_beyond_what_is_shown_are_counted():
-    tables = usual()
-    many = tables["hard"].sample(CARDS + 7, replace=True, random_state=1).assign(group="every recipe")
-    page = Page(render(document(tables), tables | {"hard": many}, {}))
-    assert "7 more are in report.json." in page.text
+    hard = len(frames("hundred_classes")["hard"].query("group == 'every recipe'"))
+    assert hard > CARDS
+    assert f"{hard - CARDS} more are in report.json." in Page(html("hundred_classes")).text
 
 
 def test_a_search_that_goes_on_says_so():
-    tables = usual()
-    assert "that is not finished" in Page(render(document(tables, unfinished=True), tables, {})).text
-    assert "not finished" not in Page(made("usual")).text
+    assert "that is not finished" in Page(html("two")).text
+    assert "not finished" not in Page(html("usual")).text
 
 
 def test_where_nothing_was_completed_the_page_says_so():
-    tables = KINDS["failed"]()
-    page = Page(render(document(tables, words={}, facts=(), command=""), tables, {}))
-    assert page.text.count("No trial was completed") == 3
+    page = Page(html("failed"))
+    assert "No trial was completed, so there is no winner." in page.text
     assert not page.all("svg")
+
+
+def test_one_training_size_is_said_to_tell_nothing(tmp_path):
+    made = Searched(tmp_path, MATERIALS[:2], fractions=(1.0,), each=6)
+    made.complete(0.8)
+    text = Page(render(contents.document(Judgement.of(made.record)), {})).text
+    assert "There is one training size, so nothing tells how scores fall with fewer images." in text
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +249,7 @@ def new_page():
 
 @pytest.mark.parametrize("kind", ["usual", "hundred_classes"])
 def test_charts_come_alive_in_a_browser_without_a_word(kind, new_page, tmp_path):
-    (tmp_path / "page.html").write_text(made(kind), encoding="utf-8")
+    (tmp_path / "page.html").write_text(html(kind), encoding="utf-8")
     page = new_page(viewport={"width": 390, "height": 844})
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
@@ -278,14 +267,15 @@ def test_charts_come_alive_in_a_browser_without_a_word(kind, new_page, tmp_path)
 
 
 def test_tables_are_sorted_by_keyboard(new_page, tmp_path):
-    (tmp_path / "page.html").write_text(made("usual"), encoding="utf-8")
+    (tmp_path / "page.html").write_text(html("usual"), encoding="utf-8")
     page = new_page()
     page.goto((tmp_path / "page.html").as_uri())
     button = page.locator("#table-leaderboard thead button", has_text="score")
     scores = page.locator("#table-leaderboard tbody tr td:nth-child(4)")
     best = scores.first.inner_text()
     button.focus()
-    for sort, first in (("descending", best), ("ascending", "0.630")):
+    worst = frames("usual")["trials"]["score"].min()
+    for sort, first in (("descending", best), ("ascending", f"{worst:.3f}")):
         page.keyboard.press("Enter")
         assert button.locator("..").get_attribute("aria-sort") == sort
         assert scores.first.inner_text() == first
@@ -294,10 +284,10 @@ def test_tables_are_sorted_by_keyboard(new_page, tmp_path):
 
 
 def test_without_scripts_there_are_pictures_in_the_colours_of_the_page(new_page, tmp_path):
-    (tmp_path / "page.html").write_text(made("usual"), encoding="utf-8")
+    (tmp_path / "page.html").write_text(html("usual"), encoding="utf-8")
     page = new_page(java_script_enabled=False, color_scheme="dark")
     page.goto((tmp_path / "page.html").as_uri())
-    assert page.locator("[data-chart] > svg").count() == len(draw(usual()))
+    assert page.locator("[data-chart] > svg").count() == len(figures("usual"))
     page.emulate_media(color_scheme="light")
     page.close()
     lively = new_page(color_scheme="dark")

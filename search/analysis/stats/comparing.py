@@ -68,13 +68,13 @@ def against(cells: np.ndarray, a: int, others: Sequence[int], parts: float) -> l
     """Return how much better trial ``a`` is than each of ``others``, with p after Holm's adjustment over them."""
     from statsmodels.stats.multitest import multipletests
 
-    found = _differences(cells, a, others, parts)
-    if not found:
+    differences = _differences(cells, a, others, parts)
+    if not differences:
         return []
-    p = np.array([each.p for each in found])
+    p = np.array([each.p for each in differences])
     unknown = np.isnan(p)  # these count as comparisons that could not succeed
     adjusted = np.where(unknown, np.nan, multipletests(np.where(unknown, 1.0, p), method="holm")[1])
-    return [replace(each, p_holm=float(value)) for each, value in zip(found, adjusted, strict=True)]
+    return [replace(each, p_holm=float(value)) for each, value in zip(differences, adjusted, strict=True)]
 
 
 def _differences(cells: np.ndarray, a: int, others: Sequence[int], parts: float) -> list[Difference]:

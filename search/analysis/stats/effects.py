@@ -81,8 +81,8 @@ def additive(
     if not len(values):
         return []
     first, runs, scores = _by_trial(values, trials, folds)
-    kept = {name: np.asarray(levels, dtype=object)[first] for name, levels in factors.items()}
-    varied = {name: levels for name, levels in kept.items() if len(set(levels)) > 1}
+    first_levels = {name: np.asarray(levels, dtype=object)[first] for name, levels in factors.items()}
+    varied = {name: levels for name, levels in first_levels.items() if len(set(levels)) > 1}
     model = _Model(scores, varied)
     if model.free >= FEWEST_FREE:
         return _adjusted([_factor(model, name, levels, runs) for name, levels in varied.items()])
@@ -240,10 +240,10 @@ def _factor(model: _Model, name: str, levels: np.ndarray, runs: np.ndarray) -> F
     if len(known) < 2:
         return Factor(name, math.nan, math.nan, "unknown", note, blank)
     even = dict.fromkeys(known, -1 / len(known))
-    told = model.fitted.t_test(np.stack([model.row(name, {**even, at: 1 + even[at]}) for at in known]))
-    limits = told.conf_int(ALPHA)
+    contrasts = model.fitted.t_test(np.stack([model.row(name, {**even, at: 1 + even[at]}) for at in known]))
+    limits = contrasts.conf_int(ALPHA)
     filled = list(blank)
-    for at, effect, (low, high) in zip(known, np.atleast_1d(told.effect), limits, strict=True):
+    for at, effect, (low, high) in zip(known, np.atleast_1d(contrasts.effect), limits, strict=True):
         filled[at] = replace(blank[at], effect=float(effect), low=float(low), high=float(high))
     p = float(model.fitted.f_test(np.stack([model.row(name, {known[0]: -1, at: 1}) for at in known[1:]])).pvalue)
     return Factor(name, p, math.nan, "no" if _negligible(model, name, known) else "unknown", note, filled)
@@ -267,15 +267,15 @@ def _inseparable(model: _Model, name: str, lost: list[int]) -> str:
     return f"{which}: cannot be separated from {whose}"
 
 
-def _adjusted(found: list[Factor]) -> list[Factor]:
+def _adjusted(factors: list[Factor]) -> list[Factor]:
     """Return the factors with Holm's adjustment over those that have a p."""
     from statsmodels.stats.multitest import multipletests
 
-    judged = [at for at, factor in enumerate(found) if not math.isnan(factor.p)]
+    judged = [at for at, factor in enumerate(factors) if not math.isnan(factor.p)]
     if not judged:
-        return found
-    adjusted = multipletests([found[at].p for at in judged], method="holm")[1]
+        return factors
+    adjusted = multipletests([factors[at].p for at in judged], method="holm")[1]
     for at, p_holm in zip(judged, adjusted, strict=True):
-        matters = "yes" if p_holm < ALPHA else found[at].matters
-        found[at] = replace(found[at], p_holm=float(p_holm), matters=matters)
-    return found
+        matters = "yes" if p_holm < ALPHA else factors[at].matters
+        factors[at] = replace(factors[at], p_holm=float(p_holm), matters=matters)
+    return factors

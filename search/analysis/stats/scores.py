@@ -52,11 +52,11 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
     """
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=bool)
     numbers = _bin_numbers(confidence, bins)
-    found = []
+    table = []
     for number in np.unique(numbers):
         inside = numbers == number
         share = proportion(int(correct[inside].sum()), int(inside.sum()))
-        found.append(
+        table.append(
             Bin(
                 low=float(number / bins),
                 high=float((number + 1) / bins),
@@ -67,7 +67,7 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
                 accuracy_high=share.high,
             )
         )
-    return found
+    return table
 
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> float:

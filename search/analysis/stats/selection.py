@@ -108,14 +108,14 @@ class _Bags:
 
     def draw(self, draws: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the weights of groups in the bag and outside it, both of shape (draws, groups)."""
-        drawn = self.rng.multinomial(self.groups, np.full(self.groups, 1 / self.groups), draws)
+        bag = self.rng.multinomial(self.groups, np.full(self.groups, 1 / self.groups), draws)
         if self.partitions is None:
-            return drawn.astype(np.float32), (drawn == 0).astype(np.float32)
+            return bag.astype(np.float32), (bag == 0).astype(np.float32)
         folds = int(self.partitions.max()) + 1
         partition = self.partitions[self.rng.integers(len(self.partitions), size=draws)]
         times = np.take_along_axis(self.rng.multinomial(folds, np.full(folds, 1 / folds), draws), partition, axis=1)
         # Each image left out counts once, and again as often as it is drawn: a few folds alone differ too little.
-        return times.astype(np.float32), ((times == 0) * (1 + drawn)).astype(np.float32)
+        return times.astype(np.float32), ((times == 0) * (1 + bag)).astype(np.float32)
 
 
 def _out_of_bag(
@@ -125,8 +125,8 @@ def _out_of_bag(
     at_once = max(1, ENTRIES_AT_ONCE // max(len(row) for row in rows))
     score, full_accuracy = [], []
     for first in range(0, draws, at_once):
-        drawn, left = bags.draw(min(at_once, draws - first))
-        inside, outside = [drawn[:, row] for row in rows], [left[:, row] for row in rows]
+        bag, rest = bags.draw(min(at_once, draws - first))
+        inside, outside = [bag[:, row] for row in rows], [rest[:, row] for row in rows]
         usable = np.logical_and.reduce([part.any(axis=1) for part in (*inside, *outside)])  # few can all be drawn
         inside, outside = [part[usable] for part in inside], [part[usable] for part in outside]
         picked = _best(configurations, inside)
@@ -189,10 +189,10 @@ def _macro_f1(configurations: Configurations, size: int, trials: slice, taken: n
     weights = np.ascontiguousarray(taken.T)
     labelled = np.eye(classes, dtype=np.float32)[labels].T @ weights  # (classes, draws)
     shape = (len(predicted), classes, len(taken))
-    said = (_indicator(predicted, np.ones(predicted.shape, bool), classes) @ weights).reshape(shape)
+    answers = (_indicator(predicted, np.ones(predicted.shape, bool), classes) @ weights).reshape(shape)
     hits = (_indicator(predicted, predicted == labels, classes) @ weights).reshape(shape)
-    said += np.where(labelled > 0, labelled, np.inf)  # in place: these are the largest arrays
-    hits /= said
+    answers += np.where(labelled > 0, labelled, np.inf)  # in place: these are the largest arrays
+    hits /= answers
     return np.asarray(2 * hits.sum(axis=1) / (labelled > 0).sum(axis=0)).T
 
 
@@ -223,9 +223,9 @@ def _own_macro_f1(predicted: np.ndarray, labels: np.ndarray, taken: np.ndarray, 
     def count(numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.bincount(numbers.ravel(), weights.ravel(), draws * classes).reshape(draws, classes)
 
-    labelled, said = count(draw + labels, taken), count(draw + predicted, taken)
+    labelled, answers = count(draw + labels, taken), count(draw + predicted, taken)
     hits = count(draw + predicted, taken * (predicted == labels))
-    f1 = 2 * hits / np.maximum(said + labelled, 1) * (labelled > 0)
+    f1 = 2 * hits / np.maximum(answers + labelled, 1) * (labelled > 0)
     return np.asarray(f1.sum(axis=1) / (labelled > 0).sum(axis=1))
 
 

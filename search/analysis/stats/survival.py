@@ -75,10 +75,10 @@ def curve(images: Sequence[float] | np.ndarray, means: Sequence[float] | np.ndar
     grid = np.linspace(math.log(SLOWEST), math.log(FASTEST), GRID)  # a and b are linear: c is all there is to search
     near = int(np.argmin([fit(log_c)[0] for log_c in grid]))
     limits = (grid[max(near - 1, 0)], grid[min(near + 1, GRID - 1)])
-    found = optimize.minimize_scalar(lambda log_c: fit(log_c)[0], bounds=limits, method="bounded")
-    if not found.success:
+    best_fit = optimize.minimize_scalar(lambda log_c: fit(log_c)[0], bounds=limits, method="bounded")
+    if not best_fit.success:
         return None
-    best = min((grid[near], found.x), key=lambda log_c: fit(log_c)[0])
+    best = min((grid[near], best_fit.x), key=lambda log_c: fit(log_c)[0])
     error, a, b = fit(best)
     c = math.exp(best)
     return Curve(a, b * unit**c, c, math.sqrt(error / len(n))) if b < 0 else None

@@ -1,0 +1,68 @@
+"""What a reader must know before any number: what is missing, what is odd, and where synthetic images come from."""
+
+from collections.abc import Iterable
+
+from search.analysis.judgement import Judgement
+from search.analysis.shortfalls import shortfalls, total
+from search.data.finding import WARNING, in_a_line
+from search.events import Run
+from search.journal import Trial
+from search.record import Record
+
+NAMED = 5
+FILES = 3
+
+
+def cautions(judgement: Judgement) -> list[str]:
+    """Return what a reader must know before any number: what is missing, and what is odd."""
+    return [*_missing(judgement), *warnings(judgement.record)]
+
+
+def _missing(judgement: Judgement) -> list[str]:
+    evidence = judgement.evidence
+    if judgement.winner is not None and evidence is None:
+        return ["All stored predictions are missing or changed, so nothing that needs them is shown."]
+    if evidence is not None and evidence.lost:
+        more = f" and {len(evidence.lost) - FILES} more" if len(evidence.lost) > FILES else ""
+        named = ", ".join(evidence.lost[:FILES])
+        return [f"Missing or changed, so their trials are left out of corrections and images: {named}{more}."]
+    return []
+
+
+def warnings(record: Record) -> list[str]:
+    """Return what a reader of the scores must know of the data and of synthetic images, in sentences."""
+    unsourced = record.about.synthetic_unsourced
+    lines = [f"Data, {in_a_line(finding)}." for finding in record.about.findings or [] if finding["level"] == WARNING]
+    if unsourced:
+        images = "image" if unsourced == 1 else "images"
+        lines.append(
+            f"Scores may be flattered by {unsourced} synthetic {images} of unknown origin (trust_unsourced): what they "
+            "were made from may be among the images that validate."
+        )
+    return lines + _shortage(record.history.trials.values())
+
+
+def _shortage(trials: Iterable[Trial]) -> list[str]:
+    runs = [(trial, run) for trial in trials for run in trial.runs.values() if total(run, "asked")]
+    short = [(trial, run) for trial, run in runs if (total(run, "drawn") or 0) < (total(run, "asked") or 0)]
+    if not short:
+        return []
+    demand = sum(total(run, "asked") or 0 for _, run in runs)
+    supply = sum(total(run, "drawn") or 0 for _, run in runs)
+    text = (
+        f"In {len(short)} of {len(runs)} runs with synthetic images fewer were admissible than asked for: {supply} "
+        f"were drawn where {demand} were asked for in all{_worst(short)}. folds.csv says where."
+    )
+    return [text]
+
+
+def _worst(short: list[tuple[Trial, Run]]) -> str:
+    """Return the worst case of each class, as far as the journal names classes."""
+    worst: dict[str, tuple[float, str]] = {}
+    for trial, run in short:
+        for name, (supply, demand) in shortfalls(run).items():
+            case = (supply / demand, f"{name}: {supply} of {demand} (trial {trial.id}, {run.fold})")
+            worst[name] = min(worst.get(name, case), case)
+    cases = [case for _, case in sorted(worst.values())]
+    more = f" and {len(cases) - NAMED} more classes" if len(cases) > NAMED else ""
+    return f"; at worst {', '.join(cases[:NAMED])}{more}" if cases else ""

@@ -1,0 +1,137 @@
+"""The contents of a report: its parts in order, and the exhibits of each. There is no other list of them.
+
+A new exhibit is a file in ``exhibits`` and a name here: page, Markdown, CSV, JSON and its schema follow.
+"""
+
+from collections.abc import Sequence
+
+from search.analysis.judgement import Judgement
+from search.report import answer, cautions, terms
+from search.report.document import Document
+from search.report.exhibit import Display, Exhibit, Figure, Part, Section, Sheet, Subject
+from search.report.exhibits import (
+    baselines,
+    calibration,
+    classes,
+    comparisons,
+    confirmation,
+    confused,
+    confusion,
+    cost,
+    curves,
+    duplicates,
+    effects,
+    folds,
+    hard,
+    interaction,
+    label_errors,
+    leaderboard,
+    ledger,
+    parallel,
+    predictions,
+    strip,
+    survival,
+)
+from search.report.figures import specification
+
+PARTS = (
+    Part(
+        "answer",
+        "The answer",
+        (
+            leaderboard.EXHIBIT,
+            cost.EXHIBIT,
+            baselines.EXHIBIT,
+            confirmation.EXHIBIT,
+            comparisons.EXHIBIT,
+        ),
+        opening="answer",
+    ),
+    Part("survival", "Survival with fewer images", (survival.EXHIBIT,)),
+    Part("matters", "What matters", (effects.EXHIBIT, interaction.EXHIBIT, parallel.EXHIBIT)),
+    Part(
+        "winner",
+        "The winner",
+        (
+            strip.EXHIBIT,
+            (curves.LOSS, curves.ACCURACY, curves.LOSS_SMALL, curves.ACCURACY_SMALL),
+            confusion.EXHIBIT,
+            (classes.EXHIBIT, calibration.EXHIBIT),
+        ),
+    ),
+    Part(
+        "images",
+        "Images to look at",
+        (hard.EXHIBIT, label_errors.EXHIBIT, confused.EXHIBIT, duplicates.EXHIBIT),
+    ),
+    Part("audit", "The data", sentences=terms.images, passages=("findings",)),
+    Part(
+        "record",
+        "The record",
+        (ledger.EXHIBIT, folds.EXHIBIT, predictions.EXHIBIT),
+        sentences=terms.study,
+        passages=("limits",),
+        closing="versions",
+    ),
+)
+
+
+def exhibits(parts: Sequence[Part] = PARTS) -> list[Exhibit]:
+    """Return all exhibits in order."""
+    return [
+        exhibit for part in parts for row in part.exhibits for exhibit in ((row,) if isinstance(row, Exhibit) else row)
+    ]
+
+
+def sheets(parts: Sequence[Part] = PARTS) -> list[Sheet]:
+    """Return the sheets of all exhibits, each once."""
+    return list({exhibit.sheet.name: exhibit.sheet for exhibit in exhibits(parts)}.values())
+
+
+def document(judgement: Judgement, parts: Sequence[Part] = PARTS) -> Document:
+    """Return what the report of a search says and shows."""
+    record = judgement.record
+    subjects = {sheet.name: Subject(judgement, sheet.frame(judgement)) for sheet in sheets(parts)}
+    return Document(
+        title=record.name,
+        answer=answer.sentences(judgement),
+        command=answer.command(judgement),
+        facts=list(answer.facts(judgement)),
+        cautions=cautions.cautions(judgement),
+        sections=[_section(part, judgement, subjects) for part in parts],
+        findings=terms.findings(record),
+        versions=list(terms.versions(record)),
+        limits=terms.limits(judgement),
+        unfinished=not record.history.ended,
+    )
+
+
+def _section(part: Part, judgement: Judgement, subjects: dict[str, Subject]) -> Section:
+    rows = [(row,) if isinstance(row, Exhibit) else row for row in part.exhibits]
+    words = part.sentences(judgement) if part.sentences else []
+    for exhibit in (exhibit for row in rows for exhibit in row if exhibit.sentences):
+        assert exhibit.sentences is not None
+        words += exhibit.sentences(subjects[exhibit.sheet.name])
+    displays = (tuple(_display(exhibit, subjects[exhibit.sheet.name]) for exhibit in row) for row in rows)
+    return Section(part, tuple(words), tuple(displays))
+
+
+def _display(exhibit: Exhibit, subject: Subject) -> Display:
+    figure = _figure(exhibit, subject)
+    return Display(
+        exhibit,
+        subject.frame,
+        figure,
+        exhibit.plot.absent if exhibit.plot and not figure and subject.judgement.complete else "",
+        exhibit.table(subject) if exhibit.table else None,
+        exhibit.gallery(subject) if exhibit.gallery else None,
+    )
+
+
+def _figure(exhibit: Exhibit, subject: Subject) -> Figure | None:
+    plot = exhibit.plot
+    chart = plot.draw(subject) if plot else None
+    if plot is None or chart is None:
+        return None
+    reading = plot.reading if isinstance(plot.reading, str) else plot.reading(subject)
+    return Figure(exhibit.figure, plot.title, reading, plot.in_words(subject), specification(chart))

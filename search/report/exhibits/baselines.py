@@ -1,0 +1,69 @@
+"""What needs no search, and how much better the winner is."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import interval
+from search.analysis.stats.comparing import ALPHA
+from search.report.exhibit import Exhibit, Row, Sheet, Subject, flag, number, string, trial
+from search.report.exhibit import limits as limits_of
+from search.report.table import Table, limits, p_value, records, score, table, text, yes
+
+COLUMNS = (
+    trial(),
+    string("baseline"),
+    number("score"),
+    number("low", "Lower 95 % limit."),
+    number("high", "Upper 95 % limit."),
+    number("difference", "Winner minus baseline."),
+    number("difference_low"),
+    number("difference_high"),
+    number("p_holm"),
+    flag("better"),
+)
+
+
+def rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield each complete baseline, and the winner against it."""
+    differences = {one.id: behind for one, behind in zip(judgement.complete[1:], judgement.differences, strict=True)}
+    for one in judgement.complete:
+        if one.baseline:
+            own, behind = interval(one, judgement.rules), differences.get(one.id)  # None for one that won
+            yield {
+                "trial": one.id,
+                "baseline": one.baseline,
+                "score": own.mean,
+                **limits_of(own),
+                "difference": behind.mean if behind else np.nan,
+                **limits_of(behind, "difference_low", "difference_high"),
+                "p_holm": behind.p_holm if behind else np.nan,
+                "better": bool(behind and behind.p_holm < ALPHA),
+            }
+
+
+def gains(subject: Subject) -> Table:
+    """Return what the winner gained over each baseline."""
+    return table(
+        "Baselines, and how much better the winner is: differences of scores, paired by fold (Holm-adjusted p).",
+        "trial | baseline | # score | # 95 % interval | # winner minus it | # 95 % interval | # p | better",
+        (
+            (
+                text(row["trial"]),
+                text(row["baseline"]),
+                score(row["score"]),
+                limits(row["low"], row["high"]),
+                score(row["difference"], sign=True),
+                limits(row["difference_low"], row["difference_high"], sign=True),
+                p_value(row["p_holm"]),
+                yes(row["better"]),
+            )
+            for row in records(subject.frame)
+        ),
+    )
+
+
+EXHIBIT = Exhibit(
+    "baselines", Sheet("baselines", "What needs no search, and the winner against it.", COLUMNS, rows), table=gains
+)

@@ -1,0 +1,151 @@
+"""What is taken for what: images of each class that the winner takes for each."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from search.analysis.judgement import Judgement
+from search.analysis.stats.hard import confused
+from search.report import words
+from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
+from search.report.style import DEEPEST, PALETTE, Chart, place, short_label, tips, values
+from search.report.table import records
+
+CLASSES, WORST = 40, 24  # with more classes than so many, these alone are drawn
+NUMBERED = 20  # with counts in the cells
+
+COLUMNS = (string("label"), string("predicted"), whole("images"), number("share", "Of the label's images."))
+
+
+def rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield each pair of classes, label by label."""
+    size, classes = judgement.winners_size, judgement.classes
+    if size is None:
+        return
+    counts = confused(size.labels, size.predicted[0], len(classes))
+    totals = counts.sum(axis=1)
+    for label, row in enumerate(counts):
+        for predicted, images in enumerate(row):
+            share = images / totals[label] if totals[label] else np.nan
+            yield {"label": classes[label], "predicted": classes[predicted], "images": int(images), "share": share}
+
+
+def mistakes(pairs: Iterable[Row]) -> list[Row]:
+    """Return those of all pairs of classes that are confused, most images first."""
+    wrong = [row for row in pairs if row["label"] != row["predicted"] and row["images"]]
+    return sorted(wrong, key=lambda row: (-row["images"], -row["share"]))
+
+
+def draw(subject: Subject) -> Chart | None:
+    """Draw how many images of each class are taken for each, the deeper the larger their share of the class."""
+    if subject.frame.empty:
+        return None
+    frame, order = gather(subject.frame)
+    numbered = len(order) <= NUMBERED
+    rows = [
+        {
+            **row,
+            "right": row["label"] == row["predicted"],
+            "deep": round(DEEPEST * float(row["share"]) ** 0.5, 3) if row["images"] else 0.0,
+            "percent": f"{100 * row['share']:.0f} %",
+            "count": str(row["images"]) if row["images"] else "·",
+        }
+        for row in records(frame)
+        if numbered or row["images"]
+    ]
+    x, y = _sides(order)
+    base = alt.Chart(values(rows)).encode(
+        x=x,
+        y=y,
+        tooltip=tips(
+            {"label": "labelled", "predicted": "predicted", "images": "images", "percent": "of the label's images"}
+        ),
+    )
+    cells = base.mark_rect(cornerRadius=2, stroke=PALETTE["line"], strokeWidth=1).encode(
+        color=alt.condition("datum.right", alt.value(PALETTE["best"]), alt.value(PALETTE["wrong"])),
+        fillOpacity=alt.FillOpacity("deep:Q", scale=None, legend=None),
+    )
+    matrix = cells + base.mark_text(fontSize=12).encode(text="count:N") if numbered else cells
+    side = 34 if len(order) <= NUMBERED else 18
+    return place(matrix, height=side * len(order), narrowest=max(300, 150 + 24 * len(order)))
+
+
+def _sides(order: list[str]) -> tuple[alt.X, alt.Y]:
+    """Return the axes of a confusion matrix of these classes; names that would meet are tilted."""
+    longest = max(map(len, order))
+    tilt = 0 if longest * len(order) < 90 else -45
+    label: dict[str, Any] = {
+        "labelColor": PALETTE["ink"],
+        "labelLimit": 150,
+        "labelOverlap": False,
+        "labelExpr": short_label(),
+    }
+    x = alt.X(
+        "predicted:N",
+        sort=order,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(
+            title="predicted", orient="top", labelAngle=tilt, labelAlign="center" if not tilt else "left", **label
+        ),
+    )
+    return x, alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(title=None, **label))
+
+
+def gather(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return a confusion matrix and its classes in order; of very many, the most confused ones and the "others"."""
+    order = list(dict.fromkeys(frame["label"]))
+    if len(order) <= CLASSES:
+        return frame, order
+    wrong = frame[frame["label"] != frame["predicted"]]
+    errors = wrong.groupby("label")["images"].sum().add(wrong.groupby("predicted")["images"].sum(), fill_value=0)
+    apart = set(errors.sort_values(ascending=False, kind="stable").index[:WORST])
+    others = f"{len(order) - WORST} others"
+    while others in order:  # a class may have any name
+        others += "\N{ZERO WIDTH SPACE}"
+    renamed = frame.assign(
+        label=frame["label"].where(frame["label"].isin(apart), others),
+        predicted=frame["predicted"].where(frame["predicted"].isin(apart), others),
+    )
+    small = renamed.groupby(["label", "predicted"], as_index=False, sort=False)["images"].sum()
+    small["share"] = small["images"] / small.groupby("label")["images"].transform("sum").clip(lower=1)
+    return small, [*(name for name in order if name in apart), others]
+
+
+def reading(subject: Subject) -> str:
+    """Return how to read the chart."""
+    classes = subject.frame["label"].nunique()
+    few = (
+        f" Drawn are the {WORST} of {classes} classes that are confused most; the others are one row and one column."
+        if classes > CLASSES
+        else ""
+    )
+    return (
+        "Rows are labels, columns what the winner takes them for, out of fold; right ones blue, wrong ones purple, "
+        f"deeper the larger the share of the row's images.{few}"
+    )
+
+
+def in_words(subject: Subject) -> str:
+    """Return the chart in words."""
+    worst = [
+        f"{row['label']} taken for {row['predicted']} {row['images']} times"
+        for row in mistakes(records(subject.frame))[: words.NAMED]
+    ]
+    return (
+        f"Confusion matrix. Most confused: {'; '.join(worst) or 'none'}. The table of confused classes has the numbers."
+    )
+
+
+EXHIBIT = Exhibit(
+    "confusion",
+    Sheet(
+        "confusion",
+        "The winner at full size, all folds together: images of each class taken for each.",
+        COLUMNS,
+        rows,
+    ),
+    Plot("What is taken for what", draw, reading, in_words),
+)

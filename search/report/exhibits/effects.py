@@ -1,0 +1,266 @@
+"""What each choice does: how far each level lies from the mean of its factor."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from search.analysis.judgement import Judgement
+from search.analysis.stats.effects import ALONE
+from search.report import words
+from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
+from search.report.style import PALETTE, Chart, place, tips, values
+from search.report.table import Cell, Table, count, limits, p_value, records, score, table, text
+
+HEADING = "#"
+AFTER_BAR = "slice(datum.value, indexof(datum.value, '|') + 1)"
+IS_HEADING = f"slice(datum.value, 0, 1) == '{HEADING}'"
+MATTERS = {"yes": "matters", "no": "matters little", "unknown": "not known"}
+
+COLUMNS = (
+    string("factor"),
+    string("level"),
+    whole("trials"),
+    whole("runs"),
+    number("effect", "Difference of the score from the mean over the factor's levels."),
+    number("low", "Lower 95 % limit."),
+    number("high", "Upper 95 % limit."),
+    number("p", "Of the factor, Holm's adjustment over factors."),
+    string("matters", levels=("yes", "no", "unknown")),
+    string("note"),
+)
+
+
+def rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield the effect of each level of each factor."""
+    for factor in judgement.factors:
+        for level in factor.levels:
+            yield {
+                "factor": factor.name,
+                "level": level.level,
+                "trials": level.trials,
+                "runs": level.runs,
+                "effect": level.effect,
+                "low": level.low,
+                "high": level.high,
+                "p": factor.p_holm,
+                "matters": factor.matters,
+                "note": factor.note,
+            }
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the effects, factors that matter first, then those with the smallest p, then the widest ones."""
+    if frame.empty:
+        return frame
+    by_factor = frame.groupby("factor", sort=False)
+    spread = by_factor["effect"].transform("max") - by_factor["effect"].transform("min")
+    order = pd.DataFrame(
+        {
+            "matters": frame["matters"].map({"yes": 0, "unknown": 1, "no": 1}).fillna(1),
+            "p": pd.to_numeric(frame["p"]).fillna(2),
+            "spread": -pd.to_numeric(spread).fillna(0),
+            "factor": frame["factor"].map({name: at for at, name in enumerate(frame["factor"].unique())}),
+        }
+    ).sort_values(["matters", "p", "spread", "factor"], kind="stable")
+    return frame.loc[order.index]
+
+
+def draw(subject: Subject) -> Chart | None:
+    """Draw the difference that each level of each factor makes, with its 95 % interval; what matters comes first."""
+    ordered = in_order(subject.frame)
+    if ordered["effect"].isna().all():
+        return None
+    rows = _headed(ordered)
+    hover = tips(
+        {"factor": "factor", "level": "level", "effect": "effect", "between": "95 % interval", "trials": "trials"}
+        | {"runs": "runs", "verdict": "verdict", "p": "p of the factor", "note": "note"}
+    )
+    base = alt.Chart(values(rows)).encode(y=_down(rows), tooltip=hover)
+    judged = base.transform_filter("isValid(datum.middle)")
+    title = "points of score from the factor's mean"
+    x = alt.X(
+        "middle:Q", title=title, axis=alt.Axis(format="+d", tickMinStep=1, labelExpr="datum.value ? datum.label : '0'")
+    )
+    colour = alt.condition("datum.verdict == 'matters'", alt.value(PALETTE["ink"]), alt.value(PALETTE["rest"]))
+    zero = alt.Chart(values([{"zero": 0}])).mark_rule(color=PALETTE["soft"]).encode(x=alt.X("zero:Q", title=title))
+    notes = (
+        base.transform_filter("datum.said")
+        .mark_text(align="left", color=PALETTE["soft"], fontSize=11)
+        .encode(x=alt.value(4), text="said:N")
+    )
+    rules = judged.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    dots = judged.mark_point(filled=True, size=75, opacity=1).encode(x=x, color=colour)
+    return place(zero + rules + dots + notes, height=21 * len(rows))
+
+
+def _headed(ordered: pd.DataFrame) -> list[Row]:
+    """Return a heading for each factor and, below it, its levels, where they can be judged."""
+    rows: list[Row] = []
+    for at, (factor, levels) in enumerate(ordered.groupby("factor", sort=False)):
+        verdict = _verdict(levels["matters"].iloc[0])
+        judged = levels["effect"].notna().any()
+        said = "" if judged else _note(levels["note"].iloc[0])
+        rows.append({"row": f"{HEADING}{at}|{words.field(factor)}: {verdict}", "said": said})
+        rows += [_level(at, row) for row in levels.to_dict("records") if judged]
+    return rows
+
+
+def _down(rows: list[Row]) -> alt.Y:
+    """Return the axis of factors, as bold headings, and their levels."""
+    return alt.Y(
+        "row:N",
+        scale=alt.Scale(domain=[row["row"] for row in rows]),
+        axis=alt.Axis(
+            title=None,
+            labelExpr=AFTER_BAR,
+            grid=False,
+            labelFontWeight=alt.condition(IS_HEADING, alt.value("bold"), alt.value("normal")),
+            labelColor=PALETTE["ink"],
+        ),
+    )
+
+
+def _level(at: int, row: dict[Any, Any]) -> Row:
+    middle, low, high = (100 * row[key] if words.known(row[key]) else None for key in ("effect", "low", "high"))
+    return {
+        "row": f"{at}|{row['level']}",
+        "factor": row["factor"],
+        "level": row["level"],
+        "middle": middle,
+        "low": low,
+        "high": high,
+        "effect": words.number(middle, 1, sign=True),
+        "between": words.between(low, high, 1, sign=True),
+        "trials": row["trials"],
+        "runs": row["runs"],
+        "verdict": _verdict(row["matters"]),
+        "p": words.p_value(row["p"]),
+        "note": _note(row["note"], words.MISSING),
+        "said": "" if middle is not None else _note(row["note"]),
+    }
+
+
+def _verdict(matters: Any) -> str:
+    return MATTERS.get(matters, MATTERS["unknown"])
+
+
+def _note(note: Any, otherwise: str = "cannot be judged") -> str:
+    return str(note) if words.known(note) and note else otherwise
+
+
+def in_words(subject: Subject) -> str:
+    """Return the chart in words."""
+    verdict = in_order(subject.frame).drop_duplicates("factor").set_index("factor")["matters"]
+    verbs = {"yes": "matter", "no": "matter little", "unknown": "cannot be judged"}
+    parts = [
+        f"{', '.join(map(words.field, verdict.index[verdict == key]))} {verb}"
+        for key, verb in verbs.items()
+        if (verdict == key).any()
+    ]
+    return f"Dot plot of effects with intervals, by factor and level: {'; '.join(parts)}. The table has the numbers."
+
+
+def levels(subject: Subject) -> Table:
+    """Return the effect of each level of each factor, what matters first."""
+    return table(
+        "Effects: how far each level is from the mean over its factor's levels, in score, from all runs, also of "
+        "stopped trials. p is of the factor, Holm-adjusted.",
+        "factor | level | # effect | # 95 % interval | # trials | # runs | # p | matters | note",
+        (
+            (
+                text(words.field(row["factor"])),
+                text(row["level"]),
+                score(row["effect"], sign=True),
+                limits(row["low"], row["high"], sign=True),
+                count(row["trials"]),
+                count(row["runs"]),
+                p_value(row["p"]),
+                text(row["matters"]),
+                Cell(str(row["note"]) if words.known(row["note"]) else ""),
+            )
+            for row in records(in_order(subject.frame))
+        ),
+    )
+
+
+def sentences(subject: Subject) -> list[str]:
+    """Return which choices matter, which do not, and of which nothing can be said."""
+    if subject.frame.empty:
+        return ["Nothing varied between the trials, so there is nothing to compare."]
+    if subject.frame["note"].str.startswith(ALONE).all():
+        return _one_at_a_time(subject.frame)
+    heads = {
+        "yes": "These choices matter: {}.",
+        "no": "These hardly matter (less than two points between any two of their values): {}.",
+        "unknown": "Of these nothing can be said with so few trials and images: {}.",
+    }
+    lines = []
+    for verdict, head in heads.items():
+        factors = subject.frame[subject.frame["matters"] == verdict].groupby("factor", sort=False)
+        if len(factors):
+            named = [_of_factor(name, rows) if verdict == "yes" else words.spaced(name) for name, rows in factors]
+            lines.append(head.format("; ".join(named)))
+    return [*lines, *_notes(subject.frame)]
+
+
+def _one_at_a_time(frame: pd.DataFrame) -> list[str]:
+    """Return what differs most where the other choices could not be held equal, and what that is worth."""
+    known = frame.dropna(subset="effect")
+    lines = [f"The choices are {frame['note'].iloc[0]}."]
+    if not known.empty:
+        ranges = known.groupby("factor")["effect"].agg(lambda effects: effects.max() - effects.min())
+        widest = known[known["factor"] == ranges.idxmax()]
+        best, worst = widest.loc[widest["effect"].idxmax()], widest.loc[widest["effect"].idxmin()]
+        of = f"the widest of {len(ranges)} such ranges" if len(ranges) > 1 else "the only range"
+        ends = [f"{level['level']} ({_trials(level['trials'])})" for level in (worst, best)]
+        lines.append(
+            f"For what it is worth, {of} is that of {words.spaced(best['factor'])}: {words.points(ranges.max())} "
+            f"from {ends[0]} to {ends[1]}; what else differed between these trials is in that number."
+        )
+    return lines
+
+
+def _trials(amount: int) -> str:
+    return "1 trial" if amount == 1 else f"{amount} trials"
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Return what the numbers of factors cannot say, each note once, with the factors that it is about."""
+    by_note = frame[frame["note"] != ""].groupby("note", sort=False)["factor"].unique()
+    every = frame["factor"].nunique()
+    return [
+        f"{note[0].upper()}{note[1:]}."
+        if len(factors) == every
+        else f"{words.listed(map(words.spaced, factors))}: {note}."
+        for note, factors in by_note.items()
+    ]
+
+
+def _of_factor(name: str, rows: pd.DataFrame) -> str:
+    known = rows[rows["effect"].notna()]
+    best, worst = known.loc[known["effect"].idxmax()], known.loc[known["effect"].idxmin()]
+    gap = words.points(best["effect"] - worst["effect"])
+    return f"{words.spaced(name)} ({best['level']} is {gap} above {worst['level']}, p {rows['p'].iloc[0]:.2g})"
+
+
+EXHIBIT = Exhibit(
+    "effects",
+    Sheet(
+        "effects",
+        "What each choice does: an additive model on the runs of all trials that the oracle proposed.",
+        COLUMNS,
+        rows,
+    ),
+    Plot(
+        "What makes a difference",
+        draw,
+        "A dot is how far a level lies from the mean of its factor, in points of score, with its 95 % interval. "
+        "Grey factors are not shown to matter, or differ by little.",
+        in_words,
+    ),
+    table=levels,
+    folded="The effects as a table",
+    sentences=sentences,
+)

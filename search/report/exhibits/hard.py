@@ -1,0 +1,127 @@
+"""Hard examples: images that every recipe, or nearly every one, gets wrong."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from search.analysis.judgement import Judgement
+from search.analysis.stats.hard import wrong_share
+from search.report import words
+from search.report.exhibit import Card, Cards, Exhibit, Gallery, Row, Sheet, Subject, number, string, whole
+from search.report.table import Cell, Table, records, score, table, text
+
+NEARLY_ALL = 0.9  # of the recipes
+CARDS = 48  # of a kind, on the page
+EVERY, NEARLY = "every recipe", "nearly all"
+
+COLUMNS = (
+    string("id"),
+    string("label"),
+    whole("wrong"),
+    whole("recipes"),
+    number("share"),
+    string("predicted", "The most frequent wrong class."),
+    number("probability", "The winner's, of the label."),
+    string("group", levels=(EVERY, NEARLY)),
+)
+
+
+def rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield the hard images at full size, where every image is predicted best; the hardest first."""
+    evidence, classes = judgement.evidence_of_images, judgement.classes
+    if evidence is None:
+        return
+    size = evidence.sizes[-1]
+    wrong, of = wrong_share(size.predicted, size.labels, size.image)
+    share = wrong / np.maximum(of, 1)
+    hard = np.flatnonzero(share >= NEARLY_ALL)
+    for image in hard[np.argsort(-share[hard], kind="stable")]:
+        places = np.flatnonzero(size.image == image)
+        label, answers = int(evidence.labels[image]), size.predicted[:, places].ravel()
+        mistakes = np.bincount(answers[answers != label], minlength=len(classes))
+        yield {
+            "id": evidence.ids[image],
+            "label": classes[label],
+            "wrong": int(wrong[image]),
+            "recipes": int(of[image]),
+            "share": float(share[image]),
+            "predicted": classes[int(mistakes.argmax())],
+            "probability": float(size.own[0][places].mean()),
+            "group": EVERY if wrong[image] == of[image] else NEARLY,
+        }
+
+
+def images(subject: Subject) -> Table:
+    """Return the images that recipes get wrong."""
+    return table(
+        "Images that every recipe, or nearly every one, gets wrong.",
+        "image | labelled | most often taken for | # recipes wrong | # winner's probability of the label",
+        (
+            (
+                text(row["id"]),
+                text(row["label"]),
+                text(row["predicted"]),
+                _of(row["wrong"], row["recipes"]),
+                score(row["probability"]),
+            )
+            for row in records(subject.frame)
+        ),
+    )
+
+
+def _of(part: Any, whole: Any) -> Cell:
+    return Cell(f"{int(part)} of {int(whole)}", float(part))
+
+
+def cards(subject: Subject) -> Gallery:
+    """Return the images, those that every recipe gets wrong first."""
+    groups = subject.frame.groupby("group", sort=False)
+    parts = [
+        Cards(
+            tuple(map(_card, records(frame.head(CARDS)))),
+            f"Wrong by {group}",
+            f"{len(frame) - CARDS} more are in report.json." if len(frame) > CARDS else "",
+        )
+        for group, frame in groups
+    ]
+    return Gallery(tuple(parts), verb="taken for", pictures=CARDS)
+
+
+def _card(row: dict[Any, Any]) -> Card:
+    return Card(
+        row["id"],
+        row["label"],
+        row["predicted"] if words.known(row["predicted"]) else "",
+        f"{int(row['wrong'])} of {int(row['recipes'])} recipes wrong; the winner gives its label "
+        f"{words.number(row['probability'], 2)}",
+    )
+
+
+def sentences(subject: Subject) -> list[str]:
+    """Return how many images no recipe gets right."""
+    evidence = subject.judgement.evidence_of_images
+    if evidence is None:
+        return ["With fewer than three complete trials it cannot be said which images are hard."]
+    every = int((subject.frame["group"] == EVERY).sum())
+    lines = [
+        (
+            f"Of {len(evidence.ids)} images {every} {'is' if every == 1 else 'are'} wrong under every one of "
+            f"{len(evidence.trials)} recipes, and "
+            f"{len(subject.frame) - every} more under nearly all (each by networks that did not train on it)."
+        )
+    ]
+    if len(evidence.trials) < evidence.complete:
+        lines.append(f"That is about the best {len(evidence.trials)} of {evidence.complete} complete trials.")
+    return lines
+
+
+EXHIBIT = Exhibit(
+    "hard",
+    Sheet("hard", "Images that all or nearly all complete recipes get wrong out of fold.", COLUMNS, rows),
+    table=images,
+    heading="Hard examples",
+    none="No image is wrong by every recipe, or nearly every one.",
+    gallery=cards,
+    sentences=sentences,
+)

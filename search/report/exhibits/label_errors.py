@@ -1,0 +1,87 @@
+"""Labels to check: images of whose class the recipes together are surer than of their label."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from search.analysis.judgement import Judgement
+from search.analysis.stats.hard import label_errors
+from search.report import words
+from search.report.exhibit import Card, Cards, Exhibit, Gallery, Row, Sheet, Subject, number, string
+from search.report.table import Table, records, score, table, text
+
+CARDS = 48  # on the page
+
+COLUMNS = (
+    string("id"),
+    string("label"),
+    string("suggested"),
+    number("confidence", "Mean probability of the suggested class."),
+    number("own", "Mean probability of the label."),
+)
+
+
+def rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield the labels that may be mistaken, the widest margin first."""
+    evidence, classes = judgement.evidence_of_images, judgement.classes
+    if evidence is None:
+        return
+    scored = np.unique(evidence.sizes[-1].image)  # random splits may never score an image
+    for error in label_errors(evidence.probabilities[scored], evidence.labels[scored]):
+        yield {
+            "id": evidence.ids[scored[error.image]],
+            "label": classes[error.label],
+            "suggested": classes[error.suggested],
+            "confidence": error.confidence,
+            "own": error.own,
+        }
+
+
+def images(subject: Subject) -> Table:
+    """Return the images whose labels should be checked, the widest margin first."""
+    return table(
+        "Labels to check: recipes together are surer of another class (confident learning), the widest margin first.",
+        "image | labelled | suggested | # probability of the suggested | # of the label",
+        (
+            (text(row["id"]), text(row["label"]), text(row["suggested"]), score(row["confidence"]), score(row["own"]))
+            for row in records(subject.frame)
+        ),
+    )
+
+
+def cards(subject: Subject) -> Gallery:
+    """Return the images."""
+    several = tuple(
+        Card(
+            row["id"],
+            row["label"],
+            row["suggested"],
+            f"mean probability {words.number(row['confidence'], 2)}, of its label {words.number(row['own'], 2)}",
+        )
+        for row in records(subject.frame.head(CARDS))
+    )
+    more = len(subject.frame) - CARDS
+    parts = (Cards(several, more=f"{more} more are in report.json." if more > 0 else ""),) if several else ()
+    return Gallery(parts, verb="or")
+
+
+def sentences(subject: Subject) -> list[str]:
+    """Return how many labels may be mistaken."""
+    if subject.frame.empty:
+        return []
+    sentence = (
+        f"The labels of {len(subject.frame)} may be mistaken: the recipes together are surer of another class than "
+        "they usually are where it is right. Look at these first; a wrong label costs more than a wrong recipe."
+    )
+    return [sentence]
+
+
+EXHIBIT = Exhibit(
+    "label_errors",
+    Sheet("label_errors", "Labels that may be mistaken (confident learning), widest margin first.", COLUMNS, rows),
+    table=images,
+    heading="Labels to check",
+    none="None was found.",
+    gallery=cards,
+    sentences=sentences,
+)

@@ -1,0 +1,89 @@
+"""A report as one HTML file that needs no other: charts as vectors, interactive where scripts run, and no network."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from search.report.document import Document
+from search.report.exhibit import Figure
+from search.report.figures import as_data, bundle, digest, svg, themed
+from search.report.style import DARK, LIGHT, variables
+
+THUMBNAILS = 2_000_000  # bytes of thumbnails: those that come later are named alone
+LEGIBLE = 0.75  # of its size a picture is made no smaller
+FILES = 12  # of a finding
+
+
+def page(document: Document, thumbnails: Mapping[str, str]) -> str:
+    """Return the page of a report.
+
+    ``thumbnails`` are JPEGs as data URIs, by the id of the image; an image without one is named
+    without it. The page's policy forbids all network and every script but its own two, so that
+    texts stay texts whatever they hold.
+    """
+    figures = [display.figure for display in document.displays if display.figure]
+    scripts = [Markup(bundle()), _file("report.js")] if figures else [_file("report.js")]  # noqa: S704  # ours too
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            document=document,
+            picture=_picture,
+            still=_still,
+            thumbnail=_Thumbnails(thumbnails),
+            files=FILES,
+            light=variables(LIGHT),
+            dark=variables(DARK),
+            css=_file("report.css"),
+            specifications=Markup(  # noqa: S704  # escaped
+                as_data({figure.name: themed(figure.spec) for figure in figures})
+            ),
+            scripts=scripts,
+            policy=f"default-src 'none'; script-src {' '.join(map(digest, scripts))}; style-src 'unsafe-inline'; "
+            "img-src data:; base-uri 'none'; form-action 'none'",
+        )
+    )
+
+
+def _picture(figure: Figure) -> Markup:
+    return Markup(svg(figure.spec, figure.name))  # noqa: S704  # Vega escapes the texts in it
+
+
+def _still(figure: Figure) -> int:
+    """Return the least width of a picture in px."""
+    return round(LEGIBLE * figure.spec["usermeta"]["width"])
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("search.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+
+
+def _file(name: str) -> Markup:
+    """Return a file beside the templates, as it is."""
+    environment = _environment()
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704  # a file of ours
+
+
+class _Thumbnails:
+    """Hands out thumbnails until the page would be too large to be mailed."""
+
+    def __init__(self, pictures: Mapping[str, str]) -> None:
+        self.pictures = pictures
+        self.left = THUMBNAILS
+
+    def __call__(self, id_: str) -> str:
+        picture = self.pictures.get(id_, "")
+        if not picture.startswith("data:image/") or len(picture) > self.left:
+            return ""
+        self.left -= len(picture)
+        return picture

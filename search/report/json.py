@@ -1,0 +1,240 @@
+"""A report as JSON, and the schema that documents it.
+
+    python -m search.report.json > search/report/report.schema.json    # after a column was added
+
+``report.schema.json`` is what ``schema`` returns; a test says so where they differ.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from search.analysis.judgement import Judgement
+from search.analysis.ledger import interval, profile, seen_before
+from search.analysis.stats import Interval
+from search.record import Record
+from search.report import contents
+from search.report.document import Document
+from search.report.exhibit import Column, Part, Sheet
+
+VERSION = 2  # of report.json: raised by a change that readers must know of
+# Its tables came in this order before they came in that of the contents; those added since follow.
+FIRST = (
+    *("trials", "folds", "survival", "effects", "interaction", "comparisons", "baselines", "confirmation", "ledger"),
+    *("strip", "curves", "confusion", "confused", "classes", "calibration", "hard", "label_errors", "duplicates"),
+)
+
+Schema = dict[str, Any]
+
+
+def tables(parts: Sequence[Part] = contents.PARTS) -> list[Sheet]:
+    """Return the sheets that report.json has as tables, in its order."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    every = [sheet for sheet in contents.sheets(parts) if sheet.in_json]
+    return sorted(every, key=lambda sheet: places.get(sheet.name, len(FIRST)))
+
+
+def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
+    """Return the report as JSON types, as report.schema.json has them; numbers that do not exist are null."""
+    record, slope = judgement.record, judgement.slope
+    frames = {display.exhibit.sheet.name: display.frame for display in document.displays}
+    sheets = tables([section.part for section in document.sections])
+    return {
+        "schema": VERSION,
+        "name": record.name,
+        "objective": record.rules.objective,
+        "ended": record.history.ended,
+        "answer": list(document.answer),
+        "command": document.command,
+        "facts": [vars(fact) for fact in document.facts],
+        "words": {section.part.id: list(section.words) for section in document.sections},
+        "winner": _winner(judgement),
+        "recommended": judgement.recommended.id if judgement.recommended else None,
+        "contenders": [trial.id for trial in judgement.contenders],
+        "slope": _interval(slope) if slope else None,
+        "curve": vars(judgement.curve) if judgement.curve else None,
+        "holdout": _holdout(record),
+        "warnings": list(document.cautions),
+        "limits": list(document.limits),
+        "tables": {sheet.name: [_finite(row) for row in frames[sheet.name].to_dict("records")] for sheet in sheets},
+        "study": record.about.fields,
+        "sessions": [session.line for session in record.history.sessions],
+        "profile": profile(record),
+    }
+
+
+def _winner(judgement: Judgement) -> dict[str, Any] | None:
+    """Return the winner with its raw score and the corrected one, or why there is none."""
+    if judgement.winner is None:
+        return None
+    corrected = judgement.corrected
+    return {
+        "trial": judgement.winner.id,
+        "recipe": judgement.winner.recipe.to_dict(),
+        "score": _interval(interval(judgement.winner, judgement.rules)),
+        "corrected_score": _interval(corrected.score) if corrected else None,
+        "corrected_full_accuracy": _interval(corrected.full_accuracy) if corrected else None,
+        "uncorrected": judgement.uncorrected or None,
+    }
+
+
+def _interval(limits: Interval) -> dict[str, Any]:
+    return _finite(vars(limits))
+
+
+def _holdout(record: Record) -> dict[str, Any] | None:
+    """Return every look at the hold-out, None where nothing is held out."""
+    if not record.rules.holdout:
+        return None
+    looks = [{"trial": look.trial, "scores": look.run.scores} for look in record.history.holdout_scores]
+    seen = seen_before(record.history)
+    return {"images": record.about.holdout, "looks": looks, "blind": not seen, "note": seen or None}
+
+
+def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if value is None or value is pd.NA:
+            return None
+        value = value.item() if isinstance(value, np.generic) else value
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {str(key): plain(value) for key, value in row.items()}
+
+
+TEXT: Schema = {"type": "string"}
+TEXTS: Schema = {"type": "array", "items": TEXT}
+MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+NUMBER: Schema = {"type": "number"}
+MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+OBJECT: Schema = {"type": "object"}
+
+
+def schema(parts: Sequence[Part] = contents.PARTS) -> Schema:
+    """Return the schema of report.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "report.json",
+        "description": "The report of a search. Scores are in [0, 1], differences on the same scale; what does not "
+        "exist is null. A change that readers must know of raises `schema`.",
+        **_object(
+            {
+                "schema": {"const": VERSION, "description": "Version of this schema."},
+                "name": TEXT | _about("Of the search."),
+                "objective": {"enum": ["accuracy", "balanced_accuracy", "macro_f1"]},
+                "ended": TEXT | _about("Why the search ended; empty while it has not."),
+                "answer": TEXTS | _about("The answer in sentences."),
+                "command": TEXT | _about("Retrains the recommended recipe on all images; empty where there is none."),
+                "facts": {
+                    "type": "array",
+                    "description": "The few numbers of the winner, as the page shows them.",
+                    "items": _object(dict.fromkeys(("label", "value", "note"), TEXT)),
+                },
+                "words": OBJECT
+                | _about("The leading sentences of each part of the page.")
+                | {"additionalProperties": TEXTS},
+                "winner": _or_null(_winner_schema()),
+                "recommended": MAYBE_TEXT | _about("The trial to use."),
+                "contenders": TEXTS | _about("Trials that cannot be told from the best, the winner among them."),
+                "slope": _or_null(_interval_schema())
+                | _about("The winner's gain for each doubling of images, between the two largest sizes."),
+                "curve": _or_null(_object(dict.fromkeys(("a", "b", "c", "residual"), NUMBER)))
+                | _about("a + b n^-c through four or more training sizes."),
+                "holdout": _or_null(_holdout_schema()),
+                "warnings": TEXTS,
+                "limits": TEXTS | _about("What may be concluded."),
+                "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(parts)}),
+                "study": OBJECT | _about("study.json: what was fixed when the search began."),
+                "sessions": {"type": "array", "items": OBJECT},
+                "profile": _profile_schema(),
+            }
+        ),
+    }
+
+
+def _sheet_schema(sheet: Sheet) -> Schema:
+    """Return the schema of a table: that of its columns."""
+    fixed = {column.key: _column_schema(column) for column in sheet.columns if not column.pattern}
+    patterns = {column.key: _column_schema(column) for column in sheet.columns if column.pattern}
+    always = [column.key for column in sheet.columns if not column.keys]
+    row = OBJECT | {"properties": fixed, "required": always}
+    row |= {"patternProperties": patterns} if patterns else {}
+    return {"type": "array", "description": sheet.about, "items": row | {"additionalProperties": False}}
+
+
+def _column_schema(column: Column) -> Schema:
+    if column.levels:
+        kind: Schema = {"enum": list(column.levels)}
+    elif column.nullable:
+        kind = {"type": [column.type, "null"]}
+    else:
+        kind = {"type": column.type} if column.type else {}
+    return kind | (_about(column.about) if column.about else {})
+
+
+def _winner_schema() -> Schema:
+    return _object(
+        {
+            "trial": TEXT | _about("The trial: four digits, or b0, b1 for baselines."),
+            "recipe": OBJECT,
+            "score": _interval_schema("Raw score with the trial's own corrected interval."),
+            "corrected_score": _or_null(_interval_schema())
+            | _about("Corrected for having been picked (BBC-CV); limits are quantiles."),
+            "corrected_full_accuracy": _or_null(_interval_schema()),
+            "uncorrected": MAYBE_TEXT | _about("Why there is no corrected score."),
+        }
+    )
+
+
+def _interval_schema(
+    about: str = "A mean with the limits of its 95 % interval; limits are null where there is none.",
+) -> Schema:
+    return _object(dict.fromkeys(("mean", "low", "high"), MAYBE_NUMBER), about)
+
+
+def _holdout_schema() -> Schema:
+    scores = OBJECT | {"additionalProperties": NUMBER}
+    return _object(
+        {
+            "images": {"type": "integer"},
+            "looks": {"type": "array", "items": _object({"trial": TEXT, "scores": scores})},
+            "blind": {"type": "boolean"},
+            "note": MAYBE_TEXT,
+        }
+    )
+
+
+def _profile_schema() -> Schema:
+    seconds = OBJECT | {"additionalProperties": NUMBER}
+    return _object(
+        {"sessions": TEXT, "driver": seconds, "workers": OBJECT},
+        "Seconds of the driver by stage, of workers by kind of trial and stage.",
+    )
+
+
+def _object(properties: Schema, about: str = "") -> Schema:
+    """Return the schema of an object that has all of these properties, and no others."""
+    whole = OBJECT | (_about(about) if about else {})
+    return whole | {"properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _or_null(part: Schema) -> Schema:
+    return {"anyOf": [{"type": "null"}, part]}
+
+
+def _about(text: str) -> Schema:
+    return {"description": text}
+
+
+def lines(part: Schema) -> Iterable[str]:
+    """Yield a schema as the text of its file."""
+    yield json.dumps(part, indent=1, ensure_ascii=False)
+    yield "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(lines(schema()))
