@@ -79,6 +79,9 @@ def recipes(draw):
         ("image_size", 31, "a whole number, from 32 to 1024"),
         ("image_size", 1025, "a whole number, from 32 to 1024"),
         ("image_size", 64.0, "a whole number, from 32 to 1024"),
+        ("head", "linaer", "Did you mean 'linear'?"),
+        ("optimizer", "AdamW", "Choose one of: adamw."),
+        ("schedule", "constant", "Choose one of: cosine."),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):
