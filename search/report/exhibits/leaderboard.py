@@ -64,7 +64,7 @@ def marks(subject: Subject, best: pd.DataFrame) -> list[Row]:
     choices, sizes = subject.choices, subject.sizes
     return [
         {
-            **{field: words.setting(row[field]) for field in words.FIELDS},
+            **{field: words.setting(row[field]) for field in words.FIELDS if field in row},
             "name": f"{row['trial']}  {_short(row)}",
             "trial": row["trial"],
             "what": "baseline" if row["baseline"] else "trial",
@@ -100,7 +100,7 @@ def mark_tips(subject: Subject) -> list[alt.Tooltip]:
         **accuracy,
         **{field: title for field, title in FURTHER.items() if field in subject.frame},
         "time": "time",
-        **words.FIELDS,
+        **{field: title for field, title in words.FIELDS.items() if field in subject.frame},
     }
     return tips(titles, ["score", *accuracy, *FURTHER])
 

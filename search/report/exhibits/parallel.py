@@ -20,7 +20,8 @@ LONGEST = 17  # letters of a name along it
 def draw(subject: Subject) -> Chart | None:
     """Draw every complete recipe as a line over its values, the better the deeper; None where nothing varies."""
     done = trials.complete(subject.frame).head(MOST)
-    fields = [field for field in words.FIELDS if done[field].map(words.setting).unique().size > 1]
+    columns = [field for field in words.FIELDS if field in done]
+    fields = [field for field in columns if done[field].map(words.setting).unique().size > 1]
     if len(done) < 3 or not fields:
         return None
     places = {field: _places(done, field) for field in fields}

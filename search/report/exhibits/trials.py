@@ -47,8 +47,11 @@ def _recipe_column(column: recipes.Column) -> Column:
 
 
 def _present(name: str, judgement: Judgement) -> Sequence[str]:
-    tried = [one.recipe for one in judgement.record.history.trials.values()]
-    return [column.name for column in recipes.columns_of(tried) if column.name == name]
+    return [column.name for column in _recipe_columns(judgement) if column.name == name]
+
+
+def _recipe_columns(judgement: Judgement) -> list[recipes.Column]:
+    return recipes.columns_of([one.recipe for one in judgement.record.history.trials.values()])
 
 
 RECIPE = tuple(map(_recipe_column, sorted(recipes.COLUMNS.values(), key=lambda column: column.field.parts is not None)))
@@ -96,7 +99,7 @@ def _rows(judgement: Judgement) -> Iterable[Row]:
     places = {trial.id: place for place, trial in enumerate(judgement.complete)}
     drop, of_median = judgement.drops
     within = {trial.id for trial in judgement.contenders}
-    pooled = _pooled(judgement)
+    pooled, columns = _pooled(judgement), _recipe_columns(judgement)
     for one in in_order(judgement.record.history.trials.values()):
         place = places.get(one.id)
         behind = judgement.differences[place - 1] if place else None  # None for the winner
@@ -111,7 +114,7 @@ def _rows(judgement: Judgement) -> Iterable[Row]:
             "told_apart": "" if place is None or not within else "no" if one.id in within else "yes",
             "runs": len(one.runs),
             "seconds": round(one.seconds, 2),
-            **_of_recipe(one),
+            **_of_recipe(one, columns),
             "reason": one.verdict.reason if one.verdict else "",
         }
 
@@ -134,9 +137,8 @@ def _of_verdict(one: Trial, judgement: Judgement) -> Row:
     }
 
 
-def _of_recipe(one: Trial) -> Row:
-    cells = {name: column.cell(one.recipe) for name, column in recipes.COLUMNS.items()}
-    return {**cells, "summary": one.recipe.summary()}
+def _of_recipe(one: Trial, columns: Sequence[recipes.Column]) -> Row:
+    return {**{column.name: column.cell(one.recipe) for column in columns}, "summary": one.recipe.summary()}
 
 
 def _pooled(judgement: Judgement) -> dict[str, dict[str, float]]:
