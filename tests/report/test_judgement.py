@@ -14,8 +14,6 @@ from search.repertoire.recipe import Augment, Recipe
 from search.report import terms, words
 from search.report.tables import all_tables
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def several(tmp_path):
