@@ -25,8 +25,6 @@ from search.data.synthetic import SyntheticPool
 from search.study import AUTO, Study
 from search.system.errors import UserError
 
-pytestmark = pytest.mark.quick
-
 CLASSES = ("ant", "bee", "cat")
 PIXELS = Decoded(np.zeros((0, 1, 1, 3), np.uint8), (), {}, (), "")
 

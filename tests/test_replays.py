@@ -5,8 +5,6 @@ from replays import RECORDINGS, WITHIN, Recording, kept, race, read, replay, tol
 
 from search import racing
 
-pytestmark = pytest.mark.quick
-
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.json"))
 KEPT, KEPT_WITHIN = 0.97, 0.99
 

@@ -15,8 +15,6 @@ from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.report import answer, cautions, contents
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def several(tmp_path):

@@ -15,8 +15,6 @@ from simulate import raced
 from search.analysis.stats.comparing import against, contenders, difference, winner
 from search.analysis.stats.effects import additive, thirds
 
-pytestmark = pytest.mark.quick
-
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.json"))
 
 
