@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from kit import quick
-from shapes import write_shapes
-from small_spaces import SMALL, SPACE
-from unpacking import unpacked
+from kit.shapes import write_shapes
+from kit.spaces import SMALL, SPACE
+from kit.unpacking import unpacked
 
 # A busy machine is slow, and no test here is about time.
 settings.register_profile("unhurried", deadline=None)

@@ -5,7 +5,7 @@ import functools
 
 import pytest
 from kit.scripted import Script
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search import KFoldTuner
 from search.events import CONFIRM

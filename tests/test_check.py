@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
+from kit.shapes import write_shapes
 from PIL import Image
-from shapes import write_shapes
 
 
 @pytest.fixture

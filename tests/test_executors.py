@@ -7,8 +7,8 @@ import time
 import numpy as np
 import psutil
 import pytest
+from kit.runs import materials
 from kit.scripted import Script
-from runs import materials
 
 from search.events import JobKind
 from search.executors import processes

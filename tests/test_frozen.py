@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import freezing
 import numpy as np
 import pytest
-from freezing import BEGUN, FROZEN, SHARED, alike, events, first_difference, machine, outcome, text_of
+from kit import freezing
+from kit.freezing import BEGUN, FROZEN, SHARED, alike, events, first_difference, machine, outcome, text_of
 
 from search import Augment, Recipe
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from kit.scripted import Script
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search import KFoldTuner, UserError
 from search.executors.base import Failed

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search.executors.processes import RECYCLE_BYTES
 

@@ -1,7 +1,7 @@
 """Racing keeps the winners of recorded full searches (``recordings/README.md`` says which and how)."""
 
 import pytest
-from replays import RECORDINGS, WITHIN, Recording, kept, race, read, replay, told, unraced
+from kit.replays import RECORDINGS, WITHIN, Recording, kept, race, read, replay, told, unraced
 
 from search import racing
 

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 from kit.scripted import Script, disorderly, latest_first
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search import KFoldTuner, UserError
 from search.executors.base import Fatal

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, Synthetic, UserError
 from search.analysis.ledger import profile

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
+from kit.shapes import write_shapes
 from PIL import Image
-from shapes import write_shapes
 
 from search.audit.checks import CHECKS, audit
 from search.audit.inspection import Inspection

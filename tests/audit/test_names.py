@@ -8,9 +8,9 @@ import zlib
 from collections import defaultdict
 
 import pytest
-from copies import bcubed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.copies import bcubed
 
 from search.audit.names import FEWEST_PAIRS, LEAST_EXPLAINED, MOST_CHANCE, proposed_pattern
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from shapes import write_shapes
-from small_spaces import SMALL, SPACE
+from kit.shapes import write_shapes
+from kit.spaces import SMALL, SPACE
 
 MOBILENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 

@@ -38,7 +38,7 @@ import sys
 
 import numpy as np
 import pytest
-from copies import COPIES, bcubed, thumbnail
+from kit.copies import COPIES, bcubed, thumbnail
 from PIL import Image, ImageOps
 
 from search.audit.leakage import backbone_features, flattery

@@ -20,9 +20,9 @@ files hold duplicates themselves; with these merged it is .993, and the one mixe
 
 import numpy as np
 import pytest
-from copies import COPIES, thumbnail
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.copies import COPIES, thumbnail
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search.data.groups import joined, regrouped
 from search.data.readers.folders import read_class_folders

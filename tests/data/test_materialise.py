@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search.data.dataset import Dataset
 from search.data.folds import make_plan

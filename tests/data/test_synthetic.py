@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.shapes import write_shapes
 from PIL import Image
-from shapes import write_shapes
 
 from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits

@@ -10,9 +10,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-import freezing
 import numpy as np
-from freezing import BEGUN, FROZEN, digits, events, labelled, machine, placeless, run, text_of, uneven, until, versions
+from kit import freezing
+from kit.freezing import (
+    BEGUN,
+    FROZEN,
+    digits,
+    events,
+    labelled,
+    machine,
+    placeless,
+    run,
+    text_of,
+    uneven,
+    until,
+    versions,
+)
 
 from search import Augment, Recipe
 

@@ -4,8 +4,8 @@ import io
 import re
 
 import pytest
+from kit.searches import hundreds
 from rich.console import Console
-from searches import hundreds
 
 from search.analysis.ledger import interval
 from search.monitor import console as terminal

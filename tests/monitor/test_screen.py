@@ -4,8 +4,8 @@ import io
 import re
 
 import pytest
+from kit.searches import fill
 from rich.console import Console
-from searches import fill
 
 from search.monitor.screen import Lines, LiveView, screen
 from search.racing import Job, score

@@ -14,8 +14,8 @@ import urllib.request
 
 import numpy as np
 import pytest
-from searches import Search, held_out
-from test_kill import outcome, prepare, start, wait_for_lines
+from kit.drivers import outcome, prepare, start, wait_for_lines
+from kit.searches import Search, held_out
 
 from search.analysis.ledger import at_size
 from search.monitor import tensorboard as boards

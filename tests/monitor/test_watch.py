@@ -13,10 +13,10 @@ import threading
 import time
 
 import pytest
+from kit.drivers import heed_interrupts, prepare, start, wait_for_lines
 from kit.lines import event
+from kit.searches import Search, fill
 from rich.console import Console
-from searches import Search, fill
-from test_kill import heed_interrupts, prepare, start, wait_for_lines
 
 from search.journal import Journal, read_events, replay
 from search.monitor import watch as watching

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from runs import materials
+from kit.runs import materials
 
 from search.data.folds import Fold
 from search.export.plain import plain_model

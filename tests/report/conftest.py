@@ -1,5 +1,5 @@
 """Searches of every kind, as fixtures."""
 
-from searches import any_search, filled, made, odd
+from kit.searches import any_search, filled, made, odd
 
 __all__ = ["any_search", "filled", "made", "odd"]

@@ -13,8 +13,8 @@ from unittest import mock
 
 import numpy as np
 from kit.lines import event
+from kit.searches import Search, all_failed, nothing
 from PIL import Image
-from searches import Search, all_failed, nothing
 
 from search.analysis import stats
 from search.analysis.judgement import Judgement

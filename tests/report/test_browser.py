@@ -4,9 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import DESKTOP, PHONE, opened
+from kit.browser import DESKTOP, PHONE, opened
+from kit.shapes import write_shapes
 from PIL import Image
-from shapes import write_shapes
 
 from search.data.digits import handwritten_digits
 

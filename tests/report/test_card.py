@@ -2,7 +2,7 @@
 
 import pytest
 from kit.lines import event
-from searches import ODD, Search, all_failed, all_stopped, held_out
+from kit.searches import ODD, Search, all_failed, all_stopped, held_out
 
 from search.analysis.judgement import Judgement
 from search.export.card import BEST, Facts, card, scores, trial_to_export

@@ -8,8 +8,8 @@ from html import escape
 
 import pandas as pd
 import pytest
+from kit.searches import ODD, Search, strict_json
 from rich.console import Console
-from searches import ODD, Search, strict_json
 
 from search.analysis.shortfalls import columns, shortfalls, total
 from search.monitor import console as terminal

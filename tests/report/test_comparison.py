@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from kit.searches import Search, strict_json
 from scipy import stats as reference
-from searches import Search, strict_json
 
 from search.analysis.comparison import compare
 from search.analysis.stats.comparing import difference

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kinds import KINDS, document, figures, html, judgement
-from searches import strict_json
+from kit.searches import strict_json
 
 from search.report import contents
 from search.report.exhibit import Exhibit, Part, Plot, Sheet, number, string

@@ -6,8 +6,8 @@ import re
 import pandas as pd
 import pytest
 from kit.lines import event
+from kit.searches import Search, fill, held_out, strict_json
 from rich.console import Console
-from searches import Search, fill, held_out, strict_json
 
 from search.analysis.ledger import interval, seen_before
 from search.monitor.console import summary

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kit.lines import event
-from searches import Search, fill
+from kit.searches import Search, fill
 from sklearn import metrics
 
 from search.analysis.judgement import Judgement

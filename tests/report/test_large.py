@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from kit.journals import in_one_write
 from kit.lines import event
-from searches import Search, strict_json
+from kit.searches import Search, strict_json
 
 from search.analysis import stats
 from search.repertoire.augmentation import Augment

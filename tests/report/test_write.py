@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kinds import WORDING, wording
-from searches import ODD, Search, fill, hundreds, strict_json
+from kit.searches import ODD, Search, fill, hundreds, strict_json
 
 from search.analysis.judgement import Judgement
 from search.monitor import console as terminal

@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
-from replays import RECORDINGS, read
+from kit.replays import RECORDINGS, read
 from scipy import stats
 from simulate import raced
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import materials, run
+from kit.runs import materials, run
 
 from search.repertoire.augmentation import POLICIES, Augment
 from search.repertoire.recipe import Recipe

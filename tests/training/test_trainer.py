@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from runs import materials, run, small, write_pool
+from kit.runs import materials, run, small, write_pool
 
 from search.analysis.stats import scores
 from search.data.images import decode

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unpacking import GREY, X, Y, labels, same, unpacked
+from kit.unpacking import GREY, X, Y, labels, same, unpacked
 
 from search.data.readers.arrays import _folder_name
 from search.system.errors import UserError

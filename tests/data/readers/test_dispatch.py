@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search.data.readers.dispatch import FORMATS, Format, read_as, read_dataset
 from search.data.readers.folders import read_class_folders

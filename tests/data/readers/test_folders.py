@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from kit.shapes import write_shapes
 from PIL import Image
-from shapes import write_shapes
 
 from search.data.images import decode
 from search.data.readers.folders import read_class_folders

@@ -1,7 +1,7 @@
 """A CSV of images becomes one table; paths lead nowhere else; every line that is wrong is named."""
 
 import pytest
-from shapes import write_shapes
+from kit.shapes import write_shapes
 
 from search.data.readers.manifest import read_manifest
 from search.system.errors import UserError

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from unpacking import X, Y, unpacked
+from kit.unpacking import X, Y, unpacked
 
 from search.data.readers.arrays import unpack
 from search.system.errors import UserError

@@ -4,8 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from shapes import write_shapes
-from unpacking import RNG, unpacked
+from kit.shapes import write_shapes
+from kit.unpacking import RNG, unpacked
 
 from search.data.readers import packs
 from search.data.readers.folders import read_class_folders

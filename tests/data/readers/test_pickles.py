@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unpacking import GREY, X, Y, labels, same
+from kit.unpacking import GREY, X, Y, labels, same
 
 from search.data.readers.arrays import unpack
 from search.system.errors import UserError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from unpacking import GREY, RNG, X, Y, pixels, same
+from kit.unpacking import GREY, RNG, X, Y, pixels, same
 
 from search.data.images import read_image
 from search.system.errors import UserError

@@ -22,7 +22,7 @@ from search.journal import History, Trial
 from search.racing import Job, PlannedFold, Rules
 from search.repertoire.recipe import Recipe
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 WITHIN = 0.003  # 0.3 points
 
 
@@ -189,7 +189,7 @@ def told(name: str, replays: Sequence[Replay]) -> str:
 
 
 def main() -> None:
-    """Print how racing fares on every recording: python tests/replays.py [how many orders]."""
+    """Print how racing fares on every recording: python tests/kit/replays.py [how many orders]."""
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     for path in sorted(RECORDINGS.glob("*.json")):
         for recording in (read(path.stem), read(path.stem).full_size_alone()):

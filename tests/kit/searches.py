@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+
 from kit.journals import in_one_write
 from kit.lines import event
-
 from search.analysis import stats
 from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_table

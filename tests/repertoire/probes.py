@@ -1,6 +1,6 @@
 """How good frozen features are: the tables of the embedded backbone's model card.
 
-    KERAS_HOME=../shared/keras python tests/models/probes.py ../shared/data
+    KERAS_HOME=../shared/keras python tests/repertoire/probes.py ../shared/data
 
 Logistic regression (C = 0.1 on standardised features) on the pooled last map of each backbone. With
 20 images of each class: the mean of ten draws from the first 120 of each, tested on the others of
