@@ -17,33 +17,33 @@ Moments = tuple[Any, ...]
 class Optimizer:
     """A rule by which slopes change variables, in both forms.
 
-    ``keras()`` is a Keras optimizer whose learning rate and weight decay are variables and which spares
-    ``NOT_DECAYED``. ``step(values, slopes, moments, rate, time, decay)`` returns the values and moments after
-    one step: tensors of one shape, whatever it is, with ``moments`` (so many of them, zero at first) for what
-    the optimizer remembers of each; ``time`` is the number of the step as a float, from 1 on.
+    ``make()`` is a Keras optimizer as its class gives it. ``step(values, slopes, moments, rate, time, decay)``
+    returns the values and moments after one step: tensors of one shape, whatever it is, with ``moments`` (so many
+    of them, zero at first) for what the optimizer remembers of each; ``time`` is the number of the step as a
+    float, from 1 on.
     """
 
     name: str
     words: str
-    keras: Callable[[], Any]
+    make: Callable[[], Any]
     moments: int
     step: Callable[[Any, Any, Moments, Any, Any, Any], tuple[Any, Moments]]
 
+    def keras(self) -> Any:
+        """Return a Keras optimizer that spares ``NOT_DECAYED``; its rates can be set after its step was compiled."""
+        from search.system.tf import keras
 
-def _with_variable_decay(optimizer: Any) -> Any:
-    """Return the Keras optimizer with a weight decay that can be set after its step was compiled."""
-    from search.system.tf import keras
-
-    optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
-    optimizer.weight_decay = keras.Variable(0.0, trainable=False, name="weight_decay")
-    return optimizer
+        optimizer = self.make()
+        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+        optimizer.weight_decay = keras.Variable(0.0, trainable=False, name="weight_decay")
+        return optimizer
 
 
 def _adamw() -> Any:
     from search.system.tf import keras
 
     moments = {"beta_1": BETA_1, "beta_2": BETA_2, "epsilon": EPSILON}
-    return _with_variable_decay(keras.optimizers.AdamW(learning_rate=1e-3, weight_decay=0.0, **moments))
+    return keras.optimizers.AdamW(learning_rate=1e-3, weight_decay=0.0, **moments)
 
 
 def _adamw_step(values: Any, slopes: Any, moments: Moments, rate: Any, time: Any, decay: Any) -> tuple[Any, Moments]:

@@ -16,7 +16,7 @@ from search.repertoire.synthetic import Synthetic, amount_of
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.digests import digest
 from search.system.errors import UserError
-from search.system.validation import whole
+from search.system.validation import one_of, whole
 
 HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
@@ -44,6 +44,16 @@ def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
     if not isinstance(value, Augment):
         raise UserError(f"{name}={value!r} must be an Augment, as in Augment('flip_crop').")
     return value
+
+
+def _settle_head(name: str, value: Any, recipe: "Recipe") -> str:
+    one_of(name, value, HEADS)
+    if HEADS[value].layers is None and not recipe.head_only:
+        raise UserError(
+            f"{name}={value!r} with unfrozen_blocks={recipe.unfrozen_blocks}: this head is fitted on a frozen backbone "
+            "alone. Give unfrozen_blocks=0, or another head."
+        )
+    return str(value)
 
 
 def _augments(recipe: "Recipe") -> bool:
@@ -189,7 +199,7 @@ class Recipe:
         default="linear",
         metadata=declare(
             "head",
-            member(HEADS),
+            _settle_head,
             _describe(TEXT, "What classifies the features."),
             words=lambda recipe: "" if recipe.head == "linear" else f"{recipe.head} head",
             level=lambda recipe: recipe.head,

@@ -1,6 +1,7 @@
 """The files of a report: a page, Markdown with pictures, CSV and JSON, all from the same contents."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from search.analysis.judgement import Judgement
 from search.record import Record
 from search.report import contents
 from search.report.document import Document
+from search.report.exhibit import Part
 from search.report.figures import write_pictures
 from search.report.html import page
 from search.report.json import as_json
@@ -26,12 +28,12 @@ class Report:
     paths: dict[str, Path]
 
 
-def write_report(record: Record) -> Report:
-    """Write the report of a search, running or ended, into its folder."""
+def write_report(record: Record, parts: Sequence[Part] = contents.PARTS) -> Report:
+    """Write the report of a search, running or ended, into its folder; ``parts`` are what it is made of."""
     folder = record.folder / "report"
     folder.mkdir(exist_ok=True)
     judgement = Judgement.of(record)
-    document = contents.document(judgement)
+    document = contents.document(judgement, parts)
     displays = document.displays
     pictures = write_pictures({d.figure.name: d.figure.spec for d in displays if d.figure}, folder)
     images = thumbnails(record, (id_ for d in displays if d.gallery for id_ in d.gallery.ids))

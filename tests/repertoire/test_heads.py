@@ -3,19 +3,20 @@
 ``NEAREST`` is no head of the table: it stands for those that are fitted all at once.
 """
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from kit.runs import materials
+from kit.toys import HEAD as NEAREST
 
 from search.data.folds import Fold
 from search.export.plain import plain_model
 from search.racing import Job
-from search.repertoire.heads import HEADS, Head
+from search.repertoire.heads import HEADS
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
+from search.system.errors import UserError
 from search.system.tf import keras, tf
 from search.training.inputs import Part, Rows
 from search.training.loop import HeadRuns, TrainingRun
@@ -26,34 +27,6 @@ set_up(2)
 CLASSES, FEATURES, IMAGES = 3, 20, 90
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """The head that says which class has the nearest mean."""
-
-    means: np.ndarray
-
-    def predict(self, features):
-        distances = np.square(features[:, None] - self.means).sum(axis=2)
-        return keras.ops.convert_to_numpy(tf.nn.softmax(-distances))
-
-    def layers(self):
-        classes, features = self.means.shape
-        dense = keras.layers.Dense(classes, activation="softmax")
-        dense.build((None, features))
-        dense.set_weights([2 * self.means.T, -np.square(self.means).sum(axis=1)])
-        return [dense]
-
-
-def fit_nearest(runs):
-    heads = []
-    for number in range(len(runs.seeds)):
-        features, targets, weights = runs.examples(number)
-        shares = targets * weights[:, None]
-        heads.append(Nearest((shares.T @ features / shares.sum(axis=0)[:, None]).astype(np.float32)))
-    return heads
-
-
-NEAREST = Head("nearest", "nearest mean", 1e-5, fit_nearest)
 ALL = [*HEADS.values(), NEAREST]
 each_head = pytest.mark.parametrize("head", ALL, ids=lambda head: head.name)
 
@@ -178,3 +151,10 @@ def test_a_trainer_fits_and_hands_on_whatever_head_is_in_the_table(head, monkeyp
     (decoded,) = tmp_path.glob("decoded/*/pixels.npy")
     pixels = np.load(decoded)[data.folds["f0"].validation]
     np.testing.assert_allclose(model.predict_on_batch(pixels), trained.run.probabilities, atol=1e-4)
+
+
+def test_a_head_that_no_body_can_train_needs_a_frozen_backbone(monkeypatch):
+    monkeypatch.setitem(HEADS, NEAREST.name, NEAREST)
+    assert Recipe("MobileNetV2_0.35", 0, head=NEAREST.name).head == NEAREST.name
+    with pytest.raises(UserError, match="unfrozen_blocks=0"):
+        Recipe("MobileNetV2_0.35", 1, head=NEAREST.name)

@@ -1,0 +1,150 @@
+"""Toys: a row for each table that people add to, as a stranger would write it, without a change to ``search/``."""
+
+import json
+from dataclasses import dataclass
+
+import altair as alt
+import click
+import numpy as np
+from PIL import ImageOps
+
+from search.executors.inline import Inline
+from search.executors.table import ExecutorRow
+from search.repertoire.augmentation import Policy
+from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
+from search.repertoire.heads import Head
+from search.repertoire.optimizers import Optimizer
+from search.repertoire.schedules import Schedule
+from search.report.exhibit import Exhibit, Part, Plot, Sheet, number, string
+from search.report.style import place, values
+from search.report.table import score, table, text
+
+
+def make_network(file):
+    """Return a network of two blocks, the first of which tells bars by their direction."""
+    from search.system.tf import keras
+
+    layers, inputs = keras.layers, keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 5, strides=2, padding="same", activation="relu", name="bars")(inputs)
+    x = layers.Conv2D(12, 3, strides=2, padding="same", activation="relu", name="corners")(x)
+    network = keras.Model(inputs, x, name="toy")
+    if file is not None:
+        network.load_weights(file)
+    return network
+
+
+BACKBONE = Backbone("Toy", make_network, SIGNED, ("bars",), 1, Weights("toy.weights.h5", "https://example.org/toy"))
+
+
+def write_weights(folder):
+    """Write the weights of the toy backbone where Keras keeps weights."""
+    from search.system.tf import keras
+
+    keras.utils.set_random_seed(5)
+    folder.mkdir(parents=True)
+    make_network(None).save_weights(folder / BACKBONE.weights.file)
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The head that says which class has the nearest mean."""
+
+    means: np.ndarray
+
+    def predict(self, features):
+        from search.system.tf import keras, tf
+
+        distances = np.square(features[:, None] - self.means).sum(axis=2)
+        return keras.ops.convert_to_numpy(tf.nn.softmax(-distances))
+
+    def layers(self):
+        from search.system.tf import keras
+
+        classes, features = self.means.shape
+        dense = keras.layers.Dense(classes, activation="softmax")
+        dense.build((None, features))
+        dense.set_weights([2 * self.means.T, -np.square(self.means).sum(axis=1)])
+        return [dense]
+
+
+def fit_nearest(runs):
+    heads = []
+    for number_ in range(len(runs.seeds)):
+        features, targets, weights = runs.examples(number_)
+        shares = targets * weights[:, None]
+        heads.append(Nearest((shares.T @ features / shares.sum(axis=0)[:, None]).astype(np.float32)))
+    return heads
+
+
+HEAD = Head("nearest", "nearest mean", 1e-5, fit_nearest)
+
+
+def _sgd():
+    from search.system.tf import keras
+
+    return keras.optimizers.SGD(learning_rate=1e-2)
+
+
+def _sgd_step(variables, slopes, moments, rate, _time, decay):
+    return variables - rate * (slopes + decay * variables), moments
+
+
+def _constant(recipe, steps):
+    return np.full((recipe.epochs, steps), recipe.learning_rate, np.float32)
+
+
+def _invert(image, _strength, rng):
+    return ImageOps.invert(image) if rng.random() < 0.5 else image
+
+
+OPTIMIZER = Optimizer("sgd", "plain SGD", _sgd, moments=0, step=_sgd_step)
+SCHEDULE = Schedule("constant", "always the same", _constant)
+POLICY = Policy("invert", _invert, takes_strength=False, words="inverted")
+
+
+class Counting(Inline):
+    """The inline executor, which counts its jobs."""
+
+    jobs = 0
+
+    def submit(self, job):
+        type(self).jobs += 1
+        super().submit(job)
+
+
+EXECUTOR = ExecutorRow("counts its jobs", False, lambda materials, _slots, _log: Counting(materials), lambda: None)
+
+
+def _rows(judgement):
+    for trial in judgement.complete:
+        yield {"trial": trial.id, "letters": float(len(trial.recipe.summary()))}
+
+
+def _draw(subject):
+    rows = [{"trial": row.trial, "letters": row.letters} for row in subject.frame.itertuples()]
+    return place(alt.Chart(values(rows)).mark_bar().encode(x="letters:Q", y="trial:N"), height=80)
+
+
+def _table(subject):
+    cells = [(text(row.trial), score(row.letters)) for row in subject.frame.itertuples()]
+    return table("How long each recipe is in words.", "trial | # letters", cells)
+
+
+EXHIBIT = Exhibit(
+    "letters",
+    Sheet("letters", "One row for each complete trial.", (string("trial"), number("letters", "Of its recipe.")), _rows),
+    Plot("Long recipes and short ones", _draw, "Longer bars are longer recipes.", lambda _subject: "Bars."),
+    table=_table,
+)
+PART = Part("toys", "Toys", (EXHIBIT,))
+
+
+@click.command()
+@click.argument("name")
+def count(name):
+    """Say how many trials the search NAME has."""
+    from pathlib import Path
+
+    from search.record import read_record
+
+    click.echo(json.dumps({"trials": len(read_record(Path("results") / name).history.trials)}))
