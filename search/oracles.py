@@ -119,6 +119,7 @@ class RandomOracle(JournalledOracle, keras_tuner.oracles.RandomSearchOracle):
 class BayesianOracle(JournalledOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """Keras Tuner's Gaussian process with an upper confidence bound (Snoek et al. 2012)."""
 
+    # DECISIONS: Keras Tuner's Gaussian process is asked once
     tries = 1  # each takes a second, and it hardly depends on the seed
 
     def _reseed(self, seed: int) -> None:
@@ -175,6 +176,7 @@ class TPEOracle(JournalledOracle):
 # Optuna passes over failed trials, and would propose their like again; a pruned one counts as worst.
 OPTUNA_STATES = {
     COMPLETED: optuna.trial.TrialState.COMPLETE,
+    # DECISIONS: TPE learns that a failed trial was pruned
     FAILED: optuna.trial.TrialState.PRUNED,
     RUNNING: optuna.trial.TrialState.RUNNING,
 }

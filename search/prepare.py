@@ -48,6 +48,7 @@ from search.training.materials import Materials, materials_of
 from search.training.trainer import TRAINING_VERSION
 
 POINTS_COSTED = 64
+# DECISIONS: A space is known by what it declares
 POINTS_COMPARED = 256
 
 Build = Callable[[HyperParameters], Recipe]

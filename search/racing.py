@@ -22,6 +22,7 @@ TIE = 9  # decimals: the last bits of a sum are no merit
 ENOUGH_TO_CORRECT = 10  # complete trials: see search.analysis.stats.selection
 BURN_IN = 4
 FEWEST_RUNS = 2
+# DECISIONS: Racing's defaults stay as they are
 PATIENCE = 2.5  # in standard deviations of a normal: how unlikely a comeback must be
 PRIOR_RUNS = 4
 PRIOR_GAPS = 3

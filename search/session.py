@@ -232,6 +232,7 @@ class Session:
         row, log = self.executors[self.setup.options.executor], self.setup.folder / "workers.log"
         return row.make(self.setup.materials, self.setup.devices.slots, log.resolve())
 
+    # DECISIONS: Jobs begin early, and are decided in order
     def _advance(self, executor: Executor) -> bool:
         """Decide, and take in what has come back, as far as can be; then begin the jobs wanted now.
 

@@ -13,6 +13,7 @@ import search
 from search.cli.main import cli
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
+from search.repertoire.synthetic import Synthetic
 from search.space import Hand, build_recipe, holding, load_space_file
 from search.study import Study
 
@@ -23,7 +24,7 @@ DOCUMENTS = [
         path
         for folder in ("spaces", "search", "tests")
         for path in (ROOT / folder).rglob("*.md")
-        if path.parent.name != "templates"
+        if path.parent.name != "templates" and "frozen/report" not in path.as_posix()
     ),
 ]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
@@ -145,17 +146,12 @@ def test_paths_in_prose_exist(name):
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
-UNFINISHED = pytest.mark.xfail(strict=True, reason="the page shows the layout as it is once all rooms are built")
-
-
-@UNFINISHED
 def test_paths_in_the_page_on_code_exist():
     paths = PATH.findall(BLOCK.sub("", CODE))
     assert len(paths) > 20
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
-@UNFINISHED
 def test_the_map_names_every_module():
     rooms = dict(
         re.findall(r"^([\w/]+)/ +(.+(?:\n {10}.+)*)", blocks(CODE.split("## The map")[1], "text")[0], re.MULTILINE)
@@ -190,7 +186,7 @@ def test_a_space_in_the_documents_is_one(code, tmp_path):
 @pytest.mark.parametrize("of", [Study, Recipe])
 def test_every_field_is_described_with_its_default(of):
     rows = {row[0].strip("`"): row[1] for row in table_rows(SPACES, f"Every field of {of.__name__}")}
-    names = {"Augment": Augment}
+    names = {"Augment": Augment, "Synthetic": Synthetic}
     described = {name: eval(default.strip("`"), names) if default else None for name, default in rows.items()}
     defaults = {
         field.name: field.default_factory() if field.default is dataclasses.MISSING else field.default

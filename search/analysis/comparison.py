@@ -65,6 +65,7 @@ class Comparison:
         return self.p_picked < ALPHA  # not so where p is NaN
 
 
+# DECISIONS: compare gives a two-sided p
 def compare(folder: Path, first: str, second: str) -> Comparison:
     """Compare two complete trials: of the search in ``folder``, or named ``OTHER/0007`` of another one.
 

@@ -21,6 +21,7 @@ from search.repertoire.columns import factors_of
 from search.repertoire.recipe import Recipe, depth
 from search.system.digests import seed_from
 
+# DECISIONS: A saving of seconds counts from ten on, and from a third
 WORTH_SAVING = 10.0  # seconds of all runs of a trial
 CLEARLY_CHEAPER = 1.5  # times
 FEWEST_RECIPES = 3  # with fewer, "every recipe" says little

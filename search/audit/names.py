@@ -42,6 +42,7 @@ class Proposal:
     chance: float
 
 
+# DECISIONS: A pattern on names is judged by images, not by pairs
 def proposed_pattern(
     ids: Sequence[str], pairs: Sequence[tuple[int, int]], labels: Sequence[int] | np.ndarray | None = None
 ) -> Proposal | None:

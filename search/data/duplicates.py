@@ -26,6 +26,7 @@ from search.data.images import THUMBNAIL
 from search.system.machine import cores
 from search.system.progress import Steps
 
+# DECISIONS: Near-duplicates are registered, not hashed
 DUPLICATES_VERSION = 3
 SIDE = THUMBNAIL
 COARSE = 48

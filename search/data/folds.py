@@ -143,6 +143,7 @@ def _splits(data: Ordered, study: Study, repeat: int) -> list[Split]:
 def _first_whole(data: Ordered, study: Study, repeat: int, index: int | None) -> tuple[list[Split], str]:
     """Return the first draw that has every class in both parts of each fold, and what the last one lacked, or ""."""
     missing = [""]
+    # DECISIONS: Folds that lack a class are drawn again
     for attempt in range(ATTEMPTS):
         more = [attempt] if attempt else []
         if index is None:

@@ -35,6 +35,7 @@ FORMATS = (
 )  # no other decoder of Pillow is ever run; MPO comes with JPEG
 MAX_PIXELS = 100_000_000
 THUMBNAIL = 96
+# DECISIONS: JPEGs are decoded at one reduced scale for all sizes up to 512 px
 DRAFT = 512  # JPEG decoders scale down for free; one scale for all smaller sizes, so that sizes agree
 CHUNK = 256  # images that wait to be written, and the most bytes that they may take
 CHUNK_BYTES = 32 * 2**20
@@ -107,6 +108,7 @@ def _squares(image: Image.Image, sizes: Sequence[int]) -> Iterator[np.ndarray]:
     image.draft("RGB", (DRAFT, DRAFT) if max(sizes) <= DRAFT else (2 * DRAFT, 2 * DRAFT))
     rgb = _as_rgb(ImageOps.exif_transpose(image))
     for size in sizes:
+        # DECISIONS: Images are stretched to a square
         yield np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 

@@ -34,6 +34,7 @@ RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with ev
 Flag = Any  # a byte in memory that driver and worker share; without a lock, which a killed worker might keep
 
 
+# DECISIONS: The fork server starts at once
 def start_server() -> None:
     """Begin to load TensorFlow in the server that forks workers ready for work, where the system has one.
 

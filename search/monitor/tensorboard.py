@@ -51,6 +51,7 @@ def check_at_hand() -> None:
         ) from None
 
 
+# DECISIONS: TensorBoard gets no experiment
 class Board:
     """The folder of one search that TensorBoard reads; ``update`` brings it up to date."""
 

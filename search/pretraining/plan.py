@@ -24,6 +24,7 @@ ENLARGED_AFTER = 0.85  # of all steps
 LESSON_BYTES = 23_040  # of what a teacher says of a picture: (256 + 64) numbers of two bytes at 36 places
 STATE_BYTES = 5 * 10**7  # of what is learnt, there twice while it is written
 PROCESS_BYTES = 2 * 10**9  # of TensorFlow and the batches
+# DECISIONS: More room and more steps, not more pictures
 PRETRAINING_VERSION = 2  # of what is drawn, asked and learnt: a change makes other weights
 NOTE = "plan.json"
 MADE = "made.txt"  # the digest of the file, from just before it is there

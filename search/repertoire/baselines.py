@@ -43,6 +43,7 @@ HEAD = Baseline("head alone, default settings", _head)
 WHOLE = Baseline("everything fine-tuned, default settings", _whole)
 SCRATCH = Baseline("trained from scratch, default settings", _scratch, pretrained=False)
 
+# DECISIONS: Baselines are trials of their own
 BASELINES = (HEAD, WHOLE, SCRATCH)
 
 

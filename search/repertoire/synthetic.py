@@ -167,6 +167,7 @@ def in_words(amount: Any) -> Any:
     return amount if isinstance(amount, int) else amount_of("amount", amount).words
 
 
+# DECISIONS: Counts of images are rounded down, as they are written
 def floored(part: float, count: int) -> int:
     """Return the whole images in a part of ``count``, taking ``part`` as it is written: 0.29 of 100 is 29."""
     return math.floor(Fraction(str(float(part))) * count)

@@ -23,6 +23,7 @@ def weights_folder() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser() / "models"
 
 
+# DECISIONS: Weights are loaded by path
 def weights_file(backbone: Backbone) -> Path | None:
     """Return where the weights of a backbone are, or would be; None for one that has none."""
     if backbone.weights is None:

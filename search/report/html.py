@@ -41,6 +41,7 @@ def page(document: Document, thumbnails: Mapping[str, str]) -> str:
                 as_data({figure.name: themed(figure.spec) for figure in figures})
             ),
             scripts=scripts,
+            # DECISIONS: The page's policy allows two scripts, by their hashes
             policy=f"default-src 'none'; script-src {' '.join(map(digest, scripts))}; style-src 'unsafe-inline'; "
             "img-src data:; base-uri 'none'; form-action 'none'",
         )

@@ -44,6 +44,7 @@ DARK = {
     "level4": "#6cb2f5",
     "level5": "#c9e4ff",
 }
+# DECISIONS: Charts follow the page by CSS variables
 VARIABLES = {colour: f"var(--{name})" for name, colour in LIGHT.items()}
 
 PALETTE = LIGHT  # as a page begins; figures.py turns it into what follows the page

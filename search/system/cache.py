@@ -179,6 +179,7 @@ def _checksum(path: Path) -> list[int]:
     size = crc = 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(READ_BYTES):
+            # DECISIONS: Files are checked when they are used
             size, crc = size + len(block), zlib.crc32(block, crc)
     return [size, crc]
 

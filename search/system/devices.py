@@ -32,6 +32,7 @@ def workers(machine: Machine, work: int) -> int:
     return 1 if machine.gpu else max(1, min(machine.cores, work, machine.memory // WORKER_BYTES))
 
 
+# DECISIONS: As many workers as cores, one thread each
 def devices(machine: Machine, work: int, slots: int | None = None, threads: int | None = None) -> Devices:
     """Return how a search shares a machine on which ``work`` workers find some.
 

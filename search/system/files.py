@@ -128,6 +128,7 @@ def _flock(handle: int, how: int) -> None:
         return
 
 
+# DECISIONS: Whoever watches asks for a lock and never takes one
 def mark_held(handle: int) -> None:
     """Mark a file that is open for writing as in use, until it is closed or its process dies.
 

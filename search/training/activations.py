@@ -57,6 +57,7 @@ class Computed:
     @property
     def dtype(self) -> np.dtype:
         """Float32 activations, or uint8 pixels where nothing is frozen."""
+        # DECISIONS: Activations are stored as float32
         return np.dtype(np.float32 if self.compiled_network.shape.frozen else np.uint8)
 
     @property

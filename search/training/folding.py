@@ -42,6 +42,7 @@ class _Nothing(keras.layers.Layer):
         return inputs
 
 
+# DECISIONS: BatchNorm of pretrained networks is folded into the convolutions before it
 def folded(model: keras.Model) -> keras.Model:
     """Return a model with the same variables in which each convolution and its BatchNorm are one layer.
 

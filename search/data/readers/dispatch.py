@@ -17,6 +17,7 @@ from search.system.cache import stored
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
 
+# DECISIONS: Arrays are unpacked to files in the cache
 UNPACKING_VERSION = 2
 
 

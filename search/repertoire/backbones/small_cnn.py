@@ -5,6 +5,7 @@ from typing import Any
 
 from search.repertoire.backbones.backbone import SIGNED, Backbone
 
+# DECISIONS: Small networks from scratch use BatchNorm with momentum 0.9
 MOMENTUM = 0.9  # of BatchNorm: low, because a small training part makes few steps
 
 

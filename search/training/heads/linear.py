@@ -71,6 +71,7 @@ def fit(runs: "HeadRuns") -> list[LinearHead]:
     return [heads.head(number) for number in range(len(runs.seeds))]
 
 
+# DECISIONS: Heads train as one batched model
 class Heads:
     """R heads of D features and C classes, before their first step or after some."""
 
@@ -78,6 +79,7 @@ class Heads:
         self, seeds: Sequence[int], features: int, classes: int, dropout: float, decay: float, optimizer: "Optimizer"
     ) -> None:
         """Begin at zero; each head's dropout draws from its own seed."""
+        # DECISIONS: The head starts at zero
         kernels, biases = tf.zeros((len(seeds), features, classes)), tf.zeros((len(seeds), classes))
         self._state = State(kernels, biases, (kernels,) * optimizer.moments, (biases,) * optimizer.moments)
         self._steps = compile_steps(len(seeds), features, classes, optimizer)
