@@ -21,14 +21,14 @@ from search.system.errors import UserError
 BEST = "best"
 
 
-def trial_to_export(record: Record, asked: str) -> Trial:
+def trial_to_export(record: Record, name: str) -> Trial:
     """Return the trial of this number, or the recommended one for "best".
 
     Raises UserError, with the way out, where there is none, for one that failed, has not ended or has a twin, and
     for "best" where that would look at the hold-out of a search that is not finished.
     """
     trials = record.history.trials
-    if asked == BEST:
+    if name == BEST:
         best = Judgement.of(record).recommended
         if best is None:
             raise UserError(
@@ -42,10 +42,10 @@ def trial_to_export(record: Record, asked: str) -> Trial:
                 f"--trial {best.id}."
             )
         return best
-    trial = trials.get(asked) or trials.get(asked.zfill(4))
+    trial = trials.get(name) or trials.get(name.zfill(4))
     if trial is None:
         known = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
-        raise UserError(f"There is no trial {asked!r}: {record.name} {known}. Name one of them, or best.")
+        raise UserError(f"There is no trial {name!r}: {record.name} {known}. Name one of them, or best.")
     ways_out = {
         "failed": "Name another one, or best.",
         "open": f"Finish the search first: python -m search resume {record.name}.",
@@ -147,7 +147,7 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
     record, rules = judgement.record, judgement.rules
     if status(trial) != "completed":
         assert trial.verdict is not None
-        said = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
+        lines = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
     else:
         limits = interval(trial, rules)
         between = f"95 % interval {limits.low:.3f} to {limits.high:.3f}" if limits.known else "no interval: one split"
@@ -155,7 +155,7 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
             f"{at_size(trial, rules, q, 'accuracy'):.3f} with {'all' if q == 1 else f'{q:.0%}'} of each training part"
             for q in reversed(rules.fractions)
         )
-        said = [
+        lines = [
             (
                 f"Cross-validated score, the mean {rules.objective} over training sizes and folds: {score(trial):.3f} "
                 f"({between}). Accuracy {sizes}."
@@ -163,7 +163,7 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
             f"{picked(judgement, trial)}.",
         ]
     look = record.history.holdout_score(trial.id)
-    return [*said, *([_on_holdout(record, look)] if look else [])]
+    return [*lines, *([_on_holdout(record, look)] if look else [])]
 
 
 def _on_holdout(record: Record, look: HoldoutScore) -> str:
@@ -183,7 +183,7 @@ def _limits(record: Record, trial: Trial) -> list[str]:
     parts = record.rules.parts
     outside = " outside the hold-out" if record.rules.holdout else ""
     heldout = ", those of the hold-out too," if record.rules.holdout else ""
-    said = [
+    lines = [
         (
             f"Scores describe models trained by this recipe on {1 - 1 / parts:.0%} of the images{outside} or less. "
             f"This model was trained on all images{heldout or ','} so nothing here has been measured on it."
@@ -196,7 +196,7 @@ def _limits(record: Record, trial: Trial) -> list[str]:
         *warnings(record),
     ]
     if status(trial) == "stopped":
-        said.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
+        lines.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
     if not record.history.ended:
-        said.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
-    return said
+        lines.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
+    return lines
