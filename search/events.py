@@ -279,8 +279,10 @@ class VerdictEvent:
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line."""
-        score = None if line["score"] is None else number(line["score"])
-        return cls(line["trial"], Verdict(Status(line["status"]), score, line["reason"]))
+        score, status = None if line["score"] is None else number(line["score"]), Status(line["status"])
+        if status is Status.OPEN:
+            raise ValueError("open is no verdict")
+        return cls(line["trial"], Verdict(status, score, line["reason"]))
 
     def to_json(self) -> Line:
         """Return the line."""

@@ -156,12 +156,7 @@ def complete(
         say(note)
     pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
     shares = _devices(options, executors, len(plan.folds), known)
-    hand = Hand(synthetic=pool is not None)
-    build = _build(file, inputs.image_size, dataset.classes, pool, hand)
-    register(build)
-    weights = _pinned(known.weights, say) if known else _resolve(hand.requests, options, say)
-    hand.weights = weights
-    hyperparameters = register(build)
+    build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
     space = _meaning(hyperparameters, build)
     identity = identity_of(study, inputs.image_size, space, dataset, pool, plan, TRAINING_VERSION)
     if known:
@@ -183,6 +178,18 @@ def complete(
         about=about_of(identity, file, dataset, pool, plan, weights, findings, shares.threads),
         materials=_materials(inputs, pool, weights, shares.threads, options),
     )
+
+
+def _space(
+    file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, options: Options, known: About | None, say: Say
+) -> tuple[Build, dict[str, str], HyperParameters]:
+    """Return what makes recipes, the digests of the weights that it may use, and the hyperparameters of the space."""
+    hand = Hand(synthetic=pool is not None)
+    build = _build(file, inputs.image_size, inputs.dataset.classes, pool, hand)
+    register(build)  # it asks for backbones
+    weights = _pinned(known.weights, say) if known else _resolve(hand.requests, options, say)
+    hand.weights = weights
+    return build, weights, register(build)
 
 
 def _build(file: SpaceFile, image_size: int, classes: tuple[str, ...], pool: SyntheticPool | None, hand: Hand) -> Build:

@@ -98,12 +98,6 @@ def search(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def without_charts(monkeypatch):
-    """Leave charts out of reports, for tests of something else: a small search takes less time than its charts."""
-    monkeypatch.setattr("search.report.contents._figure", lambda exhibit, subject: None)
-
-
-@pytest.fixture
 def space(tmp_path):
     """Write a space file; the default one is right."""
 

@@ -16,8 +16,6 @@ from search.racing import cells, ranked, score
 from search.record import read_record
 from search.repertoire.baselines import SCRATCH
 
-pytestmark = pytest.mark.usefixtures("without_charts")
-
 SPACE = """
 from search import Recipe, Study
 

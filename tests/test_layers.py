@@ -19,7 +19,8 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
     *("events", "journal", "racing", "record", "training", "audit", "executors", "oracles", "prepare", "check"),
     *("analysis", "report", "monitor", "session", "tuner", "export", "pretraining", "cli", "__main__"),
 )
-MOST_IN_SPINE, MOST_IN_FOLDER = 12, 32  # 20 when the house is done
+MOST_IN_SPINE, MOST_IN_FOLDER = 12, 20
+MORE = {"exhibits": 22}  # see DECISIONS, "Exhibits are more than twenty files"
 HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.prepare", "search.session", "search.tuner", "search.check"),
     *("search.audit.leakage", "search.export.export"),
@@ -136,7 +137,7 @@ def test_every_rank_is_taken_and_no_folder_is_crowded():
     assert {rank(name) for name in RANKED} == set(range(len(RANKS)))
     homes = Counter(path.parent for name, path in MODULES.items() if path.name not in {"__init__.py", "__main__.py"})
     assert homes.pop(PACKAGE) <= MOST_IN_SPINE
-    assert max(homes.values()) <= MOST_IN_FOLDER
+    assert not {home for home, count in homes.items() if count > MORE.get(home.name, MOST_IN_FOLDER)}
 
 
 @pytest.mark.parametrize("library", HOMES)

@@ -15,8 +15,6 @@ from search.monitor.screen import Lines
 from search.racing import ranked
 from search.record import read_record
 
-pytestmark = pytest.mark.usefixtures("without_charts")
-
 SPACE = """
 from search import Recipe, Study
 

@@ -13,8 +13,6 @@ from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
 
-pytestmark = pytest.mark.usefixtures("without_charts")
-
 SPACE = """
 from search import Recipe, Study
 

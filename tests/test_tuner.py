@@ -22,8 +22,6 @@ from search.record import About, read_record, reopening
 from search.space import load_space_file
 from search.training.cost import synthetic_counts
 
-pytestmark = pytest.mark.usefixtures("without_charts")
-
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
 

@@ -51,6 +51,17 @@ def rows(judgement: Judgement) -> Iterable[Row]:
             }
 
 
+HOVER = {
+    "trial": "trial",
+    "called": "what",
+    "images": "images",
+    "score": "score",
+    "between": "95 % interval",
+    "accuracy": "accuracy",
+    "drop_vs_median": "drop minus median drop",
+}
+
+
 def draw(subject: Subject) -> Chart | None:
     """Draw the objective at each number of training images, a line for each trial; None for one training size."""
     frame = subject.frame
@@ -73,11 +84,7 @@ def draw(subject: Subject) -> Chart | None:
     colour = alt.Color(
         "called:N", scale=colours({**CHOICES, OTHERS: PALETTE["rest"]}, (row["called"] for row in rows)), title=None
     )
-    titles = {"trial": "trial", "called": "what", "images": "images", "score": "score", "between": "95 % interval"}
-    hover = tips(
-        {**titles, "accuracy": "accuracy", "drop_vs_median": "drop minus median drop"},
-        ("score", "accuracy", "drop_vs_median"),
-    )
+    hover = tips(HOVER, ("score", "accuracy", "drop_vs_median"))
     x = _across(row["images"] for row in rows)
     base = alt.Chart(values(rows)).encode(x=x, y=y, detail="trial:N", tooltip=hover)
     others = base.transform_filter(f"datum.called == '{OTHERS}'")
