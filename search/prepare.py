@@ -147,18 +147,15 @@ def complete(
     progress: Progress = silent,
     executors: Executors = EXECUTORS,
 ) -> Setup:
-    """Return the search over these inputs: folds, synthetic images, weights, hyperparameters.
-
-    ``known`` is what was fixed of one that has begun, None where it has not.
-    """
+    """Return the search over these inputs; ``known`` is what was fixed of one that has begun, None for a new one."""
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
     for note in (folds_in_words(study, plan, dataset), *plan.notes):
         say(note)
     pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
     shares = _devices(options, executors, len(plan.folds), known)
     build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
-    space = _meaning(hyperparameters, build)
-    identity = identity_of(study, inputs.image_size, space, dataset, pool, plan, TRAINING_VERSION)
+    meaning = _meaning(hyperparameters, build)
+    identity = identity_of(study, inputs.image_size, meaning, dataset, pool, plan, TRAINING_VERSION)
     if known:
         check_same(folder, known, identity, file.text)
     return Setup(
