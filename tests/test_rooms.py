@@ -40,10 +40,10 @@ def space(hp):
     backbone = hp.Choice("backbone", at_hand(["Toy"]))
     if hp.Choice("trained", [True, False]):
         return Recipe(
-            backbone, 1, dropout=0, augment=Augment("invert"), optimizer="sgd", schedule="constant",
+            backbone, 1, dropout=0, augment=Augment("toy-invert"), optimizer="toy-sgd", schedule="toy-constant",
             learning_rate=0.05, epochs=4, views=2,
         )
-    return Recipe(backbone, 0, head="nearest", augment=Augment("invert"))
+    return Recipe(backbone, 0, head="toy-nearest", augment=Augment("toy-invert"))
 """
 
 
@@ -76,11 +76,11 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
 
     record = tuner.record
     recipes = {trial.recipe.head: trial.recipe for trial in record.history.proposed}
-    assert set(recipes) == {"nearest", "linear"}
-    assert (recipes["linear"].optimizer, recipes["linear"].schedule) == ("sgd", "constant")
+    assert set(recipes) == {"toy-nearest", "linear"}
+    assert (recipes["linear"].optimizer, recipes["linear"].schedule) == ("toy-sgd", "toy-constant")
     assert len(ranked(record.history.trials.values())) == 4  # two of the space, and two baselines
     assert toys.Counting.jobs == sum(trial.jobs for trial in record.history.trials.values())
-    for word in ("Toy", "nearest", "sgd", "constant", "inverted"):
+    for word in ("Toy", "toy-nearest", "toy-sgd", "toy-constant", "toy-inverted"):
         assert any(word in recipe.summary() for recipe in recipes.values()), word
 
     report = write_report(record, (*PARTS, toys.PART))
@@ -88,7 +88,7 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     told = json.loads(report.paths["report.json"].read_text(encoding="utf-8"))
     jsonschema.validate(told, schema((*PARTS, toys.PART)))
     assert {row["trial"] for row in told["tables"]["letters"]} == set(record.history.trials)
-    assert {row["head"] for row in told["tables"]["trials"]} == {"nearest", "linear"}
+    assert {row["head"] for row in told["tables"]["trials"]} == {"toy-nearest", "linear"}
     for text in (page, report.paths["report.md"].read_text(encoding="utf-8")):
         assert "Long recipes and short ones" in text
         assert "How long each recipe is in words." in text
@@ -99,7 +99,7 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
         result = predict(model, [place / "shapes"], lambda done, of: None)
         assert len(result.images) == 18
 
-    monkeypatch.setattr(sys, "argv", ["search", "count", "toys"])
+    monkeypatch.setattr(sys, "argv", ["search", "toy-count", "toys"])
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
         main(toys.click.Group("search", commands=[*VERBS, toys.count]))

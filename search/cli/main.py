@@ -24,7 +24,19 @@ from search.system.errors import UserError
 
 INTERRUPTED = 130
 
-VERBS = (check, compare, export, folds, pack, predict, pretrain, report, resume, run, watch)  # by name, as --help does
+VERBS = (  # by name, as --help lists them
+    check,
+    compare,
+    export,
+    folds,
+    pack,
+    predict,
+    pretrain,
+    report,
+    resume,
+    run,
+    watch,
+)
 
 
 @click.group(commands=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -147,7 +147,7 @@ def schema(parts: Sequence[Part] = contents.PARTS) -> Schema:
                 "holdout": _or_null(_holdout_schema()),
                 "warnings": TEXTS,
                 "limits": TEXTS | _about("What may be concluded."),
-                "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(parts)}),
+                "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(parts)}, always=FIRST),
                 "study": OBJECT | _about("study.json: what was fixed when the search began."),
                 "sessions": {"type": "array", "items": OBJECT},
                 "profile": _profile_schema(),
@@ -216,10 +216,14 @@ def _profile_schema() -> Schema:
     )
 
 
-def _object(properties: Schema, about: str = "") -> Schema:
-    """Return the schema of an object that has all of these properties, and no others."""
+def _object(properties: Schema, about: str = "", always: Iterable[str] | None = None) -> Schema:
+    """Return the schema of an object of these properties and no others; ``always`` names those it must have (all)."""
     whole = OBJECT | (_about(about) if about else {})
-    return whole | {"properties": properties, "required": list(properties), "additionalProperties": False}
+    return whole | {
+        "properties": properties,
+        "required": list(properties if always is None else always),
+        "additionalProperties": False,
+    }
 
 
 def _or_null(part: Schema) -> Schema:

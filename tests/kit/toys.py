@@ -76,7 +76,7 @@ def fit_nearest(runs):
     return heads
 
 
-HEAD = Head("nearest", "nearest mean", 1e-5, fit_nearest)
+HEAD = Head("toy-nearest", "nearest mean", 1e-5, fit_nearest)
 
 
 def _sgd():
@@ -97,9 +97,9 @@ def _invert(image, _strength, rng):
     return ImageOps.invert(image) if rng.random() < 0.5 else image
 
 
-OPTIMIZER = Optimizer("sgd", "plain SGD", _sgd, moments=0, step=_sgd_step)
-SCHEDULE = Schedule("constant", "always the same", _constant)
-POLICY = Policy("invert", _invert, takes_strength=False, words="inverted")
+OPTIMIZER = Optimizer("toy-sgd", "plain SGD", _sgd, moments=0, step=_sgd_step)
+SCHEDULE = Schedule("toy-constant", "always the same", _constant)
+POLICY = Policy("toy-invert", _invert, takes_strength=False, words="toy-inverted")
 
 
 class Counting(Inline):
@@ -139,7 +139,7 @@ EXHIBIT = Exhibit(
 PART = Part("toys", "Toys", (EXHIBIT,))
 
 
-@click.command()
+@click.command("toy-count")
 @click.argument("name")
 def count(name):
     """Say how many trials the search NAME has."""
