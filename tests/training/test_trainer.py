@@ -97,7 +97,7 @@ def as_set(images):
 
 
 def test_class_weights_reach_the_loss_of_the_training_part_only(tmp_path, monkeypatch):
-    from shapes import write_shapes
+    from kit.shapes import write_shapes
 
     root = write_shapes(tmp_path / "uneven", {"across": 18, "down": 6})
     trainer = Trainer(materials(root, tmp_path / "cache", folds=3, train_fractions=(1.0,)))
