@@ -41,7 +41,7 @@ class Field:
 
     ``settle(name, value, recipe)`` returns the value as it is kept, or raises a UserError that names
     the field; the fields declared before it are settled already. ``title`` and ``schema`` (JSON schema)
-    are of its column in tables. ``words(recipe)`` is its part of the line of a recipe, "" for none.
+    are of its column in tables. ``words(recipe)`` is what the line of a recipe says of it, "" for nothing.
     ``level(recipe)`` is its level where effects are told; without one it is a number, whose levels are
     its values, or thirds of them where there are many. ``is_choice(recipe)`` tells whether a recipe
     chooses it at all: a field that has this is a factor only where such recipes differ. ``to_json`` and
@@ -66,6 +66,10 @@ class Field:
     since: int = FIRST
     name: str = ""
     default: Any = None
+
+    def words_of(self, recipe: Any) -> str:
+        """Return what the line of a recipe says of the field, "" where a later field has its default."""
+        return self.words(recipe) if self.is_written(getattr(recipe, self.name)) else ""
 
     def cell_of(self, value: Any) -> Any:
         """Return what a table holds of a value."""

@@ -76,7 +76,7 @@ def fit_nearest(runs):
     return heads
 
 
-HEAD = Head("nearest", "nearest mean", 1e-5, fit_nearest)
+HEAD = Head("nearest", 1e-5, fit_nearest)
 
 
 def _sgd():
@@ -97,8 +97,8 @@ def _invert(image, _strength, rng):
     return ImageOps.invert(image) if rng.random() < 0.5 else image
 
 
-OPTIMIZER = Optimizer("sgd", "plain SGD", _sgd, moments=0, step=_sgd_step)
-SCHEDULE = Schedule("constant", "always the same", _constant)
+OPTIMIZER = Optimizer("sgd", _sgd, moments=0, step=_sgd_step)
+SCHEDULE = Schedule("constant", _constant)
 POLICY = Policy("invert", _invert, takes_strength=False, words="inverted")
 
 
