@@ -14,19 +14,14 @@ from search.record import Record
 from search.system.clock import rounded
 
 MARKS = "▁▂▃▄▅▆▇█"
-STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
-
-
-def status(trial: Trial) -> Status:
-    """Return completed, stopped, failed, duplicate, or open."""
-    return trial.status
+STATUS_ORDER = {status: place for place, status in enumerate(Status)}
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
     """Return all trials: the complete ones ranked, then the others by status and number."""
     trials = list(trials)
-    rest = [trial for trial in trials if status(trial) != "completed"]
-    return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[status(trial)], trial.id))
+    rest = [trial for trial in trials if trial.status is not Status.COMPLETED]
+    return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[trial.status], trial.id))
 
 
 def interval(trial: Trial, rules: Rules) -> Interval:
@@ -92,7 +87,7 @@ def ledger(record: Record) -> dict[str, float]:
     trials = list(record.history.trials.values())
     runs = [run for trial in trials for run in trial.runs.values()]
     again = [run for trial in trials for run in trial.confirmed.values()]
-    counts = {f"trials_{name}": sum(status(trial) == name for trial in trials) for name in STATUS_ORDER}
+    counts = {f"trials_{status}": sum(trial.status is status for trial in trials) for status in Status}
     return {
         "trials": len(trials),
         **counts,

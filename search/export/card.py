@@ -6,8 +6,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from search.analysis.judgement import Judgement
-from search.analysis.ledger import at_size, interval, seen_before, status
+from search.analysis.ledger import at_size, interval, seen_before
 from search.data.images import DRAFT
+from search.events import Status
 from search.journal import HoldoutScore, Trial
 from search.racing import score
 from search.record import Record
@@ -47,14 +48,14 @@ def trial_to_export(record: Record, name: str) -> Trial:
         known = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
         raise UserError(f"There is no trial {name!r}: {record.name} {known}. Name one of them, or best.")
     ways_out = {
-        "failed": "Name another one, or best.",
-        "open": f"Finish the search first: python -m search resume {record.name}.",
-        "duplicate": "Name that one.",
+        Status.FAILED: "Name another one, or best.",
+        Status.OPEN: f"Finish the search first: python -m search resume {record.name}.",
+        Status.DUPLICATE: "Name that one.",
     }
-    if (ended := status(trial)) in ways_out:
+    if trial.status in ways_out:
         reason = f": {trial.verdict.reason}" if trial.verdict else ""
-        words = {"failed": "failed", "open": "has not ended", "duplicate": "is a duplicate"}
-        raise UserError(f"Trial {trial.id} {words[ended]}{reason}. {ways_out[ended]}")
+        words = {Status.FAILED: "failed", Status.OPEN: "has not ended", Status.DUPLICATE: "is a duplicate"}
+        raise UserError(f"Trial {trial.id} {words[trial.status]}{reason}. {ways_out[trial.status]}")
     return trial
 
 
@@ -72,7 +73,7 @@ def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
     """Return the scores of a trial as JSON types; None for what is not known."""
     record, rules = judgement.record, judgement.rules
     look = record.history.holdout_score(trial.id)
-    complete = status(trial) == "completed"
+    complete = trial.status is Status.COMPLETED
     limits = interval(trial, rules) if complete else None
     return {
         "objective": rules.objective,
@@ -145,7 +146,7 @@ def picked(judgement: Judgement, trial: Trial) -> str:
 
 def _scored(judgement: Judgement, trial: Trial) -> list[str]:
     record, rules = judgement.record, judgement.rules
-    if status(trial) != "completed":
+    if trial.status is not Status.COMPLETED:
         assert trial.verdict is not None
         lines = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
     else:
@@ -195,7 +196,7 @@ def _limits(record: Record, trial: Trial) -> list[str]:
         "Probabilities are those of the network, not calibrated.",
         *warnings(record),
     ]
-    if status(trial) == "stopped":
+    if trial.status is Status.STOPPED:
         lines.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
     if not record.history.ended:
         lines.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")

@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from search.analysis.ledger import status
 from search.events import JobKind, Status
 from search.journal import History
 from search.monitor.console import ROOM_FOR_SIZES, ROWS, leaderboard, runs_done
@@ -124,15 +123,15 @@ class Lines:
         if self._first:  # what an earlier session did is no news
             self._first = False
             self._trials = set(history.trials)
-            self._verdicts = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
+            self._verdicts = {(trial.id, trial.status) for trial in history.trials.values() if trial.verdict}
             if self._trials:
                 self.say(f"{self._opening} {_count(len(self._verdicts))} and {runs_done(history)} runs.")
         for trial in history.trials.values():
             if trial.id not in self._trials:
                 self._trials.add(trial.id)
                 self.say(f"{trial.id} begins: {trial.recipe.summary()}")
-            if trial.verdict and (trial.id, status(trial)) not in self._verdicts:
-                self._verdicts.add((trial.id, status(trial)))
+            if trial.verdict and (trial.id, trial.status) not in self._verdicts:
+                self._verdicts.add((trial.id, trial.status))
                 self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
 
     def __enter__(self) -> Self:
@@ -188,7 +187,7 @@ class LiveView:
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Draw the state of the search."""
         jobs = list(running)
-        ended = [trial for trial in history.proposed if trial.verdict and status(trial) is not Status.DUPLICATE]
+        ended = [trial for trial in history.proposed if trial.verdict and trial.status is not Status.DUPLICATE]
         self._bars.update(self._trials, completed=len(ended), note=self.time_left.in_words(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         planned = len(open_trials) * len(rules.folds)

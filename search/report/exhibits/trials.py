@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from search.analysis.judgement import Judgement
-from search.analysis.ledger import at_size, in_order, interval, status
+from search.analysis.ledger import at_size, in_order, interval
 from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error, roc_auc
+from search.events import Status
 from search.journal import Trial
 from search.repertoire import columns as recipes
 from search.repertoire.fields import FIRST
@@ -60,7 +61,7 @@ COLUMNS = (
     Column("rank", "integer", "Place among complete trials, from 1; null for others.", nullable=True, dtype="Int64"),
     trial(),
     string("baseline", "What a baseline is called; empty for a trial that the oracle proposed."),
-    string("status", "The verdict; open without one.", levels=("completed", "stopped", "failed", "duplicate", "open")),
+    string("status", "The verdict; open without one.", levels=tuple(map(str, Status))),
     number("score", "Mean of the objective over training sizes of the mean over folds; complete trials only."),
     number("score_low", "Lower limit of its corrected 95 % interval."),
     number("score_high", "Upper limit."),
@@ -120,15 +121,15 @@ def _rows(judgement: Judgement) -> Iterable[Row]:
 
 
 def _of_verdict(one: Trial, judgement: Judgement) -> Row:
-    rules, ending = judgement.rules, status(one)
-    score = interval(one, rules) if ending == "completed" else None
+    rules = judgement.rules
+    score = interval(one, rules) if one.status is Status.COMPLETED else None
     return {
         "trial": one.id,
         "baseline": one.baseline,
-        "status": ending,
+        "status": one.status,
         "score": score.mean if score else np.nan,
         **limits(score, "score_low", "score_high"),
-        "predicted": one.verdict.score if ending == "stopped" and one.verdict else None,
+        "predicted": one.verdict.score if one.status is Status.STOPPED and one.verdict else None,
         **{
             at(metric, size): at_size(one, rules, size, metric)
             for metric in ("accuracy", rules.objective)
@@ -163,7 +164,7 @@ SHEET = Sheet("trials", "One row for each trial, complete ones first by rank.", 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the complete trials, best first, with the column ``standing``: one of the three above."""
-    done = frame[frame["status"] == "completed"].sort_values("rank", kind="stable")
+    done = frame[frame["status"] == Status.COMPLETED].sort_values("rank", kind="stable")
     standing = done["told_apart"].map({"no": BEST, "yes": WORSE}).fillna(UNJUDGED).astype(object)
     amounts = done["synthetic_per_class"].map(in_words)
     return done.assign(standing=standing.where(done["rank"] != 1, BEST), synthetic_per_class=amounts)
