@@ -10,7 +10,7 @@ import numpy as np
 from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.comparing import Difference, against, contenders, recommended
-from search.analysis.stats.effects import Cell, Factor, additive, depends, interaction, thirds
+from search.analysis.stats.effects import Factor, LevelPair, additive, depends, interaction, thirds
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
 from search.events import CONFIRM
@@ -179,7 +179,7 @@ class Judgement:
         return additive(runs.values, runs.trials, runs.folds, {n: runs.expand(v) for n, v in runs.levels().items()})
 
     @cached_property
-    def interaction(self) -> list[Cell]:
+    def interaction(self) -> list[LevelPair]:
         """The mean score of each pair of backbone and unfrozen depth."""
         runs = self._runs
         if len({depth(recipe) for recipe in runs.recipes}) < 2:

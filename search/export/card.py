@@ -60,7 +60,7 @@ def trial_to_export(record: Record, name: str) -> Trial:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ExportFacts:
     """What an export knows beside the record of its search: images that trained it by kind, the versions it needs."""
 
     trial: Trial
@@ -86,7 +86,7 @@ def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
     }
 
 
-def card(judgement: Judgement, facts: Facts) -> str:
+def card(judgement: Judgement, facts: ExportFacts) -> str:
     """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
     record = judgement.record
     environment = Environment(
@@ -113,13 +113,13 @@ def card(judgement: Judgement, facts: Facts) -> str:
 
 
 def _recipe_lines(recipe: Recipe) -> dict[str, Any]:
-    """Return the values of a recipe by field; those of several parts come last, with their parts side by side."""
-    values = {name: value for name, value in recipe.to_dict().items() if not FIELDS[name].parts}
-    parts: dict[str, list[Any]] = {}
+    """Return the values of a recipe by field; those with subfields come last, with these side by side."""
+    values = {name: value for name, value in recipe.to_dict().items() if not FIELDS[name].subfields}
+    cells: dict[str, list[Any]] = {}
     for column in columns_of([recipe]):
-        if column.field.parts and (cell := column.cell(recipe)) is not None:
-            parts.setdefault(column.field.name, []).append(cell)
-    return values | {name: " ".join(map(str, cells)) for name, cells in parts.items()}
+        if column.field.subfields and (cell := column.cell(recipe)) is not None:
+            cells.setdefault(column.field.name, []).append(cell)
+    return values | {name: " ".join(map(str, several)) for name, several in cells.items()}
 
 
 def picked(judgement: Judgement, trial: Trial) -> str:

@@ -18,7 +18,7 @@ from search.data.folds import Fold
 from search.data.images import decode
 from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
-from search.export.card import Facts, card, scores
+from search.export.card import ExportFacts, card, scores
 from search.export.plain import plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal import Trial
@@ -118,7 +118,7 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained
     pretrained = trial.recipe.architecture.pretrained
     model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
     synthetic = sum(trained.run.part.synthetic.get("drawn", {}).values())
-    facts, judgement = Facts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
+    facts, judgement = ExportFacts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
     try:
         with new_folder(to.resolve()) as folder:
             with silenced():
@@ -153,7 +153,7 @@ def _difference(file: Path, materials: Materials, trained: TrainedNetwork, size:
     return difference
 
 
-def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: TrainedNetwork) -> dict[str, Any]:
+def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, trained: TrainedNetwork) -> dict[str, Any]:
     """Return recipe.json, but for what is known once the model is saved."""
     record, trial = judgement.record, facts.trial
     sessions = record.history.sessions

@@ -19,7 +19,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
+class Subfield:
     """A further cell that a field fills in tables, as the strength of an augmentation: ``cell`` takes the value."""
 
     title: str
@@ -46,7 +46,7 @@ class Field:
     its values, or thirds of them where there are many. ``is_choice(recipe)`` tells whether a recipe
     chooses it at all: a field that has this is a factor only where such recipes differ. ``to_json`` and
     ``from_json`` bring the value to JSON types and back, ``cell`` to a cell of a table, ``brief`` to one
-    number or one text; ``parts`` are further columns, by what their names end in. The numbers of an
+    number or one text; ``subfields`` are further columns, by what their names end in. The numbers of an
     ``exact`` field are never rounded in words. ``since`` is the format of recipes that brought the
     field: where a later one has its default, it is left out of the JSON, and so out of the digest.
     """
@@ -61,7 +61,7 @@ class Field:
     from_json: Callable[[Any], Any] = _same
     cell: Callable[[Any], Any] | None = None
     brief: Callable[[Any], Any] | None = None
-    parts: Mapping[str, Part] | None = None
+    subfields: Mapping[str, Subfield] | None = None
     exact: bool = False
     since: int = FIRST
     name: str = ""
@@ -82,7 +82,7 @@ class Field:
 
     def text_of(self, value: Any, digits: int) -> str:
         """Return a value as text, with numbers to so many digits, unless they must be exact."""
-        return self.rounded(self.brief_of(value) if self.parts else self.to_json(value), digits)
+        return self.rounded(self.brief_of(value) if self.subfields else self.to_json(value), digits)
 
     def rounded(self, cell: Any, digits: int) -> str:
         """Return a cell as text, a number to so many digits, unless it must be exact."""

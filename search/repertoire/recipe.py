@@ -8,7 +8,7 @@ from typing import Any
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.fields import ROW, Field, Part, Schema, declare, integer, member, number
+from search.repertoire.fields import ROW, Field, Schema, Subfield, declare, integer, member, number
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.schedules import SCHEDULES
@@ -134,8 +134,8 @@ class Recipe:
             from_json=lambda fields: Augment(**fields),
             cell=lambda augment: augment.policy,
             brief=lambda augment: augment.level,
-            parts={
-                "strength": Part(
+            subfields={
+                "strength": Subfield(
                     "strength",
                     _describe(NUMBER, "Its strength, null where it has none."),
                     lambda augment: augment.strength,

@@ -15,7 +15,7 @@ from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.repertoire.heads import Head
 from search.repertoire.optimizers import Optimizer
 from search.repertoire.schedules import Schedule
-from search.report.exhibit import Exhibit, Part, Plot, Sheet, number, string
+from search.report.exhibit import Chapter, Exhibit, Plot, Sheet, number, string
 from search.report.style import place, values
 from search.report.table import score, table, text
 
@@ -136,7 +136,7 @@ EXHIBIT = Exhibit(
     Plot("Long recipes and short ones", _draw, "Longer bars are longer recipes.", lambda _subject: "Bars."),
     table=_table,
 )
-PART = Part("toys", "Toys", (EXHIBIT,))
+CHAPTER = Chapter("toys", "Toys", (EXHIBIT,))
 
 
 @click.command()

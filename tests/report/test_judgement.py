@@ -31,9 +31,11 @@ def all_tables(judgement):
     return {sheet.name: sheet.frame(judgement) for sheet in contents.sheets()}
 
 
-def words_of(judgement, part):
-    """What a part of the report says first."""
-    return next(list(section.words) for section in contents.document(judgement).sections if section.part.id == part)
+def words_of(judgement, chapter):
+    """What a chapter of the report says first."""
+    return next(
+        list(section.words) for section in contents.document(judgement).sections if section.chapter.id == chapter
+    )
 
 
 def stored(made, trial):
@@ -278,7 +280,7 @@ def test_words_are_said_of_any_search(any_search):
     judgement = Judgement.of(any_search.record)
     document = contents.document(judgement)
     said = [*document.answer, *document.limits, *(text for section in document.sections for text in section.words)]
-    assert all(section.words for section in document.sections if section.part.id != "answer")
+    assert all(section.words for section in document.sections if section.chapter.id != "answer")
     assert all(said)
     assert not [text for text in said if "nan" in text.split() or "None" in text]
 

@@ -33,7 +33,7 @@ def _two_classes(judgement: Judgement) -> Sequence[str]:
     return ["roc_auc"] if len(judgement.classes) == 2 else []
 
 
-def _recipe_column(column: recipes.Column) -> Column:
+def _recipe_column(column: recipes.RecipeColumn) -> Column:
     """Return the column of a field of a recipe; one of a later format is there only where a recipe differs from it."""
     types = column.schema.get("type", "")
     names = [types] if isinstance(types, str) else types
@@ -51,11 +51,13 @@ def _present(name: str, judgement: Judgement) -> Sequence[str]:
     return [column.name for column in _recipe_columns(judgement) if column.name == name]
 
 
-def _recipe_columns(judgement: Judgement) -> list[recipes.Column]:
+def _recipe_columns(judgement: Judgement) -> list[recipes.RecipeColumn]:
     return recipes.columns_of([one.recipe for one in judgement.record.history.trials.values()])
 
 
-RECIPE = tuple(map(_recipe_column, sorted(recipes.COLUMNS.values(), key=lambda column: column.field.parts is not None)))
+RECIPE = tuple(
+    map(_recipe_column, sorted(recipes.COLUMNS.values(), key=lambda column: column.field.subfields is not None))
+)
 
 COLUMNS = (
     Column("rank", "integer", "Place among complete trials, from 1; null for others.", nullable=True, dtype="Int64"),
@@ -138,7 +140,7 @@ def _of_verdict(one: Trial, judgement: Judgement) -> Row:
     }
 
 
-def _of_recipe(one: Trial, columns: Sequence[recipes.Column]) -> Row:
+def _of_recipe(one: Trial, columns: Sequence[recipes.RecipeColumn]) -> Row:
     return {**{column.name: column.cell(one.recipe) for column in columns}, "summary": one.recipe.summary()}
 
 
