@@ -84,7 +84,7 @@ class Session:
     def __init__(
         self,
         setup: Setup,
-        view: Screen,
+        screen: Screen,
         clock: Clock,
         executors: Executors = EXECUTORS,
         holdout_trial: str = "",
@@ -94,7 +94,7 @@ class Session:
         ``executors`` are those to choose from. ``holdout_trial`` names a trial to be scored on the hold-out, and no
         more. Raises UserError where another driver is at work, or the folder holds another search.
         """
-        self.setup, self.view, self.clock, self.executors = setup, view, clock, executors
+        self.setup, self.screen, self.clock, self.executors = setup, screen, clock, executors
         self.holdout_trial = holdout_trial  # the only trial that is wanted, and only its score on the hold-out
         self.exhausted = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
@@ -169,7 +169,7 @@ class Session:
         first, now = (self.history.sessions[at].versions for at in (0, -1))
         changed = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
         if changed:
-            self.view.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
+            self.screen.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
 
     def __exit__(self, *_error: object) -> None:
         """Journal where the time went, and give back the lock."""
@@ -184,20 +184,20 @@ class Session:
     def run(self) -> None:
         """Do what is next, wait for what comes back; until nothing is left to do."""
         self._say_cost()
-        with self.executor() as executor, self.view as view:
-            view.begin(self.max_trials)
-            view.show(self.history, self.rules, [])
+        with self.executor() as executor, self.screen as screen:
+            screen.begin(self.max_trials)
+            screen.show(self.history, self.rules, [])
             more = self._advance(executor)
             while more:
                 with self.clock.stage("show"):
-                    view.show(self.history, self.rules, self.running.values())
+                    screen.show(self.history, self.rules, self.running.values())
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
                 if ending is not None:
                     self._take(ending)
                     more = self._advance(executor)
                 self._trim_cache()
-            view.show(self.history, self.rules, [])
+            screen.show(self.history, self.rules, [])
         self._update_board()
         self._write(EndEvent(self._reason()))
 
@@ -209,13 +209,13 @@ class Session:
     def _say_cost(self) -> None:
         if not self.history.trials:
             cost = self.setup.estimate(self.setup.sample())
-            self.view.say(
+            self.screen.say(
                 f"Estimated cost: {duration(cost.low)} to {duration(cost.high)} for {self.max_trials} trials of "
                 f"{len(self.rules.folds)} runs (rough; racing {'on' if self.rules.racing else 'off'})"
             )
-        self.view.say(f"Results: {self.setup.folder}")
+        self.screen.say(f"Results: {self.setup.folder}")
         if self.board is not None:
-            self.view.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
+            self.screen.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
 
     def score_on_holdout(self, executor: Executor) -> None:
         """Score one trial on the hold-out, and nothing else."""
@@ -290,8 +290,8 @@ class Session:
             what = "is finished: correcting the best score needs complete trials"
         if (line := f"{trial.id} {what}") not in self.announcements:
             self.announcements.add(line)
-            self.view.show(self.history, self.rules, self.running.values())  # what came before comes first
-            self.view.say(line)
+            self.screen.show(self.history, self.rules, self.running.values())  # what came before comes first
+            self.screen.say(line)
 
     def _propose(self) -> bool:
         """Add a trial, baselines first; return False where the budget is spent or the space exhausted."""
@@ -351,7 +351,7 @@ class Session:
             case Cancelled():
                 failure = Failure(job.number, "cancelled", final=False)
         if job.kind is JobKind.HOLDOUT:
-            self.view.say(f"The hold-out could not be scored with {job.trial}: {failure.error}")
+            self.screen.say(f"The hold-out could not be scored with {job.trial}: {failure.error}")
         add_stages(self.unattributed, ending.stages)
         return FailureEvent(job.trial, failure)
 

@@ -40,7 +40,7 @@ def place(tmp_path, monkeypatch):
 def made_tuner(script=None, **options):
     options = {"name": "made", "executor": "inline", "offline": True, **options}
     executors = (script or Script()).executors
-    return KFoldTuner("space.py", view=Lines(wide_console()), executors=executors, **options)
+    return KFoldTuner("space.py", screen=Lines(wide_console()), executors=executors, **options)
 
 
 def search(script=None, **options):
@@ -138,7 +138,7 @@ def test_confirming_can_be_asked_for_later(place):
 
 
 def test_folds_are_reshuffled_within_what_is_not_held_out(place):
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), confirm=1, offline=True)
+    tuner = KFoldTuner("space.py", screen=Lines(wide_console()), confirm=1, offline=True)
     folds, held = tuner.setup.materials.folds, set(tuner.setup.plan.holdout.validation.tolist())
     for fold in tuner.setup.plan.folds:
         other = folds[CONFIRM + fold.id]

@@ -46,8 +46,8 @@ def script():
 
 
 def search(script, **options):
-    view, executors = Lines(wide_console()), script.executors
-    tuner = KFoldTuner("space.py", view=view, executors=executors, executor="inline", offline=True, **options)
+    screen, executors = Lines(wide_console()), script.executors
+    tuner = KFoldTuner("space.py", screen=screen, executors=executors, executor="inline", offline=True, **options)
     tuner.search()
     return tuner.record
 
@@ -67,7 +67,7 @@ def scored_on_holdout(script):
 
 
 def test_a_real_network_is_scored_on_images_that_no_trial_saw(place):
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), trials=1, offline=True)
+    tuner = KFoldTuner("space.py", screen=Lines(wide_console()), trials=1, offline=True)
     tuner.search()
     record = tuner.record
     (look,) = record.history.holdout_scores
@@ -86,7 +86,7 @@ def test_a_real_network_is_scored_on_images_that_no_trial_saw(place):
 
 def test_a_real_search_looks_once_is_resumed_without_a_look_and_looks_again_when_another_trial_wins(place, capsys):
     def go_on(trials):
-        tuner = KFoldTuner("space.py", view=Lines(wide_console()), trials=trials, offline=True)
+        tuner = KFoldTuner("space.py", screen=Lines(wide_console()), trials=trials, offline=True)
         tuner.search()
         capsys.readouterr()
         tuner.results_summary()

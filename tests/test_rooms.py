@@ -78,7 +78,7 @@ def test_toys_are_searched_reported_exported_and_commanded_without_a_change_to_t
     before = digest()
     table = {**EXECUTORS, "counting": toys.EXECUTOR}
     options = {"executor": "counting", "name": "toys", "offline": True, "cache": str(place / "cache")}
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), executors=table, **options)
+    tuner = KFoldTuner("space.py", screen=Lines(wide_console()), executors=table, **options)
     tuner.search()
 
     record = tuner.record

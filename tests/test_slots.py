@@ -41,7 +41,7 @@ def search(place, slots, name, script=None, trials=None):
     """Return what the journal of a search with so many slots says of its trials, and its script."""
     script = script or Script(disorderly)
     options = {"slots": slots, "trials": trials, "offline": True, "name": name}
-    KFoldTuner("space.py", view=Lines(wide_console()), executors=script.executors, **options).search()
+    KFoldTuner("space.py", screen=Lines(wide_console()), executors=script.executors, **options).search()
     return events_of_trials(place / "results" / name), script
 
 

@@ -74,7 +74,7 @@ def begun(place, one_trial):
 
 def tuner(space="space.py", **options):
     """Search inline, where no process has to load TensorFlow first."""
-    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})
+    return KFoldTuner(space, screen=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})
 
 
 def outcome(record):

@@ -171,7 +171,7 @@ def check_comparable(one: Record, other: Record) -> None:
 
 
 def _differing(a: Trial, b: Trial) -> list[tuple[str, str, str]]:
-    columns = sorted(COLUMNS.values(), key=lambda column: bool(column.part))  # further parts come last
+    columns = sorted(COLUMNS.values(), key=lambda column: bool(column.subfield))  # subfields come last
     return [
         (column.name, column.text(a.recipe, 3), column.text(b.recipe, 3))
         for column in columns

@@ -53,14 +53,14 @@ def range_of_marks(trials: Iterable[Trial], rules: Rules) -> tuple[float, float]
 
 
 def seen_before(history: History) -> str:
-    """Return in words how often the hold-out was looked at, "" where its score is blind.
+    """Return in words how often the hold-out was scored, "" where its score is blind.
 
-    Whoever extends a search after a look may have known the score.
+    Whoever extends a search after that may have known the score.
     """
-    looks = history.holdout_scores
-    if not looks or len(history.trials) == looks[0].trials:
+    scores = history.holdout_scores
+    if not scores or len(history.trials) == scores[0].trials:
         return ""
-    times = "once" if len(looks) == 1 else f"{len(looks)} times"
+    times = "once" if len(scores) == 1 else f"{len(scores)} times"
     return f"looked at {times}; a search extended after a look is no longer blind"
 
 
@@ -71,11 +71,11 @@ def on_holdout(record: Record) -> str:
     history, images = record.history, f"{record.about.holdout} images that no trial saw"
     seen = f" ({text})" if (text := seen_before(history)) else ""
     best = ranked(history.trials.values())
-    look = history.holdout_score(best[0].id) if best else None
-    if look is not None:
-        scores, objective = look.run.scores, record.rules.objective
-        also = "" if objective == "accuracy" else f", accuracy {scores['accuracy']:.3f}"
-        return f"{objective} {scores[objective]:.3f}{also} on {images}{seen}"
+    score = history.holdout_score(best[0].id) if best else None
+    if score is not None:
+        metrics, objective = score.run.scores, record.rules.objective
+        also = "" if objective == "accuracy" else f", accuracy {metrics['accuracy']:.3f}"
+        return f"{objective} {metrics[objective]:.3f}{also} on {images}{seen}"
     failed = [failure.error for trial, failure in history.holdout_failures if best and trial == best[0].id]
     if failed:
         return f"could not be scored: {failed[-1]} (the same command tries again){seen}"

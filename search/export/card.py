@@ -25,8 +25,8 @@ BEST = "best"
 def trial_to_export(record: Record, name: str) -> Trial:
     """Return the trial of this number, or the recommended one for "best".
 
-    Raises UserError, with the way out, where there is none, for one that failed, has not ended or has a twin, and
-    for "best" where that would look at the hold-out of a search that is not finished.
+    Raises UserError, with the way out, where there is none, for one that failed, has not ended or is a duplicate,
+    and for "best" where that would score the hold-out in a search that is not finished.
     """
     trials = record.history.trials
     if name == BEST:
@@ -72,7 +72,7 @@ class ExportFacts:
 def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
     """Return the scores of a trial as JSON types; None for what is not known."""
     record, rules = judgement.record, judgement.rules
-    look = record.history.holdout_score(trial.id)
+    holdout_score = record.history.holdout_score(trial.id)
     complete = trial.status is Status.COMPLETED
     limits = interval(trial, rules) if complete else None
     return {
@@ -82,7 +82,7 @@ def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
         "interval": [limits.low, limits.high] if limits and limits.known else None,
         "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
         "picked": picked(judgement, trial) if complete else None,
-        "holdout": {**look.run.scores, "images": record.about.holdout} if look else None,
+        "holdout": {**holdout_score.run.scores, "images": record.about.holdout} if holdout_score else None,
     }
 
 
@@ -163,19 +163,19 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
             ),
             f"{picked(judgement, trial)}.",
         ]
-    look = record.history.holdout_score(trial.id)
-    return [*lines, *([_on_holdout(record, look)] if look else [])]
+    holdout_score = record.history.holdout_score(trial.id)
+    return [*lines, *([_on_holdout(record, holdout_score)] if holdout_score else [])]
 
 
-def _on_holdout(record: Record, look: HoldoutScore) -> str:
-    scores_, objective = look.run.scores, record.rules.objective
-    also = "" if objective == "accuracy" else f", accuracy {scores_['accuracy']:.3f}"
-    looks = [other.trial for other in record.history.holdout_scores]
+def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:
+    metrics, objective = holdout_score.run.scores, record.rules.objective
+    also = "" if objective == "accuracy" else f", accuracy {metrics['accuracy']:.3f}"
+    trials = [other.trial for other in record.history.holdout_scores]
     seen = seen_before(record.history)
-    if not seen and len(looks) > 1:
-        seen = f"looked at with {', '.join(looks)}; a choice among them by this score is no longer blind"
+    if not seen and len(trials) > 1:
+        seen = f"looked at with {', '.join(trials)}; a choice among them by this score is no longer blind"
     return (
-        f"Hold-out: {objective} {scores_[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
+        f"Hold-out: {objective} {metrics[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
         f"by a model trained on all the others that the folds use{f' ({seen})' if seen else ''}."
     )
 

@@ -63,17 +63,17 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
     UserError where ``to`` is in use, training diverges or the folder cannot be written: then there is none.
     """
     check_target(to, tuner.setup.dataset.source)
-    materials, view = tuner.setup.materials, tuner.view
+    materials, screen = tuner.setup.materials, tuner.screen
     trial = tuner.record.history.trials[trial_id]
-    with view:
+    with screen:
         if tuner.record.rules.holdout and not tuner.record.history.holdout_score(trial_id):
-            view.say(f"Training {trial_id} without the hold-out, to score it there once")
+            screen.say(f"Training {trial_id} without the hold-out, to score it there once")
             what = f"Images shown to {trial_id} without the hold-out"
-            epochs = _Epochs(view, what, trial.recipe, tuner.setup.plan.in_folds)
+            epochs = _Epochs(screen, what, trial.recipe, tuner.setup.plan.in_folds)
             tuner.score_on_holdout(trial_id, Inline(materials, epochs.give_up))
         fold = everything(len(materials.labels))
-        view.say(f"Training {trial_id} on all {len(fold.train)} images")
-        epochs = _Epochs(view, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
+        screen.say(f"Training {trial_id} on all {len(fold.train)} images")
+        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
         trained = _train(materials, trial, fold, epochs)
         _write(to, tuner.record, trial, materials, trained)
     return to
@@ -88,12 +88,12 @@ def everything(images: int) -> Fold:
 class _Epochs:
     """What a training calls before each epoch: it shows how many images were trained on, of all that will be."""
 
-    def __init__(self, view: Screen, what: str, recipe: Recipe, images: int) -> None:
-        self.view, self.what, self.epochs, self.images = view, what, recipe.epochs, images
+    def __init__(self, screen: Screen, what: str, recipe: Recipe, images: int) -> None:
+        self.screen, self.what, self.epochs, self.images = screen, what, recipe.epochs, images
         self.done = 0
 
     def __call__(self) -> None:
-        self.view.progress(self.what, self.done % self.epochs * self.images, self.epochs * self.images)
+        self.screen.progress(self.what, self.done % self.epochs * self.images, self.epochs * self.images)
         self.done += 1
 
     def give_up(self) -> bool:

@@ -1,4 +1,4 @@
-"""What people see of a search while it runs: a live view where there is a terminal, plain lines where there is none.
+"""What people see of a search while it runs: a live picture where there is a terminal, plain lines where there is none.
 
 Both read the history and change nothing.
 """
@@ -22,7 +22,7 @@ from search.racing import Job, Rules
 from search.system.clock import duration
 
 RESUMPTION = "Resuming after"
-EVENTS = 5  # of which the live view has a line each, the last ones
+EVENTS = 5  # of which the live screen has a line each, the last ones
 FEWEST_FOR_LINES = 1000  # steps, from which on plain lines say how far a thing is
 
 
@@ -144,8 +144,8 @@ class Lines:
         """Leave everything as it is."""
 
 
-class LiveView:
-    """A live view: progress with the time left, the leaderboard, the last events."""
+class LiveScreen:
+    """A live picture: progress with the time left, the leaderboard, the last events."""
 
     def __init__(self, console: Console, opening: str = RESUMPTION) -> None:
         """Draw on ``console``, which must be a terminal; ``opening`` is as for Lines."""
@@ -226,9 +226,9 @@ class LiveView:
         self._live.stop()
 
 
-def screen(console: Console, opening: str = RESUMPTION) -> LiveView | Lines:
-    """Return the view that suits the console; ``opening`` is as for Lines."""
-    return LiveView(console, opening) if console.is_terminal else Lines(console, opening)
+def open_screen(console: Console, opening: str = RESUMPTION) -> LiveScreen | Lines:
+    """Return the screen that suits the console; ``opening`` is as for Lines."""
+    return LiveScreen(console, opening) if console.is_terminal else Lines(console, opening)
 
 
 def _count(number: int) -> str:

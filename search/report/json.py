@@ -88,12 +88,12 @@ def _interval(limits: Interval) -> dict[str, Any]:
 
 
 def _holdout(record: Record) -> dict[str, Any] | None:
-    """Return every look at the hold-out, None where nothing is held out."""
+    """Return every score on the hold-out, None where nothing is held out."""
     if not record.rules.holdout:
         return None
-    looks = [{"trial": look.trial, "scores": look.run.scores} for look in record.history.holdout_scores]
+    scores = [{"trial": score.trial, "scores": score.run.scores} for score in record.history.holdout_scores]
     seen = seen_before(record.history)
-    return {"images": record.about.holdout, "looks": looks, "blind": not seen, "note": seen or None}
+    return {"images": record.about.holdout, "looks": scores, "blind": not seen, "note": seen or None}
 
 
 def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -54,9 +54,9 @@ def names(base: alt.Chart, late: str) -> alt.LayerChart:
     """Return what trials are called, beside their dots: to the left of those for which ``late`` holds."""
     ink = alt.condition("datum.called == 'recommended'", alt.value(PALETTE["recommended"]), alt.value(PALETTE["ink"]))
     every = base.encode(text="called:N", color=ink).transform_filter("datum.called != ''")
-    look: dict[str, Any] = {"dy": -9, "fontSize": 11, "fontWeight": "bold"}
-    left = every.transform_filter(late).mark_text(align="right", dx=-5, **look)
-    right = every.transform_filter(f"!({late})").mark_text(align="left", dx=5, **look)
+    font: dict[str, Any] = {"dy": -9, "fontSize": 11, "fontWeight": "bold"}
+    left = every.transform_filter(late).mark_text(align="right", dx=-5, **font)
+    right = every.transform_filter(f"!({late})").mark_text(align="left", dx=5, **font)
     return left + right
 
 
