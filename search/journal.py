@@ -55,9 +55,9 @@ class HoldoutScore:
 class Trial:
     """One set of hyperparameter values and all that happened to it.
 
-    ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmed`` are its
+    ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmations`` are its
     runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
-    before their turn, by number. ``stopped`` is the first verdict of a trial that was stopped and finished
+    before their turn, by number. ``stop`` is the first verdict of a trial that was stopped and finished
     later: it is completed then, but what the oracle was told stays.
     """
 
@@ -66,13 +66,13 @@ class Trial:
     recipe: Recipe
     baseline: str = ""
     runs: dict[str, Run] = field(default_factory=dict)
-    confirmed: dict[str, Run] = field(default_factory=dict)
+    confirmations: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     jobs: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     early_results: dict[int, JobEvent] = field(default_factory=dict)
     verdict: Verdict | None = None
-    stopped: Verdict | None = None
+    stop: Verdict | None = None
 
     @property
     def status(self) -> Status:
@@ -90,7 +90,7 @@ class Trial:
             case JobEvent() if event.number == self.jobs + 1:
                 self.jobs = event.number
                 for run in event.runs:
-                    runs = self.confirmed if run.fold.startswith(CONFIRM) else self.runs
+                    runs = self.confirmations if run.fold.startswith(CONFIRM) else self.runs
                     runs[run.fold] = run
                 self.early_results.pop(self.jobs, None)
                 add_stages(self.stages, event.stages)
@@ -109,7 +109,7 @@ class History:
     trials: dict[str, Trial] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
     sessions: list[SessionEvent] = field(default_factory=list)
-    ended: str = ""  # why the search ended, if it did
+    end_reason: str = ""  # why the search ended, if it did
     driver: list[dict[str, float]] = field(default_factory=list)  # seconds by stage, of each session that said so
     unattributed: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
     holdout_scores: list[HoldoutScore] = field(default_factory=list)
@@ -158,13 +158,13 @@ class History:
             case SessionEvent():
                 self.sessions.append(event)
                 # One that only scores the hold-out, for an export, leaves a search that had ended as it was.
-                self.ended, self.holdout_failures = self.ended if event.holdout_trial else "", []
+                self.end_reason, self.holdout_failures = self.end_reason if event.holdout_trial else "", []
             case TrialEvent(trial, values, recipe, baseline):
                 if trial not in self.trials:
                     self.trials[trial] = Trial(trial, values, recipe, baseline)
                     self.order.append(("trial", trial))
             case EndEvent(reason):
-                self.ended = reason
+                self.end_reason = reason
             case ProfileEvent(stages, unattributed):
                 self.driver.append(stages)
                 add_stages(self.unattributed, unattributed)
@@ -195,7 +195,7 @@ class History:
             trial.verdict = verdict
             self.order.append(("verdict", trial.id))
         elif trial.verdict.status is Status.STOPPED and verdict.status is Status.COMPLETED:
-            trial.stopped, trial.verdict = trial.verdict, verdict
+            trial.stop, trial.verdict = trial.verdict, verdict
             self.order.append(("finished", trial.id))
 
 
@@ -272,17 +272,17 @@ class Journal:
         before = os.fstat(self._file).st_size
         problem = "only a part of a line could be written"
         try:
-            written = os.write(self._file, line)
+            size = os.write(self._file, line)
             os.fsync(self._file)
         except OSError as error:
-            written, problem = 0, str(error.strerror)
-        if written != len(line):
+            size, problem = 0, str(error.strerror)
+        if size != len(line):
             os.ftruncate(self._file, before)  # the next line must not be joined to half of this one
             raise UserError(
                 f"The journal {self.path} cannot be written: {problem}. Make room; the same command resumes."
             )
-        if (applied := event_of(json.loads(line))) is not None:
-            self.history.apply(applied)
+        if (reread_event := event_of(json.loads(line))) is not None:
+            self.history.apply(reread_event)
 
     def close(self) -> None:
         """Give up the lock."""

@@ -128,7 +128,7 @@ def jobs_left(trial: Trial, rules: Rules) -> list[Job]:
     kind = JobKind.FOLDS
     if not todo and trial.status is Status.COMPLETED:
         todo, kind = (
-            [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmed],
+            [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmations],
             JobKind.CONFIRM,
         )
     parts = [todo] if trial.recipe.head_only and todo else [[fold] for fold in todo]

@@ -167,9 +167,9 @@ class Session:
 
     def _say_versions(self) -> None:
         first, now = (self.history.sessions[at].versions for at in (0, -1))
-        changed = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
-        if changed:
-            self.screen.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
+        changes = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
+        if changes:
+            self.screen.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changes)}")
 
     def __exit__(self, *_error: object) -> None:
         """Journal where the time went, and give back the lock."""
@@ -267,15 +267,15 @@ class Session:
         self._announce(job, trial)
         is_of_holdout = job.kind is JobKind.HOLDOUT
         jobs = [job] if is_of_holdout else jobs_left(trial, self.rules)[: self.setup.devices.slots + 1]
-        begun = False
+        is_new = False
         for next_job in jobs:
             name = next_job.name
             if executor.free() and name not in self.running and name not in self.waiting:
                 self._write(AttemptEvent(next_job.trial, next_job.number, next_job.folds))
                 self.attempts += 1
-                self.running[name], begun = dataclasses.replace(next_job, attempt=self.attempts), True
+                self.running[name], is_new = dataclasses.replace(next_job, attempt=self.attempts), True
                 executor.submit(self.running[name])
-        if job.recipe.head_only and begun:  # a single job: let the others help to make what it shows
+        if job.recipe.head_only and is_new:  # a single job: let the others help to make what it shows
             for _ in range(executor.free()):
                 executor.submit(dataclasses.replace(job, kind=JobKind.HELP, folds=()))
 
@@ -313,10 +313,10 @@ class Session:
 
     def _conclude(self, trial: Trial, verdict: Verdict, executor: Executor) -> None:
         """End a trial; what was begun of it in vain is given up. Of one that is finished later the oracle knows."""
-        known = trial.baseline or trial.verdict
+        is_known = trial.baseline or trial.verdict
         self._write(VerdictEvent(trial.id, verdict))
         self._update_board()
-        if not known:
+        if not is_known:
             tell(self.oracle, trial.id, verdict.score)
             self.exhausted = False
         executor.cancel(trial.id)

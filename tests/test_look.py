@@ -151,7 +151,7 @@ def test_a_look_that_fails_twice_is_given_up_and_said(place, script, capsys):
     record = search(script, trials=1)
     assert scored_on_holdout(script) == ["0000", "0000"]
     assert not record.history.holdout_scores
-    assert record.history.ended
+    assert record.history.end_reason
     assert record.history.trials["0000"].verdict.status == "completed"
     assert capsys.readouterr().out.count("The hold-out could not be scored with 0000: no memory") == 2
     script.plan = fails("none")
@@ -162,7 +162,7 @@ def test_without_a_complete_trial_there_is_no_look(place, script):
     script.plan = fails("f0")
     history = search(script, trials=1).history
     assert history.with_status("failed")
-    assert history.ended
+    assert history.end_reason
     assert scored_on_holdout(script) == []
 
 

@@ -171,7 +171,7 @@ def test_a_stopped_trial_that_is_finished_after_an_interruption_keeps_all_its_fi
     (place / "space.py").write_text(LAST_IS_FINISHED)
     whole, _ = search(place, 1, "whole")
     record = None
-    while record is None or not record.history.ended:
+    while record is None or not record.history.end_reason:
         with contextlib.suppress(KeyboardInterrupt):
             search(place, 4, "interrupted", Script(disorderly_for(7)))
         record = read_record(place / "results" / "interrupted")

@@ -193,13 +193,13 @@ class Judgement:
         return depends(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
 
     @cached_property
-    def confirmed(self) -> list[tuple[Trial, Interval]]:
+    def confirmations(self) -> list[tuple[Trial, Interval]]:
         """The trials that were trained again on all reshuffled folds, with their score there."""
         names = {CONFIRM + fold.id: fold for fold in self.rules.folds}
         pairs = []
         for trial in self.complete:
-            if set(names) <= set(trial.confirmed):
-                again = {fold.id: trial.confirmed[name] for name, fold in names.items()}
+            if set(names) <= set(trial.confirmations):
+                again = {fold.id: trial.confirmations[name] for name, fold in names.items()}
                 table = cells(Trial(trial.id, {}, trial.recipe, runs=again), self.rules)
                 pairs.append((trial, corrected_interval(table.mean(axis=0), self.rules.parts)))
         return pairs

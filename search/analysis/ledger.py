@@ -86,12 +86,12 @@ def ledger(record: Record) -> dict[str, float]:
     """Return what happened, counted: trials by verdict, runs planned and trained, failures, seconds."""
     trials = list(record.history.trials.values())
     runs = [run for trial in trials for run in trial.runs.values()]
-    again = [run for trial in trials for run in trial.confirmed.values()]
+    again = [run for trial in trials for run in trial.confirmations.values()]
     counts = {f"trials_{status}": sum(trial.status is status for trial in trials) for status in Status}
     return {
         "trials": len(trials),
         **counts,
-        "trials_finished_at_the_end": sum(trial.stopped is not None for trial in trials),
+        "trials_finished_at_the_end": sum(trial.stop is not None for trial in trials),
         "baselines": sum(bool(trial.baseline) for trial in trials),
         "runs_planned": (len(trials) - counts["trials_duplicate"]) * len(record.rules.folds),
         "runs_trained": len(runs),

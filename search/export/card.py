@@ -36,7 +36,7 @@ def trial_to_export(record: Record, name: str) -> Trial:
                 f"No trial of {record.name} is complete, so none is recommended. Go on with the search, or name a "
                 "trial that was stopped with --trial."
             )
-        if record.rules.holdout and not record.history.ended and not record.history.holdout_score(best.id):
+        if record.rules.holdout and not record.history.end_reason and not record.history.holdout_score(best.id):
             raise UserError(
                 f"{record.name} is not finished, and an export looks at the hold-out, which is no longer blind then. "
                 f"Finish it: python -m search resume {record.name}. Or export the best so far all the same: "
@@ -45,8 +45,8 @@ def trial_to_export(record: Record, name: str) -> Trial:
         return best
     trial = trials.get(name) or trials.get(name.zfill(4))
     if trial is None:
-        known = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
-        raise UserError(f"There is no trial {name!r}: {record.name} {known}. Name one of them, or best.")
+        trials_in_words = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
+        raise UserError(f"There is no trial {name!r}: {record.name} {trials_in_words}. Name one of them, or best.")
     ways_out = {
         Status.FAILED: "Name another one, or best.",
         Status.OPEN: f"Finish the search first: python -m search resume {record.name}.",
@@ -126,13 +126,13 @@ def picked(judgement: Judgement, trial: Trial) -> str:
     """Return in words what a complete trial's score is worth, given that it, or another one, was picked by it."""
     of = f"of {len(judgement.complete)} complete trials"
     place = [other.id for other in judgement.complete].index(trial.id) + 1
-    corrected, winner = judgement.corrected, judgement.complete[0].id
-    if corrected is None:
+    correction, winner = judgement.corrected, judgement.complete[0].id
+    if correction is None:
         among = f"The best {of}: it was picked, which flatters it" if place == 1 else f"Number {place} {of}"
         return f"{among}; scores cannot be corrected for that, as {judgement.uncorrected}"
     there = (
-        f"{corrected.score.mean:.3f} ({between(corrected.score)}), and its accuracy with all of each training part to "
-        f"{corrected.full_accuracy.mean:.3f} ({between(corrected.full_accuracy)})"
+        f"{correction.score.mean:.3f} ({between(correction.score)}), and its accuracy with all of each training part to "
+        f"{correction.full_accuracy.mean:.3f} ({between(correction.full_accuracy)})"
     )
     if place == 1:
         return f"The best {of}: corrected for having been picked, its score comes to {there}"
@@ -171,12 +171,12 @@ def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:
     metrics, objective = holdout_score.run.scores, record.rules.objective
     also = "" if objective == "accuracy" else f", accuracy {metrics['accuracy']:.3f}"
     trials = [other.trial for other in record.history.holdout_scores]
-    seen = seen_before(record.history)
-    if not seen and len(trials) > 1:
-        seen = f"looked at with {', '.join(trials)}; a choice among them by this score is no longer blind"
+    note = seen_before(record.history)
+    if not note and len(trials) > 1:
+        note = f"looked at with {', '.join(trials)}; a choice among them by this score is no longer blind"
     return (
         f"Hold-out: {objective} {metrics[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
-        f"by a model trained on all the others that the folds use{f' ({seen})' if seen else ''}."
+        f"by a model trained on all the others that the folds use{f' ({note})' if note else ''}."
     )
 
 
@@ -198,6 +198,6 @@ def _limits(record: Record, trial: Trial) -> list[str]:
     ]
     if trial.status is Status.STOPPED:
         lines.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
-    if not record.history.ended:
+    if not record.history.end_reason:
         lines.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
     return lines

@@ -109,20 +109,20 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
         style="dim",
         highlight=False,
     )
-    ended = f" Ended: {record.history.ended}." if record.history.ended else ""
+    ended = f" Ended: {record.history.end_reason}." if record.history.end_reason else ""
     console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.{ended}", highlight=False)
     for warning in warnings(record):
         console.print(warning, style="bold yellow", highlight=False, markup=False)
     if not best:
         console.print("No trial was completed, so there is no winner.", style="bold red")
         return
-    if not record.history.ended:
+    if not record.history.end_reason:
         console.print(
             f"This search is not finished: {len(best)} trials are complete. The same command goes on with it.",
             style="bold yellow",
             highlight=False,
         )
-    console.print(f"{'Winner' if record.history.ended else 'Best so far'}: trial {best[0].id}", style="bold")
+    console.print(f"{'Winner' if record.history.end_reason else 'Best so far'}: trial {best[0].id}", style="bold")
     if sentence := on_holdout(record):
         console.print(f"Hold-out: {sentence}", highlight=False, markup=False)
     for name, words in texts(best[0].recipe, digits=4).items():

@@ -33,8 +33,8 @@ class Screen(Protocol):
         """Show a lasting line."""
         ...
 
-    def progress(self, what: str, done: int, of: int) -> None:
-        """Show that ``done`` of ``of`` steps of some work are done; ``what`` names the work."""
+    def progress(self, what: str, count: int, total: int) -> None:
+        """Show that ``count`` of ``total`` steps of some work are done; ``what`` names the work."""
         ...
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
@@ -69,9 +69,9 @@ class TimeLeft:
         self.max_trials = 0
         self.idle = False
 
-    def count_from(self, at: float, ended: int) -> None:
-        """Count from a moment (seconds since 1970) at which ``ended`` trials had ended."""
-        self._start, self._first_count = time.monotonic() - max(0.0, time.time() - at), ended
+    def count_from(self, at: float, trials: int) -> None:
+        """Count from a moment (seconds since 1970) at which so many trials had ended."""
+        self._start, self._first_count = time.monotonic() - max(0.0, time.time() - at), trials
 
     def count_anew(self) -> None:
         """Count from the next call of ``in_words``."""
@@ -79,15 +79,15 @@ class TimeLeft:
 
     def in_words(self, history: History) -> str:
         """Return "about 3 min left", or "" while no trial of this session has ended."""
-        ended = history.concluded
+        total = history.concluded
         if self._first_count is None or not history.proposed:  # baselines say nothing of how long the others take
-            self._first_count = ended
+            self._first_count = total
             self._start = time.monotonic()
-        done = ended - self._first_count
+        new = total - self._first_count
         to_do = self.max_trials - (history.spent - len(history.open_trials()))
-        if done < 1 or to_do < 1 or self.idle:
+        if new < 1 or to_do < 1 or self.idle:
             return ""
-        return f"about {duration((time.monotonic() - self._start) / done * to_do)} left"
+        return f"about {duration((time.monotonic() - self._start) / new * to_do)} left"
 
 
 class Lines:
@@ -106,12 +106,12 @@ class Lines:
         """Print the text."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, what: str, done: int, of: int) -> None:
+    def progress(self, what: str, count: int, total: int) -> None:
         """Print a line at every tenth of long work."""
-        tenth = (what, 10 * done // of)
-        if of >= FEWEST_FOR_LINES and done * 10 >= of and tenth != self._tenth:
+        tenth = (what, 10 * count // total)
+        if total >= FEWEST_FOR_LINES and count * 10 >= total and tenth != self._tenth:
             self._tenth = tenth
-            self.say(f"{what}: {done} of {of}")
+            self.say(f"{what}: {count} of {total}")
 
     def begin(self, max_trials: int) -> None:
         """Remember how many trials there will be."""
@@ -119,7 +119,7 @@ class Lines:
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:  # noqa: ARG002 a line tells less
         """Print what is new since the last call."""
-        left = self.time_left.in_words(history)
+        time_left = self.time_left.in_words(history)
         if self._first:  # what an earlier session did is no news
             self._first = False
             self._trials = set(history.trials)
@@ -132,7 +132,10 @@ class Lines:
                 self.say(f"{trial.id} begins: {trial.recipe.summary()}")
             if trial.verdict and (trial.id, trial.status) not in self._verdicts:
                 self._verdicts.add((trial.id, trial.status))
-                self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
+                self.say(
+                    f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}"
+                    + (f"; {time_left}" if time_left else "")
+                )
 
     def __enter__(self) -> Self:
         """Give itself: lines need no terminal of their own."""
@@ -170,14 +173,16 @@ class LiveScreen:
         """Print the text above the live part."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, what: str, done: int, of: int) -> None:
+    def progress(self, what: str, count: int, total: int) -> None:
         """Move the bar of the work; it goes when all is done."""
         if what != self._work:
-            self._work, self._start, self._first_done = what, time.monotonic(), done
-        here = done - self._first_done  # what an earlier session did says nothing of this one's pace
-        left = (time.monotonic() - self._start) / max(here, 1) * (of - done)
-        note = f"about {duration(left)} left" if here * 10 > of - self._first_done else ""
-        self._bars.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
+            self._work, self._start, self._first_done = what, time.monotonic(), count
+        here = count - self._first_done  # what an earlier session did says nothing of this one's pace
+        seconds_left = (time.monotonic() - self._start) / max(here, 1) * (total - count)
+        note = f"about {duration(seconds_left)} left" if here * 10 > total - self._first_done else ""
+        self._bars.update(
+            self._preparation, description=what, completed=count, total=total, visible=count < total, note=note
+        )
 
     def begin(self, max_trials: int) -> None:
         """Show the bars of the search."""
@@ -187,13 +192,13 @@ class LiveScreen:
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Draw the state of the search."""
         jobs = list(running)
-        ended = [trial for trial in history.proposed if trial.verdict and trial.status is not Status.DUPLICATE]
-        self._bars.update(self._trials, completed=len(ended), note=self.time_left.in_words(history))
+        judged_trials = [trial for trial in history.proposed if trial.verdict and trial.status is not Status.DUPLICATE]
+        self._bars.update(self._trials, completed=len(judged_trials), note=self.time_left.in_words(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
-        planned = len(open_trials) * len(rules.folds)
+        total = len(open_trials) * len(rules.folds)
         again = {job.trial for job in jobs if job.kind is JobKind.CONFIRM}
-        done = sum(len(trial.confirmed if trial.id in again else trial.runs) for trial in open_trials)
-        self._bars.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
+        count = sum(len(trial.confirmations if trial.id in again else trial.runs) for trial in open_trials)
+        self._bars.update(self._runs, completed=count, total=total or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)
         events = Text("\n".join(self._events), style="dim")
         self._live.update(Group(self._bars, leaderboard(history, rules, ROWS, self._console.width), events))

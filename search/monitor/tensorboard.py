@@ -70,7 +70,11 @@ class Board:
         lost_files: set[str] = set()
         for trial in record.history.trials.values():
             holdout_score = record.history.holdout_score(trial.id)
-            runs = [*trial.runs.values(), *trial.confirmed.values(), *([holdout_score.run] if holdout_score else [])]
+            runs = [
+                *trial.runs.values(),
+                *trial.confirmations.values(),
+                *([holdout_score.run] if holdout_score else []),
+            ]
             missing = [run for run in runs if not self._has(trial.id, run.fold, "train")]  # which is written last
             stored = read_runs(record.folder, missing) if missing else {}
             for run in missing:

@@ -169,7 +169,7 @@ def _follow(follower: Follower, screen: LiveScreen | Lines) -> bool:
             last_picture = time.monotonic()
             screen.time_left.idle = at_work is False
             screen.show(history, rules, follower.running.values() if at_work is not False else [])
-        if history.ended and not at_work:  # one that is at work may be about to extend it
+        if history.end_reason and not at_work:  # one that is at work may be about to extend it
             return True
         if at_work is False and was_at_work is not False:
             screen.say("No driver is at work on this search now. The command that began it goes on with it.")

@@ -105,7 +105,7 @@ def document(judgement: Judgement, chapters: Sequence[Chapter] = CHAPTERS) -> Do
         findings=terms.findings(record),
         versions=list(terms.versions(record)),
         limits=terms.limits(judgement),
-        unfinished=not record.history.ended,
+        unfinished=not record.history.end_reason,
     )
 
 

@@ -48,7 +48,7 @@ def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
         "schema": VERSION,
         "name": record.name,
         "objective": record.rules.objective,
-        "ended": record.history.ended,
+        "ended": record.history.end_reason,
         "answer": list(document.answer),
         "command": document.command,
         "facts": [vars(fact) for fact in document.facts],

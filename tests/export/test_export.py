@@ -156,7 +156,7 @@ def test_another_trial_is_scored_on_the_holdout_once_and_the_search_stays_ended(
         assert not code, err
         assert looks(place) == [best, other]
     after = read_record(place / "results" / "space-shapes")
-    assert after.history.ended == record.history.ended
+    assert after.history.end_reason == record.history.end_reason
     assert [trial.verdict for trial in after.history.trials.values()] == [
         trial.verdict for trial in record.history.trials.values()
     ]
@@ -183,7 +183,7 @@ def test_an_interrupted_export_leaves_nothing_and_can_be_repeated(place, finishe
         with pytest.raises(KeyboardInterrupt):
             export(tuner, other, place / "model")
         assert len(looks(place)) == looked
-        assert read_record(record.folder).history.ended == record.history.ended
+        assert read_record(record.folder).history.end_reason == record.history.end_reason
         assert {path.name for path in place.iterdir()} == {"results"}
     screen.at = ""
     export(tuner, other, place / "model")

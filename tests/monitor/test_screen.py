@@ -69,7 +69,7 @@ def test_a_stopped_trial_that_is_finished_later_is_told_again(made):
     assert finished.startswith("0000 completed: finished at the end")
     assert [event.split("  ")[1] for event in live._events] == [
         "0000 begins",
-        f"0000 {trial.stopped.status}: {trial.stopped.reason}",
+        f"0000 {trial.stop.status}: {trial.stop.reason}",
         "0000 completed: finished at the end",
     ]
 

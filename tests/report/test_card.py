@@ -69,10 +69,10 @@ def test_a_look_for_an_export_neither_ends_nor_reopens_a_search(tmp_path):
             made.journal.append(event("end", reason=ended))
         made.journal.append(event("failure", trial=trial.id, job=0, error="no memory", final=False))
         made.journal.append(event("session", max_trials=20, racing=True, look=trial.id))
-        assert made.history.ended == ended
+        assert made.history.end_reason == ended
         assert not made.history.holdout_failures
     made.journal.append(event("session", max_trials=20, racing=True, look=""))
-    assert not made.history.ended
+    assert not made.history.end_reason
 
 
 def test_a_card_says_what_the_scores_are_worth(filled):

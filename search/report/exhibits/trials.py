@@ -153,7 +153,7 @@ def _pooled(judgement: Judgement) -> dict[str, dict[str, float]]:
         return measures
     size = evidence.sizes[-1]
     for place, name in enumerate(evidence.trials):
-        own, right = size.own[place].astype(float), size.predicted[place] == size.labels
+        own, right = size.own[place].astype(float), size.predictions[place] == size.labels
         measures["log_loss"][name] = float(-np.log(np.clip(own, SMALLEST_PROBABILITY, 1)).mean())
         measures["calibration_error"][name] = calibration_error(size.confidence[place], right)
         if two:
