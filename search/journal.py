@@ -1,7 +1,7 @@
 """The journal: append events; replay them into a History.
 
 Everything that happened is one line of JSON in ``journal.jsonl``; the state of a search is
-``replay(events)`` and nothing else. Only the driver writes, under a lock that lives as long as it.
+``replay(events)`` and nothing else. Only the driver writes; it holds a lock until it ends.
 """
 
 import fcntl
@@ -58,7 +58,7 @@ class Trial:
     ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmations`` are its
     runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
     before their turn, by number. ``stop`` is the first verdict of a trial that was stopped and finished
-    later: it is completed then, but what the oracle was told stays.
+    later. Such a trial is complete, but the oracle keeps the score of its first verdict.
     """
 
     id: str
@@ -102,7 +102,7 @@ class Trial:
 class History:
     """What the journal says: trials in the order they were proposed, events in the order they ended.
 
-    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, for the oracle to be retold.
+    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, from which the oracle is told again.
     ``holdout_scores`` are one a trial at most; ``holdout_failures`` those of the last session, as (trial id, failure).
     """
 
@@ -153,7 +153,7 @@ class History:
         return None
 
     def apply(self, event: Event) -> None:
-        """Take in one event. What concerns a trial that never began is passed over."""
+        """Take in one event. An event of a trial that never began is ignored."""
         match event:
             case SessionEvent():
                 self.sessions.append(event)
@@ -190,7 +190,7 @@ class History:
                 self._conclude(trial, verdict)
 
     def _conclude(self, trial: Trial, verdict: Verdict) -> None:
-        trial.early_results.clear()  # begun in vain: their files are deleted
+        trial.early_results.clear()  # nobody needs them now: their files are deleted
         if trial.verdict is None:
             trial.verdict = verdict
             self.order.append(("verdict", trial.id))
@@ -206,7 +206,7 @@ def add_stages(total: dict[str, float], stages: Mapping[str, float]) -> None:
 
 
 def replay(lines: Iterable[Line], history: History | None = None, first: int = 1) -> History:
-    """Return the history that these lines tell, or go on with; the first has this number in its journal."""
+    """Return the history of these lines, after that of ``history``; ``first`` is the number of the first line."""
     history = history or History()
     for number, line in enumerate(lines, start=first):
         try:
@@ -238,7 +238,7 @@ def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Line]:
 
 
 class Journal:
-    """The open journal of a search: a History that can be added to.
+    """The open journal of a search, with its history; events are appended to both.
 
     Opening it locks it, cuts a torn tail and replays the rest. Raises UserError where another
     process holds it or it cannot be written.
@@ -267,7 +267,7 @@ class Journal:
             os.ftruncate(self._file, whole)
 
     def append(self, event: Event) -> None:
-        """Write one event in a single write, make it last, and take it in as it will be read."""
+        """Append an event in a single write, sync it to the disk, and apply it to the history as it will be read."""
         line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         before = os.fstat(self._file).st_size
         problem = "only a part of a line could be written"
@@ -285,7 +285,7 @@ class Journal:
             self.history.apply(reread_event)
 
     def close(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         os.close(self._file)
 
 

@@ -75,7 +75,7 @@ class KFoldTuner(BaseTuner):
         return cls(space, screen=screen, **recorded)
 
     def search(self, *_args: Any, **_kwargs: Any) -> None:
-        """Run the search, or go on with it: every trial across all folds, as far as it is worth it.
+        """Run the search, or resume it: every trial trains across all folds unless racing stops it.
 
         Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
         """
@@ -84,9 +84,9 @@ class KFoldTuner(BaseTuner):
             session.run()
 
     def score_on_holdout(self, trial_id: str, executor: Executor | None = None) -> HoldoutScore | None:
-        """Return the hold-out's score of a trial, taken now unless there is one; None where nothing is held out.
+        """Return a trial's score on the hold-out, measured now unless it is known; None where nothing is held out.
 
-        Raises UserError where it comes to nothing; the next call tries again.
+        Raises UserError where the trial cannot be scored; the next call tries again.
         """
         score = self.record.history.holdout_score(trial_id)
         if score or not self.record.rules.holdout:

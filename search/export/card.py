@@ -131,8 +131,8 @@ def picked(judgement: Judgement, trial: Trial) -> str:
         among = f"The best {of}: it was picked, which flatters it" if place == 1 else f"Number {place} {of}"
         return f"{among}; scores cannot be corrected for that, as {judgement.uncorrected}"
     there = (
-        f"{correction.score.mean:.3f} ({between(correction.score)}), and its accuracy with all of each training part to "
-        f"{correction.full_accuracy.mean:.3f} ({between(correction.full_accuracy)})"
+        f"{correction.score.mean:.3f} ({between(correction.score)}), and its accuracy with all of each training "
+        f"part to {correction.full_accuracy.mean:.3f} ({between(correction.full_accuracy)})"
     )
     if place == 1:
         return f"The best {of}: corrected for having been picked, its score comes to {there}"
