@@ -23,9 +23,9 @@ from search.training.cost import Estimate, seconds_of_views, speed_of
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What there is to know before a search: its inputs, the audit, and where known its cost and what flatters it.
+    """What there is to know before a search: its inputs, the audit, and, where known, its cost and its flattery.
 
-    ``views`` has the seconds that the views of each (policy, strength) pair in a sample of the space take, once.
+    ``views`` has the seconds that it takes to draw the views of each augmentation in a sample of the space, once.
     """
 
     inputs: Inputs

@@ -1,7 +1,7 @@
 """The journal: append events; replay them into a History.
 
 Everything that happened is one line of JSON in ``journal.jsonl``; the state of a search is
-``replay(events)`` and nothing else. Only the driver writes, under a lock that lives as long as it.
+``replay(events)`` and nothing else. Only the driver writes; it holds a lock until it ends.
 """
 
 import fcntl
@@ -55,10 +55,10 @@ class HoldoutScore:
 class Trial:
     """One set of hyperparameter values and all that happened to it.
 
-    ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmed`` are its
+    ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmations`` are its
     runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
-    before their turn, by number. ``stopped`` is the first verdict of a trial that was stopped and finished
-    later: it is completed then, but what the oracle was told stays.
+    before their turn, by number. ``stop`` is the first verdict of a trial that was stopped and finished
+    later. Such a trial is complete, but the oracle keeps the score of its first verdict.
     """
 
     id: str
@@ -66,13 +66,13 @@ class Trial:
     recipe: Recipe
     baseline: str = ""
     runs: dict[str, Run] = field(default_factory=dict)
-    confirmed: dict[str, Run] = field(default_factory=dict)
+    confirmations: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     jobs: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     early_results: dict[int, JobEvent] = field(default_factory=dict)
     verdict: Verdict | None = None
-    stopped: Verdict | None = None
+    stop: Verdict | None = None
 
     @property
     def status(self) -> Status:
@@ -90,7 +90,7 @@ class Trial:
             case JobEvent() if event.number == self.jobs + 1:
                 self.jobs = event.number
                 for run in event.runs:
-                    runs = self.confirmed if run.fold.startswith(CONFIRM) else self.runs
+                    runs = self.confirmations if run.fold.startswith(CONFIRM) else self.runs
                     runs[run.fold] = run
                 self.early_results.pop(self.jobs, None)
                 add_stages(self.stages, event.stages)
@@ -102,14 +102,14 @@ class Trial:
 class History:
     """What the journal says: trials in the order they were proposed, events in the order they ended.
 
-    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, for the oracle to be retold.
+    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, from which the oracle is told again.
     ``holdout_scores`` are one a trial at most; ``holdout_failures`` those of the last session, as (trial id, failure).
     """
 
     trials: dict[str, Trial] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
     sessions: list[SessionEvent] = field(default_factory=list)
-    ended: str = ""  # why the search ended, if it did
+    end_reason: str = ""  # why the search ended, if it did
     driver: list[dict[str, float]] = field(default_factory=list)  # seconds by stage, of each session that said so
     unattributed: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
     holdout_scores: list[HoldoutScore] = field(default_factory=list)
@@ -153,18 +153,18 @@ class History:
         return None
 
     def apply(self, event: Event) -> None:
-        """Take in one event. What concerns a trial that never began is passed over."""
+        """Take in one event. An event of a trial that never began is ignored."""
         match event:
             case SessionEvent():
                 self.sessions.append(event)
                 # One that only scores the hold-out, for an export, leaves a search that had ended as it was.
-                self.ended, self.holdout_failures = self.ended if event.holdout_trial else "", []
+                self.end_reason, self.holdout_failures = self.end_reason if event.holdout_trial else "", []
             case TrialEvent(trial, values, recipe, baseline):
                 if trial not in self.trials:
                     self.trials[trial] = Trial(trial, values, recipe, baseline)
                     self.order.append(("trial", trial))
             case EndEvent(reason):
-                self.ended = reason
+                self.end_reason = reason
             case ProfileEvent(stages, unattributed):
                 self.driver.append(stages)
                 add_stages(self.unattributed, unattributed)
@@ -190,12 +190,12 @@ class History:
                 self._conclude(trial, verdict)
 
     def _conclude(self, trial: Trial, verdict: Verdict) -> None:
-        trial.early_results.clear()  # begun in vain: their files are deleted
+        trial.early_results.clear()  # nobody needs them now: their files are deleted
         if trial.verdict is None:
             trial.verdict = verdict
             self.order.append(("verdict", trial.id))
         elif trial.verdict.status is Status.STOPPED and verdict.status is Status.COMPLETED:
-            trial.stopped, trial.verdict = trial.verdict, verdict
+            trial.stop, trial.verdict = trial.verdict, verdict
             self.order.append(("finished", trial.id))
 
 
@@ -206,7 +206,7 @@ def add_stages(total: dict[str, float], stages: Mapping[str, float]) -> None:
 
 
 def replay(lines: Iterable[Line], history: History | None = None, first: int = 1) -> History:
-    """Return the history that these lines tell, or go on with; the first has this number in its journal."""
+    """Return the history of these lines, after that of ``history``; ``first`` is the number of the first line."""
     history = history or History()
     for number, line in enumerate(lines, start=first):
         try:
@@ -238,7 +238,7 @@ def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Line]:
 
 
 class Journal:
-    """The open journal of a search: a History that can be added to.
+    """The open journal of a search, with its history; events are appended to both.
 
     Opening it locks it, cuts a torn tail and replays the rest. Raises UserError where another
     process holds it or it cannot be written.
@@ -267,25 +267,25 @@ class Journal:
             os.ftruncate(self._file, whole)
 
     def append(self, event: Event) -> None:
-        """Write one event in a single write, make it last, and take it in as it will be read."""
+        """Append an event in a single write, sync it to the disk, and apply it to the history as it will be read."""
         line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         before = os.fstat(self._file).st_size
         problem = "only a part of a line could be written"
         try:
-            written = os.write(self._file, line)
+            size = os.write(self._file, line)
             os.fsync(self._file)
         except OSError as error:
-            written, problem = 0, str(error.strerror)
-        if written != len(line):
+            size, problem = 0, str(error.strerror)
+        if size != len(line):
             os.ftruncate(self._file, before)  # the next line must not be joined to half of this one
             raise UserError(
                 f"The journal {self.path} cannot be written: {problem}. Make room; the same command resumes."
             )
-        if (applied := event_of(json.loads(line))) is not None:
-            self.history.apply(applied)
+        if (reread_event := event_of(json.loads(line))) is not None:
+            self.history.apply(reread_event)
 
     def close(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         os.close(self._file)
 
 

@@ -237,7 +237,7 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
                     "version of Keras Tuner began this search. Install that one, or begin anew with --fresh."
                 )
         elif event == "verdict":
-            verdict = trial.stopped or trial.verdict
+            verdict = trial.stop or trial.verdict
             assert verdict is not None
             tell(oracle, trial_id, verdict.score)
     return oracle

@@ -78,9 +78,9 @@ class Rules:
 
 @dataclass(frozen=True)
 class Job:
-    """The unit of work: some folds of one trial, by name; ``attempt`` counts those that a session has begun.
+    """The unit of work: some folds of one trial, by name. ``attempt`` counts the jobs that a session has begun.
 
-    One of the kind HELP has no folds: it has what its recipe shows stored, for the workers of another job.
+    A job of the kind HELP has no folds: it stores the images that its recipe needs, for the workers of another job.
     """
 
     trial: str
@@ -92,12 +92,12 @@ class Job:
 
     @property
     def name(self) -> tuple[str, int]:
-        """What a search knows it by: its trial and its number."""
+        """Its trial and its number, which identify it in a search."""
         return self.trial, self.number
 
     @property
     def shape(self) -> Shape:
-        """What jobs have in common that train the same network."""
+        """The shape of its network; jobs of one shape train the same network."""
         return shape_of(self.recipe)
 
 
@@ -128,7 +128,7 @@ def jobs_left(trial: Trial, rules: Rules) -> list[Job]:
     kind = JobKind.FOLDS
     if not todo and trial.status is Status.COMPLETED:
         todo, kind = (
-            [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmed],
+            [name for fold in rules.folds if (name := CONFIRM + fold.id) not in trial.confirmations],
             JobKind.CONFIRM,
         )
     parts = [todo] if trial.recipe.head_only and todo else [[fold] for fold in todo]
@@ -149,10 +149,11 @@ def score(trial: Trial) -> float:
 
 
 def next_afterwards(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
-    """Return what is to be done when no trial is open and none will be proposed, and for which trial; None if nothing.
+    """Return the last steps of a search, one at a time, each with its trial; None where nothing is left to do.
 
-    The best stopped trials are finished, as correcting the winner needs complete ones; the best
-    recipes train again on reshuffled folds, where that is wanted; and the winner is scored on the hold-out.
+    No trial is open then, and none will be proposed. First the best stopped trials are finished, as correcting
+    the winner needs complete ones. Then the best recipes train again on reshuffled folds, where that is wanted.
+    Last, the winner is scored on the hold-out.
     """
     step = _next_to_finish(history, rules)
     if step:
@@ -242,7 +243,7 @@ def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[floa
     are still to come and at least one that is not. Sizes are in ascending order, the last is full.
 
     Per size, the mean difference to the complete trials' cell means; an unfinished size is shrunk
-    towards the sizes already seen, as far as sizes have been found to agree (DESIGN, racing).
+    towards the sizes already seen, as far as sizes have been found to agree.
     """
     c, sizes, k = complete.shape
     expected = complete.mean(axis=0)

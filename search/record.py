@@ -81,7 +81,7 @@ class About:
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> Self:
-        """Return what the fields of study.json mean; what an older search does not say has the value it had then."""
+        """Return what study.json says; a field that an older search lacks has the value that it had then."""
         return cls(
             identity=fields["identity"],
             weights=fields["weights"],
@@ -256,7 +256,7 @@ def tables_of(dataset: Dataset, pool: SyntheticPool | None, plan: Plan) -> dict[
 
 
 def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write what is fixed, study.json last: where it exists, the others do."""
+    """Write the files that never change, study.json last: where it exists, the others exist too."""
     write_text(folder / SPACE, space_text)
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False))
@@ -266,7 +266,7 @@ def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[st
 
 
 def remove_half_written(folder: Path) -> None:
-    """Remove the half-written files that a killed driver left; only for whoever holds the journal."""
+    """Remove the half-written files that a killed driver left; only the driver that holds the journal may."""
     files = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
     for name in (f"{RUNS}/.*.npz.*", *(f".{file}.*" for file in files)):
         for left_over in folder.glob(name):
@@ -351,12 +351,11 @@ def reopening(
     tensorboard: bool = False,
     **options: Any,
 ) -> tuple[Path, dict[str, Any]]:
-    """Return what ``KFoldTuner`` is made of for a search that has begun: its recorded space, and the options.
+    """Return the space file and the options with which ``KFoldTuner`` reopens a search that has begun.
 
-    What the last session was set to stays, but for the ``options`` given; None leaves ``trials`` and
-    ``confirm`` what they were. ``data`` is where the images are now, if they were moved. The tuner then
-    verifies that images, plan, weights and space are what they were. Raises UserError for a search
-    whose space is no file.
+    The options of the last session are kept, except for those passed here; None keeps ``trials`` and
+    ``confirm``. ``data`` is where the images are now, if they were moved. The tuner then verifies that
+    images, plan, weights and space are what they were. Raises UserError for a search whose space is no file.
     """
     if record.about.space_file is None:
         raise UserError(

@@ -1,7 +1,7 @@
 """A session: one sitting of a search. Ask, run, journal, decide, tell.
 
-The loop takes one trial after another and its jobs in their order, whatever runs at a time; all
-that it knows is the history, so that going on is what starting always does.
+The loop takes the trials one after another, and the jobs of each in their order, however many run at
+a time. It knows nothing but the history, so every start is a resumption.
 """
 
 import contextlib
@@ -67,7 +67,7 @@ TRIM_EVERY = 30.0  # seconds
 
 
 def without_fresh(setup: Setup, say: Say) -> Setup:
-    """Return the setup of a search that is to begin anew once its old folder is out of the way: the same again resumes.
+    """Return the setup without ``fresh``, after moving the old folder aside: it then resumes the new search.
 
     Raises UserError where a search is running in that folder.
     """
@@ -79,29 +79,30 @@ def without_fresh(setup: Setup, say: Say) -> Setup:
 
 
 class Session:
-    """One sitting of a search, from taking the lock to giving it back."""
+    """One sitting of a search, from taking the lock to releasing it."""
 
     def __init__(
         self,
         setup: Setup,
-        view: Screen,
+        screen: Screen,
         clock: Clock,
         executors: Executors = EXECUTORS,
         holdout_trial: str = "",
     ) -> None:
-        """Take the lock, and what the journal holds.
+        """Take the lock, and read the journal.
 
-        ``executors`` are those to choose from. ``holdout_trial`` names a trial to be scored on the hold-out, and no
-        more. Raises UserError where another driver is at work, or the folder holds another search.
+        ``executors`` are those to choose from. ``holdout_trial`` names a trial: the session then
+        scores it on the hold-out and does nothing else. Raises UserError where another driver is at work, or the
+        folder holds another search.
         """
-        self.setup, self.view, self.clock, self.executors = setup, view, clock, executors
-        self.holdout_trial = holdout_trial  # the only trial that is wanted, and only its score on the hold-out
+        self.setup, self.screen, self.clock, self.executors = setup, screen, clock, executors
+        self.holdout_trial = holdout_trial  # the session only scores this one on the hold-out
         self.exhausted = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.running: dict[tuple[str, int], Job] = {}  # by trial and number
         self.waiting: dict[tuple[str, int], Event] = {}  # ends of jobs whose turn has not come
         self.unattributed: dict[str, float] = {}  # seconds of workers on what no trial has
-        self.attempts = 0  # jobs begun, so that the ending of one that was given up is not taken for the next one's
-        self.announcements: set[str] = set()  # lines about trials that are gone on with
+        self.attempts = 0  # at jobs, so that the ending of a cancelled one is not taken for that of its next attempt
+        self.announcements: set[str] = set()  # that trials go on after their verdict; each is shown once
         self.trim_time = 0.0
         make_folder(setup.folder)
         self.journal = Journal(setup.folder)
@@ -127,7 +128,7 @@ class Session:
         self.oracle = retell(setup.study.oracle, setup.hyperparameters, setup.study.seed, self.history)
 
     def _about(self) -> About:
-        """Return what is fixed of this search, written now if it begins. Raises UserError where it is another one."""
+        """Return what study.json says, written now if the search begins. Raises UserError for another search."""
         setup, about = self.setup, read_about(self.setup.folder)
         if about is not None:  # another driver may have begun it while this one was reading the images
             check_same(setup.folder, about, setup.about.identity, setup.file.text)
@@ -142,7 +143,7 @@ class Session:
         return about
 
     def __enter__(self) -> Self:
-        """Begin: journal the session with what it is to do."""
+        """Begin: write the session and its options into the journal."""
         options = self.setup.options
         self.journal.append(
             SessionEvent(
@@ -167,12 +168,12 @@ class Session:
 
     def _say_versions(self) -> None:
         first, now = (self.history.sessions[at].versions for at in (0, -1))
-        changed = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
-        if changed:
-            self.view.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changed)}")
+        changes = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
+        if changes:
+            self.screen.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changes)}")
 
     def __exit__(self, *_error: object) -> None:
-        """Journal where the time went, and give back the lock."""
+        """Write into the journal where the time went, and release the lock."""
         with contextlib.suppress(UserError):  # what ends the session matters more than how long it took
             self.journal.append(ProfileEvent(self.clock.lap(), rounded(self.unattributed)))
         self.journal.close()
@@ -182,22 +183,22 @@ class Session:
             self.journal.append(event)
 
     def run(self) -> None:
-        """Do what is next, wait for what comes back; until nothing is left to do."""
+        """Run jobs and give verdicts until nothing is left to do."""
         self._say_cost()
-        with self.executor() as executor, self.view as view:
-            view.begin(self.max_trials)
-            view.show(self.history, self.rules, [])
+        with self.executor() as executor, self.screen as screen:
+            screen.begin(self.max_trials)
+            screen.show(self.history, self.rules, [])
             more = self._advance(executor)
             while more:
                 with self.clock.stage("show"):
-                    view.show(self.history, self.rules, self.running.values())
+                    screen.show(self.history, self.rules, self.running.values())
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
                 if ending is not None:
                     self._take(ending)
                     more = self._advance(executor)
                 self._trim_cache()
-            view.show(self.history, self.rules, [])
+            screen.show(self.history, self.rules, [])
         self._update_board()
         self._write(EndEvent(self._reason()))
 
@@ -209,13 +210,13 @@ class Session:
     def _say_cost(self) -> None:
         if not self.history.trials:
             cost = self.setup.estimate(self.setup.sample())
-            self.view.say(
+            self.screen.say(
                 f"Estimated cost: {duration(cost.low)} to {duration(cost.high)} for {self.max_trials} trials of "
                 f"{len(self.rules.folds)} runs (rough; racing {'on' if self.rules.racing else 'off'})"
             )
-        self.view.say(f"Results: {self.setup.folder}")
+        self.screen.say(f"Results: {self.setup.folder}")
         if self.board is not None:
-            self.view.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
+            self.screen.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
 
     def score_on_holdout(self, executor: Executor) -> None:
         """Score one trial on the hold-out, and nothing else."""
@@ -228,16 +229,16 @@ class Session:
             raise UserError(f"The hold-out could not be scored with {self.holdout_trial}: {failure.error}.")
 
     def executor(self) -> Executor:
-        """Return where jobs happen."""
+        """Return the executor that the options name."""
         row, log = self.executors[self.setup.options.executor], self.setup.folder / "workers.log"
         return row.make(self.setup.materials, self.setup.devices.slots, log.resolve())
 
     # DECISIONS: Jobs begin early, and are decided in order
     def _advance(self, executor: Executor) -> bool:
-        """Decide, and take in what has come back, as far as can be; then begin the jobs wanted now.
+        """Decide as far as the results at hand allow, then begin the jobs that are needed now.
 
-        Returns False where nothing is left to do. One trial after another and its jobs in their order,
-        so that what is decided does not depend on how many jobs run at a time.
+        Returns False where nothing is left to do. Results are taken in the order of trials and of their
+        jobs, so the decisions do not depend on how many jobs run at a time.
         """
         while (next_ := self._next_step()) is not None:
             trial, step = next_
@@ -251,7 +252,7 @@ class Session:
         return False
 
     def _next_step(self) -> tuple[Trial, Job | Verdict] | None:
-        """Return what the trial that is open needs, or a new one; then what is left to do at the end."""
+        """Return the next step of the open trial or of a new one; without either, of what is left at the end."""
         with self.clock.stage("decide"):
             if self.holdout_trial:
                 trial = self.history.trials[self.holdout_trial]
@@ -262,25 +263,25 @@ class Session:
             return next_afterwards(self.history, self.rules)
 
     def _begin_jobs(self, job: Job, executor: Executor) -> None:
-        """Begin a job, and while slots are free those that will follow it if nothing stops their trial."""
+        """Begin a job; while slots are free, begin also those that follow it if nothing stops its trial."""
         trial = self.history.trials[job.trial]
         self._announce(job, trial)
         is_of_holdout = job.kind is JobKind.HOLDOUT
         jobs = [job] if is_of_holdout else jobs_left(trial, self.rules)[: self.setup.devices.slots + 1]
-        begun = False
+        is_new = False
         for next_job in jobs:
             name = next_job.name
             if executor.free() and name not in self.running and name not in self.waiting:
                 self._write(AttemptEvent(next_job.trial, next_job.number, next_job.folds))
                 self.attempts += 1
-                self.running[name], begun = dataclasses.replace(next_job, attempt=self.attempts), True
+                self.running[name], is_new = dataclasses.replace(next_job, attempt=self.attempts), True
                 executor.submit(self.running[name])
-        if job.recipe.head_only and begun:  # a single job: let the others help to make what it shows
+        if job.recipe.head_only and is_new:  # a single job: idle workers help to make its images
             for _ in range(executor.free()):
                 executor.submit(dataclasses.replace(job, kind=JobKind.HELP, folds=()))
 
     def _announce(self, job: Job, trial: Trial) -> None:
-        """Say it, once, where a trial is gone on with that has its verdict: nobody would expect that."""
+        """Say, once, that a trial goes on although it has its verdict: people would not expect that."""
         if trial.verdict is None:
             return
         what = "is trained again on reshuffled folds"
@@ -290,8 +291,8 @@ class Session:
             what = "is finished: correcting the best score needs complete trials"
         if (line := f"{trial.id} {what}") not in self.announcements:
             self.announcements.add(line)
-            self.view.show(self.history, self.rules, self.running.values())  # what came before comes first
-            self.view.say(line)
+            self.screen.show(self.history, self.rules, self.running.values())  # what came before comes first
+            self.screen.say(line)
 
     def _propose(self) -> bool:
         """Add a trial, baselines first; return False where the budget is spent or the space exhausted."""
@@ -312,11 +313,11 @@ class Session:
         return True
 
     def _conclude(self, trial: Trial, verdict: Verdict, executor: Executor) -> None:
-        """End a trial; what was begun of it in vain is given up. Of one that is finished later the oracle knows."""
-        known = trial.baseline or trial.verdict
+        """End a trial. Jobs that were started for it are cancelled. The oracle is told only the first verdict."""
+        is_known = trial.baseline or trial.verdict
         self._write(VerdictEvent(trial.id, verdict))
         self._update_board()
-        if not known:
+        if not is_known:
             tell(self.oracle, trial.id, verdict.score)
             self.exhausted = False
         executor.cancel(trial.id)
@@ -327,11 +328,11 @@ class Session:
                 (self.setup.folder / event.file).unlink(missing_ok=True)
 
     def _take(self, ending: Ending) -> None:
-        """Keep what came back until it is its turn, unless nobody waits for it any more."""
+        """Keep the result of a job until its turn comes; drop it if the job was cancelled."""
         job = ending.job
         if isinstance(ending, Fatal):
             raise UserError(ending.error)
-        if self.running.get(job.name) != job:  # given up, and perhaps begun again since; or a helper's
+        if self.running.get(job.name) != job:  # cancelled, and perhaps begun again since; or a helper's
             add_stages(self.unattributed, ending.stages)
             return
         del self.running[job.name]
@@ -351,7 +352,7 @@ class Session:
             case Cancelled():
                 failure = Failure(job.number, "cancelled", final=False)
         if job.kind is JobKind.HOLDOUT:
-            self.view.say(f"The hold-out could not be scored with {job.trial}: {failure.error}")
+            self.screen.say(f"The hold-out could not be scored with {job.trial}: {failure.error}")
         add_stages(self.unattributed, ending.stages)
         return FailureEvent(job.trial, failure)
 
@@ -388,7 +389,7 @@ def _run(run: RunResult, file: str, sha256: str) -> Run:
 
 
 def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
-    """Return what is stored of a job: ids and labels travel with the predictions that they belong to."""
+    """Return the arrays to store for a job: its predictions with the ids and labels that they belong to."""
     arrays: dict[str, Any] = {}
     for run in result.runs:
         stored = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}

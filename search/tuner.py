@@ -19,7 +19,7 @@ from search.executors.base import Executor
 from search.executors.table import EXECUTORS, Executors
 from search.journal import HoldoutScore
 from search.monitor.console import summary, wide_console
-from search.monitor.screen import Screen, screen
+from search.monitor.screen import Screen, open_screen
 from search.monitor.tensorboard import check_at_hand
 from search.options import Options
 from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
@@ -48,34 +48,34 @@ class KFoldTuner(BaseTuner):
         space: str | Path | Space,
         study: Study | None = None,
         *,
-        view: Screen | None = None,
+        screen: Screen | None = None,
         executors: Executors = EXECUTORS,
         **options: Any,
     ) -> None:
         """Read the data, plan the folds and find the weights; write nothing yet."""
         if options.get("tensorboard"):
             check_at_hand()
-        self.view = view or screen(wide_console())
+        self.screen = screen or open_screen(wide_console())
         self._clock, self._executors = Clock(), executors
-        with self.view, self._clock.stage("prepare"):
-            file, say, progress = _space_file(space, study), self.view.say, self.view.progress
+        with self.screen, self._clock.stage("prepare"):
+            file, say, progress = _space_file(space, study), self.screen.say, self.screen.progress
             self.setup = prepare(file, _options(options), say, progress, executors)
         oracle = ORACLES[self.setup.study.oracle](self.setup.hyperparameters, self.setup.study.seed)
         with tempfile.TemporaryDirectory() as folder:  # Keras Tuner looks for files of its own; there are none
             super().__init__(oracle=oracle, directory=folder, project_name="search")
 
     @classmethod
-    def reopen(cls, record: Record, *, view: Screen | None = None, **options: Any) -> Self:
+    def reopen(cls, record: Record, *, screen: Screen | None = None, **options: Any) -> Self:
         """Return the tuner of a search that has begun, with its recorded space; ``options`` as for ``reopening``.
 
         Raises UserError for a search whose space is no file, and where images, plan, weights or space are not what
         they were.
         """
         space, recorded = reopening(record, **options)
-        return cls(space, view=view, **recorded)
+        return cls(space, screen=screen, **recorded)
 
     def search(self, *_args: Any, **_kwargs: Any) -> None:
-        """Run the search, or go on with it: every trial across all folds, as far as it is worth it.
+        """Run the search, or resume it: every trial trains across all folds unless racing stops it.
 
         Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
         """
@@ -84,9 +84,9 @@ class KFoldTuner(BaseTuner):
             session.run()
 
     def score_on_holdout(self, trial_id: str, executor: Executor | None = None) -> HoldoutScore | None:
-        """Return the hold-out's score of a trial, taken now unless there is one; None where nothing is held out.
+        """Return a trial's score on the hold-out, measured now unless it is known; None where nothing is held out.
 
-        Raises UserError where it comes to nothing; the next call tries again.
+        Raises UserError where the trial cannot be scored; the next call tries again.
         """
         score = self.record.history.holdout_score(trial_id)
         if score or not self.record.rules.holdout:
@@ -97,8 +97,8 @@ class KFoldTuner(BaseTuner):
 
     def _session(self, holdout_trial: str = "") -> Session:
         self._clock.skip()
-        self.setup = without_fresh(self.setup, self.view.say)
-        return Session(self.setup, self.view, self._clock, self._executors, holdout_trial)
+        self.setup = without_fresh(self.setup, self.screen.say)
+        return Session(self.setup, self.screen, self._clock, self._executors, holdout_trial)
 
     @property
     def record(self) -> Record:

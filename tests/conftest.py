@@ -123,8 +123,8 @@ def finished(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        view = Lines(wide_console())
-        KFoldTuner("space.py", view=view, executor="inline", racing=False, cache="cache", offline=True).search()
+        screen = Lines(wide_console())
+        KFoldTuner("space.py", screen=screen, executor="inline", racing=False, cache="cache", offline=True).search()
         patch.setattr(sys, "argv", ["search", "export", "space-shapes", "--to", "model", "--cache", "cache"])
         with pytest.raises(SystemExit) as ended:
             main()

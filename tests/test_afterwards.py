@@ -38,7 +38,7 @@ def place(tmp_path, monkeypatch):
 def made_tuner(script=None, **options):
     options = {"name": "made", "executor": "inline", "offline": True, **options}
     executors = (script or Script()).executors
-    return KFoldTuner("space.py", view=Lines(wide_console()), executors=executors, **options)
+    return KFoldTuner("space.py", screen=Lines(wide_console()), executors=executors, **options)
 
 
 def search(script=None, **options):
@@ -70,7 +70,7 @@ def test_baselines_are_trained_first_and_are_no_part_of_the_budget(place):
     assert history.trials["b0"].baseline == SCRATCH.name
     assert history.trials["b0"].verdict.status == "completed"
     assert history.spent == 2
-    assert history.ended == "all 2 trials are done"
+    assert history.end_reason == "all 2 trials are done"
     assert "b0" not in [trial.id for trial in history.proposed]
 
 
@@ -93,7 +93,7 @@ def test_best_hyperparameters_are_those_of_proposed_trials(place):
 def test_promising_trials_are_finished_at_the_end(place):
     record = search()
     history = record.history
-    finished = [trial for trial in history.trials.values() if trial.stopped]
+    finished = [trial for trial in history.trials.values() if trial.stop]
     assert finished
     assert len(history.with_status("completed")) == 10
     left = [score(trial) for trial in history.with_status("stopped")]
@@ -101,12 +101,12 @@ def test_promising_trials_are_finished_at_the_end(place):
     for trial in finished:
         assert trial.verdict.status == "completed"
         assert trial.verdict.score == pytest.approx(cells(trial, record.rules).mean())
-        assert trial.stopped.score >= max(left)  # the best predicted ones
+        assert trial.stop.score >= max(left)  # the best predicted ones
         assert "finished at the end; it had been stopped" in trial.verdict.reason
 
 
 def test_without_racing_nothing_is_left_to_finish(place):
-    assert not any(trial.stopped for trial in search(racing=False).history.trials.values())
+    assert not any(trial.stop for trial in search(racing=False).history.trials.values())
 
 
 def test_a_search_that_was_finished_can_be_extended(place):
@@ -118,9 +118,9 @@ def test_a_search_that_was_finished_can_be_extended(place):
 def test_the_best_are_confirmed_on_other_folds(place):
     record = search(confirm=2)
     best = ranked(record.history.trials.values())
-    assert [bool(trial.confirmed) for trial in best] == [True] * 2 + [False] * (len(best) - 2)
+    assert [bool(trial.confirmations) for trial in best] == [True] * 2 + [False] * (len(best) - 2)
     for trial in best[:2]:
-        assert set(trial.confirmed) == {CONFIRM + fold.id for fold in record.rules.folds}
+        assert set(trial.confirmations) == {CONFIRM + fold.id for fold in record.rules.folds}
         assert len(trial.runs) == len(record.rules.folds)
         assert trial.verdict.score == pytest.approx(cells(trial, record.rules).mean())
     assert len(record.history.holdout_scores) == 1
@@ -136,7 +136,7 @@ def test_confirming_can_be_asked_for_later(place):
 
 
 def test_folds_are_reshuffled_within_what_is_not_held_out(place):
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), confirm=1, offline=True)
+    tuner = KFoldTuner("space.py", screen=Lines(wide_console()), confirm=1, offline=True)
     folds, held = tuner.setup.materials.folds, set(tuner.setup.plan.holdout.validation.tolist())
     for fold in tuner.setup.plan.folds:
         other = folds[CONFIRM + fold.id]
@@ -163,7 +163,7 @@ def test_an_interruption_anywhere_changes_nothing(place, after):
         search(interrupted_after(after), confirm=1)
     if after == 108:
         record = read_record(place / "results" / "made")
-        assert any(trial.stopped for trial in record.history.trials.values())
+        assert any(trial.stop for trial in record.history.trials.values())
     assert events_of_trials(search(confirm=1)) == whole
 
 

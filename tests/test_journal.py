@@ -44,7 +44,7 @@ def test_history_tells_what_was_appended(filled):
     assert (trial.jobs, len(trial.failures)) == (1, 1)
     assert trial.verdict.status == "completed"
     assert history.order == [("trial", "0000"), ("verdict", "0000")]
-    assert history.ended == "all 1 trials are done"
+    assert history.end_reason == "all 1 trials are done"
 
 
 def test_every_prefix_of_bytes_opens_to_its_whole_lines(filled, tmp_path):
@@ -173,7 +173,7 @@ def test_frozen_journals_replay_for_ever(version, request):
     looks = [[look.trial, look.run.scores["accuracy"], look.trials] for look in history.holdout_scores]
     assert looks == expected.pop("holdouts", [])
     more = {
-        trial.id: [trial.baseline, len(trial.confirmed), trial.stopped.score if trial.stopped else None]
+        trial.id: [trial.baseline, len(trial.confirmations), trial.stop.score if trial.stop else None]
         for trial in history.trials.values()
     }
     assert more == expected.pop("more", more)

@@ -78,7 +78,7 @@ def drive(folder, name):
     code = 1
     try:
         options = {"name": name, "offline": True, "executor": "inline", "confirm": 1}
-        KFoldTuner("space.py", view=Lines(wide_console()), **options).search()
+        KFoldTuner("space.py", screen=Lines(wide_console()), **options).search()
         code = 0
     finally:
         os._exit(code)

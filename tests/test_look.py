@@ -44,8 +44,8 @@ def script():
 
 
 def search(script, **options):
-    view, executors = Lines(wide_console()), script.executors
-    tuner = KFoldTuner("space.py", view=view, executors=executors, executor="inline", offline=True, **options)
+    screen, executors = Lines(wide_console()), script.executors
+    tuner = KFoldTuner("space.py", screen=screen, executors=executors, executor="inline", offline=True, **options)
     tuner.search()
     return tuner.record
 
@@ -65,7 +65,7 @@ def scored_on_holdout(script):
 
 
 def test_a_real_network_is_scored_on_images_that_no_trial_saw(place):
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), trials=1, offline=True)
+    tuner = KFoldTuner("space.py", screen=Lines(wide_console()), trials=1, offline=True)
     tuner.search()
     record = tuner.record
     (look,) = record.history.holdout_scores
@@ -84,7 +84,7 @@ def test_a_real_network_is_scored_on_images_that_no_trial_saw(place):
 
 def test_a_real_search_looks_once_is_resumed_without_a_look_and_looks_again_when_another_trial_wins(place, capsys):
     def go_on(trials):
-        tuner = KFoldTuner("space.py", view=Lines(wide_console()), trials=trials, offline=True)
+        tuner = KFoldTuner("space.py", screen=Lines(wide_console()), trials=trials, offline=True)
         tuner.search()
         capsys.readouterr()
         tuner.results_summary()
@@ -149,7 +149,7 @@ def test_a_look_that_fails_twice_is_given_up_and_said(place, script, capsys):
     record = search(script, trials=1)
     assert scored_on_holdout(script) == ["0000", "0000"]
     assert not record.history.holdout_scores
-    assert record.history.ended
+    assert record.history.end_reason
     assert record.history.trials["0000"].verdict.status == "completed"
     assert capsys.readouterr().out.count("The hold-out could not be scored with 0000: no memory") == 2
     script.plan = fails("none")
@@ -160,7 +160,7 @@ def test_without_a_complete_trial_there_is_no_look(place, script):
     script.plan = fails("f0")
     history = search(script, trials=1).history
     assert history.with_status("failed")
-    assert history.ended
+    assert history.end_reason
     assert scored_on_holdout(script) == []
 
 

@@ -48,7 +48,7 @@ def watch():
 if __name__ == "__main__":
     over = threading.Event()
     threading.Thread(target=watch, daemon=True).start()
-    KFoldTuner("space.py", view=Watching(wide_console()), **json.loads(sys.argv[1])).search()
+    KFoldTuner("space.py", screen=Watching(wide_console()), **json.loads(sys.argv[1])).search()
     over.set()
     print(json.dumps({"driver": driver, "workers": jobs, "peaks": sorted(peaks.values())}))
 """

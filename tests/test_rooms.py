@@ -24,7 +24,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.schedules import SCHEDULES
-from search.report.contents import PARTS
+from search.report.contents import CHAPTERS
 from search.report.json import schema
 from search.report.write import PAGE, write_report
 from search.system.machine import cores
@@ -71,7 +71,7 @@ def place(tmp_path, monkeypatch):
 def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, capsys):
     table = {**EXECUTORS, "counting": toys.EXECUTOR}
     options = {"executor": "counting", "name": "toys", "offline": True, "cache": str(place / "cache")}
-    tuner = KFoldTuner("space.py", view=Lines(wide_console()), executors=table, **options)
+    tuner = KFoldTuner("space.py", screen=Lines(wide_console()), executors=table, **options)
     tuner.search()
 
     record = tuner.record
@@ -83,10 +83,10 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     for word in ("Toy", "toy-nearest", "toy-sgd", "toy-constant", "toy-inverted"):
         assert any(word in recipe.summary() for recipe in recipes.values()), word
 
-    report = write_report(record, (*PARTS, toys.PART))
+    report = write_report(record, (*CHAPTERS, toys.CHAPTER))
     page = report.paths[PAGE].read_text(encoding="utf-8")
     told = json.loads(report.paths["report.json"].read_text(encoding="utf-8"))
-    jsonschema.validate(told, schema((*PARTS, toys.PART)))
+    jsonschema.validate(told, schema((*CHAPTERS, toys.CHAPTER)))
     assert {row["trial"] for row in told["tables"]["letters"]} == set(record.history.trials)
     assert {row["head"] for row in told["tables"]["trials"]} == {"toy-nearest", "linear"}
     for text in (page, report.paths["report.md"].read_text(encoding="utf-8")):

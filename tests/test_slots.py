@@ -39,7 +39,7 @@ def search(place, slots, name, script=None, trials=None):
     """Return what the journal of a search with so many slots says of its trials, and its script."""
     script = script or Script(disorderly)
     options = {"slots": slots, "trials": trials, "offline": True, "name": name}
-    KFoldTuner("space.py", view=Lines(wide_console()), executors=script.executors, **options).search()
+    KFoldTuner("space.py", screen=Lines(wide_console()), executors=script.executors, **options).search()
     return events_of_trials(place / "results" / name), script
 
 
@@ -169,7 +169,7 @@ def test_a_stopped_trial_that_is_finished_after_an_interruption_keeps_all_its_fi
     (place / "space.py").write_text(LAST_IS_FINISHED)
     whole, _ = search(place, 1, "whole")
     record = None
-    while record is None or not record.history.ended:
+    while record is None or not record.history.end_reason:
         with contextlib.suppress(KeyboardInterrupt):
             search(place, 4, "interrupted", Script(disorderly_for(7)))
         record = read_record(place / "results" / "interrupted")

@@ -72,7 +72,7 @@ def begun(place, one_trial):
 
 def tuner(space="space.py", **options):
     """Search inline, where no process has to load TensorFlow first."""
-    return KFoldTuner(space, view=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})
+    return KFoldTuner(space, screen=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})
 
 
 def outcome(record):
@@ -105,7 +105,7 @@ def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
     assert "MobileNet_0.25 (--offline): mobilenet_2_5_224_tf_no_top.h5" in printed
     assert {trial.recipe.backbone for trial in best} == {"SmallCNN"}
     assert list(record.about.weights) == ["SmallCNN"]
-    assert record.history.ended == "all 3 trials are done"
+    assert record.history.end_reason == "all 3 trials are done"
     left = {path.name for path in place.iterdir()} - {"no-weights"}  # Keras makes its home when first imported
     assert left == {"data", "results", "shapes", "space.py"}
 
@@ -241,7 +241,7 @@ def test_an_exhausted_space_ends_the_search_with_a_message(place):
     searched.search()
     history = searched.record.history
     assert len(history.trials) == 9
-    assert history.ended == "the space is exhausted: its 9 points have all been tried"
+    assert history.end_reason == "the space is exhausted: its 9 points have all been tried"
     assert len({json.dumps(trial.values, sort_keys=True) for trial in history.trials.values()}) == 9
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.analysis.ledger import at_size, interval, status
+from search.analysis.ledger import at_size, interval
 from search.analysis.predictions import read_run
 from search.analysis.stats.comparing import ALPHA, Difference, difference, mcnemar
 from search.analysis.stats.intervals import Interval
@@ -144,10 +144,10 @@ def _trial(record: Record, name: str) -> Trial:
     if trial is None:
         known = f"They are {next(iter(trials))} to {list(trials)[-1]}" if trials else "It has none yet"
         raise UserError(f"There is no trial {name!r} in {record.name}. {known}; the best one is called {BEST!r}.")
-    if status(trial) != "completed":
+    if trial.status is not Status.COMPLETED:
         reason = f" ({trial.verdict.reason})" if trial.verdict else ""
         raise UserError(
-            f"Trial {trial.id} of {record.name} is {status(trial)}{reason}, not completed: it has no score to compare. "
+            f"Trial {trial.id} of {record.name} is {trial.status}{reason}, not completed: it has no score to compare. "
             f"`python -m search report {record.name}` lists the complete ones."
         )
     return trial
@@ -171,7 +171,7 @@ def check_comparable(one: Record, other: Record) -> None:
 
 
 def _differing(a: Trial, b: Trial) -> list[tuple[str, str, str]]:
-    columns = sorted(COLUMNS.values(), key=lambda column: bool(column.part))  # further parts come last
+    columns = sorted(COLUMNS.values(), key=lambda column: bool(column.subfield))  # subfields come last
     return [
         (column.name, column.text(a.recipe, 3), column.text(b.recipe, 3))
         for column in columns

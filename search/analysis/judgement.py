@@ -10,7 +10,7 @@ import numpy as np
 from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.comparing import Difference, against, contenders, recommended
-from search.analysis.stats.effects import Cell, Factor, additive, depends, interaction, thirds
+from search.analysis.stats.effects import Factor, LevelPair, additive, depends, interaction, thirds
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
 from search.events import CONFIRM
@@ -179,7 +179,7 @@ class Judgement:
         return additive(runs.values, runs.trials, runs.folds, {n: runs.expand(v) for n, v in runs.levels().items()})
 
     @cached_property
-    def interaction(self) -> list[Cell]:
+    def interaction(self) -> list[LevelPair]:
         """The mean score of each pair of backbone and unfrozen depth."""
         runs = self._runs
         if len({depth(recipe) for recipe in runs.recipes}) < 2:
@@ -193,13 +193,13 @@ class Judgement:
         return depends(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
 
     @cached_property
-    def confirmed(self) -> list[tuple[Trial, Interval]]:
+    def confirmations(self) -> list[tuple[Trial, Interval]]:
         """The trials that were trained again on all reshuffled folds, with their score there."""
         names = {CONFIRM + fold.id: fold for fold in self.rules.folds}
         pairs = []
         for trial in self.complete:
-            if set(names) <= set(trial.confirmed):
-                again = {fold.id: trial.confirmed[name] for name, fold in names.items()}
+            if set(names) <= set(trial.confirmations):
+                again = {fold.id: trial.confirmations[name] for name, fold in names.items()}
                 table = cells(Trial(trial.id, {}, trial.recipe, runs=again), self.rules)
                 pairs.append((trial, corrected_interval(table.mean(axis=0), self.rules.parts)))
         return pairs

@@ -14,19 +14,14 @@ from search.record import Record
 from search.system.clock import rounded
 
 MARKS = "▁▂▃▄▅▆▇█"
-STATUS_ORDER = {"completed": 0, "stopped": 1, "failed": 2, "duplicate": 3, "open": 4}
-
-
-def status(trial: Trial) -> Status:
-    """Return completed, stopped, failed, duplicate, or open."""
-    return trial.status
+STATUS_ORDER = {status: place for place, status in enumerate(Status)}
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
     """Return all trials: the complete ones ranked, then the others by status and number."""
     trials = list(trials)
-    rest = [trial for trial in trials if status(trial) != "completed"]
-    return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[status(trial)], trial.id))
+    rest = [trial for trial in trials if trial.status is not Status.COMPLETED]
+    return ranked(trials) + sorted(rest, key=lambda trial: (STATUS_ORDER[trial.status], trial.id))
 
 
 def interval(trial: Trial, rules: Rules) -> Interval:
@@ -58,14 +53,14 @@ def range_of_marks(trials: Iterable[Trial], rules: Rules) -> tuple[float, float]
 
 
 def seen_before(history: History) -> str:
-    """Return in words how often the hold-out was looked at, "" where its score is blind.
+    """Return in words how often the hold-out was scored, "" where its score is blind.
 
-    Whoever extends a search after a look may have known the score.
+    Whoever extends a search after that may have known the score.
     """
-    looks = history.holdout_scores
-    if not looks or len(history.trials) == looks[0].trials:
+    scores = history.holdout_scores
+    if not scores or len(history.trials) == scores[0].trials:
         return ""
-    times = "once" if len(looks) == 1 else f"{len(looks)} times"
+    times = "once" if len(scores) == 1 else f"{len(scores)} times"
     return f"looked at {times}; a search extended after a look is no longer blind"
 
 
@@ -76,11 +71,11 @@ def on_holdout(record: Record) -> str:
     history, images = record.history, f"{record.about.holdout} images that no trial saw"
     seen = f" ({text})" if (text := seen_before(history)) else ""
     best = ranked(history.trials.values())
-    look = history.holdout_score(best[0].id) if best else None
-    if look is not None:
-        scores, objective = look.run.scores, record.rules.objective
-        also = "" if objective == "accuracy" else f", accuracy {scores['accuracy']:.3f}"
-        return f"{objective} {scores[objective]:.3f}{also} on {images}{seen}"
+    score = history.holdout_score(best[0].id) if best else None
+    if score is not None:
+        metrics, objective = score.run.scores, record.rules.objective
+        also = "" if objective == "accuracy" else f", accuracy {metrics['accuracy']:.3f}"
+        return f"{objective} {metrics[objective]:.3f}{also} on {images}{seen}"
     failed = [failure.error for trial, failure in history.holdout_failures if best and trial == best[0].id]
     if failed:
         return f"could not be scored: {failed[-1]} (the same command tries again){seen}"
@@ -91,12 +86,12 @@ def ledger(record: Record) -> dict[str, float]:
     """Return what happened, counted: trials by verdict, runs planned and trained, failures, seconds."""
     trials = list(record.history.trials.values())
     runs = [run for trial in trials for run in trial.runs.values()]
-    again = [run for trial in trials for run in trial.confirmed.values()]
-    counts = {f"trials_{name}": sum(status(trial) == name for trial in trials) for name in STATUS_ORDER}
+    again = [run for trial in trials for run in trial.confirmations.values()]
+    counts = {f"trials_{status}": sum(trial.status is status for trial in trials) for status in Status}
     return {
         "trials": len(trials),
         **counts,
-        "trials_finished_at_the_end": sum(trial.stopped is not None for trial in trials),
+        "trials_finished_at_the_end": sum(trial.stop is not None for trial in trials),
         "baselines": sum(bool(trial.baseline) for trial in trials),
         "runs_planned": (len(trials) - counts["trials_duplicate"]) * len(record.rules.folds),
         "runs_trained": len(runs),

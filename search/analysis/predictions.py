@@ -36,11 +36,11 @@ def read_runs(folder: Path, runs: Iterable[Run]) -> dict[str, Arrays]:
         except OSError:
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 for fold in folds:
                     prefix = f"{fold}/"
                     arrays[fold] = {
-                        name.removeprefix(prefix): stored[name] for name in stored.files if name.startswith(prefix)
+                        name.removeprefix(prefix): archive[name] for name in archive.files if name.startswith(prefix)
                     }
     return arrays
 
@@ -50,7 +50,7 @@ class Size:
     """Predictions at one training size, of c trials: R rows, each an image that a fold scored.
 
     ``image`` (R,) numbers the images of the evidence, ``labels`` (R,) their classes; ``split`` (R, 2)
-    is the repeat and the index of the fold that scored each; ``predicted``
+    is the repeat and the index of the fold that scored each; ``predictions``
     (c, R) are class numbers, ``own`` and ``confidence`` (c, R) the probabilities of the label and of
     the predicted class.
     """
@@ -58,7 +58,7 @@ class Size:
     image: np.ndarray
     labels: np.ndarray
     split: np.ndarray
-    predicted: np.ndarray
+    predictions: np.ndarray
     own: np.ndarray
     confidence: np.ndarray
 
@@ -69,8 +69,8 @@ class Evidence:
 
     ``trials`` are their ids, the winner first; ``ids``, ``labels`` and ``groups`` (n,) are of the
     images that any fold scored; ``probabilities`` (n, classes) is the mean over trials at full
-    size. ``complete`` counts all complete trials, of which at most 300 are read; ``lost`` names the
-    files that are missing or changed, whose trials are left out.
+    size. ``complete`` counts all complete trials, of which at most 300 are read; ``lost_files`` are
+    those that are missing or changed, whose trials are left out.
     """
 
     trials: tuple[str, ...]
@@ -80,14 +80,14 @@ class Evidence:
     sizes: tuple[Size, ...]
     probabilities: np.ndarray
     complete: int
-    lost: tuple[str, ...]
+    lost_files: tuple[str, ...]
 
     def configurations(self, classes: int, objective: str, *, folds: bool) -> Configurations:
         """Return the predictions as what corrects the winner; ``folds`` says whether they part the images."""
         return Configurations(
             labels=[size.labels for size in self.sizes],
             groups=[self.groups[size.image] for size in self.sizes],
-            predicted=[size.predicted for size in self.sizes],
+            predictions=[size.predictions for size in self.sizes],
             classes=classes,
             objective=objective,
             folds=[size.split[:, 1] for size in self.sizes] if folds else None,
@@ -99,16 +99,16 @@ def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
     """Return the evidence of complete trials, best first; None where no trial's predictions can be read."""
     folds = record.rules.folds
     by_size = [[fold for fold in folds if fold.fraction == fraction] for fraction in record.rules.fractions]
-    lost: set[str] = set()
+    lost_files: set[str] = set()
     layout: _Layout | None = None
     for trial in complete[:MOST_TRIALS]:
         runs = [trial.runs[fold.id] for fold in folds]
-        stored = read_runs(record.folder, runs)
-        gone = {run.file for run in runs if run.fold not in stored}
-        lost |= gone
-        if not gone:
-            layout = layout or _Layout(by_size, stored)
-            layout.take(trial.id, stored)  # one after the other: together they may not fit into memory
+        arrays = read_runs(record.folder, runs)
+        absent_files = {run.file for run in runs if run.fold not in arrays}
+        lost_files |= absent_files
+        if not absent_files:
+            layout = layout or _Layout(by_size, arrays)
+            layout.take(trial.id, arrays)  # one after the other: together they may not fit into memory
     if layout is None:
         return None
     return Evidence(
@@ -119,12 +119,12 @@ def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
         sizes=tuple(layout.size(at) for at in range(len(by_size))),
         probabilities=layout.mean_probabilities(),
         complete=len(complete),
-        lost=tuple(sorted(lost)),
+        lost_files=tuple(sorted(lost_files)),
     )
 
 
 class _Layout:
-    """Where each prediction goes, as the first trial has them; what the trials predicted, so far."""
+    """Where each prediction goes, as the first trial has them; the predictions of the trials so far."""
 
     def __init__(self, by_size: list[list[PlannedFold]], first: dict[str, Arrays]) -> None:
         self._by_size = [[fold.id for fold in folds] for folds in by_size]
@@ -140,25 +140,25 @@ class _Layout:
             np.concatenate([np.tile(fold.split, (len(self._ids[fold.id]), 1)) for fold in folds]) for folds in by_size
         ]
         self.trials: list[str] = []
-        self._reduced: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in by_size]
+        self._summaries: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in by_size]
         self._total = np.zeros((len(self.ids), first[self._by_size[-1][0]]["probabilities"].shape[1]))
 
-    def take(self, trial: str, stored: dict[str, Arrays]) -> None:
-        """Add what a trial predicted; one that predicted other images is no evidence beside the first."""
-        if any(not np.array_equal(ids, stored[fold]["ids"]) for fold, ids in self._ids.items()):
+    def take(self, trial: str, arrays: dict[str, Arrays]) -> None:
+        """Add the predictions of a trial; one with predictions of other images is no evidence beside the first."""
+        if any(not np.array_equal(ids, arrays[fold]["ids"]) for fold, ids in self._ids.items()):
             return
         self.trials.append(trial)
-        for folds, image, reduced in zip(self._by_size, self._image, self._reduced, strict=True):
-            probabilities = np.concatenate([stored[fold]["probabilities"] for fold in folds])
+        for folds, image, summaries in zip(self._by_size, self._image, self._summaries, strict=True):
+            probabilities = np.concatenate([arrays[fold]["probabilities"] for fold in folds])
             own = probabilities[np.arange(len(image)), self.labels[image]]
-            reduced.append((probabilities.argmax(axis=1), own, probabilities.max(axis=1)))
+            summaries.append((probabilities.argmax(axis=1), own, probabilities.max(axis=1)))
         np.add.at(self._total, self._image[-1], probabilities)
 
     def size(self, at: int) -> Size:
         """Return the predictions at one training size."""
         image = self._image[at]
-        predicted, own, confidence = (np.stack(one) for one in zip(*self._reduced[at], strict=True))
-        return Size(image, self.labels[image], self._split[at], predicted, own, confidence)
+        predictions, own, confidence = (np.stack(one) for one in zip(*self._summaries[at], strict=True))
+        return Size(image, self.labels[image], self._split[at], predictions, own, confidence)
 
     def mean_probabilities(self) -> np.ndarray:
         """Return the mean over trials, and over predictions of the same image, at full size: (n, classes)."""

@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from search.data.images import Decoded
-from search.repertoire.shape import Shape
+from search.repertoire.recipe import Recipe
+from search.repertoire.shape import shape_of
 from search.system.tf import silenced
 from search.training.activations import PLAIN, Activations, Images
 from search.training.compiled import CompiledNetwork
@@ -79,7 +80,7 @@ def backbone_features(materials: Materials, backbone: str, images: Decoded) -> n
     weights = materials.weights[backbone]
     inputs = Images(images.pixels, materials.contents, images.key)
     with silenced():
-        shape = Shape(backbone, 0, images.pixels.shape[1])
+        shape = shape_of(Recipe(backbone, image_size=images.pixels.shape[1]))
         network = CompiledNetwork(shape, lambda: build(shape, materials.classes, pretrained=True, sha256=weights))
         activations = Activations(materials.cache, weights, materials.seed, materials.cache_bytes)
         return activations.of(network, inputs, PLAIN, 0)[:]

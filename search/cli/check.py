@@ -27,7 +27,7 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
     """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
     from search.check import check as result_of
     from search.monitor.console import wide_console
-    from search.monitor.screen import screen
+    from search.monitor.screen import open_screen
     from search.options import Options
     from search.report.checks import show, write_page
     from search.space import read_space
@@ -36,8 +36,8 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
     try:
         if html is not None:
             check_file(html)
-        with screen(wide_console(stderr=as_json)) as view:
-            result = result_of(read_space(space), Options(**options), view.say, view.progress)
+        with open_screen(wide_console(stderr=as_json)) as screen:
+            result = result_of(read_space(space), Options(**options), screen.say, screen.progress)
     except UserError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))

@@ -29,7 +29,7 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     from search.data.loading import folds_in_words, read_inputs
     from search.data.materialise import check_place, materialise
     from search.monitor.console import wide_console
-    from search.monitor.screen import screen
+    from search.monitor.screen import open_screen
     from search.options import Options, overridden
     from search.space import read_space
 
@@ -38,12 +38,12 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     if fractions is not None:
         study = study.replace(train_fractions=_numbers(fractions))
     check_place(to, study.data_folder())  # before the images are read
-    with screen(wide_console()) as view:
-        inputs = read_inputs(study, choices, view.say, view.progress)
+    with open_screen(wide_console()) as screen:
+        inputs = read_inputs(study, choices, screen.say, screen.progress)
         for line in (folds_in_words(study, inputs.plan, inputs.dataset), *inputs.plan.notes):
-            view.say(line)
+            screen.say(line)
         copy = copy or inputs.dataset.root.is_relative_to(inputs.cache)  # which may be deleted at will
-        progress = partial(view.progress, "Writing the folds")
+        progress = partial(screen.progress, "Writing the folds")
         written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
     click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
 

@@ -24,10 +24,10 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) 
     from search.export.predict import as_csv, as_json
     from search.export.predict import predict as predictions_of
     from search.monitor.console import wide_console
-    from search.monitor.screen import screen
+    from search.monitor.screen import open_screen
 
-    with screen(wide_console(stderr=True)) as view:
-        predictions = predictions_of(folder, images, partial(view.progress, "Predicting"))
+    with open_screen(wide_console(stderr=True)) as screen:
+        predictions = predictions_of(folder, images, partial(screen.progress, "Predicting"))
     if form is None:
         show(predictions, wide_console(), top)
     else:

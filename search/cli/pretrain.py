@@ -40,7 +40,7 @@ def pretrain(file: Path, teachers: tuple[str, ...], pictures: int, passes: int, 
     What is done lies in FILE.part.
     """
     from search.monitor.console import wide_console
-    from search.monitor.screen import screen
+    from search.monitor.screen import open_screen
     from search.pretraining.plan import PretrainingPlan, work_folder
     from search.system.digests import file_sha256
     from search.system.files import LOCK, locked
@@ -54,8 +54,8 @@ def pretrain(file: Path, teachers: tuple[str, ...], pictures: int, passes: int, 
         click.echo("Loading TensorFlow")
         from search.pretraining.pretrain import pretrain as learn
 
-        with screen(wide_console()) as view:
+        with open_screen(wide_console()) as screen:
             if any(folder.glob("*.npy")):
-                view.say(f"Going on with what is in {folder}")
-            learn(plan, file, folder, slots or cores(), view.say, view.progress)
+                screen.say(f"Going on with what is in {folder}")
+            learn(plan, file, folder, slots or cores(), screen.say, screen.progress)
     click.echo(f"Weights: {file}, SHA-256 {file_sha256(file)}")

@@ -1,4 +1,4 @@
-"""What an executor is, how a job can end, and how one is run wherever it is.
+"""What an executor is, how a job can end, and how a job is run in any process.
 
 The seam is small: ``submit`` a job to a free slot, ``wait`` for the next ending. Names go in,
 results come out; only the driver writes.
@@ -21,7 +21,7 @@ LONGEST_ERROR = 500  # characters
 
 @dataclass(frozen=True)
 class Done:
-    """The ending of a job that gave its result; ``stages`` are the seconds that it took."""
+    """The ending of a job that succeeded, with its result; ``stages`` are the seconds that it took."""
 
     job: Job
     result: "JobResult"
@@ -30,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The ending of a job that gave an error in words; ``final`` where a retry would give the same."""
+    """The ending of a job that failed, with the error in words; ``final`` where a retry would fail alike."""
 
     job: Job
     error: str
@@ -40,7 +40,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The ending of a job that nobody wanted any more."""
+    """The ending of a job that was cancelled."""
 
     job: Job
     stages: dict[str, float] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Executor(Protocol):
         ...
 
     def cancel(self, trial: str) -> None:
-        """Let the jobs of a trial end soon, in whatever way."""
+        """Let the jobs of a trial end soon, with any kind of ending."""
         ...
 
     def wait(self, timeout: float) -> Ending | None:
@@ -89,7 +89,7 @@ class Executor(Protocol):
 
 
 def execute(trainer: "Trainer", job: Job) -> Ending:
-    """Run a job where we are, and turn whatever it raises into an ending."""
+    """Run a job in this process, and turn whatever it raises into an ending."""
     trainer.clock.lap()
     ending = _ending(trainer, job)
     return dataclasses.replace(ending, stages=trainer.clock.lap())

@@ -36,7 +36,7 @@ Flag = Any  # a byte in memory that driver and worker share; without a lock, whi
 
 # DECISIONS: The fork server starts at once
 def start_server() -> None:
-    """Begin to load TensorFlow in the server that forks workers ready for work, where the system has one.
+    """Start the server that forks workers, where the system has one, and let it load TensorFlow for them.
 
     Returns at once. What a worker prints before it has a log (it can be killed while it starts)
     goes nowhere.
@@ -76,12 +76,12 @@ class Workers:
         return sum(slot.future is None for slot in self._slots)
 
     def submit(self, job: Job) -> None:
-        """Send the job to an idle worker, if there is one to a worker that has compiled a network of its shape."""
+        """Send the job to an idle worker, preferably one that has compiled a network of its shape."""
         idle = [slot for slot in self._slots if slot.future is None]
         min(idle, key=lambda slot: slot.strangeness(job)).submit(job)
 
     def cancel(self, trial: str) -> None:
-        """Tell the workers that have jobs of the trial to leave them at the end of their epoch."""
+        """Tell the workers that train the trial to stop at the end of their epoch."""
         for slot in self._slots:
             slot.cancel(trial)
 
@@ -132,7 +132,7 @@ class _Slot:
         raise UserError(CANNOT_START)
 
     def strangeness(self, job: Job) -> tuple[bool, int]:
-        """Return what is smallest for the worker that should get this job: the one that had its shape last."""
+        """Return a sort key, smallest for the worker that trained the shape of this job most recently."""
         known = job.shape in self._shapes
         return not known, self._shapes.index(job.shape) if known else len(self._shapes)
 

@@ -6,8 +6,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from search.analysis.judgement import Judgement
-from search.analysis.ledger import at_size, interval, seen_before, status
+from search.analysis.ledger import at_size, interval, seen_before
 from search.data.images import DRAFT
+from search.events import Status
 from search.journal import HoldoutScore, Trial
 from search.racing import score
 from search.record import Record
@@ -24,8 +25,8 @@ BEST = "best"
 def trial_to_export(record: Record, name: str) -> Trial:
     """Return the trial of this number, or the recommended one for "best".
 
-    Raises UserError, with the way out, where there is none, for one that failed, has not ended or has a twin, and
-    for "best" where that would look at the hold-out of a search that is not finished.
+    Raises UserError, with the way out, where there is none, for one that failed, has not ended or is a duplicate,
+    and for "best" where that would score the hold-out in a search that is not finished.
     """
     trials = record.history.trials
     if name == BEST:
@@ -35,7 +36,7 @@ def trial_to_export(record: Record, name: str) -> Trial:
                 f"No trial of {record.name} is complete, so none is recommended. Go on with the search, or name a "
                 "trial that was stopped with --trial."
             )
-        if record.rules.holdout and not record.history.ended and not record.history.holdout_score(best.id):
+        if record.rules.holdout and not record.history.end_reason and not record.history.holdout_score(best.id):
             raise UserError(
                 f"{record.name} is not finished, and an export looks at the hold-out, which is no longer blind then. "
                 f"Finish it: python -m search resume {record.name}. Or export the best so far all the same: "
@@ -44,22 +45,22 @@ def trial_to_export(record: Record, name: str) -> Trial:
         return best
     trial = trials.get(name) or trials.get(name.zfill(4))
     if trial is None:
-        known = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
-        raise UserError(f"There is no trial {name!r}: {record.name} {known}. Name one of them, or best.")
+        trials_in_words = f"has the trials {', '.join(trials)}" if trials else "has no trials yet"
+        raise UserError(f"There is no trial {name!r}: {record.name} {trials_in_words}. Name one of them, or best.")
     ways_out = {
-        "failed": "Name another one, or best.",
-        "open": f"Finish the search first: python -m search resume {record.name}.",
-        "duplicate": "Name that one.",
+        Status.FAILED: "Name another one, or best.",
+        Status.OPEN: f"Finish the search first: python -m search resume {record.name}.",
+        Status.DUPLICATE: "Name that one.",
     }
-    if (ended := status(trial)) in ways_out:
+    if trial.status in ways_out:
         reason = f": {trial.verdict.reason}" if trial.verdict else ""
-        words = {"failed": "failed", "open": "has not ended", "duplicate": "is a duplicate"}
-        raise UserError(f"Trial {trial.id} {words[ended]}{reason}. {ways_out[ended]}")
+        words = {Status.FAILED: "failed", Status.OPEN: "has not ended", Status.DUPLICATE: "is a duplicate"}
+        raise UserError(f"Trial {trial.id} {words[trial.status]}{reason}. {ways_out[trial.status]}")
     return trial
 
 
 @dataclass(frozen=True)
-class Facts:
+class ExportFacts:
     """What an export knows beside the record of its search: images that trained it by kind, the versions it needs."""
 
     trial: Trial
@@ -71,8 +72,8 @@ class Facts:
 def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
     """Return the scores of a trial as JSON types; None for what is not known."""
     record, rules = judgement.record, judgement.rules
-    look = record.history.holdout_score(trial.id)
-    complete = status(trial) == "completed"
+    holdout_score = record.history.holdout_score(trial.id)
+    complete = trial.status is Status.COMPLETED
     limits = interval(trial, rules) if complete else None
     return {
         "objective": rules.objective,
@@ -81,11 +82,11 @@ def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
         "interval": [limits.low, limits.high] if limits and limits.known else None,
         "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
         "picked": picked(judgement, trial) if complete else None,
-        "holdout": {**look.run.scores, "images": record.about.holdout} if look else None,
+        "holdout": {**holdout_score.run.scores, "images": record.about.holdout} if holdout_score else None,
     }
 
 
-def card(judgement: Judgement, facts: Facts) -> str:
+def card(judgement: Judgement, facts: ExportFacts) -> str:
     """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
     record = judgement.record
     environment = Environment(
@@ -112,26 +113,26 @@ def card(judgement: Judgement, facts: Facts) -> str:
 
 
 def _recipe_lines(recipe: Recipe) -> dict[str, Any]:
-    """Return the values of a recipe by field; those of several parts come last, with their parts side by side."""
-    values = {name: value for name, value in recipe.to_dict().items() if not FIELDS[name].parts}
-    parts: dict[str, list[Any]] = {}
+    """Return the values of a recipe by field; those with subfields come last, with these side by side."""
+    values = {name: value for name, value in recipe.to_dict().items() if not FIELDS[name].subfields}
+    cells: dict[str, list[Any]] = {}
     for column in columns_of([recipe]):
-        if column.field.parts and (cell := column.cell(recipe)) is not None:
-            parts.setdefault(column.field.name, []).append(cell)
-    return values | {name: " ".join(map(str, cells)) for name, cells in parts.items()}
+        if column.field.subfields and (cell := column.cell(recipe)) is not None:
+            cells.setdefault(column.field.name, []).append(cell)
+    return values | {name: " ".join(map(str, several)) for name, several in cells.items()}
 
 
 def picked(judgement: Judgement, trial: Trial) -> str:
     """Return in words what a complete trial's score is worth, given that it, or another one, was picked by it."""
     of = f"of {len(judgement.complete)} complete trials"
     place = [other.id for other in judgement.complete].index(trial.id) + 1
-    corrected, winner = judgement.corrected, judgement.complete[0].id
-    if corrected is None:
+    correction, winner = judgement.corrected, judgement.complete[0].id
+    if correction is None:
         among = f"The best {of}: it was picked, which flatters it" if place == 1 else f"Number {place} {of}"
         return f"{among}; scores cannot be corrected for that, as {judgement.uncorrected}"
     there = (
-        f"{corrected.score.mean:.3f} ({between(corrected.score)}), and its accuracy with all of each training part to "
-        f"{corrected.full_accuracy.mean:.3f} ({between(corrected.full_accuracy)})"
+        f"{correction.score.mean:.3f} ({between(correction.score)}), and its accuracy with all of each training "
+        f"part to {correction.full_accuracy.mean:.3f} ({between(correction.full_accuracy)})"
     )
     if place == 1:
         return f"The best {of}: corrected for having been picked, its score comes to {there}"
@@ -145,7 +146,7 @@ def picked(judgement: Judgement, trial: Trial) -> str:
 
 def _scored(judgement: Judgement, trial: Trial) -> list[str]:
     record, rules = judgement.record, judgement.rules
-    if status(trial) != "completed":
+    if trial.status is not Status.COMPLETED:
         assert trial.verdict is not None
         lines = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
     else:
@@ -162,20 +163,20 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
             ),
             f"{picked(judgement, trial)}.",
         ]
-    look = record.history.holdout_score(trial.id)
-    return [*lines, *([_on_holdout(record, look)] if look else [])]
+    holdout_score = record.history.holdout_score(trial.id)
+    return [*lines, *([_on_holdout(record, holdout_score)] if holdout_score else [])]
 
 
-def _on_holdout(record: Record, look: HoldoutScore) -> str:
-    scores_, objective = look.run.scores, record.rules.objective
-    also = "" if objective == "accuracy" else f", accuracy {scores_['accuracy']:.3f}"
-    looks = [other.trial for other in record.history.holdout_scores]
-    seen = seen_before(record.history)
-    if not seen and len(looks) > 1:
-        seen = f"looked at with {', '.join(looks)}; a choice among them by this score is no longer blind"
+def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:
+    metrics, objective = holdout_score.run.scores, record.rules.objective
+    also = "" if objective == "accuracy" else f", accuracy {metrics['accuracy']:.3f}"
+    trials = [other.trial for other in record.history.holdout_scores]
+    note = seen_before(record.history)
+    if not note and len(trials) > 1:
+        note = f"looked at with {', '.join(trials)}; a choice among them by this score is no longer blind"
     return (
-        f"Hold-out: {objective} {scores_[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
-        f"by a model trained on all the others that the folds use{f' ({seen})' if seen else ''}."
+        f"Hold-out: {objective} {metrics[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
+        f"by a model trained on all the others that the folds use{f' ({note})' if note else ''}."
     )
 
 
@@ -195,8 +196,8 @@ def _limits(record: Record, trial: Trial) -> list[str]:
         "Probabilities are those of the network, not calibrated.",
         *warnings(record),
     ]
-    if status(trial) == "stopped":
+    if trial.status is Status.STOPPED:
         lines.insert(0, "A stopped trial was predicted to stay behind. It is unproven: how good it is, nobody knows.")
-    if not record.history.ended:
+    if not record.history.end_reason:
         lines.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
     return lines

@@ -18,7 +18,7 @@ from search.data.folds import Fold
 from search.data.images import decode
 from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
-from search.export.card import Facts, card, scores
+from search.export.card import ExportFacts, card, scores
 from search.export.plain import plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal import Trial
@@ -63,19 +63,19 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
     UserError where ``to`` is in use, training diverges or the folder cannot be written: then there is none.
     """
     check_target(to, tuner.setup.dataset.source)
-    materials, view = tuner.setup.materials, tuner.view
+    materials, screen = tuner.setup.materials, tuner.screen
     trial = tuner.record.history.trials[trial_id]
-    with view:
+    with screen:
         if tuner.record.rules.holdout and not tuner.record.history.holdout_score(trial_id):
-            view.say(f"Training {trial_id} without the hold-out, to score it there once")
+            screen.say(f"Training {trial_id} without the hold-out, to score it there once")
             what = f"Images shown to {trial_id} without the hold-out"
-            epochs = _Epochs(view, what, trial.recipe, tuner.setup.plan.in_folds)
+            epochs = _Epochs(screen, what, trial.recipe, tuner.setup.plan.in_folds)
             tuner.score_on_holdout(trial_id, Inline(materials, epochs.give_up))
         fold = everything(len(materials.labels))
-        view.say(f"Training {trial_id} on all {len(fold.train)} images")
-        epochs = _Epochs(view, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
-        trained = _train(materials, trial, fold, epochs)
-        _write(to, tuner.record, trial, materials, trained)
+        screen.say(f"Training {trial_id} on all {len(fold.train)} images")
+        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
+        network = _train(materials, trial, fold, epochs)
+        _write(to, tuner.record, trial, materials, network)
     return to
 
 
@@ -88,13 +88,13 @@ def everything(images: int) -> Fold:
 class _Epochs:
     """What a training calls before each epoch: it shows how many images were trained on, of all that will be."""
 
-    def __init__(self, view: Screen, what: str, recipe: Recipe, images: int) -> None:
-        self.view, self.what, self.epochs, self.images = view, what, recipe.epochs, images
-        self.done = 0
+    def __init__(self, screen: Screen, what: str, recipe: Recipe, images: int) -> None:
+        self.screen, self.what, self.epochs, self.images = screen, what, recipe.epochs, images
+        self.epoch = 0
 
     def __call__(self) -> None:
-        self.view.progress(self.what, self.done % self.epochs * self.images, self.epochs * self.images)
-        self.done += 1
+        self.screen.progress(self.what, self.epoch % self.epochs * self.images, self.epochs * self.images)
+        self.epoch += 1
 
     def give_up(self) -> bool:
         """Show it, and let the training go on."""
@@ -112,20 +112,20 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
         ) from None
 
 
-def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained: TrainedNetwork) -> None:
+def _write(to: Path, record: Record, trial: Trial, materials: Materials, network: TrainedNetwork) -> None:
     shape, name = shape_of(trial.recipe), trial.recipe.backbone
     sha256 = materials.weights.get(name, "")
     pretrained = trial.recipe.architecture.pretrained
-    model = plain_model(shape, trained.body, trained.run.head, pretrained, sha256)
-    synthetic = sum(trained.run.part.synthetic.get("drawn", {}).values())
-    facts, judgement = Facts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
+    model = plain_model(shape, network.body, network.run.head, pretrained, sha256)
+    synthetic = sum(network.run.part.synthetic.get("drawn", {}).values())
+    facts, judgement = ExportFacts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
     try:
         with new_folder(to.resolve()) as folder:
             with silenced():
                 model.save(folder / MODEL)
-            difference = _difference(folder / MODEL, materials, trained, shape.image_size)
-            about = _about(judgement, facts, materials, trained)
-            about |= {"compared": {"images": len(trained.run.fold.validation), "largest_difference": difference}}
+            difference = _difference(folder / MODEL, materials, network, shape.image_size)
+            about = _about(judgement, facts, materials, network)
+            about |= {"compared": {"images": len(network.run.fold.validation), "largest_difference": difference}}
             about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
@@ -139,12 +139,12 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, trained
         raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
 
 
-def _difference(file: Path, materials: Materials, trained: TrainedNetwork, size: int) -> float:
+def _difference(file: Path, materials: Materials, network: TrainedNetwork, size: int) -> float:
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
-    rows = trained.run.fold.validation
+    rows = network.run.fold.validation
     pixels = decode(materials.paths, materials.contents, size, materials.cache).pixels[rows]
     probabilities = keras.models.load_model(file).predict_on_batch(pixels)
-    difference = float(np.abs(probabilities - trained.run.probabilities).max())
+    difference = float(np.abs(probabilities - network.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(
             f"The saved model gives other probabilities than the network that was trained, by up to {difference:.2g}. "
@@ -153,7 +153,7 @@ def _difference(file: Path, materials: Materials, trained: TrainedNetwork, size:
     return difference
 
 
-def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: TrainedNetwork) -> dict[str, Any]:
+def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, network: TrainedNetwork) -> dict[str, Any]:
     """Return recipe.json, but for what is known once the model is saved."""
     record, trial = judgement.record, facts.trial
     sessions = record.history.sessions
@@ -167,11 +167,11 @@ def _about(judgement: Judgement, facts: Facts, materials: Materials, trained: Tr
         "image_size": image_size,
         "classes": record.about.classes,
         "images": facts.images,
-        "synthetic": trained.run.part.synthetic,
+        "synthetic": network.run.part.synthetic,
         "scores": scores(judgement, trial),
         "identity": record.about.identity,
         "weights": {trial.recipe.backbone: materials.weights.get(trial.recipe.backbone, "")},
-        "seed": {"study": materials.seed, "run": trained.run.seed},
+        "seed": {"study": materials.seed, "run": network.run.seed},
         "threads": materials.threads,
         "versions": {"finetune-search": version("finetune-search"), **facts.versions},
         "versions_of_search": sessions[0].versions if sessions else {},

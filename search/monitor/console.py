@@ -14,7 +14,6 @@ from search.analysis.ledger import (
     marks,
     on_holdout,
     range_of_marks,
-    status,
 )
 from search.events import Status
 from search.journal import History, Trial
@@ -28,7 +27,13 @@ ROWS = 10  # of the leaderboard
 WIDTH_OF_FILES = 140
 ROOM_FOR_SIZES = 64
 FEWEST_TO_SHARE = 3  # trials, from which on what all recipes share is said once
-STYLES = {"completed": "", "stopped": "dim", "failed": "red", "duplicate": "dim", "open": "cyan"}
+STYLES = {
+    Status.COMPLETED: "",
+    Status.STOPPED: "dim",
+    Status.FAILED: "red",
+    Status.DUPLICATE: "dim",
+    Status.OPEN: "cyan",
+}
 
 
 def wide_console(*, stderr: bool = False) -> Console:
@@ -58,8 +63,8 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
     recipes, shared = _distinct_parts(history.trials.values())
     table.add_column(f"recipe ({shared})" if shared else "recipe", overflow="ellipsis", no_wrap=True, ratio=1)
     ordered = in_order(history.trials.values())
-    under_way = [trial for trial in ordered if status(trial) == "open"]
-    rest = [trial for trial in ordered if status(trial) not in ("open", "duplicate")]
+    under_way = [trial for trial in ordered if trial.status is Status.OPEN]
+    rest = [trial for trial in ordered if trial.status not in {Status.OPEN, Status.DUPLICATE}]
     places = {trial.id: str(place) for place, trial in enumerate(ranked(ordered), start=1)}
     for trial in rest[: max(1, rows - len(under_way))] + under_way:
         table.add_row(
@@ -68,7 +73,7 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
             *_score_cells(trial, rules, sizes),
             marks(trial, rules, low, high),
             escape(recipes[trial.id]),
-            style=STYLES[status(trial)],
+            style=STYLES[trial.status],
         )
     return table
 
@@ -86,8 +91,8 @@ def _distinct_parts(trials: Iterable[Trial]) -> tuple[dict[str, str], str]:
 def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
     accuracies = [at_size(trial, rules, q, "accuracy") for q in sizes]
     at_sizes = ["" if math.isnan(accuracy) else f"{accuracy:.3f}" for accuracy in accuracies]
-    if status(trial) != "completed":
-        return [status(trial) if status(trial) != "open" else "running", "", *at_sizes]
+    if trial.status is not Status.COMPLETED:
+        return ["running" if trial.status is Status.OPEN else trial.status, "", *at_sizes]
     limits = interval(trial, rules)
     return [f"{score(trial):.3f}", f"{limits.high - limits.mean:.3f}" if limits.known else "none", *at_sizes]
 
@@ -104,20 +109,20 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
         style="dim",
         highlight=False,
     )
-    ended = f" Ended: {record.history.ended}." if record.history.ended else ""
+    ended = f" Ended: {record.history.end_reason}." if record.history.end_reason else ""
     console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.{ended}", highlight=False)
     for warning in warnings(record):
         console.print(warning, style="bold yellow", highlight=False, markup=False)
     if not best:
         console.print("No trial was completed, so there is no winner.", style="bold red")
         return
-    if not record.history.ended:
+    if not record.history.end_reason:
         console.print(
             f"This search is not finished: {len(best)} trials are complete. The same command goes on with it.",
             style="bold yellow",
             highlight=False,
         )
-    console.print(f"{'Winner' if record.history.ended else 'Best so far'}: trial {best[0].id}", style="bold")
+    console.print(f"{'Winner' if record.history.end_reason else 'Best so far'}: trial {best[0].id}", style="bold")
     if sentence := on_holdout(record):
         console.print(f"Hold-out: {sentence}", highlight=False, markup=False)
     for name, words in texts(best[0].recipe, digits=4).items():

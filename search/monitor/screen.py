@@ -1,4 +1,4 @@
-"""What people see of a search while it runs: a live view where there is a terminal, plain lines where there is none.
+"""What people see of a search while it runs: a live picture where there is a terminal, plain lines where there is none.
 
 Both read the history and change nothing.
 """
@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from search.analysis.ledger import status
 from search.events import JobKind, Status
 from search.journal import History
 from search.monitor.console import ROOM_FOR_SIZES, ROWS, leaderboard, runs_done
@@ -23,7 +22,7 @@ from search.racing import Job, Rules
 from search.system.clock import duration
 
 RESUMPTION = "Resuming after"
-EVENTS = 5  # of which the live view has a line each, the last ones
+EVENTS = 5  # of which the live screen has a line each, the last ones
 FEWEST_FOR_LINES = 1000  # steps, from which on plain lines say how far a thing is
 
 
@@ -34,8 +33,8 @@ class Screen(Protocol):
         """Show a lasting line."""
         ...
 
-    def progress(self, what: str, done: int, of: int) -> None:
-        """Show that ``done`` of ``of`` steps of some work are done; ``what`` names the work."""
+    def progress(self, what: str, count: int, total: int) -> None:
+        """Show that ``count`` of ``total`` steps of some work are done; ``what`` names the work."""
         ...
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
@@ -70,9 +69,9 @@ class TimeLeft:
         self.max_trials = 0
         self.idle = False
 
-    def count_from(self, at: float, ended: int) -> None:
-        """Count from a moment (seconds since 1970) at which ``ended`` trials had ended."""
-        self._start, self._first_count = time.monotonic() - max(0.0, time.time() - at), ended
+    def count_from(self, at: float, trials: int) -> None:
+        """Count from a moment (seconds since 1970) at which so many trials had ended."""
+        self._start, self._first_count = time.monotonic() - max(0.0, time.time() - at), trials
 
     def count_anew(self) -> None:
         """Count from the next call of ``in_words``."""
@@ -80,15 +79,15 @@ class TimeLeft:
 
     def in_words(self, history: History) -> str:
         """Return "about 3 min left", or "" while no trial of this session has ended."""
-        ended = history.concluded
+        total = history.concluded
         if self._first_count is None or not history.proposed:  # baselines say nothing of how long the others take
-            self._first_count = ended
+            self._first_count = total
             self._start = time.monotonic()
-        done = ended - self._first_count
+        new = total - self._first_count
         to_do = self.max_trials - (history.spent - len(history.open_trials()))
-        if done < 1 or to_do < 1 or self.idle:
+        if new < 1 or to_do < 1 or self.idle:
             return ""
-        return f"about {duration((time.monotonic() - self._start) / done * to_do)} left"
+        return f"about {duration((time.monotonic() - self._start) / new * to_do)} left"
 
 
 class Lines:
@@ -107,12 +106,12 @@ class Lines:
         """Print the text."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, what: str, done: int, of: int) -> None:
+    def progress(self, what: str, count: int, total: int) -> None:
         """Print a line at every tenth of long work."""
-        tenth = (what, 10 * done // of)
-        if of >= FEWEST_FOR_LINES and done * 10 >= of and tenth != self._tenth:
+        tenth = (what, 10 * count // total)
+        if total >= FEWEST_FOR_LINES and count * 10 >= total and tenth != self._tenth:
             self._tenth = tenth
-            self.say(f"{what}: {done} of {of}")
+            self.say(f"{what}: {count} of {total}")
 
     def begin(self, max_trials: int) -> None:
         """Remember how many trials there will be."""
@@ -120,20 +119,23 @@ class Lines:
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:  # noqa: ARG002 a line tells less
         """Print what is new since the last call."""
-        left = self.time_left.in_words(history)
+        time_left = self.time_left.in_words(history)
         if self._first:  # what an earlier session did is no news
             self._first = False
             self._trials = set(history.trials)
-            self._verdicts = {(trial.id, status(trial)) for trial in history.trials.values() if trial.verdict}
+            self._verdicts = {(trial.id, trial.status) for trial in history.trials.values() if trial.verdict}
             if self._trials:
                 self.say(f"{self._opening} {_count(len(self._verdicts))} and {runs_done(history)} runs.")
         for trial in history.trials.values():
             if trial.id not in self._trials:
                 self._trials.add(trial.id)
                 self.say(f"{trial.id} begins: {trial.recipe.summary()}")
-            if trial.verdict and (trial.id, status(trial)) not in self._verdicts:
-                self._verdicts.add((trial.id, status(trial)))
-                self.say(f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}" + (f"; {left}" if left else ""))
+            if trial.verdict and (trial.id, trial.status) not in self._verdicts:
+                self._verdicts.add((trial.id, trial.status))
+                self.say(
+                    f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}"
+                    + (f"; {time_left}" if time_left else "")
+                )
 
     def __enter__(self) -> Self:
         """Give itself: lines need no terminal of their own."""
@@ -145,8 +147,8 @@ class Lines:
         """Leave everything as it is."""
 
 
-class LiveView:
-    """A live view: progress with the time left, the leaderboard, the last events."""
+class LiveScreen:
+    """A live picture: progress with the time left, the leaderboard, the last events."""
 
     def __init__(self, console: Console, opening: str = RESUMPTION) -> None:
         """Draw on ``console``, which must be a terminal; ``opening`` is as for Lines."""
@@ -171,14 +173,16 @@ class LiveView:
         """Print the text above the live part."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, what: str, done: int, of: int) -> None:
+    def progress(self, what: str, count: int, total: int) -> None:
         """Move the bar of the work; it goes when all is done."""
         if what != self._work:
-            self._work, self._start, self._first_done = what, time.monotonic(), done
-        here = done - self._first_done  # what an earlier session did says nothing of this one's pace
-        left = (time.monotonic() - self._start) / max(here, 1) * (of - done)
-        note = f"about {duration(left)} left" if here * 10 > of - self._first_done else ""
-        self._bars.update(self._preparation, description=what, completed=done, total=of, visible=done < of, note=note)
+            self._work, self._start, self._first_done = what, time.monotonic(), count
+        here = count - self._first_done  # what an earlier session did says nothing of this one's pace
+        seconds_left = (time.monotonic() - self._start) / max(here, 1) * (total - count)
+        note = f"about {duration(seconds_left)} left" if here * 10 > total - self._first_done else ""
+        self._bars.update(
+            self._preparation, description=what, completed=count, total=total, visible=count < total, note=note
+        )
 
     def begin(self, max_trials: int) -> None:
         """Show the bars of the search."""
@@ -188,13 +192,13 @@ class LiveView:
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Draw the state of the search."""
         jobs = list(running)
-        ended = [trial for trial in history.proposed if trial.verdict and status(trial) is not Status.DUPLICATE]
-        self._bars.update(self._trials, completed=len(ended), note=self.time_left.in_words(history))
+        judged_trials = [trial for trial in history.proposed if trial.verdict and trial.status is not Status.DUPLICATE]
+        self._bars.update(self._trials, completed=len(judged_trials), note=self.time_left.in_words(history))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
-        planned = len(open_trials) * len(rules.folds)
+        total = len(open_trials) * len(rules.folds)
         again = {job.trial for job in jobs if job.kind is JobKind.CONFIRM}
-        done = sum(len(trial.confirmed if trial.id in again else trial.runs) for trial in open_trials)
-        self._bars.update(self._runs, completed=done, total=planned or 1, visible=bool(jobs), note=_in_words(jobs))
+        count = sum(len(trial.confirmations if trial.id in again else trial.runs) for trial in open_trials)
+        self._bars.update(self._runs, completed=count, total=total or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)
         events = Text("\n".join(self._events), style="dim")
         self._live.update(Group(self._bars, leaderboard(history, rules, ROWS, self._console.width), events))
@@ -227,9 +231,9 @@ class LiveView:
         self._live.stop()
 
 
-def screen(console: Console, opening: str = RESUMPTION) -> LiveView | Lines:
-    """Return the view that suits the console; ``opening`` is as for Lines."""
-    return LiveView(console, opening) if console.is_terminal else Lines(console, opening)
+def open_screen(console: Console, opening: str = RESUMPTION) -> LiveScreen | Lines:
+    """Return the screen that suits the console; ``opening`` is as for Lines."""
+    return LiveScreen(console, opening) if console.is_terminal else Lines(console, opening)
 
 
 def _count(number: int) -> str:

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from search.analysis.ledger import at_size, status
+from search.analysis.ledger import at_size
 from search.analysis.predictions import Arrays, read_runs
-from search.events import Run
+from search.events import Run, Status
 from search.journal import Trial
 from search.racing import score
 from search.record import Record
@@ -34,7 +34,7 @@ HALF = ".half-"
 ABANDONED = 60.0  # seconds after which no living process still writes a file
 TAGS = ("epoch_loss", "epoch_accuracy")
 PARTS = {"values": f"{FILE}.1", "result": f"{FILE}.2"}
-STATUSES = {"completed": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}  # stopped ones are neither, yet
+STATUSES = {Status.COMPLETED: "STATUS_SUCCESS", Status.FAILED: "STATUS_FAILURE"}  # stopped ones are neither, yet
 
 Point = tuple[float, int, dict[str, float]]  # seconds since 1970, epoch, values by tag
 
@@ -69,8 +69,12 @@ class Board:
         """Write what is not there yet; return the run files that are missing or damaged."""
         lost_files: set[str] = set()
         for trial in record.history.trials.values():
-            look = record.history.holdout_score(trial.id)
-            runs = [*trial.runs.values(), *trial.confirmed.values(), *([look.run] if look else [])]
+            holdout_score = record.history.holdout_score(trial.id)
+            runs = [
+                *trial.runs.values(),
+                *trial.confirmations.values(),
+                *([holdout_score.run] if holdout_score else []),
+            ]
             missing = [run for run in runs if not self._has(trial.id, run.fold, "train")]  # which is written last
             stored = read_runs(record.folder, missing) if missing else {}
             for run in missing:
@@ -101,12 +105,12 @@ class Board:
         """
         files = {record.folder / run.file for run in trial.runs.values()}
         values, result = ("hparams", trial.id, "values"), ("hparams", trial.id, "result")
-        if status(trial) not in {"open", "duplicate"} and not self._has(*values):
+        if trial.status not in {Status.OPEN, Status.DUPLICATE} and not self._has(*values):
             self._put(values, [_start_event(trial, _end_of(files) - trial.seconds)])
-        if status(trial) in STATUSES and not self._has(*result):
+        if trial.status in STATUSES and not self._has(*result):
             sizes = {f"accuracy@{q:g}": at_size(trial, record.rules, q, "accuracy") for q in record.rules.fractions}
             metrics = {tag: value for tag, value in sizes.items() if not math.isnan(value)}
-            if status(trial) == "completed":
+            if trial.status is Status.COMPLETED:
                 metrics["score"] = score(trial)
             end = _end_of(files)
             self._put(result, [*_scalars([(end, 0, metrics)]), _end_event(trial, end)])
@@ -175,7 +179,7 @@ def _end_event(trial: Trial, at: float) -> Any:
     from tensorboard.plugins.hparams import api_pb2, metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
-    end = SessionEndInfo(status=getattr(api_pb2, STATUSES[status(trial)]), end_time_secs=at)
+    end = SessionEndInfo(status=getattr(api_pb2, STATUSES[trial.status]), end_time_secs=at)
     about = metadata.create_summary_metadata(HParamsPluginData(session_end_info=end))
     value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
     return _event(at, summary=Summary(value=[value]))

@@ -23,7 +23,7 @@ from search.events import (
 )
 from search.journal import FILE, History, events_in, replay
 from search.monitor.console import summary
-from search.monitor.screen import Lines, LiveView, screen
+from search.monitor.screen import Lines, LiveScreen, open_screen
 from search.racing import Job, Rules
 from search.record import About, Record, check_scores, read_about, rules_of
 from search.system.files import is_held
@@ -119,10 +119,10 @@ def watch(folder: Path, console: Console) -> None:
     """
     ended = False
     while not ended:
-        with _wait_for(folder, console) as follower, screen(console, "So far:") as view:
-            ended = _follow(follower, view)
+        with _wait_for(folder, console) as follower, open_screen(console, "So far:") as screen:
+            ended = _follow(follower, screen)
             if not ended:
-                view.say(f"The search in {folder} was moved away or begun anew.")
+                screen.say(f"The search in {folder} was moved away or begun anew.")
     summary(follower.record, console)
 
 
@@ -155,7 +155,7 @@ def _open(folder: Path) -> Follower | None:
     return Follower(folder, journal, about)
 
 
-def _follow(follower: Follower, view: LiveView | Lines) -> bool:
+def _follow(follower: Follower, screen: LiveScreen | Lines) -> bool:
     """Show the search until it ends, or until another takes its place, which gives False."""
     sessions, was_at_work, last_picture = 0, None, -REFRESH
     while not follower.replaced:
@@ -164,27 +164,27 @@ def _follow(follower: Follower, view: LiveView | Lines) -> bool:
         history, rules = follower.history, follower.record.rules
         if len(history.sessions) > sessions:
             sessions = len(history.sessions)
-            _begin(follower, view)
+            _begin(follower, screen)
         if news or time.monotonic() - last_picture > REFRESH:
             last_picture = time.monotonic()
-            view.time_left.idle = at_work is False
-            view.show(history, rules, follower.running.values() if at_work is not False else [])
-        if history.ended and not at_work:  # one that is at work may be about to extend it
+            screen.time_left.idle = at_work is False
+            screen.show(history, rules, follower.running.values() if at_work is not False else [])
+        if history.end_reason and not at_work:  # one that is at work may be about to extend it
             return True
         if at_work is False and was_at_work is not False:
-            view.say("No driver is at work on this search now. The command that began it goes on with it.")
+            screen.say("No driver is at work on this search now. The command that began it goes on with it.")
         elif at_work and was_at_work is False:
-            view.say("A driver is at work on it again.")
+            screen.say("A driver is at work on it again.")
         was_at_work = at_work
         time.sleep(TICK)
     return False
 
 
-def _begin(follower: Follower, view: LiveView | Lines) -> None:
-    """Have the view count the time left as the driver does."""
+def _begin(follower: Follower, screen: LiveScreen | Lines) -> None:
+    """Have the screen count the time left as the driver does."""
     planned = follower.history.sessions[-1].max_trials
-    view.begin(len(follower.history.trials) if planned is None else planned)
+    screen.begin(len(follower.history.trials) if planned is None else planned)
     if isinstance(follower.began, int | float):
-        view.time_left.count_from(follower.began, follower.ended_before)
+        screen.time_left.count_from(follower.began, follower.ended_before)
     else:
-        view.time_left.count_anew()
+        screen.time_left.count_anew()

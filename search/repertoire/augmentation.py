@@ -128,6 +128,11 @@ class Augment:
         object.__setattr__(self, "strength", real("Augment strength", strength, 0, 1, open_low=True))
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it shows each image as it is."""
+        return POLICIES[self.policy].draw is None
+
+    @property
     def level(self) -> str:
         """The policy and its strength: "none", "flip_crop", "color 0.3"."""
         return self._with_strength(self.policy)

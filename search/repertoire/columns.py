@@ -7,49 +7,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.repertoire.fields import FIRST, Field, Part, Schema
+from search.repertoire.fields import FIRST, Field, Schema, Subfield
 from search.repertoire.recipe import FIELDS, Recipe
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table of recipes; ``part`` is the further part of the field that it holds, "" for its first."""
+class RecipeColumn:
+    """A column of a table of recipes; ``subfield`` names the one it holds, "" for the field itself."""
 
     field: Field
-    part: str = ""
+    subfield: str = ""
 
     @property
     def name(self) -> str:
         """The name, as "augment" or "augment_strength"."""
-        return f"{self.field.name}_{self.part}" if self.part else self.field.name
+        return f"{self.field.name}_{self.subfield}" if self.subfield else self.field.name
 
     @property
     def title(self) -> str:
         """The title, as "augmentation" or "strength"."""
-        return self._part.title if self._part else self.field.title
+        return self._subfield.title if self._subfield else self.field.title
 
     @property
     def schema(self) -> Schema:
         """The JSON schema of its cells."""
-        return self._part.schema if self._part else self.field.schema
+        return self._subfield.schema if self._subfield else self.field.schema
 
     def cell(self, recipe: Recipe) -> Any:
         """Return the cell of a recipe, as JSON types."""
         value = getattr(recipe, self.field.name)
-        return self._part.cell(value) if self._part else self.field.cell_of(value)
+        return self._subfield.cell(value) if self._subfield else self.field.cell_of(value)
 
     def text(self, recipe: Recipe, digits: int) -> str:
         """Return the cell of a recipe as text: a number to so many digits, unless it must be exact."""
         return self.field.rounded(self.cell(recipe), digits)
 
     @property
-    def _part(self) -> Part | None:
-        return (self.field.parts or {})[self.part] if self.part else None
+    def _subfield(self) -> Subfield | None:
+        return (self.field.subfields or {})[self.subfield] if self.subfield else None
 
 
-COLUMNS: dict[str, Column] = {  # in the order of the fields, with their parts
+COLUMNS: dict[str, RecipeColumn] = {  # in the order of the fields, with their subfields
     column.name: column
-    for column in (Column(field, part) for field in FIELDS.values() for part in ("", *(field.parts or {})))
+    for column in (RecipeColumn(field, name) for field in FIELDS.values() for name in ("", *(field.subfields or {})))
 }
 
 
@@ -62,9 +62,9 @@ def fields_of(recipes: Sequence[Recipe]) -> list[Field]:
     ]
 
 
-def columns_of(recipes: Sequence[Recipe]) -> list[Column]:
-    """Return the columns of a table of these recipes, those of fields with several parts last."""
-    fields = sorted(fields_of(recipes), key=lambda field: field.parts is not None)
+def columns_of(recipes: Sequence[Recipe]) -> list[RecipeColumn]:
+    """Return the columns of a table of these recipes, those of fields with subfields last."""
+    fields = sorted(fields_of(recipes), key=lambda field: field.subfields is not None)
     return [column for field in fields for column in COLUMNS.values() if column.field is field]
 
 

@@ -19,7 +19,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
+class Subfield:
     """A further cell that a field fills in tables, as the strength of an augmentation: ``cell`` takes the value."""
 
     title: str
@@ -41,12 +41,12 @@ class Field:
 
     ``settle(name, value, recipe)`` returns the value as it is kept, or raises a UserError that names
     the field; the fields declared before it are settled already. ``title`` and ``schema`` (JSON schema)
-    are of its column in tables. ``words(recipe)`` is its part of the line of a recipe, "" for none.
+    are of its column in tables. ``words(recipe)`` is what the line of a recipe says of it, "" for nothing.
     ``level(recipe)`` is its level where effects are told; without one it is a number, whose levels are
     its values, or thirds of them where there are many. ``is_choice(recipe)`` tells whether a recipe
     chooses it at all: a field that has this is a factor only where such recipes differ. ``to_json`` and
     ``from_json`` bring the value to JSON types and back, ``cell`` to a cell of a table, ``brief`` to one
-    number or one text; ``parts`` are further columns, by what their names end in. The numbers of an
+    number or one text; ``subfields`` are further columns, by what their names end in. The numbers of an
     ``exact`` field are never rounded in words. ``since`` is the format of recipes that brought the
     field: where a later one has its default, it is left out of the JSON, and so out of the digest.
     """
@@ -61,11 +61,15 @@ class Field:
     from_json: Callable[[Any], Any] = _same
     cell: Callable[[Any], Any] | None = None
     brief: Callable[[Any], Any] | None = None
-    parts: Mapping[str, Part] | None = None
+    subfields: Mapping[str, Subfield] | None = None
     exact: bool = False
     since: int = FIRST
     name: str = ""
     default: Any = None
+
+    def words_of(self, recipe: Any) -> str:
+        """Return what the line of a recipe says of the field, "" where a later field has its default."""
+        return self.words(recipe) if self.is_written(getattr(recipe, self.name)) else ""
 
     def cell_of(self, value: Any) -> Any:
         """Return what a table holds of a value."""
@@ -78,7 +82,7 @@ class Field:
 
     def text_of(self, value: Any, digits: int) -> str:
         """Return a value as text, with numbers to so many digits, unless they must be exact."""
-        return self.rounded(self.brief_of(value) if self.parts else self.to_json(value), digits)
+        return self.rounded(self.brief_of(value) if self.subfields else self.to_json(value), digits)
 
     def rounded(self, cell: Any, digits: int) -> str:
         """Return a cell as text, a number to so many digits, unless it must be exact."""

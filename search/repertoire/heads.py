@@ -40,7 +40,6 @@ class Head:
     """
 
     name: str
-    words: str
     seconds_a_step: float
     fit: Callable[["HeadRuns"], Sequence[FittedHead]]
     layers: Callable[[int], Sequence[Any]] | None = None
@@ -65,7 +64,4 @@ def _linear_from_weights(weights: Sequence[np.ndarray]) -> FittedHead:
     return LinearHead(*weights)
 
 
-HEADS = {
-    head.name: head
-    for head in (Head("linear", "softmax regression", 0.0001, _fit_linear, _linear_layers, _linear_from_weights),)
-}
+HEADS = {head.name: head for head in (Head("linear", 0.0001, _fit_linear, _linear_layers, _linear_from_weights),)}

@@ -24,7 +24,6 @@ class Optimizer:
     """
 
     name: str
-    words: str
     make: Callable[[], Any]
     moments: int
     step: Callable[[Any, Any, Moments, Any, Any, Any], tuple[Any, Moments]]
@@ -57,6 +56,4 @@ def _adamw_step(values: Any, slopes: Any, moments: Moments, rate: Any, time: Any
     return values - (values * (decay * rate) + first * scale / (tf.sqrt(second) + EPSILON)), (first, second)
 
 
-OPTIMIZERS = {
-    optimizer.name: optimizer for optimizer in (Optimizer("adamw", "AdamW", _adamw, moments=2, step=_adamw_step),)
-}
+OPTIMIZERS = {optimizer.name: optimizer for optimizer in (Optimizer("adamw", _adamw, moments=2, step=_adamw_step),)}

@@ -8,7 +8,7 @@ from typing import Any
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.fields import ROW, Field, Part, Schema, declare, integer, member, number
+from search.repertoire.fields import ROW, Field, Schema, Subfield, declare, integer, member, number
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.schedules import SCHEDULES
@@ -23,8 +23,6 @@ SECOND = 2  # format of recipes that brought head, optimizer and schedule
 
 TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
 NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
-
-LATER = {"head": "linear", "optimizer": "adamw", "schedule": "cosine"}  # fields with their defaults
 
 
 def _settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
@@ -57,7 +55,7 @@ def _settle_head(name: str, value: Any, recipe: "Recipe") -> str:
 
 
 def _augments(recipe: "Recipe") -> bool:
-    return recipe.augment.policy != "none"
+    return not recipe.augment.is_plain
 
 
 def _depth_in_words(recipe: "Recipe") -> str:
@@ -136,8 +134,8 @@ class Recipe:
             from_json=lambda fields: Augment(**fields),
             cell=lambda augment: augment.policy,
             brief=lambda augment: augment.level,
-            parts={
-                "strength": Part(
+            subfields={
+                "strength": Subfield(
                     "strength",
                     _describe(NUMBER, "Its strength, null where it has none."),
                     lambda augment: augment.strength,
@@ -201,7 +199,7 @@ class Recipe:
             "head",
             _settle_head,
             _describe(TEXT, "What classifies the features."),
-            words=lambda recipe: "" if recipe.head == "linear" else f"{recipe.head} head",
+            words=lambda recipe: f"{recipe.head} head",
             level=lambda recipe: recipe.head,
             since=SECOND,
         ),
@@ -212,7 +210,7 @@ class Recipe:
             "optimizer",
             member(OPTIMIZERS),
             _describe(TEXT, "What takes the steps of training."),
-            words=lambda recipe: "" if recipe.optimizer == "adamw" else recipe.optimizer,
+            words=lambda recipe: recipe.optimizer,
             level=lambda recipe: recipe.optimizer,
             since=SECOND,
         ),
@@ -223,7 +221,7 @@ class Recipe:
             "schedule",
             member(SCHEDULES),
             _describe(TEXT, "How the learning rate runs over the steps."),
-            words=lambda recipe: "" if recipe.schedule == "cosine" else f"{recipe.schedule} schedule",
+            words=lambda recipe: f"{recipe.schedule} schedule",
             level=lambda recipe: recipe.schedule,
             since=SECOND,
         ),
@@ -281,7 +279,7 @@ class Recipe:
 
     def summary(self) -> str:
         """Return the recipe in one line, what matters first."""
-        return ", ".join(words for row in FIELDS.values() if (words := row.words(self)))
+        return ", ".join(words for row in FIELDS.values() if (words := row.words_of(self)))
 
 
 FIELDS: dict[str, Field] = {  # the table of fields, by name, in their order

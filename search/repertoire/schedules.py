@@ -21,11 +21,11 @@ class Schedule:
     """
 
     name: str
-    words: str
     rates: Callable[["Recipe", int], np.ndarray]
 
 
 def _cosine(recipe: "Recipe", steps: int) -> np.ndarray:
+    """Return rates that rise in a line, and then fall to zero as a cosine does."""
     total = recipe.epochs * steps
     warm = max(1, round(WARM_UP * total))
     at = np.arange(total)
@@ -34,6 +34,4 @@ def _cosine(recipe: "Recipe", steps: int) -> np.ndarray:
     return (recipe.learning_rate * np.where(at < warm, up, down)).astype(np.float32).reshape(recipe.epochs, steps)
 
 
-SCHEDULES = {
-    schedule.name: schedule for schedule in (Schedule("cosine", "a linear warm-up, then a cosine to zero", _cosine),)
-}
+SCHEDULES = {schedule.name: schedule for schedule in (Schedule("cosine", _cosine),)}

@@ -17,8 +17,8 @@ class Shape:
     backbone: str
     unfrozen_blocks: int
     image_size: int
-    head: str = "linear"
-    optimizer: str = "adamw"
+    head: str
+    optimizer: str
 
     @property
     def frozen(self) -> bool:

@@ -145,7 +145,7 @@ def facts(judgement: Judgement) -> Iterable[Fact]:
         yield Fact("Corrected for having been picked", f"{corrected.score.mean:.3f}", words.limits(corrected.score))
         note = f"corrected, {words.limits(corrected.full_accuracy)}; raw, pooled, {corrected.raw_full_accuracy:.3f}"
         yield Fact("Accuracy with all training images", f"{corrected.full_accuracy.mean:.3f}", note)
-    for trial, again in judgement.confirmed[:1]:
+    for trial, again in judgement.confirmations[:1]:
         yield Fact(f"Trained again on reshuffled folds ({trial.id})", f"{again.mean:.3f}", words.limits(again))
     if judgement.rules.holdout:
         yield _on_holdout(judgement, winner)

@@ -22,10 +22,10 @@ def _missing(judgement: Judgement) -> list[str]:
     evidence = judgement.evidence
     if judgement.winner is not None and evidence is None:
         return ["All stored predictions are missing or changed, so nothing that needs them is shown."]
-    if evidence is not None and evidence.lost:
-        more = f" and {len(evidence.lost) - FILES} more" if len(evidence.lost) > FILES else ""
-        named = ", ".join(evidence.lost[:FILES])
-        return [f"Missing or changed, so their trials are left out of corrections and images: {named}{more}."]
+    if evidence is not None and evidence.lost_files:
+        more = f" and {len(evidence.lost_files) - FILES} more" if len(evidence.lost_files) > FILES else ""
+        names = ", ".join(evidence.lost_files[:FILES])
+        return [f"Missing or changed, so their trials are left out of corrections and images: {names}{more}."]
     return []
 
 

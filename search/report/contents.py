@@ -1,4 +1,4 @@
-"""The contents of a report: its parts in order, and the exhibits of each. There is no other list of them.
+"""The contents of a report: its chapters in order, and the exhibits of each. There is no other list of them.
 
 A new exhibit is a file in ``exhibits`` and a name here: page, Markdown, CSV, JSON and its schema follow.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from search.analysis.judgement import Judgement
 from search.report import answer, cautions, terms
 from search.report.document import Document
-from search.report.exhibit import Display, Exhibit, Figure, Part, Section, Sheet, Subject
+from search.report.exhibit import Chapter, Display, Exhibit, Figure, Section, Sheet, Subject
 from search.report.exhibits import (
     baselines,
     calibration,
@@ -34,8 +34,8 @@ from search.report.exhibits import (
 )
 from search.report.figures import specification
 
-PARTS = (
-    Part(
+CHAPTERS = (
+    Chapter(
         "answer",
         "The answer",
         (
@@ -47,9 +47,9 @@ PARTS = (
         ),
         opening="answer",
     ),
-    Part("survival", "Survival with fewer images", (survival.EXHIBIT,)),
-    Part("matters", "What matters", (effects.EXHIBIT, interaction.EXHIBIT, parallel.EXHIBIT)),
-    Part(
+    Chapter("survival", "Survival with fewer images", (survival.EXHIBIT,)),
+    Chapter("matters", "What matters", (effects.EXHIBIT, interaction.EXHIBIT, parallel.EXHIBIT)),
+    Chapter(
         "winner",
         "The winner",
         (
@@ -59,13 +59,13 @@ PARTS = (
             (classes.EXHIBIT, calibration.EXHIBIT),
         ),
     ),
-    Part(
+    Chapter(
         "images",
         "Images to look at",
         (hard.EXHIBIT, label_errors.EXHIBIT, confused.EXHIBIT, duplicates.EXHIBIT),
     ),
-    Part("audit", "The data", sentences=terms.images, passages=("findings",)),
-    Part(
+    Chapter("audit", "The data", sentences=terms.images, passages=("findings",)),
+    Chapter(
         "record",
         "The record",
         (ledger.EXHIBIT, folds.EXHIBIT, predictions.EXHIBIT),
@@ -76,44 +76,47 @@ PARTS = (
 )
 
 
-def exhibits(parts: Sequence[Part] = PARTS) -> list[Exhibit]:
+def exhibits(chapters: Sequence[Chapter] = CHAPTERS) -> list[Exhibit]:
     """Return all exhibits in order."""
     return [
-        exhibit for part in parts for row in part.exhibits for exhibit in ((row,) if isinstance(row, Exhibit) else row)
+        exhibit
+        for chapter in chapters
+        for row in chapter.exhibits
+        for exhibit in ((row,) if isinstance(row, Exhibit) else row)
     ]
 
 
-def sheets(parts: Sequence[Part] = PARTS) -> list[Sheet]:
+def sheets(chapters: Sequence[Chapter] = CHAPTERS) -> list[Sheet]:
     """Return the sheets of all exhibits, each once."""
-    return list({exhibit.sheet.name: exhibit.sheet for exhibit in exhibits(parts)}.values())
+    return list({exhibit.sheet.name: exhibit.sheet for exhibit in exhibits(chapters)}.values())
 
 
-def document(judgement: Judgement, parts: Sequence[Part] = PARTS) -> Document:
+def document(judgement: Judgement, chapters: Sequence[Chapter] = CHAPTERS) -> Document:
     """Return what the report of a search says and shows."""
     record = judgement.record
-    subjects = {sheet.name: Subject(judgement, sheet.frame(judgement)) for sheet in sheets(parts)}
+    subjects = {sheet.name: Subject(judgement, sheet.frame(judgement)) for sheet in sheets(chapters)}
     return Document(
         title=record.name,
         answer=answer.sentences(judgement),
         command=answer.command(judgement),
         facts=list(answer.facts(judgement)),
         cautions=cautions.cautions(judgement),
-        sections=[_section(part, judgement, subjects) for part in parts],
+        sections=[_section(chapter, judgement, subjects) for chapter in chapters],
         findings=terms.findings(record),
         versions=list(terms.versions(record)),
         limits=terms.limits(judgement),
-        unfinished=not record.history.ended,
+        unfinished=not record.history.end_reason,
     )
 
 
-def _section(part: Part, judgement: Judgement, subjects: dict[str, Subject]) -> Section:
-    rows = [(row,) if isinstance(row, Exhibit) else row for row in part.exhibits]
-    words = part.sentences(judgement) if part.sentences else []
+def _section(chapter: Chapter, judgement: Judgement, subjects: dict[str, Subject]) -> Section:
+    rows = [(row,) if isinstance(row, Exhibit) else row for row in chapter.exhibits]
+    words = chapter.sentences(judgement) if chapter.sentences else []
     for exhibit in (exhibit for row in rows for exhibit in row if exhibit.sentences):
         assert exhibit.sentences is not None
         words += exhibit.sentences(subjects[exhibit.sheet.name])
     displays = (tuple(_display(exhibit, subjects[exhibit.sheet.name]) for exhibit in row) for row in rows)
-    return Section(part, tuple(words), tuple(displays))
+    return Section(chapter, tuple(words), tuple(displays))
 
 
 def _display(exhibit: Exhibit, subject: Subject) -> Display:

@@ -25,7 +25,7 @@ class Document:
 
     ``answer`` has three sentences; ``command`` is a line for a shell that retrains or exports the
     model, "" where there is none. ``facts`` are the few numbers of the winner, ``cautions`` what a
-    reader must know before any of them. ``sections`` are the parts of the report with their words
+    reader must know before any of them. ``sections`` are the chapters of the report with their words
     and exhibits. ``findings`` are those of the audit, ``versions`` also tell seeds and digests,
     ``limits`` what may be concluded. ``unfinished`` says that the search goes on.
     """

@@ -168,7 +168,7 @@ class Exhibit:
 
     Exhibits may share a sheet. ``table`` is read in Markdown, and on the page unless there is a
     ``gallery``; ``folded`` is what it is called where it is folded away. ``heading`` stands above
-    all, and ``none`` below it where there is nothing. ``sentences`` join the words of their part.
+    all, and ``none`` below it where there is nothing. ``sentences`` join the words of their chapter.
     """
 
     name: str
@@ -216,8 +216,8 @@ class Display:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a report: its id and title, its exhibits in order, those in a tuple side by side.
+class Chapter:
+    """A chapter of a report: its id and title, its exhibits in order, those in a tuple side by side.
 
     ``opening`` names the passage before its words, ``passages`` those between words and exhibits,
     ``closing`` the one after them: what is told and is no exhibit. ``sentences`` are words of its
@@ -235,9 +235,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report on one search: its words, and its displays, those in one tuple side by side."""
+    """A chapter of the report on one search: its words, and its displays, those in one tuple side by side."""
 
-    part: Part
+    chapter: Chapter
     words: tuple[str, ...]
     rows: tuple[tuple[Display, ...], ...]
 

@@ -20,7 +20,7 @@ from search.analysis.stats import Interval
 from search.record import Record
 from search.report import contents
 from search.report.document import Document
-from search.report.exhibit import Column, Part, Sheet
+from search.report.exhibit import Chapter, Column, Sheet
 
 VERSION = 2  # of report.json: raised by a change that readers must know of
 # Its tables came in this order before they came in that of the contents; those added since follow.
@@ -32,10 +32,10 @@ FIRST = (
 Schema = dict[str, Any]
 
 
-def tables(parts: Sequence[Part] = contents.PARTS) -> list[Sheet]:
+def tables(chapters: Sequence[Chapter] = contents.CHAPTERS) -> list[Sheet]:
     """Return the sheets that report.json has as tables, in its order."""
     places = {name: place for place, name in enumerate(FIRST)}
-    every = [sheet for sheet in contents.sheets(parts) if sheet.in_json]
+    every = [sheet for sheet in contents.sheets(chapters) if sheet.in_json]
     return sorted(every, key=lambda sheet: places.get(sheet.name, len(FIRST)))
 
 
@@ -43,16 +43,16 @@ def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
     """Return the report as JSON types, as report.schema.json has them; numbers that do not exist are null."""
     record, slope = judgement.record, judgement.slope
     frames = {display.exhibit.sheet.name: display.frame for display in document.displays}
-    sheets = tables([section.part for section in document.sections])
+    sheets = tables([section.chapter for section in document.sections])
     return {
         "schema": VERSION,
         "name": record.name,
         "objective": record.rules.objective,
-        "ended": record.history.ended,
+        "ended": record.history.end_reason,
         "answer": list(document.answer),
         "command": document.command,
         "facts": [vars(fact) for fact in document.facts],
-        "words": {section.part.id: list(section.words) for section in document.sections},
+        "words": {section.chapter.id: list(section.words) for section in document.sections},
         "winner": _winner(judgement),
         "recommended": judgement.recommended.id if judgement.recommended else None,
         "contenders": [trial.id for trial in judgement.contenders],
@@ -88,12 +88,12 @@ def _interval(limits: Interval) -> dict[str, Any]:
 
 
 def _holdout(record: Record) -> dict[str, Any] | None:
-    """Return every look at the hold-out, None where nothing is held out."""
+    """Return every score on the hold-out, None where nothing is held out."""
     if not record.rules.holdout:
         return None
-    looks = [{"trial": look.trial, "scores": look.run.scores} for look in record.history.holdout_scores]
+    scores = [{"trial": score.trial, "scores": score.run.scores} for score in record.history.holdout_scores]
     seen = seen_before(record.history)
-    return {"images": record.about.holdout, "looks": looks, "blind": not seen, "note": seen or None}
+    return {"images": record.about.holdout, "looks": scores, "blind": not seen, "note": seen or None}
 
 
 def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
 OBJECT: Schema = {"type": "object"}
 
 
-def schema(parts: Sequence[Part] = contents.PARTS) -> Schema:
+def schema(chapters: Sequence[Chapter] = contents.CHAPTERS) -> Schema:
     """Return the schema of report.json."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -147,7 +147,7 @@ def schema(parts: Sequence[Part] = contents.PARTS) -> Schema:
                 "holdout": _or_null(_holdout_schema()),
                 "warnings": TEXTS,
                 "limits": TEXTS | _about("What may be concluded."),
-                "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(parts)}, always=FIRST),
+                "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(chapters)}, always=FIRST),
                 "study": OBJECT | _about("study.json: what was fixed when the search began."),
                 "sessions": {"type": "array", "items": OBJECT},
                 "profile": _profile_schema(),

@@ -23,15 +23,15 @@ def markdown(document: Document, pictures: Mapping[str, str]) -> str:
     """
     blocks = [f"# {inert(document.title)}"]
     for section in document.sections:
-        part = section.part
-        blocks.append(f"## {part.title}")
-        blocks += PASSAGES[part.opening](document) if part.opening else ()
+        chapter = section.chapter
+        blocks.append(f"## {chapter.title}")
+        blocks += PASSAGES[chapter.opening](document) if chapter.opening else ()
         blocks += map(inert, section.words)
-        for passage in part.passages:
+        for passage in chapter.passages:
             blocks += PASSAGES[passage](document)
         for display in section.displays:
             blocks += _display(display, pictures)
-        blocks += PASSAGES[part.closing](document) if part.closing else ()
+        blocks += PASSAGES[chapter.closing](document) if chapter.closing else ()
     return "\n\n".join(blocks) + "\n"
 
 

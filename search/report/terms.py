@@ -37,7 +37,7 @@ def study(judgement: Judgement) -> list[str]:
     return [
         f"Study: {study}.",
         f"Backbones at hand: {backbones}.",
-        f"The search ended: {record.history.ended or 'not yet'}.",
+        f"The search ended: {record.history.end_reason or 'not yet'}.",
     ]
 
 

@@ -9,7 +9,7 @@ from search.analysis.judgement import Judgement
 from search.record import Record
 from search.report import contents
 from search.report.document import Document
-from search.report.exhibit import Part
+from search.report.exhibit import Chapter
 from search.report.figures import write_pictures
 from search.report.html import page
 from search.report.json import as_json
@@ -28,12 +28,12 @@ class Report:
     paths: dict[str, Path]
 
 
-def write_report(record: Record, parts: Sequence[Part] = contents.PARTS) -> Report:
-    """Write the report of a search, running or ended, into its folder; ``parts`` are what it is made of."""
+def write_report(record: Record, chapters: Sequence[Chapter] = contents.CHAPTERS) -> Report:
+    """Write the report of a search, running or ended, into its folder; ``chapters`` are what it is made of."""
     folder = record.folder / "report"
     folder.mkdir(exist_ok=True)
     judgement = Judgement.of(record)
-    document = contents.document(judgement, parts)
+    document = contents.document(judgement, chapters)
     displays = document.displays
     pictures = write_pictures({d.figure.name: d.figure.spec for d in displays if d.figure}, folder)
     images = thumbnails(record, (id_ for d in displays if d.gallery for id_ in d.gallery.ids))

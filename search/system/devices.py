@@ -27,7 +27,7 @@ def workers(machine: Machine, work: int) -> int:
 
     One for each core, as far as memory goes: TensorFlow makes little of a second core with networks
     and batches as small as ours, and two processes of one thread each do nearly twice the work
-    (see the README's decisions).
+    (search/DECISIONS.md, "As many workers as cores, one thread each").
     """
     return 1 if machine.gpu else max(1, min(machine.cores, work, machine.memory // WORKER_BYTES))
 

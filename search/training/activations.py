@@ -127,11 +127,11 @@ class Activations:
     def _of(
         self, compiled_network: CompiledNetwork, images: Images, augment: Augment, view: int, *, wait: bool
     ) -> np.ndarray | Computed:
-        if not compiled_network.shape.frozen and augment.policy == "none":
+        if not compiled_network.shape.frozen and augment.is_plain:
             return images.pixels
         rows = Computed(compiled_network, images, augment, view, self.seed)
         folder = self.cache / "activations" / self._key(rows)
-        views = 1 if augment.policy == "none" else self.views
+        views = 1 if augment.is_plain else self.views
         # What is there is used: to ask for the size of a row costs a second for each network.
         if not folder.is_dir() and not worth_keeping(len(rows), rows.row_bytes, views, self.limit):
             return rows
@@ -145,5 +145,5 @@ class Activations:
     def _key(self, rows: Computed) -> str:
         shape, augment = rows.compiled_network.shape, rows.augment
         frozen_part = [shape.backbone, self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
-        augmentation = [augment.policy, augment.strength, rows.view, self.seed] if augment.policy != "none" else None
+        augmentation = [augment.policy, augment.strength, rows.view, self.seed] if not augment.is_plain else None
         return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, frozen_part, augmentation])

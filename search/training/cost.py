@@ -133,7 +133,7 @@ def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dic
     """Return what the views of each augmentation in a sample cost: the seconds of a typical backbone and depth."""
     seconds: dict[Augment, list[float]] = {}
     for recipe in sample:
-        if recipe.augment.policy != "none":
+        if not recipe.augment.is_plain:
             seconds.setdefault(recipe.augment, []).append(_stored(recipe, images, speed * CONVOLUTION_EFFICIENCY))
     return {augment: float(np.median(each)) for augment, each in seconds.items()}
 
@@ -151,7 +151,7 @@ def _stored(recipe: Recipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
     frozen_macs, _ = _macs(recipe)
     image_size, _ = recipe.settled
-    drawing = 0.0 if recipe.augment.policy == "none" else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
+    drawing = 0.0 if recipe.augment.is_plain else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
     return images * recipe.views * (drawing + frozen_macs / speed)
 
 

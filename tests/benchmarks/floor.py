@@ -142,7 +142,7 @@ def _prepared(kind: Sequence[Any], size: int, classes: int) -> tuple[Callable[[]
     from search.training.network import build
 
     what, blocks = kind
-    network = build(Shape(BACKBONE, blocks, size), classes, pretrained=False)
+    network = build(Shape(BACKBONE, blocks, size, "linear", "adamw"), classes, pretrained=False)
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
     if what == FROZEN:
         batch = tf.constant(pixels)

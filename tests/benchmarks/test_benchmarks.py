@@ -175,7 +175,7 @@ def test_both_sides_train_the_same_variables(blocks):
     from search.repertoire.shape import Shape
     from search.training.network import build
 
-    ours = build(Shape(works.BACKBONE, blocks, 64), 3, pretrained=False)
+    ours = build(Shape(works.BACKBONE, blocks, 64, "linear", "adamw"), 3, pretrained=False)
     recipe = works.Recipe(works.BACKBONE, unfrozen_blocks=blocks).to_dict()
     theirs = naive.build(recipe, weights=None, classes=3, steps=10)
     assert [tuple(v.shape) for v in theirs.trainable_variables] == [tuple(v.shape) for v in ours.trained]

@@ -48,9 +48,9 @@ def place(finished, tmp_path, monkeypatch):
     return tmp_path
 
 
-def reopened(place, finished, view=None):
+def reopened(place, finished, screen=None):
     record, cache = read_record(place / "results" / "space-shapes"), str(finished / "cache")
-    return KFoldTuner.reopen(record, view=view or Lines(wide_console()), executor="inline", cache=cache)
+    return KFoldTuner.reopen(record, screen=screen or Lines(wide_console()), executor="inline", cache=cache)
 
 
 def journal(place):
@@ -156,7 +156,7 @@ def test_another_trial_is_scored_on_the_holdout_once_and_the_search_stays_ended(
         assert not code, err
         assert looks(place) == [best, other]
     after = read_record(place / "results" / "space-shapes")
-    assert after.history.ended == record.history.ended
+    assert after.history.end_reason == record.history.end_reason
     assert [trial.verdict for trial in after.history.trials.values()] == [
         trial.verdict for trial in record.history.trials.values()
     ]
@@ -176,16 +176,16 @@ class Interrupting(Lines):
 def test_an_interrupted_export_leaves_nothing_and_can_be_repeated(place, finished):
     record = read_record(place / "results" / "space-shapes")
     other = next(name for name in record.history.trials if name != Judgement.of(record).recommended.id)
-    view = Interrupting(wide_console())
-    tuner = reopened(place, finished, view)
+    screen = Interrupting(wide_console())
+    tuner = reopened(place, finished, screen)
     for at, looked in (("without the hold-out", 1), (f"to {other}", 2)):
-        view.at = at
+        screen.at = at
         with pytest.raises(KeyboardInterrupt):
             export(tuner, other, place / "model")
         assert len(looks(place)) == looked
-        assert read_record(record.folder).history.ended == record.history.ended
+        assert read_record(record.folder).history.end_reason == record.history.end_reason
         assert {path.name for path in place.iterdir()} == {"results"}
-    view.at = ""
+    screen.at = ""
     export(tuner, other, place / "model")
     assert len(looks(place)) == 2
     assert (place / "model" / "model.keras").is_file()
@@ -231,7 +231,7 @@ def test_best_models_are_had_by_an_export(place, finished):
 
 def test_photographs_heads_and_deeper_recipes(photographs, imagenet, tmp_path, search):
     (tmp_path / "space.py").write_text(PHOTOGRAPHS.format(data=photographs / "tiny_flowers3"))
-    KFoldTuner("space.py", view=Lines(wide_console()), name="flowers", executor="inline", racing=False).search()
+    KFoldTuner("space.py", screen=Lines(wide_console()), name="flowers", executor="inline", racing=False).search()
     truths = {str(path): path.parent.name for path in sorted((photographs / "tiny_flowers3").rglob("*.jpg"))[::2]}
     for trial in ("0000", "0001"):
         code, _, err = search("export", "flowers", "--trial", trial, "--to", trial)

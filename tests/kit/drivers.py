@@ -41,12 +41,12 @@ def outcome(folder):
             trial.values,
             trial.recipe,
             trial.verdict,
-            {fold: run.scores for fold, run in (trial.runs | trial.confirmed).items()},
+            {fold: run.scores for fold, run in (trial.runs | trial.confirmations).items()},
             trial.failures,
         )
         for trial in record.history.trials.values()
     }
-    return record.history.order, trials, record.history.ended
+    return record.history.order, trials, record.history.end_reason
 
 
 def jobs_by_name(folder):

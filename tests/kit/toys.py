@@ -15,7 +15,7 @@ from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.repertoire.heads import Head
 from search.repertoire.optimizers import Optimizer
 from search.repertoire.schedules import Schedule
-from search.report.exhibit import Exhibit, Part, Plot, Sheet, number, string
+from search.report.exhibit import Chapter, Exhibit, Plot, Sheet, number, string
 from search.report.style import place, values
 from search.report.table import score, table, text
 
@@ -76,7 +76,7 @@ def fit_nearest(runs):
     return heads
 
 
-HEAD = Head("toy-nearest", "nearest mean", 1e-5, fit_nearest)
+HEAD = Head("toy-nearest", 1e-5, fit_nearest)
 
 
 def _sgd():
@@ -97,8 +97,8 @@ def _invert(image, _strength, rng):
     return ImageOps.invert(image) if rng.random() < 0.5 else image
 
 
-OPTIMIZER = Optimizer("toy-sgd", "plain SGD", _sgd, moments=0, step=_sgd_step)
-SCHEDULE = Schedule("toy-constant", "always the same", _constant)
+OPTIMIZER = Optimizer("toy-sgd", _sgd, moments=0, step=_sgd_step)
+SCHEDULE = Schedule("toy-constant", _constant)
 POLICY = Policy("toy-invert", _invert, takes_strength=False, words="toy-inverted")
 
 
@@ -136,7 +136,7 @@ EXHIBIT = Exhibit(
     Plot("Long recipes and short ones", _draw, "Longer bars are longer recipes.", lambda _subject: "Bars."),
     table=_table,
 )
-PART = Part("toys", "Toys", (EXHIBIT,))
+CHAPTER = Chapter("toys", "Toys", (EXHIBIT,))
 
 
 @click.command("toy-count")

@@ -7,7 +7,7 @@ import pytest
 from kit.searches import fill
 from rich.console import Console
 
-from search.monitor.screen import Lines, LiveView, screen
+from search.monitor.screen import Lines, LiveScreen, open_screen
 from search.racing import Job, score
 
 pytestmark = pytest.mark.quick
@@ -51,25 +51,25 @@ def test_lines_of_a_resumed_search_tell_only_what_is_new(filled):
 def test_a_stopped_trial_that_is_finished_later_is_told_again(made):
     lines, file = plain()
     console = Console(force_terminal=True, file=io.StringIO(), width=140, height=40)
-    with LiveView(console) as live:
+    with LiveScreen(console) as live:
         views = (lines, live)
-        for view in views:
-            view.begin(3)
-            view.show(made.history, made.rules, [])
+        for screen in views:
+            screen.begin(3)
+            screen.show(made.history, made.rules, [])
         trial = made.stop(0.9)
-        for view in views:
-            view.show(made.history, made.rules, [])
+        for screen in views:
+            screen.show(made.history, made.rules, [])
         made.train(trial, 0.9, made.folds[2:])
         made.conclude(trial, "completed", 0.875, "finished at the end")
-        for view in views:
-            view.show(made.history, made.rules, [])
+        for screen in views:
+            screen.show(made.history, made.rules, [])
     begun, stopped, finished = file.getvalue().splitlines()
     assert begun.startswith("0000 begins")
     assert stopped.startswith("0000 stopped: 9.9 points behind")
     assert finished.startswith("0000 completed: finished at the end")
     assert [event.split("  ")[1] for event in live._events] == [
         "0000 begins",
-        f"0000 {trial.stopped.status}: {trial.stopped.reason}",
+        f"0000 {trial.stop.status}: {trial.stop.reason}",
         "0000 completed: finished at the end",
     ]
 
@@ -88,15 +88,15 @@ def test_lines_of_a_long_decoding_are_ten_or_so():
 
 
 def interrupted(made, console):
-    with screen(console) as view:
-        view.say("[bold]said[/]")
-        view.progress("Decoding images", 1, 2)
-        view.progress("Decoding images", 2, 2)
-        view.begin(9)
-        view.show(made.history, made.rules, [])
+    with open_screen(console) as screen:
+        screen.say("[bold]said[/]")
+        screen.progress("Decoding images", 1, 2)
+        screen.progress("Decoding images", 2, 2)
+        screen.begin(9)
+        screen.show(made.history, made.rules, [])
         fill(made)
         trial = made.history.trials["0006"]
-        view.show(made.history, made.rules, [Job(trial.id, 1, trial.recipe, ("f0@0.25",))])
+        screen.show(made.history, made.rules, [Job(trial.id, 1, trial.recipe, ("f0@0.25",))])
         raise KeyboardInterrupt
 
 
@@ -115,14 +115,14 @@ def test_live_view_of_an_interrupted_search_leaves_scores_jobs_and_the_last_even
 
 def test_live_view_of_every_search_can_be_drawn(any_search):
     console = Console(force_terminal=True, file=io.StringIO(), width=80)
-    with LiveView(console) as view:
-        view.begin(300)
-        view.show(any_search.history, any_search.rules, [])
-        view.show(any_search.history, any_search.rules, [])
+    with LiveScreen(console) as screen:
+        screen.begin(300)
+        screen.show(any_search.history, any_search.rules, [])
+        screen.show(any_search.history, any_search.rules, [])
     text = console.file.getvalue()
     assert text.count("Resuming after") == bool(any_search.history.trials)
     assert "nan" not in text
 
 
 def test_screen_is_plain_where_there_is_no_terminal():
-    assert isinstance(screen(Console(file=io.StringIO())), Lines)
+    assert isinstance(open_screen(Console(file=io.StringIO())), Lines)

@@ -208,12 +208,12 @@ def test_time_left_counts_from_the_beginning_of_the_session(made):
         made.complete(0.5)
     with followed(made) as seen:
         seen.catch_up()
-        view = watching.screen(watching.Console(), "So far:")
-        watching._begin(seen, view)
+        screen = watching.open_screen(watching.Console(), "So far:")
+        watching._begin(seen, screen)
         # Two trials in ten minutes; one of the others was a duplicate, and one is open: nine are to do.
-        assert re.fullmatch(r"about 45 min 0\d s left", view.time_left.in_words(seen.history))
-        view.time_left.idle = True
-        assert view.time_left.in_words(seen.history) == ""
+        assert re.fullmatch(r"about 45 min 0\d s left", screen.time_left.in_words(seen.history))
+        screen.time_left.idle = True
+        assert screen.time_left.in_words(seen.history) == ""
 
 
 def test_a_damaged_journal_is_a_sentence(search, made):

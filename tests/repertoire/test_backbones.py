@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from kit.networks import linear_shape
 
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.shape import Shape
 from search.repertoire.weights import check_weights, is_cached, weights_file
 from search.system.errors import UserError
 from search.system.tf import keras
@@ -111,7 +111,7 @@ def test_missing_or_changed_weights_are_refused_not_replaced_by_random_ones(tmp_
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = BACKBONES["MobileNet_0.25"]
     with pytest.raises(UserError, match=r"are gone.*mobilenet_2_5_224_tf_no_top.h5"):
-        build(Shape(backbone.name, 0, 96), 2, pretrained=True)
+        build(linear_shape(backbone.name, 0, 96), 2, pretrained=True)
     (tmp_path / "models").mkdir()
     file = tmp_path / "models" / backbone.weights.file
     file.write_bytes(b"not weights")

@@ -76,6 +76,5 @@ def test_an_optimizer_whose_variables_are_zero_begins_anew(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_row_has_words_under_its_own_name(name):
+def test_a_row_stands_under_its_own_name(name):
     assert OPTIMIZERS[name].name == name
-    assert OPTIMIZERS[name].words

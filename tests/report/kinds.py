@@ -266,7 +266,7 @@ def wording(kind):
         "facts": [[fact.label, fact.value, fact.note] for fact in whole.facts],
         "cautions": list(whole.cautions),
         "limits": list(whole.limits),
-        "parts": {section.part.title: list(section.words) for section in whole.sections},
+        "parts": {section.chapter.title: list(section.words) for section in whole.sections},
         "charts": {figure.title: [figure.reading, figure.in_words] for figure in figures(kind).values()},
         "tables": {name: display.table.caption for name, display in displays(kind).items() if display.table},
         "absent": [display.absent for display in whole.displays if display.absent],

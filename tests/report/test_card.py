@@ -5,7 +5,7 @@ from kit.lines import event
 from kit.searches import ODD, Search, all_failed, all_stopped, held_out
 
 from search.analysis.judgement import Judgement
-from search.export.card import BEST, Facts, card, scores, trial_to_export
+from search.export.card import BEST, ExportFacts, card, scores, trial_to_export
 from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
 from search.system.errors import UserError
@@ -16,7 +16,7 @@ VERSIONS = {"keras": "3.11", "tensorflow": "2.20"}
 def text_of(made, trial_id=BEST, synthetic=0):
     record = made.record
     return card(
-        Judgement.of(record), Facts(trial_to_export(record, trial_id), record.about.images, synthetic, VERSIONS)
+        Judgement.of(record), ExportFacts(trial_to_export(record, trial_id), record.about.images, synthetic, VERSIONS)
     )
 
 
@@ -69,10 +69,10 @@ def test_a_look_for_an_export_neither_ends_nor_reopens_a_search(tmp_path):
             made.journal.append(event("end", reason=ended))
         made.journal.append(event("failure", trial=trial.id, job=0, error="no memory", final=False))
         made.journal.append(event("session", max_trials=20, racing=True, look=trial.id))
-        assert made.history.ended == ended
+        assert made.history.end_reason == ended
         assert not made.history.holdout_failures
     made.journal.append(event("session", max_trials=20, racing=True, look=""))
-    assert not made.history.ended
+    assert not made.history.end_reason
 
 
 def test_a_card_says_what_the_scores_are_worth(filled):

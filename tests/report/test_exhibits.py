@@ -14,7 +14,7 @@ from kinds import KINDS, document, figures, html, judgement
 from kit.searches import strict_json
 
 from search.report import contents
-from search.report.exhibit import Exhibit, Part, Plot, Sheet, number, string
+from search.report.exhibit import Chapter, Exhibit, Plot, Sheet, number, string
 from search.report.html import page as page_of
 from search.report.json import as_json, lines, schema, tables
 from search.report.markdown import PASSAGES, inert, markdown
@@ -138,7 +138,9 @@ def test_the_schema_on_disk_is_that_of_the_columns():
 
 
 def test_every_passage_of_the_contents_is_known():
-    passages = {name for part in contents.PARTS for name in (part.opening, *part.passages, part.closing) if name}
+    passages = {
+        name for chapter in contents.CHAPTERS for name in (chapter.opening, *chapter.passages, chapter.closing) if name
+    }
     assert passages == set(PASSAGES)
 
 
@@ -163,8 +165,8 @@ def test_a_new_exhibit_needs_nothing_but_a_name_in_the_contents(kind):
         table=toys,
         sentences=lambda subject: [f"There are {len(subject.frame)} toys."],
     )
-    parts = (*contents.PARTS, Part("toys", "Playing", (toy,)))
-    whole = contents.document(judgement(kind), parts)
+    chapters = (*contents.CHAPTERS, Chapter("toys", "Playing", (toy,)))
+    whole = contents.document(judgement(kind), chapters)
     complete = len(judgement(kind).complete)
     page = page_of(whole, {})
     assert '<section id="toys"' in page
@@ -175,5 +177,5 @@ def test_a_new_exhibit_needs_nothing_but_a_name_in_the_contents(kind):
     report = as_json(judgement(kind), whole)
     assert len(report["tables"]["toys"]) == complete
     assert list(report["tables"])[-1] == "toys"
-    jsonschema.Draft202012Validator(schema(parts)).validate(strict_json(json.dumps(report)))
+    jsonschema.Draft202012Validator(schema(chapters)).validate(strict_json(json.dumps(report)))
     assert not jsonschema.Draft202012Validator(schema()).is_valid(report)

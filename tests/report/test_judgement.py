@@ -31,9 +31,11 @@ def all_tables(judgement):
     return {sheet.name: sheet.frame(judgement) for sheet in contents.sheets()}
 
 
-def words_of(judgement, part):
-    """What a part of the report says first."""
-    return next(list(section.words) for section in contents.document(judgement).sections if section.part.id == part)
+def words_of(judgement, chapter):
+    """What a chapter of the report says first."""
+    return next(
+        list(section.words) for section in contents.document(judgement).sections if section.chapter.id == chapter
+    )
 
 
 def stored(made, trial):
@@ -66,7 +68,7 @@ def test_evidence_holds_what_each_trial_predicted_of_each_image(several):
             assert len(told) == len(size.image) == len(several.dataset)
             for row, image in enumerate(size.image):
                 probabilities = told[evidence.ids[image], size.labels[row]]
-                assert size.predicted[at, row] == probabilities.argmax()
+                assert size.predictions[at, row] == probabilities.argmax()
                 assert size.own[at, row] == probabilities[size.labels[row]]
                 assert size.confidence[at, row] == probabilities.max()
     np.testing.assert_allclose(evidence.probabilities.sum(axis=1), 1, atol=1e-5)
@@ -77,7 +79,7 @@ def test_trials_whose_predictions_are_gone_are_no_evidence_and_said(several):
     (several.folder / lost.file).unlink()
     evidence = gather(several.record, ranked(several.history.trials.values()))
     assert "0004" not in evidence.trials
-    assert evidence.lost == (lost.file,)
+    assert evidence.lost_files == (lost.file,)
     judgement = Judgement.of(several.record)
     assert judgement.winner.id == "0004"  # its score is journalled
     assert judgement.uncorrected == "its predictions are missing"
@@ -238,7 +240,7 @@ def test_what_was_confirmed_stands_beside_its_score(several):
         )
     judgement = Judgement.of(several.record)
     (row,) = all_tables(judgement)["confirmation"].to_dict("records")
-    scores = {fold: run.scores["balanced_accuracy"] for fold, run in trial.confirmed.items()}
+    scores = {fold: run.scores["balanced_accuracy"] for fold, run in trial.confirmations.items()}
     assert row["confirmed"] == pytest.approx(np.mean(list(scores.values())))
     assert row["score"] == pytest.approx(trial.verdict.score)
     said = words_of(judgement, "answer")
@@ -278,7 +280,7 @@ def test_words_are_said_of_any_search(any_search):
     judgement = Judgement.of(any_search.record)
     document = contents.document(judgement)
     said = [*document.answer, *document.limits, *(text for section in document.sections for text in section.words)]
-    assert all(section.words for section in document.sections if section.part.id != "answer")
+    assert all(section.words for section in document.sections if section.chapter.id != "answer")
     assert all(said)
     assert not [text for text in said if "nan" in text.split() or "None" in text]
 

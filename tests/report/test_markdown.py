@@ -9,7 +9,7 @@ from kinds import KINDS, MATERIALS, NASTY, document, figures
 from markdown_it import MarkdownIt
 
 from search.data.finding import WARNING, Finding
-from search.report.contents import PARTS
+from search.report.contents import CHAPTERS
 from search.report.markdown import ROWS, inert, markdown
 
 pytestmark = pytest.mark.quick
@@ -38,7 +38,7 @@ def test_nothing_acts_but_our_own_marks(kind):
     assert shown == list(pictures(kind).values())
     headings = [token.tag for token in tokens if token.type == "heading_open"]
     assert headings.count("h1") == 1
-    assert headings.count("h2") == len(PARTS)
+    assert headings.count("h2") == len(CHAPTERS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

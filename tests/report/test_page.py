@@ -14,7 +14,7 @@ from kinds import KINDS, LONG, MATERIALS, NASTY, Searched, document, figures, fr
 
 from search.analysis.judgement import Judgement
 from search.report import contents
-from search.report.contents import PARTS
+from search.report.contents import CHAPTERS
 from search.report.exhibits.hard import CARDS
 from search.report.html import page as render
 from search.report.table import MOST
@@ -111,7 +111,7 @@ def test_pages_are_told_to_screen_readers(any_page):
     assert page.all("a")[0] == {"class": "skip", "href": "#main"}
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    assert [attributes["href"] for attributes in page.all("a")[1:]] == [f"#{part.id}" for part in PARTS]
+    assert [attributes["href"] for attributes in page.all("a")[1:]] == [f"#{chapter.id}" for chapter in CHAPTERS]
     assert len(page.all("table")) == len(page.all("caption"))
     assert all(attributes.get("scope") in {"col", "row"} for attributes in page.all("th"))
     assert all("alt" in attributes for attributes in page.all("img"))
@@ -132,7 +132,7 @@ def test_every_chart_is_there_as_a_picture_and_as_data():
 
 def test_parts_stand_in_their_order():
     page = Page(html("usual"))
-    assert [attributes["id"] for attributes in page.all("section")] == [part.id for part in PARTS]
+    assert [attributes["id"] for attributes in page.all("section")] == [chapter.id for chapter in CHAPTERS]
     ids = [
         attributes["id"] for _, attributes in page.elements if attributes.get("id", "").startswith(("figure", "table"))
     ]
@@ -169,7 +169,7 @@ def test_every_word_of_a_document_is_inert():
     )
     ids = frames("usual")["hard"]["id"]
     page = Page(render(changed, {ids[0]: evil, ids[1]: "http://a.b/c.jpg"}))
-    assert page.text.count(evil) == 5 + len(PARTS) + 1  # the title twice
+    assert page.text.count(evil) == 5 + len(CHAPTERS) + 1  # the title twice
     assert not page.all("img")
     assert whole.answer[0] not in page.text
 

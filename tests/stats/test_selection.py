@@ -21,7 +21,7 @@ def configurations(objective, rng, trials=7, images=40, classes=3, repeats=1, fo
     labels = np.arange(images) % classes
     row = np.concatenate([rng.permutation(images) for _ in range(repeats)])
     skill = rng.uniform(0.4, 0.8, (trials, 1))
-    predicted = [
+    predictions = [
         np.where(rng.random((trials, len(row))) < skill, labels[row], rng.integers(classes, size=(trials, len(row))))
         for _ in range(2)
     ]
@@ -30,22 +30,22 @@ def configurations(objective, rng, trials=7, images=40, classes=3, repeats=1, fo
     if folds:
         table = np.array([rng.permutation(images // 2) % folds for _ in range(repeats)])
         fold = [table[repeat, row // 2]] * 2
-    return Configurations([labels[row]] * 2, [row // 2 + 5] * 2, predicted, classes, objective, fold, [repeat] * 2)
+    return Configurations([labels[row]] * 2, [row // 2 + 5] * 2, predictions, classes, objective, fold, [repeat] * 2)
 
 
 def objective_of(found, trial, taken):
     """Return the mean over sizes of the objective on the rows listed for each size."""
     measure = MEASURES[found.objective]
     return np.mean(
-        [measure(y[rows], p[trial][rows]) for y, p, rows in zip(found.labels, found.predicted, taken, strict=True)]
+        [measure(y[rows], p[trial][rows]) for y, p, rows in zip(found.labels, found.predictions, taken, strict=True)]
     )
 
 
 def out_of_bag(found, inside, outside):
     """Pick on the rows inside, score on those outside: one turn of the paper's loop."""
-    picked = max(range(found.trials), key=lambda trial: (round(objective_of(found, trial, inside), 6), -trial))
-    right = found.predicted[-1][picked] == found.labels[-1]
-    return objective_of(found, picked, outside), right[outside[-1]].mean()
+    winner = max(range(found.trials), key=lambda trial: (round(objective_of(found, trial, inside), 6), -trial))
+    right = found.predictions[-1][winner] == found.labels[-1]
+    return objective_of(found, winner, outside), right[outside[-1]].mean()
 
 
 def bbc_cv(found, seed, draws):
@@ -81,9 +81,9 @@ def test_the_raw_score_is_that_of_the_best_on_all_images(objective, rng):
     everything = [np.arange(len(labels)) for labels in found.labels]
     scores = [objective_of(found, trial, everything) for trial in range(found.trials)]
     told = corrected(found, 1, 20)
-    assert told.picked == int(np.argmax(scores))
+    assert told.winner == int(np.argmax(scores))
     assert told.raw == pytest.approx(max(scores))
-    assert told.raw_full_accuracy == pytest.approx((found.predicted[-1][told.picked] == found.labels[-1]).mean())
+    assert told.raw_full_accuracy == pytest.approx((found.predictions[-1][told.winner] == found.labels[-1]).mean())
 
 
 def test_the_best_of_equal_trials_is_brought_down(rng):
@@ -120,7 +120,7 @@ def test_with_folds_whole_ones_are_drawn(repeats, rng):
 def test_two_folds_are_too_few_to_draw(rng):
     with_folds = configurations("accuracy", np.random.default_rng(5), folds=2)
     without = Configurations(
-        with_folds.labels, with_folds.groups, with_folds.predicted, with_folds.classes, with_folds.objective
+        with_folds.labels, with_folds.groups, with_folds.predictions, with_folds.classes, with_folds.objective
     )
     assert corrected(with_folds, 1, 40) == corrected(without, 1, 40)
 
@@ -134,7 +134,7 @@ def test_blocks_change_nothing(rng, monkeypatch):
     assert told.raw == whole.raw
     assert 0 < told.score.mean < told.raw
     monkeypatch.setattr(selection, "ENTRIES_AT_ONCE", 30 * found.classes)
-    assert told.picked == corrected(found, 2, 30).picked
+    assert told.winner == corrected(found, 2, 30).winner
 
 
 def test_the_same_seed_gives_the_same(rng):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kit.networks import linear_shape
 from kit.runs import materials, run
 
 from search.repertoire.augmentation import POLICIES, Augment
 from search.repertoire.recipe import Recipe
-from search.repertoire.shape import Shape
 from search.system.tf import tf
 from search.training.activations import BATCH, PLAIN, Activations, Computed, Images
 from search.training.compiled import CompiledNetwork
@@ -35,7 +35,7 @@ def images():
 
 @pytest.fixture(scope="module", params=[("SmallCNN", 4), ("MobileNetV2_0.35", 0), ("MobileNetV2_0.35", 2)], ids=str)
 def network(request):
-    return untrained(Shape(*request.param, SIZE))
+    return untrained(linear_shape(*request.param, SIZE))
 
 
 @pytest.mark.parametrize("policy", ["none", "flip_crop"])
@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_computed_for_the_rows_that_are_asked_for(policy, n
 
 
 def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images, tmp_path):
-    scratch = untrained(Shape("SmallCNN", 4, SIZE))
+    scratch = untrained(linear_shape("SmallCNN", 4, SIZE))
     limit = 8 * images.pixels.nbytes
     small = Activations(tmp_path, "w", 7, limit, views=4)
     large = Activations(tmp_path, "w", 7, limit, views=5)
@@ -62,11 +62,11 @@ def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images
     assert isinstance(small.of(scratch, images, CROPS, 0), np.memmap)
     assert isinstance(large.of(scratch, images, CROPS, 0), np.memmap)
     assert isinstance(large.of(scratch, images, CROPS, 1), Computed)
-    assert isinstance(large.of(untrained(Shape("MobileNetV2_0.35", 0, SIZE)), images, PLAIN, 0), np.memmap)
+    assert isinstance(large.of(untrained(linear_shape("MobileNetV2_0.35", 0, SIZE)), images, PLAIN, 0), np.memmap)
 
 
 def test_one_trace_serves_batches_of_every_length(images, tmp_path):
-    net = untrained(Shape("MobileNetV2_0.35", 1, SIZE))
+    net = untrained(linear_shape("MobileNetV2_0.35", 1, SIZE))
     for view in range(2):
         Activations(tmp_path, "w", 7).of(net, images, CROPS, view)
     Activations(tmp_path, "w", 7, limit=0).of(net, images, CROPS, 3)[np.arange(3)]
@@ -85,7 +85,11 @@ def test_images_larger_than_usual_come_in_smaller_batches():
             return tf.zeros((len(batch), 1))
 
     Computed(
-        CompiledNetwork(Shape("MobileNetV2_0.35", 0, 512), Network), Images(pixels, list("abcdef"), ""), PLAIN, 0, 7
+        CompiledNetwork(linear_shape("MobileNetV2_0.35", 0, 512), Network),
+        Images(pixels, list("abcdef"), ""),
+        PLAIN,
+        0,
+        7,
     )[:]
     assert shown == [3, 3]
 
@@ -97,7 +101,7 @@ def test_an_image_that_cannot_be_drawn_is_an_error_and_no_entry(images, tmp_path
     failing = dataclasses.replace(POLICIES["flip_crop"], draw=fail)
     monkeypatch.setitem(POLICIES, "flip_crop", failing)
     with pytest.raises(ZeroDivisionError):
-        Activations(tmp_path, "w", 7).of(untrained(Shape("SmallCNN", 4, SIZE)), images, CROPS, 0)
+        Activations(tmp_path, "w", 7).of(untrained(linear_shape("SmallCNN", 4, SIZE)), images, CROPS, 0)
     assert not list((tmp_path / "activations").iterdir())
 
 
@@ -141,7 +145,7 @@ def noted(path, *rows):
 
 prefix.write_rows = noted
 images = prefix.Images(np.zeros((9, 32, 32, 3), np.uint8), list("abcdefghi"), "key")
-shape = Shape("SmallCNN", 4, 32)
+shape = Shape("SmallCNN", 4, 32, "linear", "adamw")
 network = CompiledNetwork(shape, lambda: build(shape, 2, pretrained=False))
 activations = prefix.Activations(cache, "w", 7)
 mine.touch()
@@ -203,7 +207,7 @@ if backbone == "decode":
 else:
     size, rows = 64, 8000
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(rows, size, size, 3))
-    shape = Shape(backbone, int(depth), size)
+    shape = Shape(backbone, int(depth), size, "linear", "adamw")
     network = CompiledNetwork(shape, lambda: build(shape, 2, pretrained=False))
     activations = Activations(folder / "cache", "w", 7)
     few = Images(pixels[:100], [str(row) for row in range(100)], "few")

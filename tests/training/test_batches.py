@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from kit.networks import linear_shape
 
-from search.repertoire.shape import Shape
 from search.system.tf import tf
 from search.training.batches import batches_of_heads, batches_of_run, one_hot
 from search.training.compiled import CompiledNetwork
@@ -87,7 +87,7 @@ def test_the_loss_of_targets_of_one_class_is_to_the_last_bit_that_of_labels():
 
 
 def test_a_target_between_two_classes_has_the_loss_between_theirs():
-    shape = Shape("SmallCNN", 4, 32)
+    shape = linear_shape("SmallCNN", 4, 32)
     network = CompiledNetwork(shape, lambda: build(shape, CLASSES, pretrained=False))
     dense = network.network.head[0]
     dense.set_weights([np.random.default_rng(0).normal(size=value.shape) for value in dense.get_weights()])

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from kit.networks import linear_shape
 
 from search.repertoire.recipe import Recipe
-from search.repertoire.shape import Shape, shape_of
+from search.repertoire.shape import shape_of
 from search.system.tf import keras
 from search.training.compiled import CompiledNetwork
 from search.training.network import build
@@ -16,7 +17,7 @@ SIZE = 32
 
 
 def network(backbone="MobileNetV2_0.35", depth=1):
-    return build(Shape(backbone, depth, SIZE), 3, pretrained=False)
+    return build(linear_shape(backbone, depth, SIZE), 3, pretrained=False)
 
 
 def pixels(rows=12):
@@ -43,7 +44,7 @@ def values(net):
 
 
 def compiled_network(backbone, depth):
-    shape = Shape(backbone, depth, SIZE)
+    shape = linear_shape(backbone, depth, SIZE)
     return CompiledNetwork(shape, lambda: build(shape, 3, pretrained=False))
 
 
@@ -65,7 +66,7 @@ def changes(net, depth):
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_unfreezing_changes_exactly_the_unfrozen_variables(depth, imagenet):
-    trainable, changed = changes(build(Shape("MobileNetV2_0.35", depth, SIZE), 3, pretrained=True), depth)
+    trainable, changed = changes(build(linear_shape("MobileNetV2_0.35", depth, SIZE), 3, pretrained=True), depth)
     assert changed == trainable  # and so no BatchNorm statistics
     assert bool(trainable) == (depth > 0)
 
@@ -82,12 +83,12 @@ def test_deeper_unfreezing_trains_more():
 
 
 def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
-    backbone = build(Shape("MobileNetV2_0.35", 5, 64), 2, pretrained=True)
+    backbone = build(linear_shape("MobileNetV2_0.35", 5, 64), 2, pretrained=True)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
     reference = keras.applications.mobilenet_v2.preprocess_input(images.astype("float32"))
     pooled = backbone.body(reference, training=False).numpy().mean(axis=(1, 2))
     for depth in (0, 1, 2, 4):
-        net = build(Shape("MobileNetV2_0.35", depth, 64), 2, pretrained=True)
+        net = build(linear_shape("MobileNetV2_0.35", depth, 64), 2, pretrained=True)
         stored = net.prefix(images).numpy()
         features = stored if net.body is None else net.pool(net.body(stored, training=False)).numpy()
         np.testing.assert_allclose(features, pooled, atol=2e-4)

@@ -6,12 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from kit.networks import linear_shape
 
 from search.export import plain
 from search.export.plain import plain_model
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.shape import Shape
 from search.training import network as building
 from search.training.compiled import CompiledNetwork
 from search.training.heads.linear import LinearHead
@@ -119,7 +119,7 @@ def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, mo
     kinds = {
         str(backbone.scaling): name for name, backbone in BACKBONES.items()
     }  # one backbone of each; slow ones have all
-    shapes = [Shape(name, depths(name)[-2:][0], SIDE) for name in kinds.values()]
+    shapes = [linear_shape(name, depths(name)[-2:][0], SIDE) for name in kinds.values()]
     assert len(shapes) == 4
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
 
@@ -127,10 +127,10 @@ def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, mo
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_gives_the_same_probabilities_at_every_depth(name, pixels, tmp_path, monkeypatch):
-    shapes = [Shape(name, depth, SIDE) for depth in depths(name)]
+    shapes = [linear_shape(name, depth, SIDE) for depth in depths(name)]
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["MobileNet_0.25", "MobileNetV2_0.35"])
 def test_imagenet_weights_give_the_same_probabilities_at_every_depth(name, imagenet, pixels, tmp_path):
-    check_exported([Shape(name, depth, SIDE) for depth in depths(name)], True, pixels, tmp_path)
+    check_exported([linear_shape(name, depth, SIDE) for depth in depths(name)], True, pixels, tmp_path)

@@ -56,7 +56,7 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Cell:
+class LevelPair:
     """The trials with one pair of levels: their mean score and its 95 % limits (infinite where unknown)."""
 
     first: str
@@ -99,7 +99,7 @@ def _alone(factor: Factor, note: str) -> Factor:
 
 def interaction(
     values: np.ndarray, trials: np.ndarray, folds: np.ndarray, first: Sequence[str], second: Sequence[str]
-) -> list[Cell]:
+) -> list[LevelPair]:
     """Return the mean score of each pair of levels of two factors, sorted by these levels.
 
     Trials are estimated from the runs that they have, as in ``additive``; the limits are a t
@@ -118,7 +118,7 @@ def interaction(
     half = (scipy_stats.t.ppf((1 + LEVEL) / 2, df) if df else 1) * spread / np.sqrt(counts)
     half[counts < 2] = math.inf
     return [
-        Cell(*name, int(count), float(mean), float(mean - each), float(mean + each))
+        LevelPair(*name, int(count), float(mean), float(mean - each), float(mean + each))
         for name, count, mean, each in zip(names, counts, means, half, strict=True)
     ]
 

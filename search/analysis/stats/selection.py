@@ -25,7 +25,7 @@ ENTRIES_AT_ONCE = 4_000_000  # of the largest temporary array, 16 MB
 class Configurations:
     """Out-of-fold predictions of c complete trials: per training size, in ascending order, one entry of each list.
 
-    At a size with R predictions ``labels`` and ``groups`` have shape (R,) and ``predicted`` (c, R),
+    At a size with R predictions ``labels`` and ``groups`` have shape (R,) and ``predictions`` (c, R),
     all whole numbers; the last size is the whole training part. The same images are at every size.
     ``classes`` counts the classes; ``objective`` is accuracy, balanced_accuracy or macro_f1.
     ``folds`` (R,) are the fold (from 0) and ``repeats`` (R,) the repeat of each prediction; None for
@@ -34,7 +34,7 @@ class Configurations:
 
     labels: list[np.ndarray]
     groups: list[np.ndarray]
-    predicted: list[np.ndarray]
+    predictions: list[np.ndarray]
     classes: int
     objective: str
     folds: list[np.ndarray] | None = None
@@ -43,14 +43,14 @@ class Configurations:
     @property
     def trials(self) -> int:
         """How many trials there are."""
-        return len(self.predicted[0])
+        return len(self.predictions[0])
 
 
 @dataclass(frozen=True)
 class Corrected:
     """What picking the best did: raw and corrected objective (mean over sizes), and accuracy at full size.
 
-    ``picked`` is the trial that is best on all images pooled. Limits are the 2.5 and 97.5 %
+    ``winner`` is the trial that is best on all images pooled. Limits are the 2.5 and 97.5 %
     quantiles over the draws; where these are one number, Wilson's for as many groups as there are.
     """
 
@@ -58,7 +58,7 @@ class Corrected:
     score: Interval
     full_accuracy: Interval
     raw_full_accuracy: float
-    picked: int
+    winner: int
 
 
 def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Corrected:
@@ -76,15 +76,15 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Co
         raise ValueError("one group of images cannot be drawn from")
     rows = [np.searchsorted(names, groups) for groups in configurations.groups]
     everything = [np.ones((1, len(row))) for row in rows]
-    picked = _best(configurations, everything)
+    winners = _best(configurations, everything)
     bags = _Bags(len(names), _partitions(configurations, rows, len(names)), np.random.default_rng(seed))
     score, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
     return Corrected(
-        raw=float(_of_picked(configurations, everything, picked)[0]),
+        raw=float(_of_winners(configurations, everything, winners)[0]),
         score=_quantiles(score, len(names)),
         full_accuracy=_quantiles(full_accuracy, len(names)),
-        raw_full_accuracy=float(_accuracy(configurations, everything, picked)[0]),
-        picked=int(picked[0]),
+        raw_full_accuracy=float(_accuracy(configurations, everything, winners)[0]),
+        winner=int(winners[0]),
     )
 
 
@@ -121,7 +121,7 @@ class _Bags:
 def _out_of_bag(
     configurations: Configurations, rows: list[np.ndarray], bags: _Bags, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the objective and the full-size accuracy, on what was left out, of what was picked on the drawn."""
+    """Return the objective and the full-size accuracy, on what was left out, of the winners on what was drawn."""
     at_once = max(1, ENTRIES_AT_ONCE // max(len(row) for row in rows))
     score, full_accuracy = [], []
     for first in range(0, draws, at_once):
@@ -129,9 +129,9 @@ def _out_of_bag(
         inside, outside = [bag[:, row] for row in rows], [rest[:, row] for row in rows]
         usable = np.logical_and.reduce([part.any(axis=1) for part in (*inside, *outside)])  # few can all be drawn
         inside, outside = [part[usable] for part in inside], [part[usable] for part in outside]
-        picked = _best(configurations, inside)
-        score.append(_of_picked(configurations, outside, picked))
-        full_accuracy.append(_accuracy(configurations, outside, picked))
+        winners = _best(configurations, inside)
+        score.append(_of_winners(configurations, outside, winners))
+        full_accuracy.append(_accuracy(configurations, outside, winners))
     return np.concatenate(score), np.concatenate(full_accuracy)
 
 
@@ -145,13 +145,13 @@ def _quantiles(values: np.ndarray, groups: int) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
-def _best(configurations: Configurations, taken: list[np.ndarray]) -> np.ndarray:
+def _best(configurations: Configurations, times: list[np.ndarray]) -> np.ndarray:
     """Return the trial with the best objective, mean over sizes, for each row of weights; of equal ones the first."""
     measure = _macro_f1 if configurations.objective == "macro_f1" else _share_right
-    total = np.zeros((len(taken[0]), configurations.trials))
-    for size in range(len(taken)):
-        for trials in _blocks(configurations, len(taken[0])):
-            total[:, trials] += measure(configurations, size, trials, taken[size])
+    total = np.zeros((len(times[0]), configurations.trials))
+    for size in range(len(times)):
+        for trials in _blocks(configurations, len(times[0])):
+            total[:, trials] += measure(configurations, size, trials, times[size])
     return np.asarray(total.round(6).argmax(axis=1))  # float32: the last digits are no merit
 
 
@@ -163,73 +163,75 @@ def _blocks(configurations: Configurations, draws: int) -> Iterator[slice]:
         yield slice(first, first + at_once)
 
 
-def _share_right(configurations: Configurations, size: int, trials: slice, taken: np.ndarray) -> np.ndarray:
-    """Return the (balanced) accuracy, shape (draws, trials), of predictions taken so many times."""
-    right = configurations.predicted[size][trials] == configurations.labels[size]
-    return np.asarray(_worth(configurations, size, taken) @ right.T.astype(np.float32))
+def _share_right(configurations: Configurations, size: int, trials: slice, times: np.ndarray) -> np.ndarray:
+    """Return the (balanced) accuracy, shape (draws, trials), of predictions that count so many times."""
+    right = configurations.predictions[size][trials] == configurations.labels[size]
+    return np.asarray(_worth(configurations, size, times) @ right.T.astype(np.float32))
 
 
-def _worth(configurations: Configurations, size: int, taken: np.ndarray) -> np.ndarray:
+def _worth(configurations: Configurations, size: int, times: np.ndarray) -> np.ndarray:
     """Return what each prediction adds to the (balanced) accuracy if it is right, shape (draws, R)."""
     if configurations.objective == "accuracy":
-        return np.asarray(taken / taken.sum(axis=1, keepdims=True))
+        return np.asarray(times / times.sum(axis=1, keepdims=True))
     labels = configurations.labels[size]
-    of_class = taken @ np.eye(configurations.classes, dtype=np.float32)[labels]
+    of_class = times @ np.eye(configurations.classes, dtype=np.float32)[labels]
     present = (of_class > 0).sum(axis=1, keepdims=True)
-    return np.asarray(taken / (np.maximum(of_class, 1) * present)[:, labels])
+    return np.asarray(times / (np.maximum(of_class, 1) * present)[:, labels])
 
 
-def _macro_f1(configurations: Configurations, size: int, trials: slice, taken: np.ndarray) -> np.ndarray:
-    """Return macro-F1 over the classes present, shape (draws, trials): 2 hits / (predicted + labelled) a class."""
-    predicted, labels, classes = (
-        configurations.predicted[size][trials],
+def _macro_f1(configurations: Configurations, size: int, trials: slice, times: np.ndarray) -> np.ndarray:
+    """Return macro-F1 over the classes present, shape (draws, trials): 2 hits / (predictions + labels) a class."""
+    predictions, labels, classes = (
+        configurations.predictions[size][trials],
         configurations.labels[size],
         configurations.classes,
     )
-    weights = np.ascontiguousarray(taken.T)
-    labelled = np.eye(classes, dtype=np.float32)[labels].T @ weights  # (classes, draws)
-    shape = (len(predicted), classes, len(taken))
-    answers = (_indicator(predicted, np.ones(predicted.shape, bool), classes) @ weights).reshape(shape)
-    hits = (_indicator(predicted, predicted == labels, classes) @ weights).reshape(shape)
-    answers += np.where(labelled > 0, labelled, np.inf)  # in place: these are the largest arrays
+    weights = np.ascontiguousarray(times.T)
+    label_counts = np.eye(classes, dtype=np.float32)[labels].T @ weights  # (classes, draws)
+    shape = (len(predictions), classes, len(times))
+    answers = (_indicator(predictions, np.ones(predictions.shape, bool), classes) @ weights).reshape(shape)
+    hits = (_indicator(predictions, predictions == labels, classes) @ weights).reshape(shape)
+    answers += np.where(label_counts > 0, label_counts, np.inf)  # in place: these are the largest arrays
     hits /= answers
-    return np.asarray(2 * hits.sum(axis=1) / (labelled > 0).sum(axis=0)).T
+    return np.asarray(2 * hits.sum(axis=1) / (label_counts > 0).sum(axis=0)).T
 
 
-def _indicator(predicted: np.ndarray, which: np.ndarray, classes: int) -> sparse.csr_array:
+def _indicator(predictions: np.ndarray, which: np.ndarray, classes: int) -> sparse.csr_array:
     """Return a 1 for each prediction in ``which``, at (trial × classes + its class, its row)."""
     trial, row = np.nonzero(which)
-    at = (trial * classes + predicted[trial, row], row)
-    return sparse.csr_array((np.ones(len(row), np.float32), at), shape=(len(predicted) * classes, predicted.shape[1]))
+    at = (trial * classes + predictions[trial, row], row)
+    return sparse.csr_array(
+        (np.ones(len(row), np.float32), at), shape=(len(predictions) * classes, predictions.shape[1])
+    )
 
 
-def _of_picked(configurations: Configurations, taken: list[np.ndarray], picked: np.ndarray) -> np.ndarray:
-    """Return the objective, mean over sizes, of the trial picked in each draw: shape (draws,)."""
+def _of_winners(configurations: Configurations, times: list[np.ndarray], winners: np.ndarray) -> np.ndarray:
+    """Return the objective, mean over sizes, of the winner of each draw: shape (draws,)."""
     by_size = []
-    for size, weights in enumerate(taken):
-        predicted, labels = configurations.predicted[size][picked], configurations.labels[size]
+    for size, weights in enumerate(times):
+        predictions, labels = configurations.predictions[size][winners], configurations.labels[size]
         if configurations.objective == "macro_f1":
-            by_size.append(_own_macro_f1(predicted, labels, weights, configurations.classes))
+            by_size.append(_own_macro_f1(predictions, labels, weights, configurations.classes))
         else:
-            by_size.append(((predicted == labels) * _worth(configurations, size, weights)).sum(axis=1))
+            by_size.append(((predictions == labels) * _worth(configurations, size, weights)).sum(axis=1))
     return np.asarray(np.mean(by_size, axis=0))
 
 
-def _own_macro_f1(predicted: np.ndarray, labels: np.ndarray, taken: np.ndarray, classes: int) -> np.ndarray:
+def _own_macro_f1(predictions: np.ndarray, labels: np.ndarray, times: np.ndarray, classes: int) -> np.ndarray:
     """Return macro-F1 of each draw's own predictions, all of shape (draws, R)."""
-    draws = len(taken)
+    draws = len(times)
     draw = np.arange(draws)[:, None] * classes
 
     def count(numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.bincount(numbers.ravel(), weights.ravel(), draws * classes).reshape(draws, classes)
 
-    labelled, answers = count(draw + labels, taken), count(draw + predicted, taken)
-    hits = count(draw + predicted, taken * (predicted == labels))
-    f1 = 2 * hits / np.maximum(answers + labelled, 1) * (labelled > 0)
-    return np.asarray(f1.sum(axis=1) / (labelled > 0).sum(axis=1))
+    label_counts, answers = count(draw + labels, times), count(draw + predictions, times)
+    hits = count(draw + predictions, times * (predictions == labels))
+    f1 = 2 * hits / np.maximum(answers + label_counts, 1) * (label_counts > 0)
+    return np.asarray(f1.sum(axis=1) / (label_counts > 0).sum(axis=1))
 
 
-def _accuracy(configurations: Configurations, taken: list[np.ndarray], picked: np.ndarray) -> np.ndarray:
-    """Return the accuracy at full size of the trial picked in each draw."""
-    right = configurations.predicted[-1][picked] == configurations.labels[-1]
-    return np.asarray((right * taken[-1]).sum(axis=1) / taken[-1].sum(axis=1))
+def _accuracy(configurations: Configurations, times: list[np.ndarray], winners: np.ndarray) -> np.ndarray:
+    """Return the accuracy at full size of the winner of each draw."""
+    right = configurations.predictions[-1][winners] == configurations.labels[-1]
+    return np.asarray((right * times[-1]).sum(axis=1) / times[-1].sum(axis=1))

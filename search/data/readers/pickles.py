@@ -43,9 +43,9 @@ _DAMAGE = (
 def _effect(operation: pickletools.OpcodeInfo) -> tuple[bool, int, int]:
     """Return whether an operation takes all above a mark, and how many things it takes (below that) and makes."""
     below, stays = operation.stack_before, operation.name in _IN_PLACE
-    marked = pickletools.markobject in below
-    takes = below.index(pickletools.markobject) if marked else len(below)
-    return marked, takes - stays, len(operation.stack_after) - stays
+    has_mark = pickletools.markobject in below
+    takes = below.index(pickletools.markobject) if has_mark else len(below)
+    return has_mark, takes - stays, len(operation.stack_after) - stays
 
 
 _EFFECTS = {operation.name: _effect(operation) for operation in pickletools.opcodes}
@@ -141,8 +141,8 @@ class _Stack:
 
     def _change(self, name: str) -> None:
         """Take from the stack what the operation takes, and put on it what it makes."""
-        marked, takes, makes = _EFFECTS[name]
-        start = (self._marks.pop() if marked else len(self._compound)) - takes
+        has_mark, takes, makes = _EFFECTS[name]
+        start = (self._marks.pop() if has_mark else len(self._compound)) - takes
         if start < 0:
             raise ValueError("more is taken than is there")
         if name in _HASHING and any(self._compound[start :: _HASHING[name]]):
@@ -250,7 +250,7 @@ class _Reader(pickle.Unpickler):
     def __init__(self, handle: BinaryIO, file: Path, most: int) -> None:
         super().__init__(handle, encoding="latin-1")
         self._file = file
-        self._left = most
+        self._allowance = most
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -261,8 +261,8 @@ class _Reader(pickle.Unpickler):
 
     def _counted(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the arguments of a call; a few bytes ask for the same call again, and each may copy them."""
-        self._left -= sum(len(argument) for argument in arguments if isinstance(argument, _SIZED))
-        if self._left < 0:
+        self._allowance -= sum(len(argument) for argument in arguments if isinstance(argument, _SIZED))
+        if self._allowance < 0:
             raise ValueError(_SWELLS)
         return arguments
 
@@ -270,35 +270,35 @@ class _Reader(pickle.Unpickler):
         raise UserError(f"{self._file} refers to {pid!r} outside the file, which cannot be read. {_WAY_OUT}")
 
 
-def _finished(value: Any, done: dict[int, tuple[Any, Any]]) -> Any:
-    """Return ``value`` with arrays for their notes; ``done`` keeps shared parts shared."""
+def _finished(value: Any, memo: dict[int, tuple[Any, Any]]) -> Any:
+    """Return ``value`` with arrays for their notes; ``memo`` keeps shared parts shared."""
     if not isinstance(value, (list, tuple, dict, _Array, _Named, _Type)):
         return value
-    if id(value) not in done:
-        done[id(value)] = value, _Array  # until it is finished: to meet it again means that it holds itself
-        done[id(value)] = value, _remade(value, done)
-    _, result = done[id(value)]
+    if id(value) not in memo:
+        memo[id(value)] = value, _Array  # until it is finished: to meet it again means that it holds itself
+        memo[id(value)] = value, _remade(value, memo)
+    _, result = memo[id(value)]
     if result is _Array:
         raise ValueError("an object that holds itself")
     return result
 
 
-def _remade(value: Any, done: dict[int, tuple[Any, Any]]) -> Any:
+def _remade(value: Any, memo: dict[int, tuple[Any, Any]]) -> Any:
     if isinstance(value, (list, tuple)):
-        return type(value)(_finished(item, done) for item in value)
+        return type(value)(_finished(item, memo) for item in value)
     if isinstance(value, dict):
-        return {key: _finished(item, done) for key, item in value.items()}
+        return {key: _finished(item, memo) for key, item in value.items()}
     if not isinstance(value, _Array) or value.state is None:
         raise ValueError("an array without content")
     shape, type_, order, data = value.state
     if isinstance(data, list):
         if len(shape) != 1 or shape[0] != len(data):
             raise ValueError(f"an array of {len(data)} objects in another shape")
-        return _finished(data, done)
+        return _finished(data, memo)
     if isinstance(data, str):  # Python 2
-        if id(data) not in done:  # many arrays can share one text
-            done[id(data)] = data, data.encode("latin-1")
-        _, data = done[id(data)]
+        if id(data) not in memo:  # many arrays can share one text
+            memo[id(data)] = data, data.encode("latin-1")
+        _, data = memo[id(data)]
     return _numbers(shape, type_, order, data)
 
 

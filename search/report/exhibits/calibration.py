@@ -28,7 +28,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield each bin of confidence that holds images."""
     size = judgement.winners_size
     if size is not None:
-        yield from (vars(each) for each in calibration(size.confidence[0], size.predicted[0] == size.labels))
+        yield from (vars(each) for each in calibration(size.confidence[0], size.predictions[0] == size.labels))
 
 
 def draw(subject: Subject) -> Chart | None:
@@ -95,7 +95,7 @@ def sentences(subject: Subject) -> list[str]:
     size = subject.judgement.winners_size
     if size is None:
         return []
-    right = size.predicted[0] == size.labels
+    right = size.predictions[0] == size.labels
     splits = np.unique(size.split, axis=0)
     gaps = [float((size.confidence[0] - right)[(size.split == split).all(axis=1)].mean()) for split in splits]
     gap = corrected_interval(gaps, subject.judgement.rules.parts)

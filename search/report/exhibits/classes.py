@@ -34,7 +34,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
     size = judgement.winners_size
     if size is None:
         return
-    labels, predicted, classes = size.labels, size.predicted[0], judgement.classes
+    labels, predicted, classes = size.labels, size.predictions[0], judgement.classes
     precision, _, f1, images = metrics.precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(classes)), zero_division=0
     )

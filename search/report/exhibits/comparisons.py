@@ -48,7 +48,7 @@ def _on_these_images(evidence: Evidence, first: str, second: str) -> float:
     images, times = np.unique(size.image, return_counts=True)
     right = []
     for name in (first, second):
-        hits = np.bincount(size.image, size.predicted[evidence.trials.index(name)] == size.labels)[images]
+        hits = np.bincount(size.image, size.predictions[evidence.trials.index(name)] == size.labels)[images]
         right.append(2 * hits > times)  # of an image that repeats predict several times, most of them
     return mcnemar(*right)
 

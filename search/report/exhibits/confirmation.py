@@ -23,7 +23,7 @@ COLUMNS = (
 
 def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield each trial that was trained again, with both scores."""
-    for one, again in judgement.confirmed:
+    for one, again in judgement.confirmations:
         first = interval(one, judgement.rules)
         yield {
             "trial": one.id,
@@ -31,7 +31,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
             **limits_of(first),
             "confirmed": again.mean,
             **limits_of(again, "confirmed_low", "confirmed_high"),
-            "runs": len(one.confirmed),
+            "runs": len(one.confirmations),
         }
 
 

@@ -25,7 +25,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
     size, classes = judgement.winners_size, judgement.classes
     if size is None:
         return
-    counts = confused(size.labels, size.predicted[0], len(classes))
+    counts = confused(size.labels, size.predictions[0], len(classes))
     totals = counts.sum(axis=1)
     for label, row in enumerate(counts):
         for predicted, images in enumerate(row):

@@ -69,16 +69,16 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 def draw(subject: Subject) -> Chart | None:
     """Draw the difference that each level of each factor makes, with its 95 % interval; what matters comes first."""
-    ordered = in_order(subject.frame)
-    if ordered["effect"].isna().all():
+    effects = in_order(subject.frame)
+    if effects["effect"].isna().all():
         return None
-    rows = _headed(ordered)
+    rows = _headed(effects)
     hover = tips(
         {"factor": "factor", "level": "level", "effect": "effect", "between": "95 % interval", "trials": "trials"}
         | {"runs": "runs", "verdict": "verdict", "p": "p of the factor", "note": "note"}
     )
     base = alt.Chart(values(rows)).encode(y=_down(rows), tooltip=hover)
-    judged = base.transform_filter("isValid(datum.middle)")
+    estimates = base.transform_filter("isValid(datum.middle)")
     title = "points of score from the factor's mean"
     x = alt.X(
         "middle:Q", title=title, axis=alt.Axis(format="+d", tickMinStep=1, labelExpr="datum.value ? datum.label : '0'")
@@ -90,20 +90,20 @@ def draw(subject: Subject) -> Chart | None:
         .mark_text(align="left", color=PALETTE["soft"], fontSize=11)
         .encode(x=alt.value(4), text="said:N")
     )
-    rules = judged.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
-    dots = judged.mark_point(filled=True, size=75, opacity=1).encode(x=x, color=colour)
+    rules = estimates.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    dots = estimates.mark_point(filled=True, size=75, opacity=1).encode(x=x, color=colour)
     return place(zero + rules + dots + notes, height=21 * len(rows))
 
 
-def _headed(ordered: pd.DataFrame) -> list[Row]:
+def _headed(effects: pd.DataFrame) -> list[Row]:
     """Return a heading for each factor and, below it, its levels, where they can be judged."""
     rows: list[Row] = []
-    for at, (factor, levels) in enumerate(ordered.groupby("factor", sort=False)):
+    for at, (factor, levels) in enumerate(effects.groupby("factor", sort=False)):
         verdict = _verdict(levels["matters"].iloc[0])
-        judged = levels["effect"].notna().any()
-        said = "" if judged else _note(levels["note"].iloc[0])
-        rows.append({"row": f"{HEADING}{at}|{words.field(factor)}: {verdict}", "said": said})
-        rows += [_level(at, row) for row in levels.to_dict("records") if judged]
+        has_effects = levels["effect"].notna().any()
+        note = "" if has_effects else _note(levels["note"].iloc[0])
+        rows.append({"row": f"{HEADING}{at}|{words.field(factor)}: {verdict}", "said": note})
+        rows += [_level(at, row) for row in levels.to_dict("records") if has_effects]
     return rows
 
 
@@ -200,18 +200,18 @@ def sentences(subject: Subject) -> list[str]:
     for verdict, head in heads.items():
         factors = subject.frame[subject.frame["matters"] == verdict].groupby("factor", sort=False)
         if len(factors):
-            named = [_of_factor(name, rows) if verdict == "yes" else words.spaced(name) for name, rows in factors]
-            lines.append(head.format("; ".join(named)))
+            names = [_of_factor(name, rows) if verdict == "yes" else words.spaced(name) for name, rows in factors]
+            lines.append(head.format("; ".join(names)))
     return [*lines, *_notes(subject.frame)]
 
 
 def _one_at_a_time(frame: pd.DataFrame) -> list[str]:
     """Return what differs most where the other choices could not be held equal, and what that is worth."""
-    known = frame.dropna(subset="effect")
+    estimates = frame.dropna(subset="effect")
     lines = [f"The choices are {frame['note'].iloc[0]}."]
-    if not known.empty:
-        ranges = known.groupby("factor")["effect"].agg(lambda effects: effects.max() - effects.min())
-        widest = known[known["factor"] == ranges.idxmax()]
+    if not estimates.empty:
+        ranges = estimates.groupby("factor")["effect"].agg(lambda effects: effects.max() - effects.min())
+        widest = estimates[estimates["factor"] == ranges.idxmax()]
         best, worst = widest.loc[widest["effect"].idxmax()], widest.loc[widest["effect"].idxmin()]
         of = f"the widest of {len(ranges)} such ranges" if len(ranges) > 1 else "the only range"
         ends = [f"{level['level']} ({_trials(level['trials'])})" for level in (worst, best)]
@@ -239,8 +239,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _of_factor(name: str, rows: pd.DataFrame) -> str:
-    known = rows[rows["effect"].notna()]
-    best, worst = known.loc[known["effect"].idxmax()], known.loc[known["effect"].idxmin()]
+    effects = rows[rows["effect"].notna()]
+    best, worst = effects.loc[effects["effect"].idxmax()], effects.loc[effects["effect"].idxmin()]
     gap = words.points(best["effect"] - worst["effect"])
     return f"{words.spaced(name)} ({best['level']} is {gap} above {worst['level']}, p {rows['p'].iloc[0]:.2g})"
 

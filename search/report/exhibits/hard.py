@@ -33,12 +33,12 @@ def rows(judgement: Judgement) -> Iterable[Row]:
     if evidence is None:
         return
     size = evidence.sizes[-1]
-    wrong, of = wrong_share(size.predicted, size.labels, size.image)
+    wrong, of = wrong_share(size.predictions, size.labels, size.image)
     share = wrong / np.maximum(of, 1)
     hard = np.flatnonzero(share >= NEARLY_ALL)
     for image in hard[np.argsort(-share[hard], kind="stable")]:
         places = np.flatnonzero(size.image == image)
-        label, answers = int(evidence.labels[image]), size.predicted[:, places].ravel()
+        label, answers = int(evidence.labels[image]), size.predictions[:, places].ravel()
         mistakes = np.bincount(answers[answers != label], minlength=len(classes))
         yield {
             "id": evidence.ids[image],

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from search.analysis.stats.comparing import ALPHA
+from search.events import Status
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Subject
 from search.report.exhibits import trials
@@ -53,9 +54,9 @@ def names(base: alt.Chart, late: str) -> alt.LayerChart:
     """Return what trials are called, beside their dots: to the left of those for which ``late`` holds."""
     ink = alt.condition("datum.called == 'recommended'", alt.value(PALETTE["recommended"]), alt.value(PALETTE["ink"]))
     every = base.encode(text="called:N", color=ink).transform_filter("datum.called != ''")
-    look: dict[str, Any] = {"dy": -9, "fontSize": 11, "fontWeight": "bold"}
-    left = every.transform_filter(late).mark_text(align="right", dx=-5, **look)
-    right = every.transform_filter(f"!({late})").mark_text(align="left", dx=5, **look)
+    font: dict[str, Any] = {"dy": -9, "fontSize": 11, "fontWeight": "bold"}
+    left = every.transform_filter(late).mark_text(align="right", dx=-5, **font)
+    right = every.transform_filter(f"!({late})").mark_text(align="left", dx=5, **font)
     return left + right
 
 
@@ -130,7 +131,7 @@ def in_words(subject: Subject) -> str:
 
 def rows(subject: Subject) -> Table:
     """Return the complete trials, best first, then the others, which have no score."""
-    others = subject.frame[subject.frame["status"] != "completed"].assign(standing="")
+    others = subject.frame[subject.frame["status"] != Status.COMPLETED].assign(standing="")
     sizes = subject.sizes
     accuracies = "".join(f"| # accuracy, {words.size(size)}" for size in sizes)
     choices = subject.choices
@@ -163,7 +164,7 @@ def _row(row: dict[Any, Any], sizes: list[float], choices: dict[str, str]) -> Ta
 
 
 def _against_best(row: dict[Any, Any]) -> Cell:
-    if row["status"] != "completed":
+    if row["status"] != Status.COMPLETED:
         return Cell(f"{row['status']} after {int(row['runs'])} runs" if row["runs"] else str(row["status"]))
     if row["rank"] == 1:
         return Cell("the best", -1.0)

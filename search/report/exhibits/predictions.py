@@ -28,10 +28,10 @@ def frame(judgement: Judgement) -> pd.DataFrame:
     """
     winner, record, classes = judgement.winner, judgement.record, judgement.classes
     keys = _probabilities(judgement)
-    look = record.history.holdout_score(winner.id) if winner else None
+    holdout_score = record.history.holdout_score(winner.id) if winner else None
     runs = [winner.runs[fold.id] for fold in record.rules.folds] if winner else []
     parts = []
-    for fold, arrays in read_runs(record.folder, [*runs, *([look.run] if look else [])]).items():
+    for fold, arrays in read_runs(record.folder, [*runs, *([holdout_score.run] if holdout_score else [])]).items():
         part = pd.DataFrame(arrays["probabilities"].round(5), columns=keys)
         part.insert(0, "predicted", [classes[label] for label in arrays["probabilities"].argmax(axis=1)])
         part.insert(0, "label", [classes[label] for label in arrays["labels"]])

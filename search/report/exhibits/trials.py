@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from search.analysis.judgement import Judgement
-from search.analysis.ledger import at_size, in_order, interval, status
+from search.analysis.ledger import at_size, in_order, interval
 from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error, roc_auc
+from search.events import Status
 from search.journal import Trial
 from search.repertoire import columns as recipes
 from search.repertoire.fields import FIRST
@@ -32,7 +33,7 @@ def _two_classes(judgement: Judgement) -> Sequence[str]:
     return ["roc_auc"] if len(judgement.classes) == 2 else []
 
 
-def _recipe_column(column: recipes.Column) -> Column:
+def _recipe_column(column: recipes.RecipeColumn) -> Column:
     """Return the column of a field of a recipe; one of a later format is there only where a recipe differs from it."""
     types = column.schema.get("type", "")
     names = [types] if isinstance(types, str) else types
@@ -50,17 +51,19 @@ def _present(name: str, judgement: Judgement) -> Sequence[str]:
     return [column.name for column in _recipe_columns(judgement) if column.name == name]
 
 
-def _recipe_columns(judgement: Judgement) -> list[recipes.Column]:
+def _recipe_columns(judgement: Judgement) -> list[recipes.RecipeColumn]:
     return recipes.columns_of([one.recipe for one in judgement.record.history.trials.values()])
 
 
-RECIPE = tuple(map(_recipe_column, sorted(recipes.COLUMNS.values(), key=lambda column: column.field.parts is not None)))
+RECIPE = tuple(
+    map(_recipe_column, sorted(recipes.COLUMNS.values(), key=lambda column: column.field.subfields is not None))
+)
 
 COLUMNS = (
     Column("rank", "integer", "Place among complete trials, from 1; null for others.", nullable=True, dtype="Int64"),
     trial(),
     string("baseline", "What a baseline is called; empty for a trial that the oracle proposed."),
-    string("status", "The verdict; open without one.", levels=("completed", "stopped", "failed", "duplicate", "open")),
+    string("status", "The verdict; open without one.", levels=tuple(map(str, Status))),
     number("score", "Mean of the objective over training sizes of the mean over folds; complete trials only."),
     number("score_low", "Lower limit of its corrected 95 % interval."),
     number("score_high", "Upper limit."),
@@ -120,15 +123,15 @@ def _rows(judgement: Judgement) -> Iterable[Row]:
 
 
 def _of_verdict(one: Trial, judgement: Judgement) -> Row:
-    rules, ending = judgement.rules, status(one)
-    score = interval(one, rules) if ending == "completed" else None
+    rules = judgement.rules
+    score = interval(one, rules) if one.status is Status.COMPLETED else None
     return {
         "trial": one.id,
         "baseline": one.baseline,
-        "status": ending,
+        "status": one.status,
         "score": score.mean if score else np.nan,
         **limits(score, "score_low", "score_high"),
-        "predicted": one.verdict.score if ending == "stopped" and one.verdict else None,
+        "predicted": one.verdict.score if one.status is Status.STOPPED and one.verdict else None,
         **{
             at(metric, size): at_size(one, rules, size, metric)
             for metric in ("accuracy", rules.objective)
@@ -137,7 +140,7 @@ def _of_verdict(one: Trial, judgement: Judgement) -> Row:
     }
 
 
-def _of_recipe(one: Trial, columns: Sequence[recipes.Column]) -> Row:
+def _of_recipe(one: Trial, columns: Sequence[recipes.RecipeColumn]) -> Row:
     return {**{column.name: column.cell(one.recipe) for column in columns}, "summary": one.recipe.summary()}
 
 
@@ -150,7 +153,7 @@ def _pooled(judgement: Judgement) -> dict[str, dict[str, float]]:
         return measures
     size = evidence.sizes[-1]
     for place, name in enumerate(evidence.trials):
-        own, right = size.own[place].astype(float), size.predicted[place] == size.labels
+        own, right = size.own[place].astype(float), size.predictions[place] == size.labels
         measures["log_loss"][name] = float(-np.log(np.clip(own, SMALLEST_PROBABILITY, 1)).mean())
         measures["calibration_error"][name] = calibration_error(size.confidence[place], right)
         if two:
@@ -163,7 +166,7 @@ SHEET = Sheet("trials", "One row for each trial, complete ones first by rank.", 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the complete trials, best first, with the column ``standing``: one of the three above."""
-    done = frame[frame["status"] == "completed"].sort_values("rank", kind="stable")
+    done = frame[frame["status"] == Status.COMPLETED].sort_values("rank", kind="stable")
     standing = done["told_apart"].map({"no": BEST, "yes": WORSE}).fillna(UNJUDGED).astype(object)
     amounts = done["synthetic_per_class"].map(in_words)
     return done.assign(standing=standing.where(done["rank"] != 1, BEST), synthetic_per_class=amounts)
