@@ -1,6 +1,6 @@
 """Searches of every kind that a report must show, made by the program but for the training, and their judgements.
 
-cd tests/report && PYTHONPATH=../.. python kinds.py    # writes what their reports say into wording.json
+cd tests/report && PYTHONPATH=../..:.. python kinds.py    # writes what their reports say into wording.json
 """
 
 import functools
