@@ -92,24 +92,24 @@ class JournalledOracle(keras_tuner.Oracle):
     def _untried(self, seed: int) -> Values | None:
         """Return a random point that is new; from a list of those left where luck does not find one."""
         random = (point.values for point in random_points(self.hyperparameters, POINTS_CHECKED, seed))
-        listed = itertools.islice(points(self.hyperparameters), POINTS_LISTED)
-        for candidates in (random, listed):
-            untried = [point for point in candidates if self._compute_values_hash(point) not in self._tried_so_far]
-            if untried:
-                return untried[int(np.random.default_rng(seed).integers(len(untried)))]
+        every_point = itertools.islice(points(self.hyperparameters), POINTS_LISTED)
+        for candidates in (random, every_point):
+            new_points = [point for point in candidates if self._compute_values_hash(point) not in self._tried_so_far]
+            if new_points:
+                return new_points[int(np.random.default_rng(seed).integers(len(new_points)))]
         return None
 
 
-def points(hyperparameters: HyperParameters, known: Values | None = None) -> Iterator[Values]:
+def points(hyperparameters: HyperParameters, values: Values | None = None) -> Iterator[Values]:
     """Yield the points of a space, active values only (of a continuous one, ten values an axis)."""
-    known = known or {}
+    values = values or {}
     for hp in hyperparameters.space:
-        if hp.name in known or not all(condition.is_active(known) for condition in hp.conditions):
+        if hp.name in values or not all(condition.is_active(values) for condition in hp.conditions):
             continue
         for value in hp.values:
-            yield from points(hyperparameters, {**known, hp.name: value})
+            yield from points(hyperparameters, {**values, hp.name: value})
         return
-    yield known
+    yield values
 
 
 class RandomOracle(JournalledOracle, keras_tuner.oracles.RandomSearchOracle):
@@ -266,8 +266,8 @@ class _Declared(HyperParameters):
     """Hyperparameters that are declared for the first time: a second declaration must say the same."""
 
     def _retrieve(self, hp: Any) -> Any:
-        for known in self._hps.get(hp.name, []):
-            if known.conditions == hp.conditions and known.get_config() != hp.get_config():
+        for other in self._hps.get(hp.name, []):
+            if other.conditions == hp.conditions and other.get_config() != hp.get_config():
                 raise UserError(
                     f"The hyperparameter {hp.name!r} is declared twice, with different values. Keras Tuner would keep "
                     "the first in silence: give them different names."
@@ -281,18 +281,18 @@ def register(build: Callable[[HyperParameters], Any]) -> HyperParameters:
     Raises UserError for one behind a bare ``if``: it would be invisible to the oracle until some
     trial happens to reach it.
     """
-    declared = _Declared()
-    build(declared)
-    names = {hp.name for hp in declared.space}
-    for point in random_points(declared, POINTS_CHECKED, seed=0):
+    hyperparameters = _Declared()
+    build(hyperparameters)
+    names = {hp.name for hp in hyperparameters.space}
+    for point in random_points(hyperparameters, POINTS_CHECKED, seed=0):
         build(point)
-        if hidden := [hp.name for hp in point.space if hp.name not in names]:
+        if strays := [hp.name for hp in point.space if hp.name not in names]:
             raise UserError(
-                f"The hyperparameter {hidden[0]!r} appears only at some points of the space, so the search could not "
+                f"The hyperparameter {strays[0]!r} appears only at some points of the space, so the search could not "
                 "see it. Declare it always, inside a `with hp.conditional_scope(parent, [values]):` where it depends "
                 "on another."
             )
-    return declared
+    return hyperparameters
 
 
 def random_points(hyperparameters: HyperParameters, number: int, seed: int) -> Iterator[HyperParameters]:

@@ -226,14 +226,14 @@ def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
     if len(complete) < BURN_IN or len(trial.runs) < FEWEST_RUNS:
         return None
     tables = np.stack([cells(other, rules) for other in complete])
-    predicted, reach = predict(tables, cells(trial, rules), rules)
+    prediction, reach = predict(tables, cells(trial, rules), rules)
     totals = tables.mean(axis=2).mean(axis=1)
     best = int(totals.argmax())
-    if predicted + reach >= totals[best]:
+    if prediction + reach >= totals[best]:
         return None
-    points = 100 * (totals[best] - predicted)
+    points = 100 * (totals[best] - prediction)
     progress = f"{len(trial.runs)} of {len(rules.folds)} runs"
-    return Verdict(Status.STOPPED, predicted, f"{points:.1f} points behind {complete[best].id} after {progress}")
+    return Verdict(Status.STOPPED, prediction, f"{points:.1f} points behind {complete[best].id} after {progress}")
 
 
 def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[float, float]:
@@ -246,7 +246,7 @@ def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[floa
     towards the sizes already seen, as far as sizes have been found to agree.
     """
     c, sizes, k = complete.shape
-    expected = complete.mean(axis=0)
+    fold_means = complete.mean(axis=0)
     p = float(complete.mean())
     chance = 0.5 * p * (1 - p) / rules.validation_images  # folds share the luck of a binomial draw by half
     spread = _spread_of_runs(complete, chance)
@@ -254,18 +254,18 @@ def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[floa
     gap = _spread_of_gaps(complete, chance) if sizes > 1 else 0.0
     if sizes > 1:
         df.append(PRIOR_GAPS + c)
-    done = (~np.isnan(table)).sum(axis=1)
-    seen = [q for q in range(sizes) if done[q]]
-    mean = {q: float(np.nanmean(table[q] - expected[q])) for q in seen}
-    var = {q: spread[q] * (1 / done[q] - 1 / k) * (1 + 1 / c) for q in seen}
-    mean, var = _shrink(mean, var, done < k, gap, c)
+    run_counts = (~np.isnan(table)).sum(axis=1)
+    sizes_at_hand = [q for q in range(sizes) if run_counts[q]]
+    mean = {q: float(np.nanmean(table[q] - fold_means[q])) for q in sizes_at_hand}
+    var = {q: spread[q] * (1 / run_counts[q] - 1 / k) * (1 + 1 / c) for q in sizes_at_hand}
+    mean, var = _shrink(mean, var, run_counts < k, gap, c)
     low = float(np.mean(list(mean.values())))
-    unseen = sizes - len(seen)
+    missing_sizes = sizes - len(sizes_at_hand)
     weight = 1 / sizes
-    score = float(sum(expected[q].mean() + mean.get(q, low) for q in range(sizes))) * weight
+    score = float(sum(fold_means[q].mean() + mean.get(q, low) for q in range(sizes))) * weight
     # Runs seen stand for the unseen sizes too, so their error counts for those as well.
-    scale = sizes / len(seen)
-    total = sum((weight * scale) ** 2 * v for v in var.values()) + (unseen * weight) ** 2 * gap * (1 + 1 / c)
+    scale = sizes / len(sizes_at_hand)
+    total = sum((weight * scale) ** 2 * v for v in var.values()) + (missing_sizes * weight) ** 2 * gap * (1 + 1 / c)
     quantile = special.stdtrit(min(df), special.ndtr(PATIENCE))  # Student's; 100 times as fast as scipy.stats
     return score, float(quantile * np.sqrt(total))
 
@@ -273,13 +273,13 @@ def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[floa
 def _spread_of_runs(complete: np.ndarray, chance: float) -> np.ndarray:
     """Return the variance of one run about trial + fold, per size, with ``chance`` as its prior."""
     c, _, k = complete.shape
-    centred = (
+    residuals = (
         complete
         - complete.mean(axis=0, keepdims=True)
         - complete.mean(axis=2, keepdims=True)
         + complete.mean(axis=(0, 2), keepdims=True)
     )
-    return (PRIOR_RUNS * chance + (centred**2).sum(axis=(0, 2))) / (PRIOR_RUNS + (c - 1) * (k - 1))
+    return (PRIOR_RUNS * chance + (residuals**2).sum(axis=(0, 2))) / (PRIOR_RUNS + (c - 1) * (k - 1))
 
 
 def _spread_of_gaps(complete: np.ndarray, chance: float) -> float:

@@ -392,7 +392,7 @@ def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
     """Return the arrays to store for a job: its predictions with the ids and labels that they belong to."""
     arrays: dict[str, Any] = {}
     for run in result.runs:
-        stored = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
-        stored |= {"probabilities": run.probabilities, "validation": run.watched}
-        arrays |= {f"{run.fold}/{name}": array for name, array in stored.items()}
+        values = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
+        values |= {"probabilities": run.probabilities, "validation": run.watched}
+        arrays |= {f"{run.fold}/{name}": array for name, array in values.items()}
     return arrays

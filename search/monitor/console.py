@@ -60,12 +60,12 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True, min_width=least)
     scale = f" {low:.2f}–{high:.2f}" if width >= ROOM_FOR_SIZES else ""
     table.add_column(f"folds{scale}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
-    recipes, shared = _distinct_parts(history.trials.values())
-    table.add_column(f"recipe ({shared})" if shared else "recipe", overflow="ellipsis", no_wrap=True, ratio=1)
-    ordered = in_order(history.trials.values())
-    under_way = [trial for trial in ordered if trial.status is Status.OPEN]
-    rest = [trial for trial in ordered if trial.status not in {Status.OPEN, Status.DUPLICATE}]
-    places = {trial.id: str(place) for place, trial in enumerate(ranked(ordered), start=1)}
+    recipes, common = _distinct_parts(history.trials.values())
+    table.add_column(f"recipe ({common})" if common else "recipe", overflow="ellipsis", no_wrap=True, ratio=1)
+    trials = in_order(history.trials.values())
+    under_way = [trial for trial in trials if trial.status is Status.OPEN]
+    rest = [trial for trial in trials if trial.status not in {Status.OPEN, Status.DUPLICATE}]
+    places = {trial.id: str(place) for place, trial in enumerate(ranked(trials), start=1)}
     for trial in rest[: max(1, rows - len(under_way))] + under_way:
         table.add_row(
             places.get(trial.id, ""),
@@ -81,11 +81,11 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
 def _distinct_parts(trials: Iterable[Trial]) -> tuple[dict[str, str], str]:
     """Return the words of each trial's recipe that not all recipes share, and the words that they share."""
     parts = {trial.id: trial.recipe.summary().split(", ") for trial in trials}
-    shared = [part for part in next(iter(parts.values()), []) if all(part in own for own in parts.values())]
+    common = [part for part in next(iter(parts.values()), []) if all(part in own for own in parts.values())]
     if len(parts) < FEWEST_TO_SHARE:
-        shared = []
-    distinct = {name: ", ".join(part for part in own if part not in shared) for name, own in parts.items()}
-    return distinct, ", ".join(shared)
+        common = []
+    distinct = {name: ", ".join(part for part in own if part not in common) for name, own in parts.items()}
+    return distinct, ", ".join(common)
 
 
 def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
@@ -101,7 +101,9 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
     """Print the end of a search: the best trials with their intervals, the winner's recipe, the ledger."""
     best = ranked(record.history.trials.values())
     counts = {name: len(record.history.with_status(name)) for name in Status if name is not Status.OPEN}
-    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number or name is Status.COMPLETED)
+    counts_in_words = ", ".join(
+        f"{number} {name}" for name, number in counts.items() if number or name is Status.COMPLETED
+    )
     console.print()
     console.print(leaderboard(record.history, record.rules, rows, console.width))
     console.print(
@@ -109,8 +111,8 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
         style="dim",
         highlight=False,
     )
-    ended = f" Ended: {record.history.end_reason}." if record.history.end_reason else ""
-    console.print(f"Trials: {listed}. Runs trained: {runs_done(record.history)}.{ended}", highlight=False)
+    ending = f" Ended: {record.history.end_reason}." if record.history.end_reason else ""
+    console.print(f"Trials: {counts_in_words}. Runs trained: {runs_done(record.history)}.{ending}", highlight=False)
     for warning in warnings(record):
         console.print(warning, style="bold yellow", highlight=False, markup=False)
     if not best:

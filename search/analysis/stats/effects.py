@@ -138,9 +138,9 @@ def depends(
     additive_ = _Model(scores, {"first": one, "second": other})
     whole = _Model(scores, {"pair": pairs})
     more = additive_.free - whole.free
-    if more < 1 or whole.free < FEWEST_FREE or whole.fitted.ssr <= 0:
+    if more < 1 or whole.free < FEWEST_FREE or whole.fit.ssr <= 0:
         return math.nan
-    ratio = (additive_.fitted.ssr - whole.fitted.ssr) / more / (whole.fitted.ssr / whole.free)
+    ratio = (additive_.fit.ssr - whole.fit.ssr) / more / (whole.fit.ssr / whole.free)
     return float(scipy_stats.f.sf(ratio, more, whole.free))
 
 
@@ -196,7 +196,7 @@ class _Model:
         # One dummy a level is more than can be told; what can be are the coordinates of these.
         _, sizes, directions = np.linalg.svd(np.unique(self.design, axis=0), full_matrices=False)
         self.directions = directions[sizes > SINGULAR * sizes[0]].T
-        self.fitted: Any = OLS(scores, self.design @ self.directions).fit()
+        self.fit: Any = OLS(scores, self.design @ self.directions).fit()
         self.free = len(scores) - self.directions.shape[1]
 
     def comparable(self, name: str, without: str = "") -> list[list[int]]:
@@ -207,11 +207,11 @@ class _Model:
         at = np.searchsorted(columns, self.columns[name])
         sets: list[list[int]] = []
         for level in range(len(at)):
-            for known in sets:
+            for group in sets:
                 contrast = np.zeros(len(columns))
-                contrast[at[known[0]]], contrast[at[level]] = 1, -1
+                contrast[at[group[0]]], contrast[at[level]] = 1, -1
                 if np.abs(contrast @ row_space - contrast).max() < SINGULAR:
-                    known.append(level)
+                    group.append(level)
                     break
             else:
                 sets.append([level])
@@ -235,35 +235,41 @@ def _factor(model: _Model, name: str, levels: np.ndarray, runs: np.ndarray) -> F
     if model.free < FEWEST_FREE:
         return Factor(name, math.nan, math.nan, "unknown", "", blank)
     sets = model.comparable(name)
-    known = max(sets, key=lambda some: (len(some) > 1, sum(int(has[level].sum()) for level in some)))
-    note = _inseparable(model, name, [level for level in range(len(names)) if level not in known])
-    if len(known) < 2:
+    comparable_levels = max(sets, key=lambda some: (len(some) > 1, sum(int(has[level].sum()) for level in some)))
+    note = _inseparable(model, name, [level for level in range(len(names)) if level not in comparable_levels])
+    if len(comparable_levels) < 2:
         return Factor(name, math.nan, math.nan, "unknown", note, blank)
-    even = dict.fromkeys(known, -1 / len(known))
-    contrasts = model.fitted.t_test(np.stack([model.row(name, {**even, at: 1 + even[at]}) for at in known]))
+    even = dict.fromkeys(comparable_levels, -1 / len(comparable_levels))
+    contrasts = model.fit.t_test(np.stack([model.row(name, {**even, at: 1 + even[at]}) for at in comparable_levels]))
     limits = contrasts.conf_int(ALPHA)
-    filled = list(blank)
-    for at, effect, (low, high) in zip(known, np.atleast_1d(contrasts.effect), limits, strict=True):
-        filled[at] = replace(blank[at], effect=float(effect), low=float(low), high=float(high))
-    p = float(model.fitted.f_test(np.stack([model.row(name, {known[0]: -1, at: 1}) for at in known[1:]])).pvalue)
-    return Factor(name, p, math.nan, "no" if _negligible(model, name, known) else "unknown", note, filled)
+    estimates = list(blank)
+    for at, effect, (low, high) in zip(comparable_levels, np.atleast_1d(contrasts.effect), limits, strict=True):
+        estimates[at] = replace(blank[at], effect=float(effect), low=float(low), high=float(high))
+    p = float(
+        model.fit.f_test(
+            np.stack([model.row(name, {comparable_levels[0]: -1, at: 1}) for at in comparable_levels[1:]])
+        ).pvalue
+    )
+    return Factor(
+        name, p, math.nan, "no" if _negligible(model, name, comparable_levels) else "unknown", note, estimates
+    )
 
 
-def _negligible(model: _Model, name: str, known: list[int]) -> bool:
+def _negligible(model: _Model, name: str, levels: list[int]) -> bool:
     """Return whether the 95 % limits of every difference between two levels lie within ± NEGLIGIBLE."""
-    pairs = [model.row(name, {a: 1, b: -1}) for at, a in enumerate(known) for b in known[at + 1 :]]
-    return bool(np.abs(model.fitted.t_test(np.stack(pairs)).conf_int(ALPHA)).max() < NEGLIGIBLE)
+    pairs = [model.row(name, {a: 1, b: -1}) for at, a in enumerate(levels) for b in levels[at + 1 :]]
+    return bool(np.abs(model.fit.t_test(np.stack(pairs)).conf_int(ALPHA)).max() < NEGLIGIBLE)
 
 
-def _inseparable(model: _Model, name: str, lost: list[int]) -> str:
-    """Return in words what the lost levels cannot be separated from."""
-    if not lost:
+def _inseparable(model: _Model, name: str, levels: list[int]) -> str:
+    """Return in words what these levels cannot be separated from."""
+    if not levels:
         return ""
     whole = len(model.names[name])
     guilty = [other for other in model.names if other != name and max(map(len, model.comparable(name, other))) == whole]
     # Where leaving out one factor is not enough, several together stand in the way.
     whose = " or ".join(guilty) or "other factors together"
-    which = ", ".join(str(model.names[name][level]) for level in lost)
+    which = ", ".join(str(model.names[name][level]) for level in levels)
     return f"{which}: cannot be separated from {whose}"
 
 
@@ -271,11 +277,11 @@ def _adjusted(factors: list[Factor]) -> list[Factor]:
     """Return the factors with Holm's adjustment over those that have a p."""
     from statsmodels.stats.multitest import multipletests
 
-    judged = [at for at, factor in enumerate(factors) if not math.isnan(factor.p)]
-    if not judged:
+    numbers = [at for at, factor in enumerate(factors) if not math.isnan(factor.p)]
+    if not numbers:
         return factors
-    adjusted = multipletests([factors[at].p for at in judged], method="holm")[1]
-    for at, p_holm in zip(judged, adjusted, strict=True):
+    p_values = multipletests([factors[at].p for at in numbers], method="holm")[1]
+    for at, p_holm in zip(numbers, p_values, strict=True):
         matters = "yes" if p_holm < ALPHA else factors[at].matters
         factors[at] = replace(factors[at], p_holm=float(p_holm), matters=matters)
     return factors
