@@ -88,6 +88,7 @@ class Field:
         """Return a cell as text, a number to so many digits, unless it must be exact."""
         return f"{cell:.{digits}g}" if isinstance(cell, float) and not self.exact else str(cell)
 
+    # DECISIONS: Later fields of a recipe stay out of its digest
     def is_written(self, value: Any) -> bool:
         """Return whether the value stands in the JSON of a recipe."""
         return self.since == FIRST or value != self.default

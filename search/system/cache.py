@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 KINDS = ("activations", "decoded", "duplicates", "unpacked")
 PERMANENT = frozenset({"unpacked"})  # images themselves: a search that runs would miss them
+# DECISIONS: A folder is a cache by its marker
 MARKER = "CACHEDIR.TAG"  # known to backup programs: https://bford.info/cachedir/
 MARKER_TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"

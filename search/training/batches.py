@@ -14,6 +14,7 @@ from search.training.inputs import Part, Rows
 CHUNK_BYTES = 64 * 2**20
 
 
+# DECISIONS: Soft targets keep every bit
 @dataclass(frozen=True)
 class Batches:
     """Batches of one run, which follow each other: batch ``i`` ends before row ``ends[i]``.

@@ -128,6 +128,7 @@ def fit_heads(
             run.end(head, alike.labels[number], alike.predict(number, head))
 
 
+# DECISIONS: A head is fitted on runs
 @dataclass(frozen=True)
 class HeadRuns:
     """Runs of one recipe, with equal numbers of steps, on a frozen backbone: what their heads are fitted on.
