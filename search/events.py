@@ -368,9 +368,10 @@ KINDS: dict[str, Callable[[Line], Event]] = {
 def event_of(line: Line) -> Event | None:
     """Return the event of a line; None for an unknown kind, so that old code can read newer journals.
 
-    Raises KeyError, TypeError, ValueError, AttributeError or UserError for a line that lacks what its kind has.
+    Raises KeyError, TypeError, ValueError, AttributeError or UserError for a line that lacks its kind, or what its
+    kind has.
     """
-    read = KINDS.get(str(line.get("event")))
+    read = KINDS.get(str(line["event"]))
     return None if read is None else read(line)
 
 

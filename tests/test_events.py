@@ -68,3 +68,9 @@ def test_every_kind_has_a_class_of_its_own(request):
     assert seen["holdout"] is HoldoutEvent
     assert len(set(seen.values())) == len(seen)
     assert set(seen) <= set(KINDS)
+
+
+def test_a_line_without_a_kind_is_no_event_and_one_of_an_unknown_kind_is_passed_over():
+    with pytest.raises(KeyError):
+        event_of({"trial": "0000", "job": 1})
+    assert event_of({"event": "to come", "trial": "0000"}) is None

@@ -58,15 +58,16 @@ def claim(folder: Path) -> None:
     if foreign is not None and not is_cache(folder):  # another process may have claimed it just now
         raise UserError(
             f"{folder} holds other things, such as {foreign.name}, and a cache deletes old entries. "
-            "Give a new or an empty folder with --cache."
+            "Give a new or an empty folder with --cache. If it is an old cache, it can be deleted."
         )
     write_text(folder / MARKER, MARKER_TEXT)
 
 
 def is_cache(folder: Path) -> bool:
     """Return whether ``folder`` carries our marker."""
+    marker = folder / MARKER
     try:
-        return (folder / MARKER).read_text(encoding="utf-8") == MARKER_TEXT
+        return not marker.is_symlink() and marker.read_text(encoding="utf-8") == MARKER_TEXT
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -77,7 +78,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _is_entry_or_left_over(path: Path) -> bool:
-    return is_left_over(path.name, ENTRY) or (_is_entry(path) and (path / CHECKSUMS).is_file())
+    return is_left_over(path.name, ENTRY) or _is_entry(path)
 
 
 def _is_entry(path: Path) -> bool:

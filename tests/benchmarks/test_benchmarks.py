@@ -181,6 +181,7 @@ def test_both_sides_train_the_same_variables(blocks):
     assert [tuple(v.shape) for v in theirs.trainable_variables] == [tuple(v.shape) for v in ours.trained]
 
 
+@pytest.mark.slow
 def test_the_naive_loop_runs_on_our_folds(photographs, imagenet, tmp_path):
     plan = works.Plan("tiny", {1: 2}, epochs=1, size=64, folds=2)
     space = works.write_space(tmp_path / "space.py", plan, photographs / "tiny_flowers3")

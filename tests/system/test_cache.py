@@ -471,12 +471,24 @@ def test_links_in_a_cache_are_never_followed(belongings, tmp_path):
 def test_a_cache_of_an_older_version_has_no_marker_and_becomes_one(tmp_path):
     entry(tmp_path, "decoded", "old", OLD)
     (tmp_path / MARKER).unlink()
-    with pytest.raises(UserError, match="decoded"):
-        claim(tmp_path)  # an entry that lists no checksums is not known for ours
-    (tmp_path / "decoded" / named("old") / CHECKSUMS).write_text("{}")
-    aged(tmp_path)
     claim(tmp_path)
     assert trim(tmp_path, 1) > 0
+
+
+def test_a_folder_in_which_an_old_cache_is_not_alone_does_not_become_one(tmp_path):
+    old = entry(tmp_path, "decoded", "old", OLD)
+    (tmp_path / MARKER).unlink()
+    (tmp_path / "decoded" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="decoded"):
+        claim(tmp_path)
+    assert old.is_dir()
+
+
+def test_a_link_to_the_marker_of_another_cache_makes_no_cache(tmp_path, belongings):
+    claim(tmp_path / "cache")
+    (belongings / MARKER).symlink_to(tmp_path / "cache" / MARKER)
+    with pytest.raises(UserError, match="other things"):
+        claim(belongings)
 
 
 def test_a_folder_that_another_program_marked_as_its_cache_is_not_ours(tmp_path):

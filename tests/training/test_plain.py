@@ -131,6 +131,6 @@ def test_every_backbone_gives_the_same_probabilities_at_every_depth(name, pixels
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("name", ["MobileNet_0.25", "MobileNetV2_0.35"])
+@pytest.mark.parametrize("name", ["MobileNet_0.25", pytest.param("MobileNetV2_0.35", marks=pytest.mark.slow)])
 def test_imagenet_weights_give_the_same_probabilities_at_every_depth(name, imagenet, pixels, tmp_path):
     check_exported([linear_shape(name, depth, SIDE) for depth in depths(name)], True, pixels, tmp_path)
