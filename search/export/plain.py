@@ -6,7 +6,6 @@ import numpy as np
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
-from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.heads import FittedHead
 from search.repertoire.shape import Shape
 from search.system.tf import keras
@@ -27,7 +26,7 @@ def plain_model(
     ``pretrained`` and ``sha256``. ``head`` turns the pooled features into probabilities.
     BatchNorm is in inference mode, dropout is gone.
     """
-    backbone = BACKBONES[shape.backbone]
+    backbone = shape.architecture
     base = construct(backbone, pretrained, sha256)
     variables = {variable.path: variable for variable in base.weights}
     for path, value in body.items():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
 
@@ -21,9 +22,14 @@ class Shape:
     optimizer: str
 
     @property
+    def architecture(self) -> Backbone:
+        """The backbone itself."""
+        return BACKBONES[self.backbone]
+
+    @property
     def frozen(self) -> bool:
         """Whether a part of the network stays as it is."""
-        return BACKBONES[self.backbone].has_frozen_part(self.unfrozen_blocks)
+        return self.architecture.has_frozen_part(self.unfrozen_blocks)
 
 
 def shape_of(recipe: Recipe) -> Shape:

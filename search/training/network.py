@@ -13,7 +13,6 @@ import numpy as np
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
-from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
@@ -133,7 +132,7 @@ def initialise(layers: Sequence[keras.layers.Layer], seed: int) -> None:
 
 def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "") -> Network:
     """Return the network for a shape; ``pretrained`` and ``sha256`` as in ``construct``."""
-    backbone = BACKBONES[shape.backbone]
+    backbone = shape.architecture
     base = construct(backbone, pretrained, sha256)
     pool = backbone.pooling()
     border = backbone.border(shape.unfrozen_blocks)

@@ -14,7 +14,6 @@ import psutil
 
 from search.data.folds import Fold
 from search.racing import Job
-from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape, shape_of
 from search.system.clock import Clock
@@ -145,7 +144,7 @@ class Trainer:
         return runs, time.perf_counter() - began
 
     def _build(self, shape: Shape) -> Network:
-        pretrained = BACKBONES[shape.backbone].pretrained
+        pretrained = shape.architecture.pretrained
         with self.clock.stage("build"):
             return build(shape, self.materials.classes, pretrained, self.materials.weights.get(shape.backbone, ""))
 
