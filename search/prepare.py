@@ -181,12 +181,27 @@ def _space(
     file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, options: Options, known: About | None, say: Say
 ) -> tuple[Build, dict[str, str], HyperParameters]:
     """Return what makes recipes, the digests of the weights that it may use, and the hyperparameters of the space."""
-    hand = Hand(synthetic=pool is not None)
+    hand = Hand()  # gives all: a scope that no value opens is then no matter of what is at hand
     build = _build(file, inputs.image_size, inputs.dataset.classes, pool, hand)
-    register(build)  # it asks for backbones
+    mistake = None
+    try:
+        register(build)  # it asks for backbones
+    except UserError as error:
+        if known is None:
+            raise
+        mistake = error
+        register(build, strict=False)
     weights = _pinned(known.weights, say) if known else _resolve(hand.requests, options, say)
-    hand.weights = weights
-    return build, weights, register(build)
+    hand.weights, hand.synthetic = weights, pool is not None
+    if known:  # an older search may have begun with what is refused now
+        older = register(build, strict=False)
+        if _meaning(older, build) == known.identity["space"]:
+            if mistake:
+                say(f"Warning: {mistake} The search began so, and goes on so.")
+            return build, weights, older
+    if mistake:
+        raise mistake
+    return build, weights, register(build, complete=False)
 
 
 def _build(file: SpaceFile, image_size: int, classes: tuple[str, ...], pool: SyntheticPool | None, hand: Hand) -> Build:
@@ -195,10 +210,11 @@ def _build(file: SpaceFile, image_size: int, classes: tuple[str, ...], pool: Syn
     def build(hp: HyperParameters) -> Recipe:
         with holding(hand):
             recipe = build_recipe(file.space, hp, image_size, file.path)
-        check_amounts(recipe.synthetic, classes, pool, file.path)
         if hand.weights is None:
             hand.ask(recipe.backbone)  # it may be written out, not taken from at_hand
-        elif recipe.backbone not in hand.weights:
+            return recipe
+        check_amounts(recipe.synthetic, classes, pool, file.path)
+        if recipe.backbone not in hand.weights:
             raise UserError(
                 f"{file.path} uses {recipe.backbone}, whose weights are not at hand (see above). Take it from "
                 f'at_hand(["{recipe.backbone}", …]), which leaves out what cannot be had.'

@@ -5,8 +5,10 @@ weights or says what is missing, and from then on the same names are given back,
 resume. Without a driver (in a notebook, say) what lies on this machine is given back.
 """
 
+import ast
 import contextlib
 import dataclasses
+import re
 import runpy
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +23,15 @@ from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
 from search.study import Study
 from search.system.errors import UserError
-from search.system.validation import one_of
+from search.system.validation import nearest, one_of
 
 Space = Callable[[Any], Recipe]
+
+FIELD_NAMED = re.compile(r"^(?:Augment |Synthetic )?(\w+)=|has no field '(\w+)'|unexpected keyword argument '(\w+)'")
+OPTIONS_OF_HP = (
+    *("name", "values", "value", "default", "ordered", "min_value", "max_value", "step", "sampling"),
+    *("parent_name", "parent_values"),
+)
 
 
 @dataclass
@@ -32,6 +40,7 @@ class Hand:
 
     ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
     that has none). While it is None, everything asked for is given and noted in ``requests``.
+    ``synthetic`` tells whether there are synthetic images.
     ``ready`` is false while a space file is being loaded: it is too early to ask.
     """
 
@@ -82,36 +91,21 @@ def at_hand(backbones: Iterable[str]) -> list[str]:
 def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
     """Return ``amounts`` of synthetic images, or the one that is none where the study has no pool of them.
 
-    That is 0 among numbers and ratios. Names that a space gives to amounts (also as the keys of
-    a dict) begin with the name for none, by convention; a recipe that asks for images all the
-    same is refused before the first trial. Raises UserError where there are no amounts, and for
-    whole numbers beside ratios or amounts as ``Synthetic``, which no hp.Choice can hold: give these
-    names. Among ratios 0 becomes 0.0.
+    That is 0 among numbers and ratios, and ``Synthetic()`` among amounts of that kind. Names that a space gives to
+    amounts (also as the keys of a dict) begin with the name for none, by convention; a recipe that asks for images all
+    the same is refused before the first trial. Raises UserError where there are no amounts. Among ratios 0 becomes 0.0.
     """
-    choices = _of_one_type(list(amounts))
+    choices = list(amounts)
     if not choices:
         raise UserError("amounts_at_hand([]) has no amounts. Give some, 0 first, as in amounts_at_hand([0, 8, 32]).")
     hand = _hand_in_time("amounts_at_hand")
-    if hand is not None and hand.synthetic:
-        return choices
-    return choices[:1] if isinstance(choices[0], str) else [0]
-
-
-def _of_one_type(amounts: list[Any]) -> list[Any]:
-    if any(isinstance(amount, Synthetic) for amount in amounts):
-        raise UserError(
-            f"amounts_at_hand({amounts}) has Synthetic amounts, which hp.Choice cannot hold. "
-            'Give them names: AMOUNTS = {"none": Synthetic(), "few": Synthetic(count=8)}, and '
-            'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))].'
-        )
-    some = {type(amount) for amount in amounts if amount}
-    if some == {int, float}:
-        raise UserError(
-            f"amounts_at_hand({amounts}) has numbers of images beside ratios, and hp.Choice can hold only one type. "
-            'Give them names: AMOUNTS = {"none": 0, "few": 8, "half": 0.5}, and '
-            'AMOUNTS[hp.Choice("synthetic", amounts_at_hand(AMOUNTS))].'
-        )
-    return [float(amount) if amount == 0 else amount for amount in amounts] if some == {float} else amounts
+    if hand is None or not hand.synthetic:
+        if any(isinstance(choice, Synthetic) for choice in choices):
+            return [Synthetic()]
+        return choices[:1] if isinstance(choices[0], str) else [0]
+    if {type(choice) for choice in choices if choice} == {float}:
+        return [float(choice) for choice in choices]
+    return choices
 
 
 def _hand_in_time(function: str) -> Hand | None:
@@ -173,12 +167,36 @@ def _run(path: Path) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{path}{_line(error, path)}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 a space file is anyone's code
-        raise UserError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
+        raise UserError(f"{path}{_line(error, path)}: {_in_words(error)}") from None
 
 
 def _line(error: BaseException, path: Path) -> str:
+    """Return the line of a space file from which an error came: that of the field, where the error names one."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f", line {lines[-1]}" if lines else ""
+    if not lines or lines[-1] is None:
+        return ""
+    return f", line {_line_of_field(str(error), path, lines[-1])}"
+
+
+def _line_of_field(message: str, path: Path, line: int) -> int:
+    """Return the line of the field that a message names, in the call that stands at ``line`` and may have many."""
+    named = FIELD_NAMED.search(message)
+    if named is None:
+        return line
+    field = next(name for name in named.groups() if name)
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8-sig"))) if isinstance(node, ast.Call)]
+    fields = [word for call in calls if call.lineno <= line <= (call.end_lineno or line) for word in call.keywords]
+    return next((word.value.lineno for word in fields if word.arg == field and word.value.lineno >= line), line)
+
+
+def _in_words(error: BaseException) -> str:
+    """Return what an error of anyone's code says, with the nearest name where one is misspelt."""
+    near = None
+    if isinstance(error, AttributeError) and isinstance(error.name, str):
+        near = nearest(error.name, [name for name in dir(error.obj) if not name.startswith("_")])
+    elif isinstance(error, TypeError) and (named := FIELD_NAMED.search(str(error))):
+        near = nearest(next(name for name in named.groups() if name), OPTIONS_OF_HP)
+    return f"{type(error).__name__}: {error}" + (f". Did you mean {near!r}?" if near else "")
 
 
 def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe:
@@ -191,7 +209,7 @@ def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe
     except UserError as error:
         raise UserError(f"{source}{_line(error, source)}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 likewise
-        raise UserError(f"{source}{_line(error, source)}, in space(hp): {type(error).__name__}: {error}") from None
+        raise UserError(f"{source}{_line(error, source)}, in space(hp): {_in_words(error)}") from None
     if not isinstance(recipe, Recipe):
         raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")
     return recipe if recipe.image_size else dataclasses.replace(recipe, image_size=image_size)

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from search.system.errors import UserError
-from search.system.validation import one_of, real, whole
+from search.system.validation import named_fields, one_of, real, whole
 
 AUTO = "auto"
 OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
 ORACLES = ("tpe", "random", "bayesian", "grid")
 SPLITS = ("kfold", "shuffle")
+RACERS = ("hyperband", "asha", "bohb", "dehb", "successive_halving", "successivehalving", "median_stopping")
 
 
+@named_fields
 @dataclass(frozen=True)
 class Study:
     r"""What stays the same over all trials of a search.
@@ -62,6 +64,12 @@ class Study:
     def __post_init__(self) -> None:
         """Validate every field."""
         one_of("objective", self.objective, OBJECTIVES)
+        if isinstance(self.oracle, str) and self.oracle.lower() in RACERS:
+            raise UserError(
+                f"oracle={self.oracle!r} is not needed: racing does its work here, with every oracle. It stops a trial "
+                "early that is clearly behind after some of its runs (run --no-racing switches it off). Choose one of: "
+                f"{', '.join(ORACLES)}."
+            )
         one_of("oracle", self.oracle, ORACLES)
         one_of("splits", self.splits, SPLITS)
         fewest = 2 if self.splits == "kfold" else 1

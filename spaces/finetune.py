@@ -26,6 +26,7 @@ def space(hp):
     # Backbones whose ImageNet weights are neither cached nor downloadable are left out, and said; Embedded comes with
     # this package, SmallCNN has no weights to begin with.
     backbone = hp.Choice("backbone", at_hand([*PRETRAINED, "SmallCNN"]))
+    # To fix it: backbone = hp.Fixed("backbone", "Embedded"), as the scope needs its name.
     with hp.conditional_scope("backbone", PRETRAINED):
         unfrozen_blocks = hp.Int("unfrozen_blocks", 0, 2)  # from the top; 0 trains the head alone
     policy = hp.Choice("augment", ["none", "flip_crop", "color", "randaugment"])

@@ -22,7 +22,8 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
 MOST_IN_SPINE, MOST_IN_FOLDER = 12, 20
 MORE = {"exhibits": 22}  # see DECISIONS, "Exhibits are more than twenty files"
 HEAVY = {  # these load TensorFlow, which takes seconds
-    *("search.system.tf", "search.oracles", "search.prepare", "search.session", "search.tuner", "search.check"),
+    *("search.system.tf", "search.oracles", "search.oracles.hyperparameters", "search.oracles.table"),
+    *("search.prepare", "search.session", "search.tuner", "search.check"),
     *("search.audit.leakage", "search.export.export"),
     *("search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
@@ -32,7 +33,7 @@ HEAVY = {  # these load TensorFlow, which takes seconds
 HOMES = {  # the only importers
     "tensorflow": {"search.system.tf"},
     "keras": {"search.system.tf"},
-    "keras_tuner": {"search.oracles"},
+    "keras_tuner": {"search.oracles.hyperparameters", "search.oracles.table"},
     "tensorboard": {"search.monitor.tensorboard"},
 }
 

@@ -79,7 +79,14 @@ def test_what_is_no_text_cannot_be_read(tmp_path):
         ("RATES = [0.001,", "RATES = [1 / 0,", ", line 6: ZeroDivisionError: division by zero"),
         ("import Recipe", "import Recipes", ", line 3: ImportError: cannot import name 'Recipes'"),
         ("max_trials=3", "max_trials=0", ", line 5: max_trials=0 must be a whole number, 1 or more."),
-        ("max_trials=3", "trials=3", ", line 5: TypeError: Study.__init__() got an unexpected keyword argument"),
+        (
+            "max_trials=3",
+            "max_trial=3",
+            ", line 5: Study has no field 'max_trial'. Did you mean 'max_trials'? Its fields",
+        ),
+        ('data="images", ', "", ", line 5: Study(…) lacks 'data', which has no default."),
+        ("max_trials=3", "max_trials=3,\n    oracle='hyperband'", ", line 6: oracle='hyperband' is not needed: racing"),
+        ("max_trials=3", "folds=5,\n    seed=-1", ", line 6: seed=-1 must be a whole number, 0 or more."),
     ],
     ids=lambda part: part[:12],
 )
@@ -96,10 +103,28 @@ def test_a_mistake_in_a_space_file_is_told_by_file_and_line(space_file, old, new
         ("pass", ": space(hp) must return a Recipe(…), but returned NoneType."),
         ("return hp.Choice('x', [1])", ", line 4, in space(hp): AttributeError: 'int' object has no attribute"),
         ("return Recipe('SmalCNN', None)", ", line 4: backbone='SmalCNN' is not known. Did you mean 'SmallCNN'?"),
+        (
+            "return Recipe(\n        'SmallCNN',\n        unfrozen_blocks=None,\n        learnig_rate=1e-3)",
+            ", line 7: Recipe has no field 'learnig_rate'. Did you mean 'learning_rate'? Its fields are: backbone, unf",
+        ),
+        (
+            "return Recipe(\n        'MobileNet_0.25',\n        epochs=3,\n        unfrozen_blocks=9)",
+            ", line 7: unfrozen_blocks=9 with backbone='MobileNet_0.25', which has 5 blocks: it must be a whole number",
+        ),
+        (
+            "return Recipe(Augment('color', strenght=1))",
+            ", line 4: Augment has no field 'strenght'. Did you mean 'strength'",
+        ),
+        (
+            "return Recipe(Synthetic(8))",
+            ", line 4: Synthetic(…) has 1 values without a name, and takes 0 at most. Write",
+        ),
+        ("return Recipe()", ", line 4: Recipe(…) lacks 'backbone', which has no default."),
     ],
 )
 def test_a_mistake_in_a_space_is_told_by_file_and_line(space_file, body, message):
-    text = f"from search import Recipe, Study\nstudy = Study(data='images')\ndef space(hp):\n    {body}\n"
+    names = "Augment, Recipe, Study, Synthetic"
+    text = f"from search import {names}\nstudy = Study(data='images')\ndef space(hp):\n    {body}\n"
     path = space_file(text)
     with pytest.raises(UserError) as error:
         build_recipe(load_space_file(path).space, 0, 64, path)
@@ -187,12 +212,11 @@ def test_names_of_amounts_keep_the_first_where_there_is_no_pool():
             assert amounts_at_hand([{"cat": 3}, 0]) == [0]
 
 
-def test_ratios_become_one_type_which_a_choice_can_hold():
+def test_a_zero_among_ratios_is_a_ratio():
     with holding(Hand(synthetic=True)):
         assert [repr(amount) for amount in amounts_at_hand([0, 0.5, 1.0])] == ["0.0", "0.5", "1.0"]
         assert [repr(amount) for amount in amounts_at_hand([0, 8])] == ["0", "8"]
-        with pytest.raises(UserError, match=r"has numbers of images beside ratios.*Give them names"):
-            amounts_at_hand([0, 8, 0.5])
+        assert [repr(amount) for amount in amounts_at_hand([0, 8, 0.5])] == ["0", "8", "0.5"]
 
 
 def test_no_amounts_are_refused():
@@ -220,9 +244,11 @@ def test_asking_outside_of_the_space_is_refused():
             ask()
 
 
-def test_amounts_as_values_are_sent_to_names_which_a_choice_can_hold():
+def test_amounts_may_be_values_of_their_own_kind():
+    amounts = [Synthetic(), Synthetic(count=8)]
     with holding(Hand(synthetic=True)):
-        with pytest.raises(UserError, match=r"has Synthetic amounts, which hp\.Choice cannot hold\. Give them names"):
-            amounts_at_hand([Synthetic(), Synthetic(count=8)])
+        assert amounts_at_hand(amounts) == amounts
         names = {"none": Synthetic(), "few": Synthetic(count=8)}
         assert amounts_at_hand(names) == ["none", "few"]
+    with holding(Hand(synthetic=False)):
+        assert amounts_at_hand(amounts) == [Synthetic()]

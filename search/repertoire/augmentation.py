@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.machine import cores
-from search.system.validation import one_of, real
+from search.system.validation import named_fields, one_of, real
 
 SMALLEST_CROP = 0.6  # of the area
 OPERATIONS_PER_IMAGE = 2
@@ -104,6 +104,7 @@ POLICIES: dict[str, Policy] = {
 }
 
 
+@named_fields
 @dataclass(frozen=True)
 class Augment:
     """An augmentation policy and its strength in (0, 1].

@@ -16,7 +16,7 @@ from search.repertoire.synthetic import Synthetic, amount_of
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.digests import digest
 from search.system.errors import UserError
-from search.system.validation import one_of, whole
+from search.system.validation import named_fields, one_of, whole
 
 HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
@@ -35,7 +35,13 @@ def _settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
             "weights: a frozen block would stay random. Give None (train everything); in a space, put "
             'unfrozen_blocks under hp.conditional_scope("backbone", [the pretrained ones]).'
         )
-    return whole(name, value, 0, backbone.blocks)
+    try:
+        return whole(name, value, 0, backbone.blocks)
+    except UserError:
+        raise UserError(
+            f"{name}={value!r} with backbone={backbone.name!r}, which has {backbone.blocks} blocks: it must be a whole "
+            f"number from 0 (the head alone) to {backbone.blocks}, or None for everything."
+        ) from None
 
 
 def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
@@ -77,6 +83,7 @@ def _describe(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
 
+@named_fields
 @dataclass(frozen=True)
 class Recipe:
     """One complete way to fine-tune.

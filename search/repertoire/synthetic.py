@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from search.system.errors import UserError
-from search.system.validation import real, whole
+from search.system.validation import named_fields, real, whole
 
 HIGHEST_RATIO = 100
 CLASSES_IN_WORDS = 3
@@ -17,6 +17,7 @@ JsonNumber = int | float
 JsonAmount = JsonNumber | dict[str, JsonNumber]
 
 
+@named_fields
 @dataclass(frozen=True, kw_only=True)
 class Synthetic:
     """How many synthetic images of each class join the training part, where that many are admissible.

@@ -1,11 +1,22 @@
 """Values that people write, brought to what the program uses, or refused by the name of their field."""
 
 import difflib
+import functools
+import inspect
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from search.system.errors import UserError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, options: Iterable[str]) -> str | None:
+    """Return the option that a misspelt name probably means, None where none is near."""
+    by_lower_case = {option.lower(): option for option in options}
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.6)
+    return by_lower_case[near[0]] if near else None
 
 
 def one_of(field_name: str, value: object, options: Iterable[str]) -> None:
@@ -13,8 +24,8 @@ def one_of(field_name: str, value: object, options: Iterable[str]) -> None:
     options = list(options)
     if value in options:
         return
-    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(str(value), options)
+    hint = f" Did you mean {near!r}?" if near else ""
     raise UserError(f"{field_name}={value!r} is not known.{hint} Choose one of: {', '.join(options)}.")
 
 
@@ -34,3 +45,45 @@ def real(field_name: str, value: Any, low: float, high: float, *, open_low: bool
         lower = f"above {low:g}" if open_low else f"{low:g} or more"
         raise UserError(f"{field_name}={value!r} must be a number, {lower} and at most {high:g}.")
     return float(value) + 0.0  # -0.0 has another digest than 0.0
+
+
+def named_fields(cls: type[T]) -> type[T]:
+    """Return the dataclass, which from now on refuses a misspelt or missing field by its name, with a UserError."""
+    made = cls.__init__
+    signature = inspect.signature(made)
+
+    @functools.wraps(made)
+    def make(self: Any, *values: Any, **fields: Any) -> None:
+        try:
+            made(self, *values, **fields)
+        except TypeError as error:
+            if problem := _misfit(cls.__name__, signature, values, fields):
+                raise UserError(problem) from error
+            raise
+
+    cls.__init__ = make  # type: ignore[method-assign]
+    return cls
+
+
+def _misfit(name: str, signature: inspect.Signature, values: tuple[Any, ...], fields: dict[str, Any]) -> str:
+    """Return what is wrong with the fields that a class is called with, "" where they fit."""
+    parameters = dict(list(signature.parameters.items())[1:])
+    for field in fields:
+        if field not in parameters:
+            near = nearest(field, parameters)
+            hint = f" Did you mean {near!r}?" if near else ""
+            return f"{name} has no field {field!r}.{hint} Its fields are: {', '.join(parameters)}."
+    in_order = [key for key, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY]
+    if len(values) > len(in_order):
+        return (
+            f"{name}(…) has {len(values)} values without a name, and takes {len(in_order)} at most. Write the names of "
+            f"the fields: {', '.join(parameters)}."
+        )
+    if twice := [field for field in in_order[: len(values)] if field in fields]:
+        return f"{name}(…) has {twice[0]!r} twice: once in its place, and once by its name."
+    missing = [
+        key
+        for key, parameter in list(parameters.items())[len(values) :]
+        if key not in fields and parameter.default is parameter.empty
+    ]
+    return f"{name}(…) lacks {missing[0]!r}, which has no default." if missing else ""

@@ -1,4 +1,4 @@
-"""Keras Tuner's oracles, retold from the journal; the only file that knows their inner workings.
+"""The table of oracles: Keras Tuner's, retold from the journal; the only file that knows their inner workings.
 
 An oracle here keeps nothing of its own: what it proposes for trial ``n`` is a function of the
 seed, ``n`` and the trials so far, so that a search which was interrupted goes on as if it had
@@ -7,7 +7,6 @@ not been. No point is proposed twice, and none is missed in a small space.
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ import optuna
 from threadpoolctl import threadpool_limits
 
 from search.journal import History
+from search.oracles.hyperparameters import POINTS_CHECKED, HyperParameters, Values, points, random_points
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.tf import silenced
@@ -22,11 +22,10 @@ from search.system.tf import silenced
 with silenced(), warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Keras Tuner's own deprecated calls
     import keras_tuner
-    from keras_tuner import HyperParameters
     from keras_tuner.engine import trial as trial_module
     from keras_tuner.engine.base_tuner import BaseTuner
 
-__all__ = ["ORACLES", "BaseTuner", "HyperParameters", "ask", "at_values", "random_points", "register", "retell", "tell"]
+__all__ = ["ORACLES", "BaseTuner", "ask", "retell", "tell"]
 
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")  # its deprecated calls later on
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -35,10 +34,7 @@ SCORE = "score"
 COMPLETED, FAILED, RUNNING, STOPPED = "COMPLETED", "FAILED", "RUNNING", "STOPPED"
 TPE_STARTUP = 8
 POINTS_LISTED = 20_000
-POINTS_CHECKED = 100
 NEVER = 10**9
-
-Values = dict[str, Any]
 
 
 class JournalledOracle(keras_tuner.Oracle):
@@ -98,18 +94,6 @@ class JournalledOracle(keras_tuner.Oracle):
             if new_points:
                 return new_points[int(np.random.default_rng(seed).integers(len(new_points)))]
         return None
-
-
-def points(hyperparameters: HyperParameters, values: Values | None = None) -> Iterator[Values]:
-    """Yield the points of a space, active values only (of a continuous one, ten values an axis)."""
-    values = values or {}
-    for hp in hyperparameters.space:
-        if hp.name in values or not all(condition.is_active(values) for condition in hp.conditions):
-            continue
-        for value in hp.values:
-            yield from points(hyperparameters, {**values, hp.name: value})
-        return
-    yield values
 
 
 class RandomOracle(JournalledOracle, keras_tuner.oracles.RandomSearchOracle):
@@ -260,54 +244,3 @@ def tell(oracle: JournalledOracle, trial_id: str, score: float | None) -> None:
     if score is not None:
         oracle.update_trial(trial_id, {SCORE: score})
     oracle.end_trial(trial)
-
-
-class _Declared(HyperParameters):
-    """Hyperparameters that are declared for the first time: a second declaration must say the same."""
-
-    def _retrieve(self, hp: Any) -> Any:
-        for other in self._hps.get(hp.name, []):
-            if other.conditions == hp.conditions and other.get_config() != hp.get_config():
-                raise UserError(
-                    f"The hyperparameter {hp.name!r} is declared twice, with different values. Keras Tuner would keep "
-                    "the first in silence: give them different names."
-                )
-        return super()._retrieve(hp)
-
-
-def register(build: Callable[[HyperParameters], Any]) -> HyperParameters:
-    """Return the hyperparameters that ``build(hp)`` declares.
-
-    Raises UserError for one behind a bare ``if``: it would be invisible to the oracle until some
-    trial happens to reach it.
-    """
-    hyperparameters = _Declared()
-    build(hyperparameters)
-    names = {hp.name for hp in hyperparameters.space}
-    for point in random_points(hyperparameters, POINTS_CHECKED, seed=0):
-        build(point)
-        if strays := [hp.name for hp in point.space if hp.name not in names]:
-            raise UserError(
-                f"The hyperparameter {strays[0]!r} appears only at some points of the space, so the search could not "
-                "see it. Declare it always, inside a `with hp.conditional_scope(parent, [values]):` where it depends "
-                "on another."
-            )
-    return hyperparameters
-
-
-def random_points(hyperparameters: HyperParameters, number: int, seed: int) -> Iterator[HyperParameters]:
-    """Yield random points of a space, as hyperparameters to be passed to a space function."""
-    for index in range(number):
-        point = HyperParameters()
-        for at, hp in enumerate(hyperparameters.space):
-            point.merge([hp])
-            if point.is_active(hp):
-                point.values[hp.name] = hp.random_sample(seed_from(seed, "point", index, at))
-        yield point
-
-
-def at_values(hyperparameters: HyperParameters, values: Values) -> HyperParameters:
-    """Return the space's hyperparameters at ``values``."""
-    hp = hyperparameters.copy()
-    hp.values = dict(values)
-    return hp

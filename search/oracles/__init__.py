@@ -1,0 +1,17 @@
+"""Who proposes trials: the hyperparameters that a space declares, and the oracles that choose among their values."""
+
+from search.oracles.hyperparameters import HyperParameters, at_values, points, random_points, register
+from search.oracles.table import ORACLES, BaseTuner, ask, retell, tell
+
+__all__ = [
+    "ORACLES",
+    "BaseTuner",
+    "HyperParameters",
+    "ask",
+    "at_values",
+    "points",
+    "random_points",
+    "register",
+    "retell",
+    "tell",
+]
