@@ -7,15 +7,17 @@ from functools import cached_property
 
 import numpy as np
 
+from search.analysis.ledger import at_size, interval
 from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.comparing import Difference, against, contenders, recommended
 from search.analysis.stats.effects import Factor, LevelPair, additive, depends, interaction, thirds
+from search.analysis.stats.metrics import METRICS, Metric
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
 from search.events import CONFIRM
 from search.journal import Trial
-from search.racing import Rules, cells, ranked
+from search.racing import Rules, cells, ranked, score
 from search.record import FOLDS, Record, read_table
 from search.repertoire.columns import factors_of
 from search.repertoire.recipe import Recipe, depth
@@ -46,6 +48,11 @@ class Judgement:
     def rules(self) -> Rules:
         """The folds, the objective."""
         return self.record.rules
+
+    @property
+    def metric(self) -> Metric:
+        """What the search was for."""
+        return METRICS[self.rules.objective]
 
     @property
     def classes(self) -> list[str]:
@@ -116,7 +123,9 @@ class Judgement:
             return None
         part = self.rules.val is None  # random splits may overlap
         configurations = self.evidence.configurations(len(self.classes), self.rules.objective, folds=part)
-        return corrected(configurations, seed_from("bootstrap"))
+        full = self.rules.fractions[-1]
+        raw = (at_size(self.complete[0], self.rules, full, metric) for metric in (self.rules.objective, "accuracy"))
+        return corrected(configurations, seed_from("bootstrap")).at_most(score(self.complete[0]), *raw)
 
     @cached_property
     def uncorrected(self) -> str:
@@ -149,7 +158,7 @@ class Judgement:
 
     def at_sizes(self, trial: Trial) -> list[Interval]:
         """Return the objective of a complete trial at each training size, with its corrected interval."""
-        return [corrected_interval(row, self.rules.parts) for row in cells(trial, self.rules)]
+        return [corrected_interval(row, self.rules.parts, self.metric.range) for row in cells(trial, self.rules)]
 
     @cached_property
     def drops(self) -> tuple[np.ndarray, np.ndarray]:
@@ -200,8 +209,7 @@ class Judgement:
         for trial in self.complete:
             if set(names) <= set(trial.confirmations):
                 again = {fold.id: trial.confirmations[name] for name, fold in names.items()}
-                table = cells(Trial(trial.id, {}, trial.recipe, runs=again), self.rules)
-                pairs.append((trial, corrected_interval(table.mean(axis=0), self.rules.parts)))
+                pairs.append((trial, interval(Trial(trial.id, {}, trial.recipe, runs=again), self.rules)))
         return pairs
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from search.analysis.shortfalls import total
 from search.analysis.stats import Interval, corrected_interval
+from search.analysis.stats.metrics import METRICS
 from search.events import Status
 from search.journal import History, Trial, add_stages
 from search.racing import Rules, cells, ranked
@@ -26,7 +27,7 @@ def in_order(trials: Iterable[Trial]) -> list[Trial]:
 
 def interval(trial: Trial, rules: Rules) -> Interval:
     """Return the corrected 95 % interval of a complete trial's score: sizes averaged within each fold first."""
-    return corrected_interval(cells(trial, rules).mean(axis=0), rules.parts)
+    return corrected_interval(cells(trial, rules).mean(axis=0), rules.parts, METRICS[rules.objective].range)
 
 
 def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:

@@ -151,7 +151,6 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
         lines = [f"Unproven: this trial was stopped ({trial.verdict.reason}), so it has no score."]
     else:
         limits = interval(trial, rules)
-        between = f"95 % interval {limits.low:.3f} to {limits.high:.3f}" if limits.known else "no interval: one split"
         sizes = "; ".join(
             f"{at_size(trial, rules, q, 'accuracy'):.3f} with {'all' if q == 1 else f'{q:.0%}'} of each training part"
             for q in reversed(rules.fractions)
@@ -159,7 +158,7 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
         lines = [
             (
                 f"Cross-validated score, the mean {rules.objective} over training sizes and folds: {score(trial):.3f} "
-                f"({between}). Accuracy {sizes}."
+                f"({between(limits)}). Accuracy {sizes}."
             ),
             f"{picked(judgement, trial)}.",
         ]

@@ -22,6 +22,7 @@ from search.record import Record
 from search.repertoire.columns import texts
 from search.report.cautions import warnings
 from search.report.document import Document
+from search.report.words import between
 
 ROWS = 10  # of the leaderboard
 WIDTH_OF_FILES = 140
@@ -55,7 +56,7 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
     low, high = range_of_marks(history.trials.values(), rules)
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     sizes = list(reversed(rules.fractions)) if width >= ROOM_FOR_SIZES else []  # a number must not be cut short
-    widths = {"#": 3, "trial": 5, "score": 9, "±": 5} | {"acc" if q == 1 else f"@{q:g}": 5 for q in sizes}
+    widths = {"#": 3, "trial": 5, "score": 7, "95 %": 9} | {"acc" if q == 1 else f"@{q:g}": 5 for q in sizes}
     for name, least in widths.items():
         table.add_column(name, justify="right", no_wrap=True, min_width=least)
     scale = f" {low:.2f}–{high:.2f}" if width >= ROOM_FOR_SIZES else ""
@@ -94,7 +95,8 @@ def _score_cells(trial: Trial, rules: Rules, sizes: list[float]) -> list[str]:
     if trial.status is not Status.COMPLETED:
         return ["running" if trial.status is Status.OPEN else trial.status, "", *at_sizes]
     limits = interval(trial, rules)
-    return [f"{score(trial):.3f}", f"{limits.high - limits.mean:.3f}" if limits.known else "none", *at_sizes]
+    ends = between(limits.low, limits.high, 2).replace(" to ", "–") if limits.known else "none"
+    return [f"{score(trial):.3f}", ends, *at_sizes]
 
 
 def summary(record: Record, console: Console, rows: int = ROWS) -> None:
@@ -144,6 +146,6 @@ def _of_intervals(rules: Rules) -> str:
     if len(rules.splits) < 2:
         return "there is no interval, as one split says nothing of how much splits differ: use more folds."
     return (
-        "± is half the corrected 95 % interval (Nadeau & Bengio) of one trial, not yet corrected for having picked the "
-        "best."
+        "the 95 % interval of each trial alone (Nadeau & Bengio) is not corrected for having picked the best; none ends "
+        "beyond 0 or 1."
     )

@@ -11,6 +11,7 @@ from rich.text import Text
 from search.analysis.comparison import Comparison, Side
 from search.analysis.stats.comparing import FEWEST_POOLED
 from search.analysis.stats.intervals import Interval
+from search.report.words import between
 
 
 def sentences(pair: Comparison) -> list[str]:
@@ -109,8 +110,8 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
 
 def _score_rows(pair: Comparison) -> list[tuple[str, ...]]:
     limits = pair.difference
-    between = f" ({limits.low:+.3f} to {limits.high:+.3f})" if math.isfinite(limits.low) else " (no interval)"
-    rows = [("score", *(_with_limits(score) for score in pair.scores), f"{limits.mean:+.3f}{between}")]
+    ends = between(limits.low, limits.high, sign=True) if math.isfinite(limits.low) else "no interval"
+    rows = [("score", *(_with_limits(score) for score in pair.scores), f"{limits.mean:+.3f} ({ends})")]
     for q, (one, other) in pair.accuracy.items():
         size = "accuracy, whole training part" if q == 1 else f"accuracy, {q:.0%} of it"
         rows.append((size, f"{one:.3f}", f"{other:.3f}", f"{one - other:+.3f}"))
@@ -118,7 +119,7 @@ def _score_rows(pair: Comparison) -> list[tuple[str, ...]]:
 
 
 def _with_limits(score: Interval) -> str:
-    return f"{score.mean:.3f} ({score.low:.3f} to {score.high:.3f})" if score.known else f"{score.mean:.3f}"
+    return f"{score.mean:.3f} ({between(score.low, score.high)})" if score.known else f"{score.mean:.3f}"
 
 
 def _by_fold(pair: Comparison) -> str:

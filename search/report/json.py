@@ -84,7 +84,7 @@ def _winner(judgement: Judgement) -> dict[str, Any] | None:
 
 
 def _interval(limits: Interval) -> dict[str, Any]:
-    return _finite(vars(limits))
+    return _finite({"mean": limits.mean, "low": limits.low, "high": limits.high})
 
 
 def _holdout(record: Record) -> dict[str, Any] | None:

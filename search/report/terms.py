@@ -84,7 +84,8 @@ def _of_intervals(judgement: Judgement) -> list[str]:
         (
             "Intervals allow for folds that share training images (Nadeau & Bengio 2003), each of one score or one "
             "pair alone; 'better' and 'worse' also for the number of comparisons (Holm 1979). The set that cannot be "
-            "told from the best is not adjusted, so that it seldom loses the true best."
+            "told from the best is not adjusted, so that it seldom loses the true best. A limit that is a bare 0 or 1 "
+            "is cut: no score lies beyond."
         ),
         (
             "All folds share these images. Where they happen to suit a recipe in every fold alike, no resampling of "

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 
 from search.analysis.stats import Interval
+from search.analysis.stats.intervals import DIFFERENCES, SCORES
 from search.repertoire.columns import COLUMNS
 
 NAMED = 3
+DIGITS = 3  # of a score after the point
 MISSING = "–"
 SCORE = "score (mean over training sizes)"
 FIELDS = {name: column.title for name, column in COLUMNS.items()}  # of a recipe
@@ -20,7 +22,7 @@ def known(value: Any) -> bool:
     return not (value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)))
 
 
-def number(value: Any, digits: int = 3, *, sign: bool = False) -> str:
+def number(value: Any, digits: int = DIGITS, *, sign: bool = False) -> str:
     """Return a number as text with so many digits after the point, a dash where there is none."""
     if not known(value):
         return MISSING
@@ -28,11 +30,19 @@ def number(value: Any, digits: int = 3, *, sign: bool = False) -> str:
     return text.replace("-", "−")  # as wide as a plus
 
 
-def between(low: Any, high: Any, digits: int = 3, *, sign: bool = False) -> str:
-    """Return an interval as text, a dash where there is none."""
+def between(low: Any, high: Any, digits: int = DIGITS, *, sign: bool = False) -> str:
+    """Return an interval as text, a dash where there is none.
+
+    Of scores and their differences, which have ``DIGITS``, a limit at the end of the scale is a bare 0, 1 or −1.
+    """
     if not (known(low) and known(high)):
         return MISSING
-    return f"{number(low, digits, sign=sign)} to {number(high, digits, sign=sign)}"
+    return " to ".join(_limit(limit, digits, sign=sign) for limit in (low, high))
+
+
+def _limit(value: float, digits: int, *, sign: bool) -> str:
+    is_end = digits == DIGITS and value in (DIFFERENCES if sign else SCORES)
+    return number(value, 0 if is_end else digits, sign=sign)
 
 
 def p_value(value: Any) -> str:
@@ -86,7 +96,9 @@ def signed(difference: float) -> str:
 
 def limits(interval: Interval) -> str:
     """Return the limits of an interval in words."""
-    return f"95 % interval {interval.low:.3f} to {interval.high:.3f}" if interval.known else "no interval"
+    if interval.known:
+        return f"95 % interval {between(interval.low, interval.high)}"
+    return "no interval, as every fold has the same score" if interval.equal else "no interval, as there is one split"
 
 
 def in_100(share: float) -> str:

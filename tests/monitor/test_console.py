@@ -32,7 +32,7 @@ def test_leaderboard_shows_scores_at_any_width(odd, width):
     for trial in ranked(odd.history.trials.values()):
         limits = interval(trial, rules)
         assert f"{score(trial):.3f}" in rows[trial.id]
-        assert f"{limits.high - limits.mean:.3f}" in rows[trial.id]
+        assert f"{limits.low:.2f}–{limits.high:.2f}" in rows[trial.id]
     for name, word in {"0002": "stopped", "0003": "failed", "0006": "running"}.items():
         assert word in rows[name]
         before_marks = re.split("[▁-█·]", rows[name])[0]

@@ -78,7 +78,8 @@ def test_a_look_for_an_export_neither_ends_nor_reopens_a_search(tmp_path):
 def test_a_card_says_what_the_scores_are_worth(filled):
     text, told = text_of(filled), scores(Judgement.of(filled.record), filled.history.trials["0001"])
     low, high = told["interval"]
-    assert f": {told['score']:.3f} (95 % interval {low:.3f} to {high:.3f})" in text
+    assert f": {told['score']:.3f} (95 % interval {low:.3f} to 1)" in text
+    assert high == 1  # where it is cut
     assert f"Accuracy {told['sizes']['1']:.3f} with all of each training part; {told['sizes']['0.25']:.3f}" in text
     assert "The best of 3 complete trials: it was picked, which flatters it; scores cannot be corrected" in text
     assert "trained by this recipe on 67% of the images or less" in text

@@ -104,7 +104,7 @@ def test_one_split_has_no_interval_and_says_so(tmp_path):
     for name, text in texts.items():
         written = text.partition("<script")[0]  # the page's scripts have a NaN of their own
         assert not re.search(r"\b(inf|nan)\b", written, re.IGNORECASE), name
-    assert "(no interval)" in texts["report.md"]
+    assert "no interval, as there is one split" in texts["report.md"]
     assert "There are no intervals" in texts["index.html"]
     assert "there is no interval" in texts["console"]
     assert " none " in texts["console"]

@@ -55,7 +55,7 @@ def test_scores_and_intervals_are_those_of_the_folds_sizes_averaged_first(filled
     for trial in ranked(filled.history.trials.values()):
         own = runs[runs["trial"] == trial.id]
         by_fold = own.groupby(own["fold"].str.split("@").str[0])["balanced_accuracy"].mean()
-        limits = stats.corrected_interval(by_fold.tolist(), folds=3)
+        limits = stats.corrected_interval(by_fold.tolist(), folds=3, within=(0, 1))
         assert interval(trial, filled.rules) == limits
         row = table.loc[trial.id]
         assert (row["score"], row["score_low"], row["score_high"]) == pytest.approx(

@@ -18,10 +18,11 @@ from scipy.special import ndtri
 from search import racing
 from search.analysis.stats.comparing import against, contenders, winner
 from search.analysis.stats.effects import additive
-from search.analysis.stats.intervals import corrected_interval
+from search.analysis.stats.intervals import SCORES, corrected_interval
 from search.analysis.stats.selection import Configurations, corrected
 from search.racing import PlannedFold, Rules
 
+MEAN = 0.8  # accuracy of a recipe with all images
 DRAWS = 200  # of searches like the one that was done, to correct its winner
 
 DIFFICULTY, OWN, LUCK = np.sqrt([0.65, 0.2, 0.15])  # parts of a prediction's variance; they sum to 1
@@ -61,7 +62,7 @@ class Study:
         return self.truth.mean(axis=1)
 
 
-def recipes(rng, trials, spread=0.04, mean=0.8, drop=0.08):
+def recipes(rng, trials, spread=0.04, mean=MEAN, drop=0.08):
     """Return accuracies (trials, 2) at a quarter and all of the data; ``spread`` is their standard deviation."""
     full = mean - spread * (rng.gamma(2.0, 1.0, trials) - 2) / np.sqrt(2)  # more bad ones than good ones
     low = full - drop * rng.normal(1, 0.25, trials)
@@ -164,15 +165,19 @@ class Space:
 class Fare:
     """How the statistics of trials fared over many searches; shares in [0, 1], the rest in points.
 
-    ``raw``, ``corrected`` and ``by_images`` (BBC-CV as published) are the mean surplus of the winner's
-    score over its truth, ``full_…`` of its accuracy at full size; ``limits`` and ``full_limits`` are
-    how often their limits hold the truth.
+    ``raw``, ``corrected``, ``drawn`` (where the correction may raise a score) and ``by_images`` (BBC-CV as
+    published) are the mean surplus of the winner's score over its truth, ``full_…`` of its accuracy at
+    full size; ``limits`` and ``full_limits`` are how often their limits hold the truth. ``equal`` trials
+    have the same score in every fold, and so no interval; ``raised`` corrections came out above the raw score.
     """
 
     covered: float
     width: float
+    equal: float
+    raised: float
     raw: float
     corrected: float
+    drawn: float
     by_images: float
     full_raw: float
     full_corrected: float
@@ -184,7 +189,7 @@ class Fare:
     contenders: float
 
 
-def fare(world, trials, spread, studies, seed=1, mean=0.8, draws=DRAWS):
+def fare(world, trials, spread, studies, *, mean=MEAN, seed=1, draws=DRAWS):
     """Search so many times over recipes of this spread (0: all equal), and tell how the statistics fared."""
     rows = []
     for number in range(studies):
@@ -197,19 +202,23 @@ def fare(world, trials, spread, studies, seed=1, mean=0.8, draws=DRAWS):
 def _fare_once(found, seed, draws):
     true, full = found.true_scores, found.truth[:, -1]
     scores, parts = found.cells.mean(axis=(1, 2)), found.world.folds
-    limits = [corrected_interval(cells.mean(axis=0), parts) for cells in found.cells]
+    limits = [corrected_interval(cells.mean(axis=0), parts, SCORES) for cells in found.cells]
     best = winner(found.cells)
     folds = [found.fold] * 2
-    told = corrected(Configurations(*_predictions(found), folds), seed, draws)
+    drawn = corrected(Configurations(*_predictions(found), folds), seed, draws)
+    told = drawn.at_most(scores[best], *[found.cells[best, -1].mean()] * 2)
     published = corrected(Configurations(*_predictions(found)), seed, draws)
     others = [trial for trial in range(len(true)) if trial != best]
     better = [each.p_holm < 0.05 for each in against(found.cells, best, others, parts)]
     within = contenders(found.cells, parts)
     return (
-        np.mean([each.low <= truth <= each.high for each, truth in zip(limits, true, strict=True)]),
-        100 * np.mean([each.high - each.low for each in limits]),
+        np.mean([each.low <= truth <= each.high for each, truth in zip(limits, true, strict=True) if each.known]),
+        100 * np.mean([each.high - each.low for each in limits if each.known]),
+        np.mean([each.equal for each in limits]),
+        told.raised,
         100 * (scores[best] - true[best]),
         100 * (told.score.mean - true[best]),
+        100 * (drawn.score.mean - true[best]),
         100 * (published.score.mean - true[best]),
         100 * (found.cells[best, -1].mean() - full[best]),
         100 * (told.full_accuracy.mean - full[best]),
@@ -300,6 +309,12 @@ def _judged(cells, ran, levels, truths):
 
 MAIN = [(World(images), trials, 0.04) for images in (100, 200, 500) for trials in (20, 40, 100)]
 NULL = [(World(100), 20, 0), (World(200), 40, 0), (World(500), 100, 0), (World(500, noise=0.15), 20, 0)]
+NEAR = [  # one, where intervals are cut
+    (World(100), 20, 0.02, 0.95),
+    (World(200), 40, 0.015, 0.97),
+    (World(60), 20, 0.02, 0.95),
+    (World(200, folds=10), 20, 0.02, 0.95),
+]
 STRESS = [
     (World(200), 40, 0.015),
     (World(200, noise=0.15), 40, 0.04),
@@ -314,9 +329,9 @@ STRESS = [
 def main():
     """Print how everything fares: python tests/stats/simulate.py [how many searches of each kind]."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    for world, trials, spread in (*MAIN, *NULL, *STRESS):
-        told = fare(world, trials, spread, studies)
-        sys.stdout.write(f"{world}\n   {trials} trials, spread {spread}: {_line(told)}\n")
+    for world, trials, spread, mean in (*((*case, MEAN) for case in (*MAIN, *NULL, *STRESS)), *NEAR):
+        told = fare(world, trials, spread, studies, mean=mean)
+        sys.stdout.write(f"{world}\n   {trials} trials, spread {spread}, mean {mean}: {_line(told)}\n")
     for name, space, trials in EFFECTS:
         sys.stdout.write(f"effects, {name} space, {trials} trials: {_line(effects_fare(space, trials, studies))}\n")
 

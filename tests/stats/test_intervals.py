@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.analysis.stats import Interval, corrected_interval
+from search.analysis.stats import Interval, corrected_interval, scores
+from search.analysis.stats.metrics import METRICS
+from search.study import OBJECTIVES
 
 pytestmark = pytest.mark.quick
 
@@ -43,8 +45,40 @@ def test_one_score_says_nothing_of_its_spread():
     assert not corrected_interval([0.7], folds=5).known
 
 
-def test_equal_scores_have_no_spread():
-    assert corrected_interval([0.5] * 4, folds=4) == Interval(0.5, 0.5, 0.5)
+@pytest.mark.parametrize("same", [0.5, 0.7, 1.0])
+def test_equal_scores_have_no_interval_rather_than_one_of_no_width(same):
+    found = corrected_interval([same] * 4, folds=4)
+    assert (found.mean, found.low, found.high, found.equal) == (pytest.approx(same), -math.inf, math.inf, True)
+    assert not found.known
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_limits_of_an_objective_end_where_its_scores_do(objective):
+    within = METRICS[objective].range
+    near_one = corrected_interval([1, 1, 0.9, 1, 1], 5, within)
+    assert near_one.high == 1.0
+    assert near_one.low == pytest.approx(0.98 - near_one.half)
+    assert near_one.half == pytest.approx(2.776445 * math.sqrt(0.008 / 4) * 0.670820)
+    near_none = corrected_interval([0, 0, 0.1, 0, 0], 5, within)
+    assert (near_none.low, near_none.high) == pytest.approx((0, 1 - near_one.low))
+    nothing_known = corrected_interval([0.0, 1.0], 2, within)
+    assert (nothing_known.low, nothing_known.high) == (0.0, 1.0)
+
+
+def test_the_limits_of_a_loss_end_at_nothing_alone():
+    found = corrected_interval([0.1, 3.0, 0.2], 3, METRICS["log_loss"].range)
+    assert found.low == 0
+    assert found.high > 3
+
+
+def test_guessing_has_the_best_score_of_an_answer_that_ignores_the_image():
+    counts = [3, 6, 1]
+    labels = np.repeat(np.arange(3), counts)
+    constant = [scores(labels, np.tile(np.eye(3)[answer], (10, 1))) for answer in range(3)]
+    for name in OBJECTIVES:
+        assert METRICS[name].guessing(np.array(counts)) == pytest.approx(max(each[name] for each in constant))
+    shares = np.tile(np.array(counts) / 10, (10, 1))
+    assert METRICS["log_loss"].guessing(np.array(counts)) == pytest.approx(scores(labels, shares)["log_loss"])
 
 
 def coverage(draws, truth, folds):

@@ -1,5 +1,7 @@
 """The correction agrees with the authors' algorithm, written as the loop that it is in the paper."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -159,3 +161,35 @@ def test_too_few_trials_or_groups_are_refused(rng):
     one_group = Configurations([np.array([0, 1])], [np.array([3, 3])], [np.zeros((5, 2), int)], 2, "accuracy")
     with pytest.raises(ValueError, match="one group"):
         corrected(one_group, 1)
+
+
+def test_right_whatever_is_drawn_is_as_sure_as_the_rarest_class_allows():
+    """With 40 and 4 groups the mean over classes varies as that of 2² / (1/40 + 1/4) = 14.5 even groups."""
+    labels = (np.arange(44) % 11 == 0).astype(int)
+    found = Configurations([labels], [np.arange(44)], [np.tile(labels, (5, 1))], 2, "balanced_accuracy")
+    told = corrected(found, 1)
+    z2, groups = 1.959964**2, 4 / (1 / 40 + 1 / 4)
+    assert told.full == told.score
+    assert (told.full.low, told.full.high) == pytest.approx((1 / (1 + z2 / groups), 1), abs=1e-6)
+    assert told.full_accuracy.low == pytest.approx(1 / (1 + z2 / 44), abs=1e-6)
+
+
+@pytest.mark.parametrize("objective", MEASURES)
+def test_the_objective_at_full_size_is_corrected_too(objective, rng):
+    found = configurations(objective, rng)
+    last = replace(found, labels=found.labels[1:], groups=found.groups[1:], predictions=found.predictions[1:])
+    both, alone = corrected(found, 4, 60), corrected(last, 4, 60)
+    assert alone.full == alone.score
+    assert both.full != both.score
+    if objective == "accuracy":
+        assert both.full == both.full_accuracy
+
+
+def test_a_correction_never_raises_a_score(rng):
+    told = corrected(configurations("accuracy", rng), 1, 60)
+    assert told.at_most(1.0, 1.0, 1.0) == told
+    lower = told.at_most(told.score.mean - 0.01, 1.0, 1.0)
+    assert lower.raised
+    assert lower.score.mean == told.score.mean - 0.01
+    assert lower.score.low <= lower.score.mean <= lower.score.high
+    assert lower.full == told.full

@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 import pytest
-from simulate import DRAWS, EFFECTS, LARGE, MAIN, NULL, SMALL, STRESS, World, effects_fare, fare, recipes, study
+from simulate import DRAWS, EFFECTS, LARGE, MAIN, NEAR, NULL, SMALL, STRESS, World, effects_fare, fare, recipes, study
 
 told = functools.cache(fare)
 FEW, MANY = 20, 100  # searches
@@ -64,6 +64,20 @@ def test_all_of_it_in_many_searches(case):
     assert found.full_limits >= 0.93
     assert found.holds_best >= 0.95
     assert found.false_better < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", NEAR, ids=str)
+def test_limits_that_are_cut_in_many_searches(case):
+    """Scores near 1, where a quarter to nine tenths of the limits would lie beyond it."""
+    *how, mean = case
+    found = told(*how, MANY, mean=mean)
+    assert found.covered >= 0.93
+    assert found.limits >= 0.93
+    assert found.full_limits >= 0.93
+    assert abs(found.corrected) < POINTS
+    assert found.corrected <= found.drawn
+    assert found.false_better <= 0.05
 
 
 @pytest.mark.slow

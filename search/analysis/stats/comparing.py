@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats as scipy_stats
 
-from search.analysis.stats.intervals import LEVEL, inflation
+from search.analysis.stats.intervals import DIFFERENCES, LEVEL, NO_SPREAD, cut, inflation
 
 FEWEST_POOLED = 4  # complete trials: with fewer, their common spread is not known better than one pair's own
 ALPHA = 1 - LEVEL
 WITHIN = 0.01
-NO_SPREAD = 1e-9  # standard deviation below which scores are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,12 @@ def _differences(cells: np.ndarray, a: int, others: Sequence[int], parts: float)
     errors = np.sqrt(np.where(known, variances, np.inf) * inflation(splits, parts))
     p = np.where(known, scipy_stats.t.sf(means / errors, df), np.nan)
     half = scipy_stats.t.ppf((1 + LEVEL) / 2, df) * errors
-    return [Difference(*map(float, each)) for each in zip(means, means - half, means + half, p, strict=True)]
+    return [
+        Difference(
+            float(mean), cut(float(mean - each), DIFFERENCES), cut(float(mean + each), DIFFERENCES), float(own_p)
+        )
+        for mean, each, own_p in zip(means, half, p, strict=True)
+    ]
 
 
 def winner(cells: np.ndarray) -> int:

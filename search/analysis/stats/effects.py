@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats as scipy_stats
 
-from search.analysis.stats.intervals import LEVEL
+from search.analysis.stats.intervals import DIFFERENCES, LEVEL, SCORES, cut
 
 ALPHA = 1 - LEVEL
 NEGLIGIBLE = 0.02  # 2 points: levels that differ by less do not matter
@@ -118,7 +118,7 @@ def interaction(
     half = (scipy_stats.t.ppf((1 + LEVEL) / 2, df) if df else 1) * spread / np.sqrt(counts)
     half[counts < 2] = math.inf
     return [
-        LevelPair(*name, int(count), float(mean), float(mean - each), float(mean + each))
+        LevelPair(*name, int(count), cut(mean, SCORES), cut(mean - each, SCORES), cut(mean + each, SCORES))
         for name, count, mean, each in zip(names, counts, means, half, strict=True)
     ]
 
@@ -244,7 +244,7 @@ def _factor(model: _Model, name: str, levels: np.ndarray, runs: np.ndarray) -> F
     limits = contrasts.conf_int(ALPHA)
     estimates = list(blank)
     for at, effect, (low, high) in zip(comparable_levels, np.atleast_1d(contrasts.effect), limits, strict=True):
-        estimates[at] = replace(blank[at], effect=float(effect), low=float(low), high=float(high))
+        estimates[at] = replace(blank[at], effect=float(effect), low=cut(low, DIFFERENCES), high=cut(high, DIFFERENCES))
     p = float(
         model.fit.f_test(
             np.stack([model.row(name, {comparable_levels[0]: -1, at: 1}) for at in comparable_levels[1:]])

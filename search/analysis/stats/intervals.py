@@ -12,24 +12,35 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 LEVEL = 0.95
+NO_SPREAD = 1e-9  # standard deviation below which scores are equal but for rounding
+EVERYWHERE = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the limits of its 95 % interval, on the scale of the scores (not clipped).
+    """A mean and the limits of its 95 % interval, on the scale of the scores.
 
-    The limits are infinite where there is no interval: one score says nothing of its spread.
+    The limits are infinite where there is no interval: one score says nothing of its spread, and
+    neither do scores that are all ``equal``.
     """
 
     mean: float
     low: float
     high: float
+    equal: bool = False
 
     @property
     def known(self) -> bool:
         """Whether there is an interval."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
+    @property
+    def half(self) -> float:
+        """Half of its width, before one end of it was cut; infinite where there is no interval."""
+        return max(self.mean - self.low, self.high - self.mean)
+
+
+SCORES, DIFFERENCES = (0.0, 1.0), (-1.0, 1.0)  # where every objective lies, and every difference of two
 
 UNKNOWN = Interval(math.nan, -math.inf, math.inf)
 
@@ -43,21 +54,30 @@ def inflation(scores: int, folds: float) -> float:
     return 1 / scores + 1 / (folds - 1)
 
 
-def corrected_interval(fold_scores: Sequence[float] | np.ndarray, folds: float) -> Interval:
+def cut(limit: float, within: tuple[float, float]) -> float:
+    """Return a limit of an interval, cut at the ends of a range; an infinite one stays, as there is no interval."""
+    return float(min(max(limit, within[0]), within[1]) if math.isfinite(limit) else limit)
+
+
+# DECISIONS: Intervals end where scores do
+def corrected_interval(
+    fold_scores: Sequence[float] | np.ndarray, folds: float, within: tuple[float, float] = EVERYWHERE
+) -> Interval:
     """Return the mean of J = repeats × folds scores with its corrected resampled t interval.
 
     ``mean ± t(J−1) · s · sqrt(1/J + 1/(folds−1))`` (Nadeau & Bengio 2003): one score a fold,
     training sizes averaged first. ``folds`` is how many times the images hold a validation part:
-    k, or 1/val for random splits, so that 1/(folds−1) is validation over training images. With a
-    single score the limits are infinite.
+    k, or 1/val for random splits, so that 1/(folds−1) is validation over training images. The limits
+    are cut at the ends of ``within``, the range of such scores. With a single score, and where all
+    are equal, they are infinite.
     """
     values = np.asarray(fold_scores, dtype=float)
     mean = float(values.mean())
-    if len(values) < 2:
-        return Interval(mean, -math.inf, math.inf)
+    if len(values) < 2 or values.std() < NO_SPREAD:
+        return Interval(mean, -math.inf, math.inf, len(values) > 1)
     half = (
         scipy_stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
         * values.std(ddof=1)
         * math.sqrt(inflation(len(values), folds))
     )
-    return Interval(mean, mean - float(half), mean + float(half))
+    return Interval(mean, cut(mean - float(half), within), cut(mean + float(half), within))

@@ -95,7 +95,7 @@ def roc_auc(is_second: np.ndarray, probability_of_second: np.ndarray) -> float:
     return float(metrics.roc_auc_score(is_second, probability_of_second))
 
 
-def proportion(hits: int, of: int) -> Interval:
+def proportion(hits: float, of: float) -> Interval:
     """Return a share of images with Wilson's 95 % interval; NaN and infinite limits where there are no images."""
     from statsmodels.stats.proportion import proportion_confint
 

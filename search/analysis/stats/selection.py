@@ -7,12 +7,12 @@ sides, so whole folds are drawn where they are known.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
-from search.analysis.stats.intervals import LEVEL, Interval
+from search.analysis.stats.intervals import LEVEL, NO_SPREAD, SCORES, Interval, cut
 from search.analysis.stats.scores import proportion
 
 FEWEST = 5
@@ -48,17 +48,37 @@ class Configurations:
 
 @dataclass(frozen=True)
 class Corrected:
-    """What picking the best did: raw and corrected objective (mean over sizes), and accuracy at full size.
+    """What picking the best did: raw and corrected objective (mean over sizes), and what both come to at full size.
 
-    ``winner`` is the trial that is best on all images pooled. Limits are the 2.5 and 97.5 %
-    quantiles over the draws; where these are one number, Wilson's for as many groups as there are.
+    ``full`` is the objective at full size, ``full_accuracy`` the accuracy there. ``winner`` is the trial
+    that is best on all images pooled. Limits are the 2.5 and 97.5 % quantiles over the draws; where these
+    are one number, Wilson's. ``raised`` says that the correction came out above a raw score, which then stands.
     """
 
     raw: float
     score: Interval
+    full: Interval
     full_accuracy: Interval
     raw_full_accuracy: float
     winner: int
+    raised: bool = False
+
+    # DECISIONS: A correction never raises a score
+    def at_most(self, score: float, full: float, full_accuracy: float) -> "Corrected":
+        """Return the correction, no mean of it above these raw ones: what is above them is luck of the drawing."""
+        raised = self.score.mean > score + NO_SPREAD or self.full.mean > full + NO_SPREAD
+        return replace(
+            self,
+            score=_lowered(self.score, score),
+            full=_lowered(self.full, full),
+            full_accuracy=_lowered(self.full_accuracy, full_accuracy),
+            raised=raised,
+        )
+
+
+def _lowered(interval: Interval, raw: float) -> Interval:
+    mean = min(interval.mean, raw)
+    return Interval(mean, min(interval.low, mean), max(interval.high, mean))
 
 
 def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Corrected:
@@ -78,10 +98,12 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Co
     everything = [np.ones((1, len(row))) for row in rows]
     winners = _best(configurations, everything)
     bags = _Bags(len(names), _partitions(configurations, rows, len(names)), np.random.default_rng(seed))
-    score, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
+    by_size, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
+    alike = _worth_of_groups(configurations)
     return Corrected(
-        raw=float(_of_winners(configurations, everything, winners)[0]),
-        score=_quantiles(score, len(names)),
+        raw=float(_of_winners(configurations, everything, winners).mean(axis=0)[0]),
+        score=_quantiles(by_size.mean(axis=0), alike),
+        full=_quantiles(by_size[-1], alike),
         full_accuracy=_quantiles(full_accuracy, len(names)),
         raw_full_accuracy=float(_accuracy(configurations, everything, winners)[0]),
         winner=int(winners[0]),
@@ -121,28 +143,40 @@ class _Bags:
 def _out_of_bag(
     configurations: Configurations, rows: list[np.ndarray], bags: _Bags, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the objective and the full-size accuracy, on what was left out, of the winners on what was drawn."""
+    """Return the objective (sizes, draws) and the full-size accuracy, on what was left out, of the winners inside."""
     at_once = max(1, ENTRIES_AT_ONCE // max(len(row) for row in rows))
-    score, full_accuracy = [], []
+    by_size, full_accuracy = [], []
     for first in range(0, draws, at_once):
         bag, rest = bags.draw(min(at_once, draws - first))
         inside, outside = [bag[:, row] for row in rows], [rest[:, row] for row in rows]
         usable = np.logical_and.reduce([part.any(axis=1) for part in (*inside, *outside)])  # few can all be drawn
         inside, outside = [part[usable] for part in inside], [part[usable] for part in outside]
         winners = _best(configurations, inside)
-        score.append(_of_winners(configurations, outside, winners))
+        by_size.append(_of_winners(configurations, outside, winners))
         full_accuracy.append(_accuracy(configurations, outside, winners))
-    return np.concatenate(score), np.concatenate(full_accuracy)
+    return np.concatenate(by_size, axis=1), np.concatenate(full_accuracy)
 
 
-def _quantiles(values: np.ndarray, groups: int) -> Interval:
-    """Return the mean and the limits of drawn values; where the draws hardly differ, Wilson's for so many groups."""
+def _quantiles(values: np.ndarray, groups: float) -> Interval:
+    """Return the mean and the limits of drawn values; where the draws do not differ, Wilson's for so many groups."""
     mean = float(values.mean())
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    if low == high:  # all right, or all wrong, whatever is drawn: that is not certainty
-        chance = proportion(round(mean * groups), groups)
+    if high - low < NO_SPREAD:  # all right, or all wrong, whatever is drawn: that is not certainty
+        chance = proportion(mean * groups, groups)
         low, high = chance.low, chance.high
-    return Interval(mean, float(low), float(high))
+    return Interval(mean, cut(low, SCORES), cut(high, SCORES))
+
+
+def _worth_of_groups(configurations: Configurations) -> float:
+    """Return how many groups of even classes would tell as much of the objective: rare classes count as much as others.
+
+    The variance of a mean over K classes of n_k groups is that of K² / Σ 1/n_k groups.
+    """
+    pairs = np.unique(np.stack([configurations.labels[-1], configurations.groups[-1]]), axis=1)
+    if configurations.objective == "accuracy":
+        return float(len(np.unique(pairs[1])))
+    counts = np.unique(pairs[0], return_counts=True)[1]
+    return float(len(counts) ** 2 / (1 / counts).sum())
 
 
 def _best(configurations: Configurations, times: list[np.ndarray]) -> np.ndarray:
@@ -206,7 +240,7 @@ def _indicator(predictions: np.ndarray, which: np.ndarray, classes: int) -> spar
 
 
 def _of_winners(configurations: Configurations, times: list[np.ndarray], winners: np.ndarray) -> np.ndarray:
-    """Return the objective, mean over sizes, of the winner of each draw: shape (draws,)."""
+    """Return the objective of the winner of each draw at each size: shape (sizes, draws)."""
     by_size = []
     for size, weights in enumerate(times):
         predictions, labels = configurations.predictions[size][winners], configurations.labels[size]
@@ -214,7 +248,7 @@ def _of_winners(configurations: Configurations, times: list[np.ndarray], winners
             by_size.append(_own_macro_f1(predictions, labels, weights, configurations.classes))
         else:
             by_size.append(((predictions == labels) * _worth(configurations, size, weights)).sum(axis=1))
-    return np.asarray(np.mean(by_size, axis=0))
+    return np.stack(by_size)
 
 
 def _own_macro_f1(predictions: np.ndarray, labels: np.ndarray, times: np.ndarray, classes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from search.analysis.stats.intervals import UNKNOWN, Interval, corrected_interval
+from search.analysis.stats.intervals import DIFFERENCES, UNKNOWN, Interval, corrected_interval
 
 FEWEST_SIZES = 4
 SLOWEST, FASTEST = 0.05, 2.0
@@ -36,7 +36,8 @@ def slopes(cells: np.ndarray, images: Sequence[float] | np.ndarray, parts: float
     if cells.shape[1] < 2 or images[-1] <= images[-2]:
         return [UNKNOWN] * len(cells)
     doublings = math.log2(images[-1] / images[-2])
-    return [corrected_interval(gain, parts) for gain in (cells[:, -1] - cells[:, -2]) / doublings]
+    within = DIFFERENCES[0] / doublings, DIFFERENCES[1] / doublings
+    return [corrected_interval(gain, parts, within) for gain in (cells[:, -1] - cells[:, -2]) / doublings]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Curve:
     residual: float
 
     def at(self, images: float) -> float:
-        """Return the score that the curve has at a number of training images."""
-        return self.a + self.b * images**-self.c
+        """Return the score that the curve has at a number of training images, 1 at most."""
+        return min(1.0, self.a + self.b * images**-self.c)
 
 
 def curve(images: Sequence[float] | np.ndarray, means: Sequence[float] | np.ndarray) -> Curve | None:
