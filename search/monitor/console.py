@@ -146,6 +146,6 @@ def _of_intervals(rules: Rules) -> str:
     if len(rules.splits) < 2:
         return "there is no interval, as one split says nothing of how much splits differ: use more folds."
     return (
-        "the 95 % interval is that of each trial alone (Nadeau & Bengio), not corrected for having picked the best; it ends "
-        "at 0 or 1 at the latest."
+        "the 95 % interval is that of each trial alone (Nadeau & Bengio), not corrected for having picked the best; it "
+        "ends at 0 or 1 at the latest."
     )
