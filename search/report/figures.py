@@ -5,19 +5,26 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+import textwrap
 from functools import cache, lru_cache
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import vl_convert
 from PIL import Image
 
-from search.report.style import VARIABLES, Chart, Spec
+from search.report.style import FONT, PALETTE, VARIABLES, Chart, Spec
 from search.system.files import write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from search.report.exhibit import Figure
 
 COLOURS = 128
 SCALE = 2  # px of a PNG for each of the chart
+LINE, LETTER = 22, 8.5  # px of a line of a title, and of a letter of it
 FOLDER = "pictures"
 SEPARATORS = str.maketrans(dict.fromkeys("\u2028\u2029", "␤"))
 
@@ -37,14 +44,34 @@ def _compilable(part: Any) -> Any:
     return part.translate(SEPARATORS) if isinstance(part, str) else part
 
 
-def png(spec: Spec) -> bytes:
-    """Return a chart as a PNG on white, of so many colours that nobody misses one and it is a seventh of the size."""
-    white = _vector(spec).replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
-    whole = vl_convert.svg_to_png(white, scale=SCALE)
+def png(spec: Spec, title: str = "") -> bytes:
+    """Return a chart as a PNG on white, below its title.
+
+    It has so many colours that nobody misses one, and is a seventh of the size.
+    """
+    whole = vl_convert.svg_to_png(_titled(_vector(spec), title), scale=SCALE)
     buffer = io.BytesIO()
     picture = Image.open(io.BytesIO(whole)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _titled(picture: str, title: str) -> str:
+    """Return a picture (SVG) on white, below a title, which may take several lines; "" for none."""
+    sides = dict(re.findall(r'\b(width|height)="([\d.]+)', picture[: picture.index(">")]))
+    width, height = float(sides["width"]), float(sides["height"])
+    lines = textwrap.wrap(title, int(width / LETTER))
+    above = LINE * len(lines) + (LINE / 2 if lines else 0)
+    texts = "".join(
+        f'<text x="2" y="{LINE * number - 4}" font-family="{FONT}" font-size="15px" font-weight="bold" '
+        f'fill="{PALETTE["ink"]}">{escape(line)}</text>'
+        for number, line in enumerate(lines, start=1)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{width:g}" '
+        f'height="{height + above:g}"><rect width="100%" height="100%" fill="white"/>{texts}'
+        f'<svg y="{above:g}" {picture.removeprefix("<svg ")}</svg>'
+    )
 
 
 def svg(spec: Spec, name: str) -> str:
@@ -86,12 +113,14 @@ def _fixed(spec: Spec) -> Spec:
     return spec | {"width": spec["usermeta"]["width"]}
 
 
-def write_pictures(specs: Mapping[str, Spec], folder: Path) -> dict[str, str]:
+def write_pictures(figures: "Iterable[Figure]", folder: Path) -> dict[str, str]:
     """Write each chart as ``pictures/<name>.png`` below ``folder``; return their paths relative to it."""
     (folder / FOLDER).mkdir(exist_ok=True)
-    for name, spec in specs.items():
-        write_bytes(folder / FOLDER / f"{name}.png", png(spec))
-    return {name: f"{FOLDER}/{name}.png" for name in specs}
+    paths = {}
+    for figure in figures:
+        paths[figure.name] = f"{FOLDER}/{figure.name}.png"
+        write_bytes(folder / paths[figure.name], png(figure.spec, figure.title))
+    return paths
 
 
 @cache

@@ -1,7 +1,9 @@
 """A report as one HTML file that needs no other: charts as vectors, interactive where scripts run, and no network."""
 
+import base64
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -9,11 +11,13 @@ from markupsafe import Markup
 from search.report.document import Document
 from search.report.exhibit import Figure
 from search.report.figures import as_data, bundle, digest, svg, themed
-from search.report.style import DARK, LIGHT, variables
+from search.report.style import DARK, FONT, LIGHT, variables
 
-THUMBNAILS = 2_000_000  # bytes of thumbnails: those that come later are named alone
+THUMBNAILS = 2_000_000  # bytes: thumbnails that come later are named alone
 LEGIBLE = 0.75  # of its size a picture is made no smaller
 FILES = 12  # of a finding
+FONTS = Path(__file__).with_name("fonts")
+WEIGHTS = {"regular": 400, "bold": 700}
 
 
 def page(document: Document, thumbnails: Mapping[str, str]) -> str:
@@ -34,7 +38,8 @@ def page(document: Document, thumbnails: Mapping[str, str]) -> str:
             still=_still,
             thumbnail=_Thumbnails(thumbnails),
             files=FILES,
-            light=variables(LIGHT),
+            faces=_faces(),
+            light=f"{variables(LIGHT)} --font: {FONT};",
             dark=variables(DARK),
             css=_file("report.css"),
             specifications=Markup(  # noqa: S704  # escaped
@@ -43,7 +48,7 @@ def page(document: Document, thumbnails: Mapping[str, str]) -> str:
             scripts=scripts,
             # DECISIONS: The page's policy allows two scripts, by their hashes
             policy=f"default-src 'none'; script-src {' '.join(map(digest, scripts))}; style-src 'unsafe-inline'; "
-            "img-src data:; base-uri 'none'; form-action 'none'",
+            "img-src data:; font-src data:; base-uri 'none'; form-action 'none'",
         )
     )
 
@@ -65,6 +70,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+    )
+
+
+@cache
+def _faces() -> Markup:
+    """Return the page's own font as CSS: where it is opened decides neither how wide a text is nor what fits."""
+    return Markup(  # noqa: S704  # files of ours
+        "\n".join(
+            f"@font-face {{ font-family: Arimo; font-weight: {weight}; src: url(data:font/woff2;base64,"
+            f"{base64.b64encode((FONTS / f'arimo-{name}.woff2').read_bytes()).decode()}) format('woff2'); }}"
+            for name, weight in WEIGHTS.items()
+        )
     )
 
 

@@ -51,9 +51,13 @@ PALETTE = LIGHT  # as a page begins; figures.py turns it into what follows the p
 LEVELS = [PALETTE[f"level{number}"] for number in range(1, 6)]
 CHOICES = {"winner": PALETTE["best"], "winner, recommended": PALETTE["best"], "recommended": PALETTE["recommended"]}
 DEEPEST = 0.5  # opacity of a cell: at most this, text on it is legible in the light and in the dark
-FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+# The page brings Arimo. Pictures are measured in Liberation Sans, which vl-convert brings: its letters are as wide.
+FONT = "Arimo, 'Liberation Sans', Arial, Helvetica, sans-serif"
 WHOLE, HALF = 860, 420  # px of a picture across the page, and of one of two side by side
 WIDE = "\u2e80"  # from here letters are about twice as wide
+SHORT, SHORT_WIDE = (13, 8), (6, 5)  # letters at both ends of long names
+SIZE = 12  # px of type
+PADDING = {"left": 2, "top": 4, "right": 8, "bottom": 2}
 
 Chart = alt.Chart | alt.LayerChart
 Spec = dict[str, Any]
@@ -98,7 +102,7 @@ def config() -> dict[str, Any]:
     return {
         "background": "transparent",
         "font": FONT,
-        "padding": {"left": 2, "top": 4, "right": 8, "bottom": 2},
+        "padding": PADDING,
         "view": {"stroke": None},
         "axis": {
             **text,
@@ -144,7 +148,16 @@ def short_label() -> str:
         both = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, -{tail})"
         return f"(length(datum.label) > {head + tail + 2} ? {both} : datum.label)"
 
-    return f"test(regexp('[{WIDE}-\uffff]'), datum.label) ? {cut(6, 5)} : {cut(13, 8)}"
+    return f"test(regexp('[{WIDE}-\uffff]'), datum.label) ? {cut(*SHORT_WIDE)} : {cut(*SHORT)}"
+
+
+def least_room(names: Iterable[str]) -> float:
+    """Return the px that labels of names take at least, 0 where they can be measured.
+
+    Where a report is written there may be no font of wide letters.
+    """
+    wide = [min(len(name), sum(SHORT_WIDE) + 1) for name in names if any(letter >= WIDE for letter in name)]
+    return float(SIZE * max(wide, default=0))
 
 
 def room(numbers: Iterable[float | None], share: float = 0.04) -> list[float]:

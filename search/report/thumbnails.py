@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from search.data.images import Facts, read_known
 from search.record import IMAGES, Record, read_table
 from search.system.errors import UserError
 
-SIDE = 112  # px of the longest side
+SMALLEST, LARGEST = 112, 480  # px of the longest side of a thumbnail
+SHOWN = 144  # px: smaller images are enlarged, pixel by pixel, rather than blurred
+BYTES = 2_000_000  # of all thumbnails of a page, about
+BYTES_PER_PIXEL = 0.33  # of a photograph as a JPEG, in Base64
 JPEG_QUALITY = 80
 
 
@@ -37,13 +41,35 @@ def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
         return {}
     contents = dict(zip(table["id"], table["content"], strict=True))
     root = Path(record.about.root)
+    names = list(dict.fromkeys(ids))
+    side = _side(len(names))
     pictures = {}
-    for id_ in dict.fromkeys(ids):
+    for id_ in names:
         try:
-            read = read_known(root / id_, contents.get(id_, ""), SIDE)
+            picture = _picture(root / id_, contents.get(id_, ""), side)
         except (OSError, UserError):
             continue
-        if not isinstance(read, str):
-            facts, pixels = read
-            pictures[id_] = f"data:image/jpeg;base64,{jpeg(pixels, in_proportion(facts, SIDE))}"
+        if picture:
+            pictures[id_] = f"data:image/jpeg;base64,{picture}"
     return pictures
+
+
+def _side(images: int) -> int:
+    """Return the px of the longest side of so many thumbnails: the fewer, the larger, that a page can be mailed."""
+    return round(min(LARGEST, max(SMALLEST, math.sqrt(BYTES / BYTES_PER_PIXEL / max(images, 1)))))
+
+
+def _picture(path: Path, content: str, side: int) -> str:
+    """Return an image as Base64 of a JPEG, "" where it cannot be read."""
+    read = read_known(path, content, side)
+    if isinstance(read, str):
+        return ""
+    facts, pixels = read
+    longest = max(facts.width, facts.height)
+    if longest >= side:
+        return jpeg(pixels, in_proportion(facts, side))
+    own = read_known(path, content, longest)
+    if isinstance(own, str):
+        return ""
+    times = max(1, SHOWN // longest)
+    return jpeg(own[1].repeat(times, axis=0).repeat(times, axis=1), (times * facts.width, times * facts.height))

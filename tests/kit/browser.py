@@ -5,11 +5,16 @@
         page.screenshot("page.png")
 
 It is the system's Chromium, without a screen, driven by Playwright; where one is missing the test
-is skipped. One page at a time: Playwright cannot be begun twice in a thread.
+is skipped. It has no fonts but DejaVu's, whose letters are wider than most, as in many containers: a
+page must not rely on others. One page at a time: Playwright cannot be begun twice in a thread.
 """
 
+import atexit
 import contextlib
+import functools
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +35,8 @@ PATIENCE = 120_000  # milliseconds, on a machine that is busy with other things
 DESKTOP, PHONE = 1280, 390
 HEIGHTS = {PHONE: 844}
 OWN = ("data:", "blob:")  # what a page brings with it
+FONTS = Path("/usr/share/fonts")
+BOXES = Path(__file__).with_name("boxes.js").read_text(encoding="utf-8")
 
 
 @dataclass
@@ -54,6 +61,21 @@ class Opened:
         """What can be read in it."""
         return str(self.tab.inner_text("body"))
 
+    def boxes(self) -> dict[str, list[str]]:
+        """Return the texts that are ``cut``, the ``overlaps`` of two of them, and which boxes scroll ``sideways``."""
+        found: dict[str, list[str]] = self.tab.evaluate(BOXES)
+        return found
+
+    def enliven(self) -> int:
+        """Unfold what is folded, wait until each chart is interactive, and return how many there are."""
+        self.tab.evaluate("document.querySelectorAll('details').forEach((folded) => { folded.open = true; })")
+        charts = self.tab.locator("[data-chart]").all()
+        for chart in charts:
+            chart.scroll_into_view_if_needed()
+            chart.locator(".live:not(.waiting) svg").wait_for()
+        self.tab.evaluate("scrollTo(0, 0)")
+        return len(charts)
+
     def style(self, selector: str, name: str) -> str:
         """Return a computed CSS property of the first element that a selector finds."""
         return str(self.tab.eval_on_selector(selector, f"element => getComputedStyle(element)['{name}']"))
@@ -77,7 +99,7 @@ def opened(
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install -e '.[test]'")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=_chromium(), args=list(QUIET))
+        browser = launched(driver)
         try:
             context = browser.new_context(
                 viewport={"width": width, "height": HEIGHTS.get(width, 800)},
@@ -99,6 +121,26 @@ def opened(
             browser.close()
 
 
+def launched(driver: Any) -> Any:
+    """Return a browser that Playwright has started."""
+    return driver.chromium.launch(
+        executable_path=_chromium(), args=list(QUIET), env={**os.environ, "FONTCONFIG_FILE": _fonts()}
+    )
+
+
+@functools.cache
+def _fonts() -> str:
+    """Return a file that lets a program find the fonts of DejaVu, and no others."""
+    font = next(FONTS.rglob("DejaVuSans.ttf"), None)
+    if font is None:
+        pytest.skip("needs the fonts DejaVu: apt-get install fonts-dejavu-core")
+    folder = Path(tempfile.mkdtemp(prefix="fonts-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    text = f"<fontconfig><dir>{font.parent}</dir><cachedir>{folder}</cachedir></fontconfig>"
+    (folder / "fonts.conf").write_text(text, encoding="utf-8")
+    return str(folder / "fonts.conf")
+
+
 def _chromium() -> str:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
@@ -114,7 +156,7 @@ def _listen(page: Opened, context: Any, address: str) -> None:
             page.requests.append(request.url)
 
     def told(message: Any) -> None:
-        if message.type == "error":
+        if message.type in {"error", "warning"}:
             page.errors.append(message.text)
 
     context.on("request", asked)

@@ -1,5 +1,6 @@
 """Charts: valid, bounded, told apart by everyone; and the pictures made of them."""
 
+import io
 import itertools
 import json
 import re
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import vl_convert
 from kinds import KINDS, Searched, figures, frames, judgement
+from PIL import Image, ImageChops
 
 from search.analysis.judgement import Judgement
 from search.repertoire.recipe import Recipe
@@ -217,15 +219,25 @@ def seen_by(eyes, colour):
 
 
 def test_pictures_are_written_beside_the_report(tmp_path):
-    specs = {name: figures("usual")[name].spec for name in ("strip", "recall")}
-    paths = write_pictures(specs, tmp_path)
+    several = {name: figures("usual")[name] for name in ("strip", "recall")}
+    paths = write_pictures(several.values(), tmp_path)
     assert paths == {"strip": "pictures/strip.png", "recall": "pictures/recall.png"}
     for name, path in paths.items():
         data = (tmp_path / path).read_bytes()
         assert data.startswith(b"\x89PNG")
         width = int.from_bytes(data[16:20])
-        assert width == 2 * specs[name]["usermeta"]["width"]
-    assert png(specs["strip"])[:4] == b"\x89PNG"
+        assert width == 2 * several[name].spec["usermeta"]["width"]
+
+
+def test_a_picture_says_what_it_shows_above_it():
+    strip = figures("usual")["strip"]
+    bare, titled = (Image.open(io.BytesIO(png(strip.spec, title))) for title in ("", "<A & B>, " * 30))
+    assert titled.width == bare.width
+    above = titled.height - bare.height
+    assert above > 4 * 22  # several lines
+    below = titled.convert("L").crop((0, above, titled.width, titled.height))
+    assert ImageChops.difference(below, bare.convert("L")).getextrema()[1] < 60  # the same chart, to its few colours
+    assert titled.convert("L").crop((0, 0, titled.width, above)).getextrema()[0] < 90  # there is ink
 
 
 @pytest.fixture

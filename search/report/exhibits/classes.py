@@ -11,7 +11,7 @@ from search.analysis.stats.scores import proportion
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
 from search.report.exhibit import limits as limits_of
-from search.report.style import HALF, PALETTE, WHOLE, Chart, place, short_label, tips, values
+from search.report.style import HALF, PALETTE, WHOLE, Chart, least_room, place, short_label, tips, values
 from search.report.table import Table, count, limits, records, score, table, text
 
 MOST = 40
@@ -66,7 +66,13 @@ def draw(subject: Subject) -> Chart | None:
         y=alt.Y(
             "class:N",
             sort=[row["class"] for row in rows],
-            axis=alt.Axis(title=None, labelColor=PALETTE["ink"], labelLimit=200, labelExpr=short_label()),
+            axis=alt.Axis(
+                title=None,
+                labelColor=PALETTE["ink"],
+                labelLimit=200,
+                labelExpr=short_label(),
+                minExtent=least_room(row["class"] for row in rows),
+            ),
         ),
         tooltip=tips(
             {"class": "class", "images": "images", "correct": "correct", "recall": "recall"}

@@ -11,11 +11,13 @@ from search.analysis.judgement import Judgement
 from search.analysis.stats.hard import confused
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
-from search.report.style import DEEPEST, PALETTE, Chart, place, short_label, tips, values
+from search.report.style import DEEPEST, PADDING, PALETTE, Chart, least_room, place, short_label, tips, values
 from search.report.table import records
 
 CLASSES, WORST = 40, 24  # with more classes than so many, these alone are drawn
 NUMBERED = 20  # with counts in the cells
+LETTER = 7  # px of a letter, about
+TILTED = 0.75  # of its width a tilted label is high
 
 COLUMNS = (string("label"), string("predicted"), whole("images"), number("share", "Of the label's images."))
 
@@ -70,13 +72,15 @@ def draw(subject: Subject) -> Chart | None:
     )
     matrix = cells + base.mark_text(fontSize=12).encode(text="count:N") if numbered else cells
     side = 34 if len(order) <= NUMBERED else 18
+    # The last tilted label may reach beyond the right side.
+    matrix = matrix.properties(padding={**PADDING, "right": 24}) if least_room(order) else matrix
     return place(matrix, height=side * len(order), narrowest=max(300, 150 + 24 * len(order)))
 
 
 def _sides(order: list[str]) -> tuple[alt.X, alt.Y]:
     """Return the axes of a confusion matrix of these classes; names that would meet are tilted."""
     longest = max(map(len, order))
-    tilt = 0 if longest * len(order) < 90 else -45
+    narrow = f"width < {len(order) * (LETTER * longest + 8):.0f}"
     label: dict[str, Any] = {
         "labelColor": PALETTE["ink"],
         "labelLimit": 150,
@@ -88,10 +92,21 @@ def _sides(order: list[str]) -> tuple[alt.X, alt.Y]:
         sort=order,
         scale=alt.Scale(domain=order),
         axis=alt.Axis(
-            title="predicted", orient="top", labelAngle=tilt, labelAlign="center" if not tilt else "left", **label
+            title="predicted",
+            orient="top",
+            labelAngle=alt.expr(f"{narrow} ? -45 : 0"),
+            labelAlign=alt.expr(f"{narrow} ? 'left' : 'center'"),
+            labelBaseline="bottom",
+            minExtent=TILTED * least_room(order),
+            **label,
         ),
     )
-    return x, alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(title=None, **label))
+    return x, alt.Y(
+        "label:N",
+        sort=order,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(title=None, minExtent=least_room(order), **label),
+    )
 
 
 def gather(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

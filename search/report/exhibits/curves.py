@@ -15,6 +15,7 @@ from search.report.style import HALF, PALETTE, Chart, colours, place, room, tips
 from search.report.table import records
 
 EPOCHS = 60
+FEW = 6  # epochs, of which each is named
 PARTS = {"training": PALETTE["rest"], "validation": PALETTE["best"]}
 
 COLUMNS = (
@@ -60,7 +61,9 @@ def draw(subject: Subject, measure: str, size: int) -> Chart | None:
         return None
     sample = pd.concat([_thin(part) for _, part in frame.groupby("part", sort=False)])
     points = sample[sample["fraction"] == (sizes[-1] if size else sizes[0])]
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    epochs = points["epoch"].unique()
+    ticks = sorted(map(int, epochs)) if len(epochs) <= FEW else alt.Undefined  # Vega repeats whole numbers of few
+    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks, tickMinStep=1, format="d", grid=False))
     limits = sample[measure].to_numpy(dtype=float)
     domain = [0, float(np.quantile(limits, 0.995)) * 1.05] if measure == "loss" else room(limits)
     y = alt.Y(f"{measure}:Q", scale=alt.Scale(domain=domain, nice=measure == "loss", clamp=True), title=None)

@@ -87,7 +87,7 @@ def draw(subject: Subject) -> Chart | None:
     zero = alt.Chart(values([{"zero": 0}])).mark_rule(color=PALETTE["soft"]).encode(x=alt.X("zero:Q", title=title))
     notes = (
         base.transform_filter("datum.said")
-        .mark_text(align="left", color=PALETTE["soft"], fontSize=11)
+        .mark_text(align="left", color=PALETTE["soft"], fontSize=11, limit=alt.expr("width - 8"))
         .encode(x=alt.value(4), text="said:N")
     )
     rules = estimates.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)

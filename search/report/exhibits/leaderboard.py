@@ -31,7 +31,7 @@ def draw(subject: Subject) -> Chart | None:
     base = alt.Chart(values(rows)).encode(y=y, tooltip=mark_tips(subject))
     x = alt.X("score:Q", scale=scale, title=words.SCORE)
     first = alt.Chart(values(rows[:1])).mark_rule(color=PALETTE["rest"], strokeDash=[2, 3]).encode(x=x)
-    rules = base.mark_rule(strokeWidth=2, opacity=0.55).encode(
+    rules = base.mark_rule(strokeWidth=2, opacity=0.55, clip=True).encode(
         x=alt.X("low:Q", scale=scale), x2="high:Q", color=colour(best)
     )
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour(best), shape=shape())

@@ -45,7 +45,8 @@ function enliven(plot) {
   live.setAttribute("aria-hidden", "true");
   plot.append(live);
   specification.config.axisY.labelLimit = Math.min(270, Math.round(0.4 * plot.clientWidth));
-  if (plot.clientWidth < 400) Object.assign(specification.config.legend, { columns: 1, labelLimit: plot.clientWidth - 40 });
+  const visible = plot.parentNode.clientWidth; // a wide chart scrolls, and its legend should be seen at once
+  if (visible < 420) Object.assign(specification.config.legend, { columns: 1, labelLimit: visible - 40 });
   specification.config.axis.titleLimit = Math.max(150, plot.clientWidth - 60);
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, logLevel: 1 };
   window.vegaEmbed(live, specification, options).then(() => {
@@ -65,7 +66,9 @@ if (window.vegaEmbed && window.IntersectionObserver) {
       enliven(entry.target);
     }
   }, { rootMargin: "800px" });
-  document.querySelectorAll("[data-chart]").forEach((plot) => watcher.observe(plot));
+  // Charts are laid out by the widths of their texts: those of the page's own font, once it is there.
+  Promise.allSettled(["12px Arimo", "bold 12px Arimo"].map((font) => document.fonts.load(font)))
+    .then(() => document.querySelectorAll("[data-chart]").forEach((plot) => watcher.observe(plot)));
 }
 
 // A box that need not be scrolled need not be reached by keyboard.
@@ -74,12 +77,34 @@ if (window.ResizeObserver) {
     const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
     if (scrolls) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
+    box.toggleAttribute("data-scrolls", scrolls);
   };
   const sizes = new ResizeObserver((entries) => entries.forEach((entry) => measure(entry.target.closest(".scroll"))));
   for (const box of document.querySelectorAll(".scroll")) {
     sizes.observe(box);
     sizes.observe(box.firstElementChild);
   }
+}
+
+// An image is enlarged by a click, with what is said of it.
+for (const image of document.querySelectorAll(".cards img")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.setAttribute("aria-label", `Enlarge: ${image.alt}`);
+  image.replaceWith(button);
+  button.append(image);
+  button.addEventListener("click", () => {
+    const dialog = document.createElement("dialog");
+    dialog.setAttribute("aria-label", image.alt);
+    const form = document.createElement("form");
+    form.method = "dialog";
+    form.append(Object.assign(document.createElement("button"), { textContent: "Close" }));
+    dialog.append(image.cloneNode(), ...Array.from(button.parentNode.querySelectorAll("p"), (p) => p.cloneNode(true)), form);
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener("close", () => { dialog.remove(); button.focus(); });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
 }
 
 // What is folded is printed too.
