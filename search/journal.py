@@ -58,7 +58,8 @@ class Trial:
     ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmations`` are its
     runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
     before their turn, by number. ``stop`` is the first verdict of a trial that was stopped and finished
-    later. Such a trial is complete, but the oracle keeps the score of its first verdict.
+    later. Such a trial is complete, but the oracle keeps the score of its first verdict. ``jobs_at_stop`` are the
+    jobs that it had done when it was stopped.
     """
 
     id: str
@@ -73,6 +74,12 @@ class Trial:
     early_results: dict[int, JobEvent] = field(default_factory=dict)
     verdict: Verdict | None = None
     stop: Verdict | None = None
+    jobs_at_stop: int = 0
+
+    @property
+    def is_being_finished(self) -> bool:
+        """Whether it was stopped, and has done more since."""
+        return self.status is Status.STOPPED and self.jobs > self.jobs_at_stop
 
     @property
     def status(self) -> Status:
@@ -192,7 +199,7 @@ class History:
     def _conclude(self, trial: Trial, verdict: Verdict) -> None:
         trial.early_results.clear()  # nobody needs them now: their files are deleted
         if trial.verdict is None:
-            trial.verdict = verdict
+            trial.verdict, trial.jobs_at_stop = verdict, trial.jobs
             self.order.append(("verdict", trial.id))
         elif trial.verdict.status is Status.STOPPED and verdict.status is Status.COMPLETED:
             trial.stop, trial.verdict = trial.verdict, verdict

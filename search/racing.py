@@ -19,7 +19,9 @@ from search.repertoire.shape import Shape, shape_of
 
 FAILURES_ALLOWED = 2
 TIE = 9  # decimals: the last bits of a sum are no merit
+# DECISIONS: Only stopped trials that could have won are finished
 ENOUGH_TO_CORRECT = 10  # complete trials: see search.analysis.stats.selection
+REACH_TO_CORRECT = 2.0  # standard deviations
 BURN_IN = 4
 FEWEST_RUNS = 2
 # DECISIONS: Racing's defaults stay as they are
@@ -151,9 +153,9 @@ def score(trial: Trial) -> float:
 def next_afterwards(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
     """Return the last steps of a search, one at a time, each with its trial; None where nothing is left to do.
 
-    No trial is open then, and none will be proposed. First the best stopped trials are finished, as correcting
-    the winner needs complete ones. Then the best recipes train again on reshuffled folds, where that is wanted.
-    Last, the winner is scored on the hold-out.
+    No trial is open then, and none will be proposed. First those stopped trials are finished that could have won,
+    as correcting the winner needs them. Then the best recipes train again on reshuffled folds, where that is
+    wanted. Last, the winner is scored on the hold-out.
     """
     step = _next_to_finish(history, rules)
     if step:
@@ -171,6 +173,8 @@ def _next_to_finish(history: History, rules: Rules) -> tuple[Trial, Job | Verdic
     complete, stopped = history.with_status(Status.COMPLETED), history.with_status(Status.STOPPED)
     promising = sorted(stopped, key=lambda trial: (-score(trial), trial.id))
     for trial in promising if len(complete) < ENOUGH_TO_CORRECT else []:
+        if not (trial.is_being_finished or could_have_won(history, trial, rules)):
+            continue
         if jobs := jobs_left(trial, rules):
             if _reason_to_fail(trial):
                 continue
@@ -179,6 +183,23 @@ def _next_to_finish(history: History, rules: Rules) -> tuple[Trial, Job | Verdic
         reason = f"{rules.objective} {final:.3f}, finished at the end; {_stop(trial)}"
         return trial, Verdict(Status.COMPLETED, final, reason)
     return None
+
+
+def could_have_won(history: History, trial: Trial, rules: Rules) -> bool:
+    """Return whether a stopped trial would be picked, had the images been others of the same kind.
+
+    Correcting the winner draws folds anew and picks the best of each draw. A trial that no draw would
+    pick changes nothing, so it is not worth finishing. A trial counts where its predicted score is within
+    two standard deviations of the best: those of the prediction and of the draw together.
+    """
+    tables = _tables(history, rules)
+    forecast = forecast_of(tables, cells(trial, rules), rules)
+    behind = tables.mean(axis=(1, 2)).max() - forecast.score
+    return bool(behind <= REACH_TO_CORRECT * np.sqrt(forecast.variance + forecast.variance_of_draws))
+
+
+def _tables(history: History, rules: Rules) -> np.ndarray:
+    return np.stack([cells(trial, rules) for trial in history.with_status(Status.COMPLETED)])
 
 
 def _stop(trial: Trial) -> str:
@@ -225,19 +246,38 @@ def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
     complete = history.with_status(Status.COMPLETED)
     if len(complete) < BURN_IN or len(trial.runs) < FEWEST_RUNS:
         return None
-    tables = np.stack([cells(other, rules) for other in complete])
-    prediction, reach = predict(tables, cells(trial, rules), rules)
+    tables = _tables(history, rules)
+    forecast = forecast_of(tables, cells(trial, rules), rules)
     totals = tables.mean(axis=2).mean(axis=1)
     best = int(totals.argmax())
-    if prediction + reach >= totals[best]:
+    if forecast.score + forecast.reach >= totals[best]:
         return None
-    points = 100 * (totals[best] - prediction)
+    points = 100 * (totals[best] - forecast.score)
     progress = f"{len(trial.runs)} of {len(rules.folds)} runs"
-    return Verdict(Status.STOPPED, prediction, f"{points:.1f} points behind {complete[best].id} after {progress}")
+    return Verdict(Status.STOPPED, forecast.score, f"{points:.1f} points behind {complete[best].id} after {progress}")
 
 
-def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[float, float]:
-    """Return a trial's predicted score, and how much higher it could yet come out (2.5 sigma).
+@dataclass(frozen=True)
+class Forecast:
+    """The score that a trial will probably have: its mean and variance, with ``df`` degrees of freedom.
+
+    ``variance_of_draws`` is that of its lead over another trial where the folds are drawn anew.
+    """
+
+    score: float
+    variance: float
+    df: int
+    variance_of_draws: float
+
+    @property
+    def reach(self) -> float:
+        """How much higher than predicted the score could yet come out (2.5 sigma)."""
+        quantile = special.stdtrit(self.df, special.ndtr(PATIENCE))  # Student's; 100 times as fast as scipy.stats
+        return float(quantile * np.sqrt(self.variance))
+
+
+def forecast_of(complete: np.ndarray, table: np.ndarray, rules: Rules) -> Forecast:
+    """Return what a trial's score will probably be.
 
     ``complete`` has the shape (c, sizes, splits), ``table`` (sizes, splits) with NaN for runs that
     are still to come and at least one that is not. Sizes are in ascending order, the last is full.
@@ -266,8 +306,7 @@ def predict(complete: np.ndarray, table: np.ndarray, rules: Rules) -> tuple[floa
     # Runs seen stand for the unseen sizes too, so their error counts for those as well.
     scale = sizes / len(sizes_at_hand)
     total = sum((weight * scale) ** 2 * v for v in var.values()) + (missing_sizes * weight) ** 2 * gap * (1 + 1 / c)
-    quantile = special.stdtrit(min(df), special.ndtr(PATIENCE))  # Student's; 100 times as fast as scipy.stats
-    return score, float(quantile * np.sqrt(total))
+    return Forecast(score, float(total), min(df), float(2 * spread.sum() / k * weight**2))
 
 
 def _spread_of_runs(complete: np.ndarray, chance: float) -> np.ndarray:

@@ -288,7 +288,7 @@ class Session:
         if job.kind is JobKind.HOLDOUT:
             what = "is scored on the hold-out"
         elif trial.status is Status.STOPPED:
-            what = "is finished: correcting the best score needs complete trials"
+            what = "is finished: it could have won, so correcting the best score needs its runs"
         if (line := f"{trial.id} {what}") not in self.announcements:
             self.announcements.add(line)
             self.screen.show(self.history, self.rules, self.running.values())  # what came before comes first

@@ -12,14 +12,15 @@ from search.events import CONFIRM
 from search.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
-from search.racing import cells, ranked, score
+from search.racing import cells, could_have_won, ranked, score
 from search.record import read_record
 from search.repertoire.baselines import SCRATCH
 
+LUCK = 0.1  # with none, racing knows too well who is behind
 SPACE = """
 from search import Recipe, Study
 
-study = Study(data="shapes", folds=4, train_fractions=(1.0, 0.5), holdout=2, max_trials=14, oracle="random", seed=3)
+study = Study(data="shapes", folds=4, train_fractions=(1.0, 0.5), holdout=2, max_trials=14, oracle="random", seed=13)
 
 def space(hp):
     return Recipe("SmallCNN", None, epochs=1, learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"))
@@ -37,7 +38,7 @@ def place(tmp_path, monkeypatch):
 
 def made_tuner(script=None, **options):
     options = {"name": "made", "executor": "inline", "offline": True, **options}
-    executors = (script or Script()).executors
+    executors = (script or Script(luck=LUCK)).executors
     return KFoldTuner("space.py", screen=Lines(wide_console()), executors=executors, **options)
 
 
@@ -49,7 +50,7 @@ def search(script=None, **options):
 
 def interrupted_after(jobs):
     """Return the script that is interrupted after so many jobs."""
-    script = Script()
+    script = Script(luck=LUCK)
 
     def plan(_job):
         if len(script.jobs) >= jobs:
@@ -95,9 +96,10 @@ def test_promising_trials_are_finished_at_the_end(place):
     history = record.history
     finished = [trial for trial in history.trials.values() if trial.stop]
     assert finished
-    assert len(history.with_status("completed")) == 10
+    assert len(history.with_status("completed")) <= 10
     left = [score(trial) for trial in history.with_status("stopped")]
     assert left
+    assert not any(could_have_won(history, trial, record.rules) for trial in history.with_status("stopped"))
     for trial in finished:
         assert trial.verdict.status == "completed"
         assert trial.verdict.score == pytest.approx(cells(trial, record.rules).mean())
@@ -156,12 +158,12 @@ def uninterrupted():
     return events_of_trials(search(name="whole", confirm=1))
 
 
-@pytest.mark.parametrize("after", [1, 5, 40, 75, 90, 100, 108])
+@pytest.mark.parametrize("after", [1, 5, 40, 66, 71, 75, 82])
 def test_an_interruption_anywhere_changes_nothing(place, after):
     whole = uninterrupted()
     with contextlib.suppress(KeyboardInterrupt):
         search(interrupted_after(after), confirm=1)
-    if after == 108:
+    if after == 82:
         record = read_record(place / "results" / "made")
         assert any(trial.stop for trial in record.history.trials.values())
     assert events_of_trials(search(confirm=1)) == whole
@@ -170,6 +172,6 @@ def test_an_interruption_anywhere_changes_nothing(place, after):
 def test_what_is_done_after_the_last_trial_is_said_once(place, capsys):
     search(confirm=1)
     said = capsys.readouterr().out.splitlines()
-    assert sum("is finished: correcting the best score needs complete trials" in line for line in said) >= 1
+    assert sum("is finished: it could have won" in line for line in said) >= 1
     assert sum("is trained again on reshuffled folds" in line for line in said) == 1
     assert sum("is scored on the hold-out" in line for line in said) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.journal import replay
-from search.racing import Job, PlannedFold, Rules, cells, next_holdout_job, next_step, predict
+from search.racing import Job, PlannedFold, Rules, cells, forecast_of, next_afterwards, next_holdout_job, next_step
 from search.repertoire.recipe import Recipe
 
 pytestmark = pytest.mark.quick
@@ -107,7 +107,8 @@ def test_prediction_follows_the_formula_by_hand():
     complete = 0.8 + 0.05 * rng.standard_normal((4, 2, 5))
     table = np.full((2, 5), np.nan)
     table[0] = 0.7 + 0.02 * rng.standard_normal(5)
-    score, reach = predict(complete, table, RULES)
+    forecast = forecast_of(complete, table, RULES)
+    score, reach = forecast.score, forecast.reach
     m_low = (table[0] - complete.mean(axis=0)[0]).mean()
     assert score == pytest.approx(0.5 * (complete[:, 0].mean() + complete[:, 1].mean()) + m_low)
     p, c, k = complete.mean(), 4, 5
@@ -125,7 +126,8 @@ def test_a_complete_table_is_predicted_as_it_is():
     rng = np.random.default_rng(5)
     complete = 0.8 + 0.05 * rng.standard_normal((5, 2, 5))
     table = 0.7 + 0.05 * rng.standard_normal((2, 5))
-    score, reach = predict(complete, table, RULES)
+    forecast = forecast_of(complete, table, RULES)
+    score, reach = forecast.score, forecast.reach
     assert score == pytest.approx(table.mean())
     assert reach == 0
 
@@ -138,7 +140,7 @@ def test_more_runs_narrow_the_prediction():
     for done in range(2, 11):
         table = truth.copy().ravel()
         table[done:] = np.nan
-        reaches.append(predict(complete, table.reshape(2, 5), RULES)[1])
+        reaches.append(forecast_of(complete, table.reshape(2, 5), RULES).reach)
     assert all(later <= earlier + 1e-9 for earlier, later in itertools.pairwise(reaches))
 
 
@@ -263,3 +265,34 @@ def test_no_decision_ever_sees_the_holdout():
         old, new = (replay(some).trials[f"{number:04d}"] for some in (more, seen))
         assert (old.runs, old.verdict, old.failures, old.seconds) == (new.runs, new.verdict, new.failures, new.seconds)
     assert replay(more).order == replay(seen).order
+
+
+def stopped(number, behind):
+    """Events of a trial that was stopped after its small folds, so many points behind the best."""
+    return list(trial(number, 0.8 - behind + 0.01 * np.cos(np.arange(5)), "stopped"))
+
+
+def next_at_the_end(events):
+    step = next_afterwards(replay(events), RULES)
+    return step and step[0].id
+
+
+def test_a_stopped_trial_that_could_have_won_is_finished_and_a_hopeless_one_is_not(rng):
+    complete = four_complete(rng)
+    assert next_at_the_end(complete + stopped(4, 0.2)) is None
+    assert next_at_the_end(complete + stopped(4, 0.02)) == "0004"
+    assert next_at_the_end(complete + stopped(4, 0.2) + stopped(5, 0.02)) == "0005"
+
+
+def test_what_is_being_finished_is_finished_whatever_its_next_run_shows(rng):
+    events = four_complete(rng) + stopped(4, 0.02)
+    run = {"fold": FOLDS[5].id, "scores": {"accuracy": 0.1}, "seconds": 1.0, "synthetic": {}}
+    events.append({"event": "job", "trial": "0004", "job": 6, "file": "x", "sha256": "x", "runs": [run]})
+    assert next_at_the_end(events) == "0004"
+
+
+def test_no_more_are_finished_than_ten_complete_ones_need(rng):
+    complete = four_complete(rng)
+    for number in range(4, 10):
+        complete += trial(number, [0.7 + 0.001 * number] * 10, "completed")
+    assert next_at_the_end(complete + stopped(10, 0.02)) is None

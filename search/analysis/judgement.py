@@ -15,9 +15,9 @@ from search.analysis.stats.effects import Factor, LevelPair, additive, depends, 
 from search.analysis.stats.metrics import METRICS, Metric
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
-from search.events import CONFIRM
+from search.events import CONFIRM, Status
 from search.journal import Trial
-from search.racing import Rules, cells, ranked, score
+from search.racing import Rules, cells, could_have_won, ranked, score
 from search.record import FOLDS, Record, read_table
 from search.repertoire.columns import factors_of
 from search.repertoire.recipe import Recipe, depth
@@ -125,7 +125,14 @@ class Judgement:
         configurations = self.evidence.configurations(len(self.classes), self.rules.objective, folds=part)
         full = self.rules.fractions[-1]
         raw = (at_size(self.complete[0], self.rules, full, metric) for metric in (self.rules.objective, "accuracy"))
-        return corrected(configurations, seed_from("bootstrap")).at_most(score(self.complete[0]), *raw)
+        told = corrected(configurations, seed_from("bootstrap"), beaten=self.beaten)
+        return told.at_most(score(self.complete[0]), *raw)
+
+    @cached_property
+    def beaten(self) -> int:
+        """How many trials were stopped too far behind to change the correction of the winner."""
+        stopped = self.record.history.with_status(Status.STOPPED)
+        return sum(not could_have_won(self.record.history, trial, self.rules) for trial in stopped[:FEWEST])
 
     @cached_property
     def uncorrected(self) -> str:
@@ -133,7 +140,7 @@ class Judgement:
         if self.evidence is None:
             return "its predictions are missing"
         read, of = len(self.evidence.trials), len(self.complete)
-        if read < FEWEST:
+        if read + self.beaten < FEWEST:
             missing = f", of which the predictions of {read} are there" if read < of else ""
             trials = "trial is" if of == 1 else f"trials{missing} are"
             return f"{of} complete {trials} too few to correct it ({FEWEST} are needed)"

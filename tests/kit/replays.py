@@ -8,7 +8,7 @@ recorded runs of whatever folds the job names, until there is a verdict.
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from search import racing
-from search.events import JobEvent, Run, TrialEvent, VerdictEvent
+from search.events import JobEvent, Run, Status, TrialEvent, Verdict, VerdictEvent
 from search.journal import History, Trial
 from search.racing import Job, PlannedFold, Rules
 from search.repertoire.recipe import Recipe
@@ -95,7 +95,7 @@ def replay(recording: Recording, order: Sequence[int]) -> Replay:
     real_cells = racing.cells
 
     def cells(trial: Trial, rules: Rules) -> np.ndarray:  # the tables of complete trials do not change
-        if trial.verdict is None:
+        if trial.status is not Status.COMPLETED:
             return real_cells(trial, rules)
         if trial.id not in remembered:
             remembered[trial.id] = real_cells(trial, rules)
@@ -104,23 +104,38 @@ def replay(recording: Recording, order: Sequence[int]) -> Replay:
     racing.cells = cells
     try:
         for at in order:
-            _run(history, recording.trials[at], rules)
+            _propose(history, recording.trials[at])
+            _run(history, recording, lambda: next_step_of_open(history, rules))
+        _run(history, recording, lambda: racing.next_afterwards(history, rules))
     finally:
         racing.cells = real_cells
     return _outcome(history, recording, order)
 
 
-def _run(history: History, recorded: Recorded, rules: Rules) -> None:
-    """Do what next_step asks of one trial, to its verdict."""
+def _propose(history: History, recorded: Recorded) -> None:
     history.apply(TrialEvent(recorded.id, {}, Recipe.from_dict(recorded.recipe)))
-    trial = history.trials[recorded.id]
-    while isinstance(step := racing.next_step(history, trial, rules), Job):
-        runs = tuple(
-            Run(fold, {rules.objective: recorded.scores[fold]}, recorded.seconds[fold], {}, "", "")
-            for fold in step.folds
-        )
-        history.apply(JobEvent(trial.id, step.number, "", "", runs))
-    history.apply(VerdictEvent(trial.id, step))
+
+
+def next_step_of_open(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
+    """Return the next step of the trial without a verdict, None where all have one."""
+    trials = history.open_trials()
+    return (trials[0], racing.next_step(history, trials[0], rules)) if trials else None
+
+
+def _run(history: History, recording: Recording, decide: Callable[[], tuple[Trial, Job | Verdict] | None]) -> None:
+    """Do what is decided until nothing is left to do."""
+    recorded = {trial.id: trial for trial in recording.trials}
+    while (next_ := decide()) is not None:
+        trial, step = next_
+        if isinstance(step, Job):
+            runs = tuple(_recorded_run(recorded[trial.id], fold, recording.rules.objective) for fold in step.folds)
+            history.apply(JobEvent(trial.id, step.number, "", "", runs))
+        else:
+            history.apply(VerdictEvent(trial.id, step))
+
+
+def _recorded_run(recorded: Recorded, fold: str, objective: str) -> Run:
+    return Run(fold, {objective: recorded.scores[fold]}, recorded.seconds[fold], {}, "", "")
 
 
 def _outcome(history: History, recording: Recording, order: Sequence[int]) -> Replay:

@@ -37,6 +37,7 @@ class Script:
     """What the executors of a search do, and what they did.
 
     ``choose`` returns the next ending of an executor, ``plan`` that of a job, None for a guess; both may raise.
+    ``luck`` is by how much the accuracy of a run may differ from what its recipe is worth, either way.
     ``jobs`` are the (trial, folds) that ended in their order, ``most`` the largest number that ran at a time,
     ``cancelled`` how many were cancelled.
     """
@@ -44,6 +45,7 @@ class Script:
     choose: Callable[["ScriptedExecutor"], Ending] = latest_first
     plan: Callable[[Job], Ending | None] = no_plan
     death_rate: float = 0.0
+    luck: float = 0.0
     jobs: list = field(default_factory=list)
     most: int = 0
     cancelled: int = 0
@@ -66,7 +68,7 @@ def no_preload():
 
 
 class ScriptedExecutor:
-    """An executor without a network: the higher the learning rate, the better its guesses."""
+    """An executor without a network: the higher the learning rate, the better its guesses, but for luck."""
 
     def __init__(self, script, materials, slots=1):
         self.script, self.materials, self.slots = script, materials, slots
@@ -106,7 +108,8 @@ class ScriptedExecutor:
 
     def guess(self, recipe, fold):
         labels = self.materials.labels[fold.validation]
-        right = int(len(labels) * (6 + np.log10(recipe.learning_rate)) / 4)
+        luck = random.Random(f"{recipe.learning_rate} {fold.id}").uniform(-1, 1) * self.script.luck
+        right = int(len(labels) * ((6 + np.log10(recipe.learning_rate)) / 4 + luck))
         probabilities = np.eye(2)[np.where(np.arange(len(labels)) < right, labels, 1 - labels)]
         return RunResult(fold.id, fold.validation, labels, probabilities, np.zeros((1, 2)), np.zeros((1, 3)), 0.1, {})
 

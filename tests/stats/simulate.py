@@ -121,8 +121,8 @@ def raced(cells, rules, whole=None):
             best = tables.mean(axis=(1, 2)).max()
             for done in range(racing.FEWEST_RUNS, table.size):
                 seen = np.arange(table.size).reshape(table.shape) < done
-                predicted, reach = racing.predict(tables, np.where(seen, table, np.nan), rules)
-                if predicted + reach < best:
+                forecast = racing.forecast_of(tables, np.where(seen, table, np.nan), rules)
+                if forecast.score + forecast.reach < best:
                     ran[trial] = seen
                     break
         if ran[trial].all():
@@ -205,9 +205,9 @@ def _fare_once(found, seed, draws):
     limits = [corrected_interval(cells.mean(axis=0), parts, SCORES) for cells in found.cells]
     best = winner(found.cells)
     folds = [found.fold] * 2
-    drawn = corrected(Configurations(*_predictions(found), folds), seed, draws)
+    drawn = corrected(Configurations(*predictions(found), folds), seed, draws)
     told = drawn.at_most(scores[best], *[found.cells[best, -1].mean()] * 2)
-    published = corrected(Configurations(*_predictions(found)), seed, draws)
+    published = corrected(Configurations(*predictions(found)), seed, draws)
     others = [trial for trial in range(len(true)) if trial != best]
     better = [each.p_holm < 0.05 for each in against(found.cells, best, others, parts)]
     within = contenders(found.cells, parts)
@@ -231,7 +231,8 @@ def _fare_once(found, seed, draws):
     )
 
 
-def _predictions(found):
+def predictions(found):
+    """Return what corrects a winner: labels, groups, predictions, classes, objective."""
     return [found.labels] * 2, [found.groups] * 2, found.predicted, found.world.classes, "accuracy"
 
 
@@ -331,9 +332,9 @@ def main():
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     for world, trials, spread, mean in (*((*case, MEAN) for case in (*MAIN, *NULL, *STRESS)), *NEAR):
         told = fare(world, trials, spread, studies, mean=mean)
-        sys.stdout.write(f"{world}\n   {trials} trials, spread {spread}, mean {mean}: {_line(told)}\n")
+        sys.stdout.write(f"{world}\n   {trials} trials, spread {spread}, mean {mean}: {line(told)}\n")
     for name, space, trials in EFFECTS:
-        sys.stdout.write(f"effects, {name} space, {trials} trials: {_line(effects_fare(space, trials, studies))}\n")
+        sys.stdout.write(f"effects, {name} space, {trials} trials: {line(effects_fare(space, trials, studies))}\n")
 
 
 EFFECTS = [
@@ -342,7 +343,8 @@ EFFECTS = [
 ]
 
 
-def _line(told):
+def line(told):
+    """Return a fare in one line."""
     return ", ".join(f"{name} {value:.3f}" for name, value in vars(told).items())
 
 

@@ -158,6 +158,7 @@ def test_too_few_trials_or_groups_are_refused(rng):
     found = configurations("accuracy", rng, trials=FEWEST - 1)
     with pytest.raises(ValueError, match="4 trials are too few"):
         corrected(found, 1)
+    assert corrected(found, 1, beaten=1).raw > 0
     one_group = Configurations([np.array([0, 1])], [np.array([3, 3])], [np.zeros((5, 2), int)], 2, "accuracy")
     with pytest.raises(ValueError, match="one group"):
         corrected(one_group, 1)

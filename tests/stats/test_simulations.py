@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 import pytest
+from finishing import FINISHING, finishing_fare
 from simulate import DRAWS, EFFECTS, LARGE, MAIN, NEAR, NULL, SMALL, STRESS, World, effects_fare, fare, recipes, study
 
 told = functools.cache(fare)
@@ -51,6 +52,22 @@ def test_effects_under_racing_are_covered():
     found = effects_fare(LARGE, 40, 12)
     assert found.covered >= 0.9
     assert 0.4 <= found.stopped <= 0.75
+
+
+def test_finishing_hopeless_trials_buys_nothing():
+    found = finishing_fare(8, 0.35, FEW, draws=HALF)
+    assert found.runs < found.runs_all - 0.05
+    assert found.corrected == pytest.approx(found.corrected_all, abs=0.3)
+    assert found.limits >= found.limits_all - 0.06  # one search of twenty
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FINISHING, ids=str)
+def test_finishing_in_many_searches(case):
+    found = finishing_fare(*case, MANY)
+    assert found.runs <= found.runs_all
+    assert found.corrected == pytest.approx(found.corrected_all, abs=0.2)
+    assert found.limits >= found.limits_all - 0.02
 
 
 @pytest.mark.slow

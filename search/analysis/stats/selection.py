@@ -81,16 +81,17 @@ def _lowered(interval: Interval, raw: float) -> Interval:
     return Interval(mean, min(interval.low, mean), max(interval.high, mean))
 
 
-def corrected(configurations: Configurations, seed: int, draws: int = 500) -> Corrected:
+def corrected(configurations: Configurations, seed: int, draws: int = 500, beaten: int = 0) -> Corrected:
     """Return the winner's score as it would be on images that did not pick it (BBC-CV).
 
     With three folds or more these are drawn, each time those of one repeat, and the images of the
     folds left out are weighted at random, for the limits. Else groups are drawn: what belongs together is
     drawn together. The objective is that of all predictions of a size pooled, and then the mean over
-    sizes. Raises ValueError below FEWEST trials or two groups, where nothing can be corrected.
+    sizes. ``beaten`` counts trials besides that were stopped too far behind to be picked by any draw.
+    Raises ValueError below FEWEST trials, these among them, or two groups, where nothing can be corrected.
     """
-    if configurations.trials < FEWEST:
-        raise ValueError(f"{configurations.trials} trials are too few to correct, {FEWEST} are needed")
+    if configurations.trials + beaten < FEWEST:
+        raise ValueError(f"{configurations.trials + beaten} trials are too few to correct, {FEWEST} are needed")
     names = np.unique(np.concatenate(configurations.groups))
     if len(names) < 2:
         raise ValueError("one group of images cannot be drawn from")
