@@ -277,22 +277,22 @@ def next_at_the_end(events):
     return step and step[0].id
 
 
-def test_a_stopped_trial_that_could_have_won_is_finished_and_a_hopeless_one_is_not(rng):
-    complete = four_complete(rng)
+def test_a_stopped_trial_that_could_have_won_is_finished_and_a_hopeless_one_is_not():
+    complete = four_complete(np.random.default_rng(1))
     assert next_at_the_end(complete + stopped(4, 0.2)) is None
     assert next_at_the_end(complete + stopped(4, 0.02)) == "0004"
     assert next_at_the_end(complete + stopped(4, 0.2) + stopped(5, 0.02)) == "0005"
 
 
-def test_what_is_being_finished_is_finished_whatever_its_next_run_shows(rng):
-    events = four_complete(rng) + stopped(4, 0.02)
+def test_what_is_being_finished_is_finished_whatever_its_next_run_shows():
+    events = four_complete(np.random.default_rng(1)) + stopped(4, 0.02)
     run = {"fold": FOLDS[5].id, "scores": {"accuracy": 0.1}, "seconds": 1.0, "synthetic": {}}
     events.append({"event": "job", "trial": "0004", "job": 6, "file": "x", "sha256": "x", "runs": [run]})
     assert next_at_the_end(events) == "0004"
 
 
-def test_no_more_are_finished_than_ten_complete_ones_need(rng):
-    complete = four_complete(rng)
+def test_no_more_are_finished_than_ten_complete_ones_need():
+    complete = four_complete(np.random.default_rng(1))
     for number in range(4, 10):
         complete += trial(number, [0.7 + 0.001 * number] * 10, "completed")
     assert next_at_the_end(complete + stopped(10, 0.02)) is None
