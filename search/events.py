@@ -13,6 +13,7 @@ from typing import Any, Self
 from search.repertoire.recipe import Recipe
 
 Line = dict[str, Any]
+FORMAT = 5  # of journals; those before it have no number, and no checksums
 HOLDOUT_JOB = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
 CONFIRM = "confirm-"  # begins the names of the reshuffled folds, on which the best recipes are trained again
 
@@ -95,7 +96,8 @@ class SessionEvent:
     """The beginning of a session, and what it was to do.
 
     ``at`` is in seconds since 1970, None where an older journal does not say. ``holdout_trial`` names the only
-    trial of a session that scores one on the hold-out and does no more. Whatever an older journal does not say
+    trial of a session that scores one on the hold-out and does no more. ``files`` maps the files that were written
+    once, when the search began, to their SHA-256; one session says it. Whatever an older journal does not say
     has the value that it had then. ``line`` is the event as it stands in the journal, empty where it is not there yet.
     """
 
@@ -110,6 +112,7 @@ class SessionEvent:
     threads: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     holdout_trial: str = ""
+    files: dict[str, str] = field(default_factory=dict)
     line: Line = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -122,6 +125,7 @@ class SessionEvent:
             **{key: line[key] for key in keys if key in line},
             versions=versions,
             holdout_trial=line.get("look", ""),
+            files=dict(line.get("files", {})),
             line={**line, "racing": racing, "versions": versions},
         )
 
@@ -129,6 +133,7 @@ class SessionEvent:
         """Return the line."""
         return {
             "event": "session",
+            "format": FORMAT,
             "at": self.at,
             "max_trials": self.max_trials,
             "racing": self.racing,
@@ -140,6 +145,7 @@ class SessionEvent:
             "threads": self.threads,
             "versions": self.versions,
             "look": self.holdout_trial,
+            **({"files": self.files} if self.files else {}),
         }
 
 

@@ -4,6 +4,7 @@ Everything that happened is one line of JSON in ``journal.jsonl``; the state of 
 ``replay(events)`` and nothing else. Only the driver writes; it holds a lock until it ends.
 """
 
+import copy
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 from search.events import (
     CONFIRM,
+    FORMAT,
     AttemptEvent,
     EarlyJobEvent,
     EndEvent,
@@ -35,8 +37,9 @@ from search.events import (
     event_of,
 )
 from search.repertoire.recipe import Recipe
+from search.system.chain import KEY, Chain
 from search.system.errors import UserError
-from search.system.files import mark_held
+from search.system.files import mark_held, unused, write_bytes
 
 FILE = "journal.jsonl"
 WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which moves the old folder aside)."
@@ -224,16 +227,26 @@ def replay(lines: Iterable[Line], history: History | None = None, first: int = 1
     return history
 
 
-def read_events(path: Path) -> Iterator[Line]:
+def read_events(path: Path, chain: Chain | None = None) -> Iterator[Line]:
     """Yield the events of a journal as JSON; an unterminated last line, left by a crash, is not one of them.
 
-    Raises UserError for a line that is not an event: nothing is guessed.
+    ``chain`` takes in the lines. Raises UserError for a line that is not an event, or does not fit its checksum:
+    nothing is guessed.
     """
-    yield from events_in(path.read_bytes(), path)
+    yield from events_in(path.read_bytes(), path, 1, chain or Chain())
 
 
-def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Line]:
-    """Yield the events, as JSON, of some lines of the journal at ``path``, the first of which has this number."""
+def check_lines(path: Path) -> None:
+    """Raise UserError for a journal with a line that is not an event, or does not fit its checksum."""
+    for _ in read_events(path):
+        pass
+
+
+def events_in(data: bytes, path: Path, first: int, chain: Chain) -> Iterator[Line]:
+    """Yield the events, as JSON, of some lines of the journal at ``path``, the first of which has this number.
+
+    ``chain`` has taken in the lines before them.
+    """
     for number, line in enumerate(data.split(b"\n")[:-1], start=first):
         try:
             event = json.loads(line)
@@ -241,6 +254,15 @@ def events_in(data: bytes, path: Path, first: int = 1) -> Iterator[Line]:
             event = None
         if not isinstance(event, dict):
             raise UserError(f"{path}, line {number} is damaged. {WAYS_OUT}")
+        version = event.get("format", FORMAT) if event.get("event") == "session" else FORMAT
+        if isinstance(version, int) and version > FORMAT:
+            raise UserError(
+                f"{path}, line {number} has format {version}, this version reads {FORMAT} and all before. Use the "
+                "version that wrote it."
+            )
+        if problem := chain.problem(line):
+            raise UserError(f"{path}, line {number} {problem}. {WAYS_OUT}")
+        event.pop(KEY, None)
         yield event
 
 
@@ -254,6 +276,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Open the journal in ``folder``, which must exist."""
         self.path = folder / FILE
+        self._chain = Chain()
+        self._problem = ""  # what became of the file while it was open
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
@@ -262,7 +286,8 @@ class Journal:
             _lock(self._file, folder)
             mark_held(self._file)  # for those who watch
             self._cut_tail()
-            self.history = replay(read_events(self.path))
+            self._state = self._state_of_file()
+            self.history = replay(read_events(self.path, self._chain))
         except BaseException:
             os.close(self._file)
             raise
@@ -274,8 +299,13 @@ class Journal:
             os.ftruncate(self._file, whole)
 
     def append(self, event: Event) -> None:
-        """Append an event in a single write, sync it to the disk, and apply it to the history as it will be read."""
-        line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        """Append an event in a single write, sync it to the disk, and apply it to the history as it will be read.
+
+        Raises UserError where it cannot be written, and where the file is no longer as this driver left it.
+        """
+        self.check_untouched()
+        text, chain = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode(), copy.copy(self._chain)
+        line = chain.seal(text) + b"\n"
         before = os.fstat(self._file).st_size
         problem = "only a part of a line could be written"
         try:
@@ -285,11 +315,57 @@ class Journal:
             size, problem = 0, str(error.strerror)
         if size != len(line):
             os.ftruncate(self._file, before)  # the next line must not be joined to half of this one
+            self._state = self._state_of_file()
             raise UserError(
                 f"The journal {self.path} cannot be written: {problem}. Make room; the same command resumes."
             )
-        if (reread_event := event_of(json.loads(line))) is not None:
+        self._chain, self._state = chain, self._state_of_file()
+        if (reread_event := event_of(json.loads(text))) is not None:
             self.history.apply(reread_event)
+
+    def check_untouched(self) -> None:
+        """Raise UserError unless the file at its place is still this one, with the lines that this driver left in it.
+
+        What it had written is kept beside it where another file, or none, has taken its place.
+        """
+        if not self._problem:
+            self._problem = self._new_problem()
+        if self._problem:
+            raise UserError(self._problem)
+
+    def _new_problem(self) -> str:
+        try:
+            is_mine = os.path.samestat(self.path.stat(), os.fstat(self._file))
+        except OSError:
+            return f"The journal {self.path} is gone: it was removed or moved while this search ran.{self._rescue()}"
+        if not is_mine:
+            return f"The journal {self.path} was replaced by another file while this search ran.{self._rescue()}"
+        if self._state == self._state_of_file() or self._has_my_lines():
+            return ""
+        return f"The journal {self.path} was changed by something else while this search ran. {WAYS_OUT}"
+
+    def _state_of_file(self) -> tuple[int, int]:
+        status = os.fstat(self._file)
+        return status.st_size, status.st_mtime_ns
+
+    def _has_my_lines(self) -> bool:
+        """Return whether the file, though something touched it, holds what this driver left, and nothing else."""
+        chain = Chain()
+        try:
+            for _ in read_events(self.path, chain):
+                pass
+        except (OSError, UserError):
+            return False
+        return chain.checksum == self._chain.checksum and self._state_of_file()[0] == self._state[0]
+
+    def _rescue(self) -> str:
+        """Keep the lines of this driver in a file beside the place of the journal; return where, in words."""
+        place = unused(self.path.with_name(f"{FILE}.rescued"))
+        try:
+            write_bytes(place, os.pread(self._file, os.fstat(self._file).st_size, 0))
+        except OSError:
+            return ""
+        return f" Its lines are now in {place}. To go on, move that file to {self.path}; the same command resumes."
 
     def close(self) -> None:
         """Release the lock."""

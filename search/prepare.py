@@ -24,6 +24,7 @@ from search.record import (
     SYNTHETIC,
     About,
     about_of,
+    check_movable,
     check_same,
     check_writable,
     identity_of,
@@ -133,6 +134,8 @@ def search_folder(file: SpaceFile, study: Study, options: Options) -> Path:
     if data.exists() and data.resolve().is_relative_to(folder.resolve()):  # --fresh would move the images aside
         raise UserError(f"The images {data} lie within {folder}, the folder of the search. Give another --name.")
     check_writable(folder)
+    if options.fresh:
+        check_movable(folder)
     return folder
 
 
@@ -157,7 +160,7 @@ def complete(
     meaning = _meaning(hyperparameters, build)
     identity = identity_of(study, inputs.image_size, meaning, dataset, pool, plan, TRAINING_VERSION)
     if known:
-        check_same(folder, known, identity, file.text)
+        check_same(folder, known, identity, file.text, dataset, pool)
     return Setup(
         file=file,
         options=options,

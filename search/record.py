@@ -4,9 +4,9 @@
 once; ``journal.jsonl`` and ``runs/`` grow; ``report/`` can be deleted and written again.
 """
 
-import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,20 +16,26 @@ from typing import Any, Self
 import pandas as pd
 
 from search.data.dataset import Dataset
+from search.data.finding import listed
 from search.data.folds import PLANNING_VERSION, Plan, plan_digest, plan_table
 from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool
 from search.events import SessionEvent
+from search.integrity.differences import differences
+from search.integrity.replayed import check_replayed
+from search.integrity.written import check_journal_is_there, check_written
 from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
 from search.space import SpaceFile, read_space
 from search.study import Study
 from search.system.errors import UserError
-from search.system.files import write_text
+from search.system.files import is_real_file, is_real_folder, sweep_files, unused, write_text
 
 FORMAT = 1
 STUDY, SPACE, RUNS = "study.json", "space.py", "runs"
 FOLDS, IMAGES, SYNTHETIC = "folds.csv", "images.csv", "synthetic.csv"
+RUN_FILES = re.compile(r"[a-z]?\d+-(?:\d+|holdout)\.npz")  # in RUNS: trial, and job
+WRITTEN_ONCE = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
 
 NEEDED = {
     **dict.fromkeys(("identity", "weights", "classes"), dict),
@@ -127,8 +133,11 @@ class Record:
 def read_about(folder: Path) -> About | None:
     """Return what study.json says, None where no search has begun.
 
-    Raises UserError for a file that cannot be read or was written by a newer version.
+    Raises UserError for a file that cannot be read or was written by a newer version, where the journal is gone, and
+    where a file that is written once is not what it was when the search began.
     """
+    check_journal_is_there(folder, STUDY, RUNS)
+    check_written(folder)
     path = folder / STUDY
     if not path.exists():
         return None
@@ -162,18 +171,8 @@ def read_record(folder: Path) -> Record:
     journal = folder / FILE
     history = replay(read_events(journal)) if journal.exists() else History()
     record = Record(folder, about, history, rules_of(about, history))
-    check_scores(record)
+    check_replayed(folder, history, record.rules)
     return record
-
-
-def check_scores(record: Record) -> None:
-    """Raise UserError for runs without a score of the objective."""
-    objective = record.rules.objective
-    for trial in record.history.trials.values():
-        if any(objective not in run.scores for run in trial.runs.values()):
-            raise UserError(
-                f"The journal {record.folder / FILE} holds a run of trial {trial.id} without {objective}. {WAYS_OUT}"
-            )
 
 
 def rules_of(about: About, history: History) -> Rules:
@@ -248,11 +247,15 @@ def about_of(
     return About.of(fields)
 
 
+def images_table(dataset: Dataset) -> pd.DataFrame:
+    """Return the images as images.csv has them: labels are the names of classes."""
+    return dataset.table.assign(label=[dataset.classes[label] for label in dataset.labels])
+
+
 def tables_of(dataset: Dataset, pool: SyntheticPool | None, plan: Plan) -> dict[str, pd.DataFrame]:
     """Return the images, the synthetic ones if any, and the folds, as tables by the names of their files."""
-    images = dataset.table.assign(label=[dataset.classes[label] for label in dataset.labels])
     synthetic = {SYNTHETIC: pool.table(dataset.ids)} if pool else {}
-    return {IMAGES: images, **synthetic, FOLDS: plan_table(plan.every, dataset.ids)}
+    return {IMAGES: images_table(dataset), **synthetic, FOLDS: plan_table(plan.every, dataset.ids)}
 
 
 def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -267,10 +270,16 @@ def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[st
 
 def remove_half_written(folder: Path) -> None:
     """Remove the half-written files that a killed driver left; only the driver that holds the journal may."""
-    files = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
-    for name in (f"{RUNS}/.*.npz.*", *(f".{file}.*" for file in files)):
-        for left_over in folder.glob(name):
-            left_over.unlink()
+    sweep_files(folder, re.compile("|".join(map(re.escape, WRITTEN_ONCE))))
+    sweep_files(folder / RUNS, RUN_FILES)
+
+
+def remove_run_file(folder: Path, name: str) -> None:
+    """Remove the file of a job that no trial needs any more, if ``name`` is one that we give, and no link."""
+    path = folder / name
+    is_ours = path.parent == folder / RUNS and RUN_FILES.fullmatch(path.name)
+    if is_ours and is_real_folder(path.parent) and is_real_file(path):
+        path.unlink()
 
 
 def make_folder(folder: Path) -> None:
@@ -294,49 +303,53 @@ def check_writable(folder: Path) -> None:
         )
 
 
+def check_free(folder: Path) -> None:
+    """Raise UserError where a search that begins in ``folder`` would replace files that no search wrote."""
+    others = [name for name in WRITTEN_ONCE if (folder / name).exists()]
+    if others and not (folder / FILE).exists():  # a driver makes the journal first
+        raise UserError(f"{folder} holds {' and '.join(others)}, but no search. Give the search another --name.")
+
+
+def check_movable(folder: Path) -> None:
+    """Raise UserError for a folder that --fresh would move aside though it holds no search."""
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in (STUDY, FILE, RUNS)):
+        raise UserError(f"{folder} holds no search, so --fresh leaves it where it is. Give the search another --name.")
+
+
 def move_aside(folder: Path) -> Path:
-    """Rename the folder to ``<name>.old-<time>`` and return its new path: nothing is deleted."""
+    """Rename the folder to ``<name>.old-<time>`` and return its new path: nothing is deleted.
+
+    Raises UserError for a folder that holds no search.
+    """
+    check_movable(folder)
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    aside = folder.with_name(f"{folder.name}.old-{stamp}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = folder.with_name(f"{folder.name}.old-{stamp}-{number}")
+    aside = unused(folder.with_name(f"{folder.name}.old-{stamp}"))
     folder.rename(aside)
     return aside
 
 
-def check_same(folder: Path, about: About, identity: Identity, space_text: str) -> None:
-    """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``."""
-    old, new = about.identity, identity
-    differences = []
-    for name, was in old["study"].items():
-        now = new["study"].get(name)
-        if now != was:
-            way_back = " (--groups none is what it was)" if name == "groups" and was is None else ""
-            differences.append(f"{name} was {was!r} and is now {now!r}{way_back}")
-    if old["space"] != new["space"]:
-        recorded = (folder / SPACE).read_text(encoding="utf-8").splitlines()
-        changed = list(difflib.unified_diff(recorded, space_text.splitlines(), "recorded", "now", n=0, lineterm=""))[2:]
-        differences.append("the space changed:\n" + "\n".join(f"      {line}" for line in changed[:20]))
-    words = {
-        "data": "the images, their labels or groups changed",
-        "synthetic": "the synthetic images changed",
-        "plan": "the planned folds differ",
-    }
-    version = "this version {} otherwise than the one that began the search: finish it with that one"
-    versions = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
-    other = [verb for field, verb in versions.items() if old.get(field) != new[field]]
-    differences += [version.format(verb) for verb in other]
-    differences += [
-        words[field]
-        for field in words
-        if old[field] != new[field] and not (field == "plan" and versions["planning"] in other)
-    ]
-    if differences:
-        listed = "\n".join(f"  - {difference}" for difference in differences)
+def check_same(
+    folder: Path,
+    about: About,
+    identity: Identity,
+    space_text: str,
+    dataset: Dataset | None = None,
+    pool: SyntheticPool | None = None,
+) -> None:
+    """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``.
+
+    ``dataset`` and ``pool`` are what there is now: their files are compared with those that the search recorded.
+    """
+    texts = (folder / SPACE).read_text(encoding="utf-8"), space_text
+    images = read_table(folder, IMAGES), images_table(dataset) if dataset else None
+    synthetic = read_table(folder, SYNTHETIC), pool.table(dataset.ids) if dataset and pool else None
+    found = differences(about.identity, identity, texts, images, synthetic)
+    if dataset and about.identity["data"] == identity["data"] and about.classes != dataset.counts:
+        found.append(f"{STUDY} was changed: its classes ({listed(list(about.classes))}) are not those of the images")
+    if found:
+        lines = "\n".join(f"  - {difference}" for difference in found)
         raise UserError(
-            f"{folder} holds another search:\n{listed}\n"
+            f"{folder} holds another search:\n{lines}\n"
             "Its results would not be comparable. Ways out: undo the change to resume it; begin another one with "
             "--name NAME; or begin anew with --fresh (the old folder is moved aside, not deleted)."
         )

@@ -34,7 +34,10 @@ from search.events import (
 )
 from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fatal
 from search.executors.table import EXECUTORS, Executors
-from search.journal import Journal, Trial, add_stages, check_unused
+from search.integrity.differences import fields_that_differ
+from search.integrity.replayed import check_replayed
+from search.integrity.written import check_journal_is_there, digests_of
+from search.journal import Journal, Trial, add_stages
 from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board
 from search.oracles import ask, retell, tell
@@ -44,14 +47,16 @@ from search.record import (
     RUNS,
     STUDY,
     WAYS_OUT,
+    WRITTEN_ONCE,
     About,
     Record,
     begin_record,
+    check_free,
     check_same,
     make_folder,
-    move_aside,
     read_about,
     remove_half_written,
+    remove_run_file,
     rules_of,
     tables_of,
 )
@@ -59,23 +64,10 @@ from search.system.cache import trim
 from search.system.clock import Clock, duration, rounded
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_bytes
-from search.system.progress import Say
 from search.training.trainer import JobResult, RunResult
 
 TICK = 0.5
 TRIM_EVERY = 30.0  # seconds
-
-
-def without_fresh(setup: Setup, say: Say) -> Setup:
-    """Return the setup without ``fresh``, after moving the old folder aside: it then resumes the new search.
-
-    Raises UserError where a search is running in that folder.
-    """
-    if not setup.options.fresh or not setup.folder.exists():
-        return setup
-    check_unused(setup.folder)
-    say(f"The old search is now in {move_aside(setup.folder)}.")
-    return dataclasses.replace(setup, options=dataclasses.replace(setup.options, fresh=False))
 
 
 class Session:
@@ -105,6 +97,8 @@ class Session:
         self.announcements: set[str] = set()  # that trials go on after their verdict; each is shown once
         self.trim_time = 0.0
         make_folder(setup.folder)
+        check_journal_is_there(setup.folder, STUDY, RUNS)
+        check_free(setup.folder)
         self.journal = Journal(setup.folder)
         self.history = self.journal.history
         self.max_trials = setup.study.max_trials
@@ -120,9 +114,10 @@ class Session:
         self.about = self._about()
         for trial in self.history.trials.values():
             if not trial.baseline and setup.recipe(trial.values) != trial.recipe:
+                changes = fields_that_differ(trial.recipe.to_dict(), setup.recipe(trial.values).to_dict())
                 raise UserError(
-                    f"The space gives another recipe for trial {trial.id} than it did when the trial began. "
-                    "Undo the change, or begin another search with --name or --fresh."
+                    f"The space gives another recipe for trial {trial.id} than it did when the trial began: "
+                    f"{'; '.join(changes)}. Undo the change, or begin another search with --name or --fresh."
                 )
             self.waiting |= {(trial.id, number): job for number, job in trial.early_results.items()}
         self.oracle = retell(setup.study.oracle, setup.hyperparameters, setup.study.seed, self.history)
@@ -131,9 +126,10 @@ class Session:
         """Return what study.json says, written now if the search begins. Raises UserError for another search."""
         setup, about = self.setup, read_about(self.setup.folder)
         if about is not None:  # another driver may have begun it while this one was reading the images
-            check_same(setup.folder, about, setup.about.identity, setup.file.text)
+            check_same(setup.folder, about, setup.about.identity, setup.file.text, setup.dataset, setup.pool)
             if (about.weights, about.threads) != (setup.weights, setup.devices.threads):
                 raise UserError(f"{setup.folder} was begun by another driver just now: run the same command again.")
+            check_replayed(setup.folder, self.history, rules_of(about, self.history))
             (setup.folder / RUNS).mkdir(exist_ok=True)
         elif self.history.trials:
             raise UserError(f"{setup.folder / STUDY} is gone, but the journal is not. {WAYS_OUT}")
@@ -158,6 +154,7 @@ class Session:
                 threads=self.setup.devices.threads,
                 versions=versions(),
                 holdout_trial=self.holdout_trial,
+                files=self._new_digests(),
             )
         )
         self.rules = rules_of(self.about, self.history)
@@ -165,6 +162,11 @@ class Session:
         self._update_board()  # what an earlier session could not write any more
         self._say_versions()
         return self
+
+    def _new_digests(self) -> dict[str, str]:
+        """Return the digests of the files that are written once, for the first session that can tell them."""
+        known = any(session.files for session in self.history.sessions)
+        return {} if known else digests_of(self.setup.folder, WRITTEN_ONCE)
 
     def _say_versions(self) -> None:
         first, now = (self.history.sessions[at].versions for at in (0, -1))
@@ -325,7 +327,7 @@ class Session:
         for name in [name for name in self.waiting if name[0] == trial.id]:
             event = self.waiting.pop(name)
             if isinstance(event, JobEvent):
-                (self.setup.folder / event.file).unlink(missing_ok=True)
+                remove_run_file(self.setup.folder, event.file)
 
     def _take(self, ending: Ending) -> None:
         """Keep the result of a job until its turn comes; drop it if the job was cancelled."""

@@ -17,20 +17,21 @@ from typing import Any, NoReturn, Self
 
 from search.executors.base import Executor
 from search.executors.table import EXECUTORS, Executors
-from search.journal import HoldoutScore
+from search.journal import HoldoutScore, check_unused
 from search.monitor.console import summary, wide_console
 from search.monitor.screen import Screen, open_screen
 from search.monitor.tensorboard import check_at_hand
 from search.options import Options
 from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
-from search.prepare import prepare
+from search.prepare import Setup, prepare
 from search.racing import ranked
-from search.record import Record, read_record, reopening
-from search.session import Session, without_fresh
+from search.record import Record, move_aside, read_record, reopening
+from search.session import Session
 from search.space import Space, SpaceFile, read_space
 from search.study import Study
 from search.system.clock import Clock
 from search.system.errors import UserError
+from search.system.progress import Say
 
 
 class KFoldTuner(BaseTuner):
@@ -97,7 +98,7 @@ class KFoldTuner(BaseTuner):
 
     def _session(self, holdout_trial: str = "") -> Session:
         self._clock.skip()
-        self.setup = without_fresh(self.setup, self.screen.say)
+        self.setup = _without_fresh(self.setup, self.screen.say)
         return Session(self.setup, self.screen, self._clock, self._executors, holdout_trial)
 
     @property
@@ -118,6 +119,18 @@ class KFoldTuner(BaseTuner):
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials with their intervals, and the winner's recipe."""
         summary(self.record, wide_console(), num_trials)
+
+
+def _without_fresh(setup: Setup, say: Say) -> Setup:
+    """Return the setup without ``fresh``, after moving the old folder aside: it then resumes the new search.
+
+    Raises UserError where a search is running in that folder.
+    """
+    if not setup.options.fresh or not setup.folder.exists():
+        return setup
+    check_unused(setup.folder)
+    say(f"The old search is now in {move_aside(setup.folder)}.")
+    return dataclasses.replace(setup, options=dataclasses.replace(setup.options, fresh=False))
 
 
 def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:

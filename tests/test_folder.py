@@ -81,6 +81,7 @@ OTHER_STUDY = {
 def begun(tmp_path):
     folder = tmp_path / "begun"
     make_folder(folder)
+    Journal(folder).close()
     begin_record(folder, About.of(ABOUT), SPACE_TEXT, TABLES)
     return folder
 
@@ -168,7 +169,7 @@ def test_all_differences_are_listed_at_once(begun):
         "decoding": 4,
         "planning": 2,
     }
-    assert len(differences(refusal(begun, other, "other"))) == len(OTHER_STUDY) + 5
+    assert len(differences(refusal(begun, other, "other"))) == len(OTHER_STUDY) + 4  # other images, so other folds
 
 
 def test_these_tests_cover_every_field_of_the_identity():
@@ -180,6 +181,7 @@ def test_moving_aside_never_overwrites(tmp_path):
     aside = []
     for number in range(5):  # within one second, so the names must be told apart otherwise
         folder.mkdir()
+        Journal(folder).close()
         (folder / "kept").write_text(str(number))
         aside.append(move_aside(folder))
         assert not folder.exists()
@@ -193,6 +195,7 @@ def test_no_search_has_begun_where_there_is_no_study(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b'{"format": 1, ', b"[]", b"null", b"{}", b"\xff\xfe"])
 def test_broken_study_is_a_users_error_that_names_the_file(tmp_path, content):
+    Journal(tmp_path).close()
     (tmp_path / STUDY).write_bytes(content)
     with pytest.raises(UserError, match="cannot be read") as error:
         read_about(tmp_path)

@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from kit.journals import changed, sealed
 from kit.lines import event
 
 from search.journal import FILE, Journal, read_events, replay
@@ -49,7 +50,7 @@ def test_history_tells_what_was_appended(filled):
 
 def test_every_prefix_of_bytes_opens_to_its_whole_lines(filled, tmp_path):
     data = (filled / FILE).read_bytes()
-    events = [json.loads(line) for line in data.splitlines()]
+    events = list(read_events(filled / FILE))
     again = tmp_path / "again"
     again.mkdir()
     for cut in range(len(data) + 1):
@@ -117,8 +118,8 @@ def test_a_verdict_is_final(filled):
 
 def test_unknown_events_are_passed_over(filled):
     before = replay(read_events(filled / FILE))
-    with (filled / FILE).open("a") as file:
-        file.write('{"event": "weather", "trial": "0000", "score": 0.8}\n')
+    more = (filled / FILE).read_text() + '{"event": "weather", "trial": "0000", "score": 0.8}\n'
+    (filled / FILE).write_text(sealed(more))
     assert replay(read_events(filled / FILE)) == before
 
 
@@ -164,8 +165,9 @@ def test_each_line_is_written_whole_and_in_one_write(tmp_path, monkeypatch):
     assert all(line.count(b"\n") == 1 for line in written)
 
 
-# v2 has a hold-out, and synthetic images by class; v3 a baseline, trials finished at the end, and a confirmation.
-@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+# v2 has a hold-out, and synthetic images by class; v3 a baseline, trials finished at the end, and a confirmation;
+# v4 jobs that ended before their turn; v5 the same with checksums.
+@pytest.mark.parametrize("version", ["v1", "v2", "v3", "v4", "v5"])
 def test_frozen_journals_replay_for_ever(version, request):
     folder = request.path.parent / "journals"
     history = replay(read_events(folder / f"{version}.jsonl"))
@@ -218,8 +220,7 @@ def test_half_a_line_is_cut_off_so_that_the_next_is_whole(filled, monkeypatch):
     ],
 )
 def test_an_event_that_is_not_ours_is_told_by_its_number(filled, event):
-    with (filled / FILE).open("a") as file:
-        file.write(json.dumps(event) + "\n")
+    (filled / FILE).write_text(sealed((filled / FILE).read_text() + json.dumps(event) + "\n"))
     with pytest.raises(UserError, match=r"Event 9 of the journal cannot be understood.*--fresh"):
         Journal(filled)
 
@@ -229,7 +230,6 @@ def test_a_score_that_is_no_number_is_told(tmp_path, score):
     journal = Journal(tmp_path)
     fill(journal)
     journal.close()
-    text = (tmp_path / FILE).read_text().replace('"score": 0.875', f'"score": {json.dumps(score)}')
-    (tmp_path / FILE).write_text(text)
+    changed(tmp_path / FILE, '"score": 0.875', f'"score": {json.dumps(score)}')
     with pytest.raises(UserError, match="Event 7"):
         Journal(tmp_path)

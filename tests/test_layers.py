@@ -16,7 +16,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "search"
 RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of the spine
     *("system", "analysis.stats", "training.heads", "repertoire", "study", "space", "options", "data"),
-    *("events", "journal", "racing", "record", "training", "audit", "executors", "oracles", "prepare", "check"),
+    *(
+        "events",
+        "journal",
+        "racing",
+        "integrity",
+        "record",
+        "training",
+        "audit",
+        "executors",
+        "oracles",
+        "prepare",
+        "check",
+    ),
     *("analysis", "report", "monitor", "session", "tuner", "export", "pretraining", "cli", "__main__"),
 )
 MOST_IN_SPINE, MOST_IN_FOLDER = 12, 20

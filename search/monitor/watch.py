@@ -21,11 +21,13 @@ from search.events import (
     VerdictEvent,
     event_of,
 )
+from search.integrity.replayed import check_replayed
 from search.journal import FILE, History, events_in, replay
 from search.monitor.console import summary
 from search.monitor.screen import Lines, LiveScreen, open_screen
 from search.racing import Job, Rules
-from search.record import About, Record, check_scores, read_about, rules_of
+from search.record import About, Record, read_about, rules_of
+from search.system.chain import Chain
 from search.system.files import is_held
 
 TICK = 0.5  # seconds
@@ -43,6 +45,7 @@ class Follower:
         """Begin with nothing read; ``journal`` is the open file, which this closes in the end."""
         self.path, self._journal = folder / FILE, journal
         self._bytes, self._lines = 0, 0  # of the journal, as far as it was read
+        self._chain = Chain()
         self.history = History()
         self.record = Record(folder, about, self.history, rules_of(about, self.history))
         self.running: dict[tuple[str, int], Job] = {}
@@ -70,15 +73,18 @@ class Follower:
         """
         data = os.pread(self._journal, max(0, os.fstat(self._journal).st_size - self._bytes), self._bytes)
         whole = data[: data.rfind(b"\n") + 1]
-        for number, line in enumerate(events_in(whole, self.path, self._lines + 1), start=self._lines + 1):
+        touched = set()
+        for number, line in enumerate(events_in(whole, self.path, self._lines + 1, self._chain), start=self._lines + 1):
             replay([line], self.history, number)
             if (event := event_of(line)) is not None:
                 self._note(event)
+                touched.add(getattr(event, "trial", ""))
         self._bytes += len(whole)
         self._lines += whole.count(b"\n")
         if whole:
             self.record = Record(self.path.parent, self.record.about, self.history, self._rules())
-            check_scores(self.record)
+            trials = [trial for trial in self.history.trials.values() if trial.id in touched]
+            check_replayed(self.path.parent, self.history, self.record.rules, trials)
         return bool(whole)
 
     def _rules(self) -> Rules:

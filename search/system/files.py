@@ -43,6 +43,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def unused(path: Path) -> Path:
+    """Return ``path``, or the first of ``path-2``, ``path-3`` … where there is nothing yet, not even a broken link."""
+    candidate, number = path, 1
+    while candidate.exists() or candidate.is_symlink():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     """Return the arrays as the bytes of an uncompressed ``.npz`` file."""
     buffer = io.BytesIO()
@@ -193,6 +202,23 @@ def is_real_folder(path: Path) -> bool:
 def is_left_over(name: str, final: re.Pattern[str]) -> bool:
     """Return whether ``name`` is one that we give to a lock or a temporary folder of something named like ``final``."""
     return re.fullmatch(rf"\.(?:{final.pattern})(?:{re.escape(LOCK)}|{TEMPORARY})", name) is not None
+
+
+def sweep_files(parent: Path, final: re.Pattern[str]) -> None:
+    """Remove the half-written files of things named like ``final`` that a killed process left in ``parent``.
+
+    Nobody else may be writing there. Only regular files with the names that ``write_bytes`` gives are removed;
+    nothing is looked for behind a link.
+    """
+    if is_real_folder(parent):
+        for path in parent.iterdir():
+            if re.fullmatch(rf"\.(?:{final.pattern})(?:{TEMPORARY})", path.name) and is_real_file(path):
+                path.unlink()
+
+
+def is_real_file(path: Path) -> bool:
+    """Return whether there is a file at ``path`` itself, and not a link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def sweep_folder(parent: Path, final: re.Pattern[str]) -> None:

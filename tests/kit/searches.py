@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kit.journals import in_one_write
+from kit.journals import unsynced
 from kit.lines import event
 from search.analysis import stats
 from search.data.dataset import Dataset
@@ -203,7 +203,7 @@ def duplicates(made):
 
 
 def hundreds(made):
-    with in_one_write(made.journal):
+    with unsynced():
         for number in range(300):
             trial = made.begin()
             runs = [

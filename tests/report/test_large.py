@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from kit.journals import in_one_write
+from kit.journals import unsynced
 from kit.lines import event
 from kit.searches import Search, strict_json
 
@@ -51,7 +51,7 @@ def train_at_once(made, trial, skill, rng):
 )
 def test_large_searches_have_a_page_that_can_be_mailed(tmp_path, trials, study):
     made, rng = Search(tmp_path, **study), np.random.default_rng(0)
-    with in_one_write(made.journal):
+    with unsynced():
         for number in range(trials):
             trial, skill = made.begin(proposed(number)), 0.5 + 0.4 * rng.random()
             if number % 3 and number > 20:

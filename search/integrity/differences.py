@@ -1,0 +1,84 @@
+"""What differs between a search as it began and as it would go on now, in words: fields, lines of the space, files."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from search.data.finding import listed
+
+LINES_SHOWN = 20
+SAME_TEXT = (
+    "the space gives other recipes than when the search began, though its text is the same. It depends on something "
+    "else, which changed: a module that it imports, an environment variable, the time, the order of a set, or chance"
+)
+VERSION = "this version {} otherwise than the one that began the search: finish it with that one"
+VERSIONS = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
+KEYS = ("id", "image")  # columns that name a file, of images and of synthetic ones
+
+Identity = Mapping[str, Any]
+Tables = tuple[pd.DataFrame | None, pd.DataFrame | None]  # as recorded, and as it is now
+
+
+def fields_that_differ(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a phrase for each field of ``was`` that is another one now."""
+    return [f"{name} was {value!r} and is now {now.get(name)!r}" for name, value in was.items() if now[name] != value]
+
+
+def differences(old: Identity, new: Identity, texts: tuple[str, str], images: Tables, synthetic: Tables) -> list[str]:
+    """Return what differs between two identities, a paragraph each; none of them is empty.
+
+    ``texts`` are those of the space, recorded and now; ``images`` and ``synthetic`` the tables of both.
+    """
+    found = [
+        f"{line} (--groups none is what it was)" if line.startswith("groups was None ") else line
+        for line in fields_that_differ(old["study"], {**dict.fromkeys(old["study"]), **new["study"]})
+    ]
+    if old["space"] != new["space"]:
+        found.append(_of_spaces(*texts))
+    others = [field for field in VERSIONS if old.get(field) != new[field]]
+    found += [VERSION.format(VERSIONS[field]) for field in others]
+    if old["data"] != new["data"]:
+        found.append(of_tables("images", "the images, their labels or groups changed", images))
+    if old["synthetic"] != new["synthetic"]:
+        found.append(of_tables("synthetic images", "the synthetic images changed", synthetic))
+    if old["plan"] != new["plan"] and "planning" not in others and old["data"] == new["data"]:
+        found.append("the planned folds differ")
+    return found
+
+
+def _of_spaces(recorded: str, now: str) -> str:
+    """Return the lines of a space that changed."""
+    diff = difflib.unified_diff(recorded.splitlines(), now.splitlines(), "recorded", "now", n=0, lineterm="")
+    changed = list(diff)[2:]
+    more = [f"… {len(changed) - LINES_SHOWN} lines more"] if len(changed) > LINES_SHOWN else []
+    lines = [f"      {line}" for line in [*changed[:LINES_SHOWN], *more]]
+    return "the space changed:\n" + "\n".join(lines) if lines else SAME_TEXT
+
+
+def of_tables(what: str, words: str, tables: Tables) -> str:
+    """Return ``words`` with the files that were added, removed or changed, as far as the tables tell."""
+    was, now = tables
+    key = next((name for name in KEYS if was is not None and now is not None and name in was and name in now), None)
+    if key is None or was is None or now is None:
+        return words
+    old, new = was.astype(str).set_index(key), now.astype(str).set_index(key)
+    both = old.index.intersection(new.index)
+    lines = [
+        _counted(what, "more", sorted(new.index.difference(old.index))),
+        _counted(what, "fewer", sorted(old.index.difference(new.index))),
+    ]
+    kinds = {"content": "with another content", "label": "of another class", "group": "in another group"}
+    kinds |= {"split": "of another split", "sources": "with other sources"}
+    for column, phrase in kinds.items():
+        if column in old and column in new:
+            differ = (old.loc[both, column] != new.loc[both, column]).to_numpy()
+            lines.append(_counted(what, phrase, sorted(both[differ])))
+    told = [f"      {line}" for line in lines if line]
+    return "\n".join([f"{words}:", *told]) if told else words
+
+
+def _counted(what: str, phrase: str, names: list[str]) -> str:
+    noun = what if len(names) > 1 else what.removesuffix("s")
+    return f"{len(names)} {noun} {phrase}: {listed(names)}" if names else ""

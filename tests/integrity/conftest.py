@@ -1,0 +1,5 @@
+"""Searches of every kind, as fixtures."""
+
+from kit.searches import filled, made
+
+__all__ = ["filled", "made"]
