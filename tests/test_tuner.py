@@ -385,9 +385,9 @@ def test_a_failed_beginning_gives_the_lock_back(place):
     searched.search()
     journal = place / "results" / "space-shapes" / "journal.jsonl"
     whole = journal.read_text()
-    journal.write_text(whole.replace('"epochs": 2', '"epochs": 3'))
+    changed(journal, '"epochs": 2', '"epochs": 3')
     for _ in range(2):
-        with pytest.raises(UserError, match="another recipe for trial 0000"):
+        with pytest.raises(UserError, match="another recipe for trial 0000 .*: epochs was 3 and is now 2"):
             searched.search()
     journal.write_text(whole)
     searched.search()
