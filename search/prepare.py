@@ -1,5 +1,6 @@
 """Everything before the first trial: inputs, weights and space, and whether a search began with the same."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
 from search.repertoire.recipe import Recipe
 from search.repertoire.weights import check_weights, missing_in_words, resolve, weights_folder
-from search.space import Hand, SpaceFile, build_recipe, holding
+from search.space import Hand, SpaceFile, build_recipe, holding, read_space
 from search.study import Study
 from search.system.devices import Devices, Machine, devices
 from search.system.digests import digest
@@ -51,6 +52,10 @@ from search.training.trainer import TRAINING_VERSION
 POINTS_COSTED = 64
 # DECISIONS: A space is known by what it declares
 POINTS_COMPARED = 256
+REPEATABLE = (
+    "A search of it could never be resumed or exported. Take every choice from hp, and draw nothing by chance, by the "
+    "time or by the process."
+)
 
 Build = Callable[[HyperParameters], Recipe]
 
@@ -158,6 +163,11 @@ def complete(
     shares = _devices(options, executors, len(plan.folds), known)
     build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
     meaning = _meaning(hyperparameters, build)
+    if known is None or known.identity["space"] != meaning:
+        hand = Hand(weights=weights, synthetic=pool is not None)
+        _check_repeatable(
+            file, hyperparameters, lambda file: _build(file, inputs.image_size, inputs.dataset.classes, pool, hand)
+        )
     identity = identity_of(study, inputs.image_size, meaning, dataset, pool, plan, TRAINING_VERSION)
     if known:
         check_same(folder, known, identity, file.text, dataset, pool)
@@ -232,8 +242,38 @@ def _meaning(hyperparameters: HyperParameters, build: Build) -> str:
 
     Not of its text: comments are no change, and a value that it imports is one.
     """
-    points = random_points(hyperparameters, POINTS_COMPARED, seed=0)
-    return digest([hyperparameters.get_config()["space"], [build(point).to_dict() for point in points]])
+    return digest([hyperparameters.get_config()["space"], _recipes(hyperparameters, build)])
+
+
+def _recipes(hyperparameters: HyperParameters, build: Build) -> list[dict[str, Any]]:
+    return [build(point).to_dict() for point in random_points(hyperparameters, POINTS_COMPARED, seed=0)]
+
+
+def _check_repeatable(file: SpaceFile, hyperparameters: HyperParameters, maker: Callable[[SpaceFile], Build]) -> None:
+    """Raise UserError for a space that gives other recipes each time: such a search could never go on.
+
+    ``maker`` returns what makes the recipes of a space file. The file is run again for it, as a resume will.
+    """
+    first = _recipes(hyperparameters, maker(file))
+    _check_equal(first, _recipes(hyperparameters, maker(file)), f"{file.path}: space(hp)", "asked")
+    if file.on_disk:
+        with contextlib.redirect_stdout(None):
+            build = maker(read_space(file.path))
+        declared = register(build, strict=False).get_config()["space"]
+        if declared != hyperparameters.get_config()["space"]:
+            raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")
+        _check_equal(first, _recipes(hyperparameters, build), str(file.path), "read")
+
+
+def _check_equal(first: list[dict[str, Any]], second: list[dict[str, Any]], what: str, when: str) -> None:
+    for one, other in zip(first, second, strict=True):
+        if one != other:
+            changes = "; ".join(
+                f"{name} is {was!r} and then {other[name]!r}" for name, was in one.items() if other[name] != was
+            )
+            raise UserError(
+                f"{what} gives another recipe each time it is {when}: at the same values {changes}. {REPEATABLE}"
+            )
 
 
 def _devices(options: Options, executors: Executors, folds: int, known: About | None) -> Devices:

@@ -374,6 +374,11 @@ def reopening(
         raise UserError(
             f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
         )
+    if data is None and not Path(record.about.data).exists():
+        raise UserError(
+            f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
+            "give the new place with --data PATH."
+        )
     space, last = record.folder / SPACE, (record.history.sessions or [SessionEvent(racing=True)])[-1]
     return space, {
         "study": read_space(space).study.as_recorded(record.about.study),

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from kit.journals import changed
 from kit.shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, Synthetic, UserError
@@ -387,7 +388,7 @@ def test_a_failed_beginning_gives_the_lock_back(place):
     whole = journal.read_text()
     changed(journal, '"epochs": 2', '"epochs": 3')
     for _ in range(2):
-        with pytest.raises(UserError, match="another recipe for trial 0000 .*: epochs was 3 and is now 2"):
+        with pytest.raises(UserError, match=r"another recipe for trial 0000 .*: epochs was 3 and is now 2"):
             searched.search()
     journal.write_text(whole)
     searched.search()

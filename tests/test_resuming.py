@@ -1,0 +1,227 @@
+"""Going on with a search: only with what it began with, and a refusal says what differs."""
+
+import shutil
+
+import pytest
+from kit.journals import unsealed
+from kit.scripted import Script
+from kit.shapes import write_shapes
+
+from search import KFoldTuner, UserError
+from search.journal import FILE, read_events
+from search.monitor.console import wide_console
+from search.monitor.screen import Lines
+from search.record import read_record, reopening
+
+DRAWN = 'hp.Choice("dropout", [0.0, 0.2, 0.4])'
+SPACE = f"""
+from search import Recipe, Study
+
+study = Study("shapes", folds=3, train_fractions=(1.0,), max_trials=2, oracle="random", seed=3, baselines=False)
+
+def space(hp):
+    return Recipe("SmallCNN", None, dropout={DRAWN}, learning_rate=hp.Float("rate", 1e-4, 1e-2), epochs=1)
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_shapes(tmp_path / "shapes", {"across": 6, "down": 6})
+    (tmp_path / "space.py").write_text(SPACE)
+    return tmp_path
+
+
+def tuner(script=None, space="space.py", **options):
+    executors = (script or Script()).executors
+    return KFoldTuner(space, screen=Lines(wide_console()), executors=executors, offline=True, name="made", **options)
+
+
+@pytest.fixture
+def begun(place):
+    tuner().search()
+    return place / "results" / "made"
+
+
+def refusal(**options):
+    with pytest.raises(UserError) as error:
+        tuner(**options)
+    return str(error.value)
+
+
+# --- a changed folder
+
+
+def test_a_changed_folder_is_refused_with_its_files(place, begun):
+    shapes = place / "shapes"
+    names = sorted(path.name for path in (shapes / "down").iterdir())
+    others = sorted((shapes / "across").iterdir())
+    shutil.copy(others[0], shapes / "across" / "more.png")
+    (shapes / "down" / names[0]).unlink()
+    (shapes / "down" / names[1]).write_bytes(others[1].read_bytes())
+    text = refusal(trials=3)
+    assert "results/made holds another search:" in text
+    assert "      1 image more: across/more.png\n" in text
+    assert f"      1 image fewer: down/{names[0]}\n" in text
+    assert f"      1 image with another content: down/{names[1]}\n" in text
+    assert "the planned folds differ" not in text  # of course they do
+
+
+def test_images_of_another_class_or_group_are_named(place):
+    rows = [f"{path.relative_to(place).as_posix()},{path.parent.name}" for path in place.glob("shapes/*/*.png")]
+    table = place / "table.csv"
+
+    def write(some):
+        table.write_text("\n".join(["image,label,house", *some]) + "\n")
+
+    write([f"{row},{number // 2}" for number, row in enumerate(rows)])
+    options = {"data": "table.csv", "groups": "house"}
+    tuner(**options).search()
+    other = {"across": "down", "down": "across"}
+    path, label = rows[0].split(",")
+    write([f"{path},{other[label]},0", f"{rows[1]},9", *(f"{row},{n // 2}" for n, row in enumerate(rows) if n > 1)])
+    text = refusal(**options)
+    assert f"1 image of another class: {path}\n" in text
+    assert f"in another group: {path}" in text or f"in another group: {rows[1].split(',')[0]}" in text
+
+
+def test_images_that_were_moved_are_told_from_images_that_changed(place, begun):
+    (place / "shapes").rename(place / "elsewhere")
+    with pytest.raises(UserError, match=r"were in .*shapes, where there is nothing now.*--data PATH"):
+        reopening(read_record(begun))
+    space, options = reopening(read_record(begun), data="elsewhere", trials=3)
+    again = KFoldTuner(space, screen=Lines(wide_console()), executors=Script().executors, offline=True, **options)
+    again.search()
+    assert len(again.record.history.trials) == 3
+
+
+# --- a space that is another one each time
+
+
+@pytest.mark.parametrize(
+    ("top", "value"),
+    [
+        ("import random", "random.choice([0.0, 0.2, 0.4])"),
+        ("import numpy as np", "float(np.random.default_rng().random()) / 2"),
+        ("import numpy as np; rng = np.random.default_rng(3)", "float(rng.random()) / 2"),
+        ("import itertools; count = itertools.count()", "next(count) % 3 / 10"),
+        ("import time", "time.time_ns() % 1000 / 2000"),
+        ("import random; one = random.random() / 2", "one"),
+        ("import secrets; rates = [secrets.randbelow(10**6) / 1e7]", "rates[0]"),
+        ("import uuid; ours = uuid.uuid4().int % 1000 / 2000", 'ours + hp.Choice("dropout", [0.0, 0.2])'),
+    ],
+)
+def test_a_space_that_draws_itself_is_refused_before_anything_is_written(place, top, value):
+    (place / "space.py").write_text(f"{top}\n{SPACE.replace(DRAWN, value)}")
+    text = refusal()
+    assert "gives another recipe each time it is" in text
+    assert "at the same values dropout is " in text
+    assert "Take every choice from hp" in text
+    assert not (place / "results").exists()
+
+
+def test_a_space_that_declares_what_it_draws_is_refused(place):
+    (place / "space.py").write_text(f"import random; top = random.random()\n{SPACE.replace('0.4]', 'top / 2]')}")
+    assert "declares other hyperparameters each time it is read" in refusal()
+
+
+def test_a_space_that_seeds_its_draws_anew_is_a_space(place):
+    drawn = "__import__('random').Random(3).choice([0.0, 0.2])"
+    (place / "space.py").write_text(SPACE.replace(DRAWN, drawn))
+    tuner().search()
+    tuner(trials=3).search()
+
+
+def test_no_refusal_shows_an_empty_difference(place, begun, monkeypatch):
+    (place / "space.py").write_text(SPACE.replace(DRAWN, "float(__import__('os').environ.get('DROP', '0.2'))"))
+    tuner(fresh=True).search()
+    monkeypatch.setenv("DROP", "0.4")
+    text = refusal()
+    assert "though its text is the same" in text
+    assert "the space changed:\n" not in text
+
+
+# --- the journal
+
+
+def test_a_search_names_its_files_once_and_goes_on_after_an_older_version(begun):
+    tuner(trials=3).search()
+    sessions = [event for event in read_events(begun / FILE) if event["event"] == "session"]
+    assert [sorted(session.get("files", {})) for session in sessions] == [
+        ["folds.csv", "images.csv", "space.py", "study.json"],
+        [],
+    ]
+    text = unsealed((begun / FILE).read_text())
+    (begun / FILE).write_text(
+        text.replace(text[text.index(', "files"') : text.index("}", text.index('"files"')) + 1], "")
+    )
+    tuner(trials=4).search()
+    record = read_record(begun)
+    assert len(record.history.with_status("completed")) == 4
+    assert [bool(session.files) for session in record.history.sessions] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"), [("study.json", "across", "crosswise"), ("folds.csv", "train", "left")]
+)
+def test_a_changed_file_stops_a_resume(begun, name, old, new):
+    path = begun / name
+    path.write_text(path.read_text().replace(old, new))
+    assert f"{name} was changed since the search began" in refusal(trials=3)
+
+
+def test_a_class_renamed_in_an_older_search_is_noticed_on_resuming(begun):
+    text = unsealed((begun / FILE).read_text())
+    (begun / FILE).write_text(
+        text.replace(text[text.index(', "files"') : text.index("}", text.index('"files"')) + 1], "")
+    )
+    study = begun / "study.json"
+    study.write_text(study.read_text().replace('"across"', '"crosswise"'))
+    assert "study.json was changed: its classes (crosswise, down) are not those of the images" in refusal(trials=3)
+
+
+def test_a_lost_journal_is_not_begun_anew(begun):
+    (begun / FILE).unlink()
+    assert "is gone, but its search had begun" in refusal()
+    assert not (begun / FILE).exists()
+    tuner(fresh=True).search()
+
+
+@pytest.mark.parametrize("replacement", [None, b""])
+def test_a_journal_that_is_taken_away_stops_the_search(place, replacement):
+    journal = place / "results" / "made" / FILE
+
+    def take_away(job):
+        if (job.trial, job.number) == ("0001", 1):
+            journal.rename(place / "taken")
+            if replacement is not None:
+                journal.write_bytes(replacement)
+
+    with pytest.raises(UserError, match="while this search ran"):
+        tuner(Script(plan=take_away)).search()
+    [kept] = journal.parent.glob("*.rescued")
+    assert kept.read_bytes() == (place / "taken").read_bytes()
+    kept.replace(journal)
+    tuner().search()
+    assert len(read_record(journal.parent).history.with_status("completed")) == 2
+
+
+# --- folders that are not ours
+
+
+def test_fresh_moves_no_folder_that_holds_no_search(place):
+    ours = place / "results" / "made"
+    ours.mkdir(parents=True)
+    (ours / "thesis.txt").write_text("mine")
+    assert "holds no search, so --fresh leaves it where it is" in refusal(fresh=True)
+    assert (ours / "thesis.txt").read_text() == "mine"
+
+
+def test_a_search_does_not_replace_files_that_no_search_wrote(place):
+    ours = place / "results" / "made"
+    ours.mkdir(parents=True)
+    (ours / "space.py").write_text("mine")
+    with pytest.raises(UserError, match=r"holds space\.py, but no search. Give the search another --name"):
+        tuner().search()
+    assert (ours / "space.py").read_text() == "mine"
