@@ -164,10 +164,7 @@ def complete(
     build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
     meaning = _meaning(hyperparameters, build)
     if known is None or known.identity["space"] != meaning:
-        hand = Hand(weights=weights, synthetic=pool is not None)
-        _check_repeatable(
-            file, hyperparameters, lambda file: _build(file, inputs.image_size, inputs.dataset.classes, pool, hand)
-        )
+        _check_repeatable(file, inputs, pool, weights, hyperparameters)
     identity = identity_of(study, inputs.image_size, meaning, dataset, pool, plan, TRAINING_VERSION)
     if known:
         check_same(folder, known, identity, file.text, dataset, pool)
@@ -195,7 +192,7 @@ def _space(
 ) -> tuple[Build, dict[str, str], HyperParameters]:
     """Return what makes recipes, the digests of the weights that it may use, and the hyperparameters of the space."""
     hand = Hand()  # gives all: a scope that no value opens is then no matter of what is at hand
-    build = _build(file, inputs.image_size, inputs.dataset.classes, pool, hand)
+    build = _build(file, inputs, pool, hand)
     mistake = None
     try:
         register(build)  # it asks for backbones
@@ -217,16 +214,16 @@ def _space(
     return build, weights, register(build, complete=False)
 
 
-def _build(file: SpaceFile, image_size: int, classes: tuple[str, ...], pool: SyntheticPool | None, hand: Hand) -> Build:
+def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Hand) -> Build:
     """Return what makes the recipe of ``space(hp)``, given what is at hand."""
 
     def build(hp: HyperParameters) -> Recipe:
         with holding(hand):
-            recipe = build_recipe(file.space, hp, image_size, file.path)
+            recipe = build_recipe(file.space, hp, inputs.image_size, file.path)
         if hand.weights is None:
             hand.ask(recipe.backbone)  # it may be written out, not taken from at_hand
             return recipe
-        check_amounts(recipe.synthetic, classes, pool, file.path)
+        check_amounts(recipe.synthetic, inputs.dataset.classes, pool, file.path)
         if recipe.backbone not in hand.weights:
             raise UserError(
                 f"{file.path} uses {recipe.backbone}, whose weights are not at hand (see above). Take it from "
@@ -249,16 +246,24 @@ def _recipes(hyperparameters: HyperParameters, build: Build) -> list[dict[str, A
     return [build(point).to_dict() for point in random_points(hyperparameters, POINTS_COMPARED, seed=0)]
 
 
-def _check_repeatable(file: SpaceFile, hyperparameters: HyperParameters, maker: Callable[[SpaceFile], Build]) -> None:
+def _check_repeatable(
+    file: SpaceFile,
+    inputs: Inputs,
+    pool: SyntheticPool | None,
+    weights: dict[str, str],
+    hyperparameters: HyperParameters,
+) -> None:
     """Raise UserError for a space that gives other recipes each time: such a search could never go on.
 
-    ``maker`` returns what makes the recipes of a space file. The file is run again for it, as a resume will.
+    The file is run again for it, as a resume will.
     """
-    first = _recipes(hyperparameters, maker(file))
-    _check_equal(first, _recipes(hyperparameters, maker(file)), f"{file.path}: space(hp)", "asked")
+    hand = Hand(weights=weights, synthetic=pool is not None)
+    build = _build(file, inputs, pool, hand)
+    first = _recipes(hyperparameters, build)
+    _check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")
     if file.on_disk:
         with contextlib.redirect_stdout(None):
-            build = maker(read_space(file.path))
+            build = _build(read_space(file.path), inputs, pool, hand)
         declared = register(build, strict=False).get_config()["space"]
         if declared != hyperparameters.get_config()["space"]:
             raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")
