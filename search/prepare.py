@@ -157,8 +157,7 @@ def complete(
 ) -> Setup:
     """Return the search over these inputs; ``known`` is what was fixed of one that has begun, None for a new one."""
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
-    for note in (folds_in_words(study, plan, dataset), *plan.notes):
-        say(note)
+    _say_plan(inputs, say)
     pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
     shares = _devices(options, executors, len(plan.folds), known)
     build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
@@ -185,6 +184,11 @@ def complete(
         about=about_of(identity, file, dataset, pool, plan, weights, findings, shares.threads),
         materials=_materials(inputs, pool, weights, shares.threads, options),
     )
+
+
+def _say_plan(inputs: Inputs, say: Say) -> None:
+    for note in (folds_in_words(inputs.study, inputs.plan, inputs.dataset), *inputs.plan.notes):
+        say(note)
 
 
 def _space(
