@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from search.analysis.chance import Chance, collapsed
 from search.analysis.ledger import at_size, interval
 from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
-from search.analysis.stats.comparing import Difference, against, contenders, recommended
+from search.analysis.stats.comparing import Difference, Standing, against, recommended
 from search.analysis.stats.effects import Factor, LevelPair, additive, depends, interaction, thirds
 from search.analysis.stats.metrics import METRICS, Metric
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
@@ -65,6 +66,11 @@ class Judgement:
         return self.complete[0] if self.complete else None
 
     @cached_property
+    def at_chance(self) -> dict[str, Chance]:
+        """The trials that do no better than guessing, by trial."""
+        return collapsed(self.record.history.trials.values(), self.rules, self.record.about.classes.values())
+
+    @cached_property
     def cells(self) -> np.ndarray:
         """The objective, shape (c, training sizes, splits)."""
         tables = [cells(trial, self.rules) for trial in self.complete]
@@ -108,8 +114,16 @@ class Judgement:
         """The trials that cannot be told from the best, the winner among them; none where nothing can be compared."""
         if len(self.complete) < 2 or not self.comparable:
             return []
-        within = contenders(self.cells, self.rules.parts)
-        return [trial for trial, inside in zip(self.complete, within, strict=True) if inside]
+        within = {Standing.BEST, Standing.ALIKE}
+        return [trial for trial in self.complete if self.standings[trial.id] in within]
+
+    @cached_property
+    def standings(self) -> dict[str, Standing]:
+        """How each complete trial stands against the best one, by trial."""
+        standings = {trial.id: Standing.BEST for trial in self.complete[:1]}
+        for trial, difference in zip(self.complete[1:], self.differences, strict=True):
+            standings[trial.id] = difference.standing if self.comparable else Standing.UNJUDGED
+        return standings
 
     @property
     def comparable(self) -> bool:

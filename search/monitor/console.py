@@ -19,8 +19,8 @@ from search.events import Status
 from search.journal import History, Trial
 from search.racing import Rules, ranked, score
 from search.record import Record
-from search.repertoire.columns import texts
-from search.report.cautions import warnings
+from search.repertoire.columns import texts, varied
+from search.report.cautions import at_chance, warnings
 from search.report.document import Document
 from search.report.words import between
 
@@ -81,7 +81,9 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
 
 def _distinct_parts(trials: Iterable[Trial]) -> tuple[dict[str, str], str]:
     """Return the words of each trial's recipe that not all recipes share, and the words that they share."""
-    parts = {trial.id: trial.recipe.summary().split(", ") for trial in trials}
+    every = list(trials)
+    fields = varied(trial.recipe for trial in every)
+    parts = {trial.id: trial.recipe.summary(fields).split(", ") for trial in every}
     common = [part for part in next(iter(parts.values()), []) if all(part in own for own in parts.values())]
     if len(parts) < FEWEST_TO_SHARE:
         common = []
@@ -115,7 +117,7 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
     )
     ending = f" Ended: {record.history.end_reason}." if record.history.end_reason else ""
     console.print(f"Trials: {counts_in_words}. Runs trained: {runs_done(record.history)}.{ending}", highlight=False)
-    for warning in warnings(record):
+    for warning in [*warnings(record), *at_chance(record)]:
         console.print(warning, style="bold yellow", highlight=False, markup=False)
     if not best:
         console.print("No trial was completed, so there is no winner.", style="bold red")

@@ -19,6 +19,7 @@ from search.events import JobKind, Status
 from search.journal import History
 from search.monitor.console import ROOM_FOR_SIZES, ROWS, leaderboard, runs_done
 from search.racing import Job, Rules
+from search.repertoire.columns import varied
 from search.system.clock import duration
 
 RESUMPTION = "Resuming after"
@@ -126,10 +127,11 @@ class Lines:
             self._verdicts = {(trial.id, trial.status) for trial in history.trials.values() if trial.verdict}
             if self._trials:
                 self.say(f"{self._opening} {_count(len(self._verdicts))} and {runs_done(history)} runs.")
+        fields = varied(trial.recipe for trial in history.trials.values())
         for trial in history.trials.values():
             if trial.id not in self._trials:
                 self._trials.add(trial.id)
-                self.say(f"{trial.id} begins: {trial.recipe.summary()}")
+                self.say(f"{trial.id} begins: {trial.recipe.summary(fields)}")
             if trial.verdict and (trial.id, trial.status) not in self._verdicts:
                 self._verdicts.add((trial.id, trial.status))
                 self.say(

@@ -3,7 +3,7 @@
 All of it follows from the fields as ``search.repertoire.recipe`` declares them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,16 @@ def fields_of(recipes: Sequence[Recipe]) -> list[Field]:
         for field in FIELDS.values()
         if field.since == FIRST or any(field.is_written(getattr(recipe, field.name)) for recipe in recipes)
     ]
+
+
+def varied(recipes: Iterable[Recipe]) -> frozenset[str]:
+    """Return the names of the fields in which these recipes differ; of views, those that augment."""
+    every = list(recipes)
+    return frozenset(
+        name
+        for name, field in FIELDS.items()
+        if len({getattr(recipe, name) for recipe in every if field.is_choice is None or field.is_choice(recipe)}) > 1
+    )
 
 
 def columns_of(recipes: Sequence[Recipe]) -> list[RecipeColumn]:

@@ -41,7 +41,8 @@ class Field:
 
     ``settle(name, value, recipe)`` returns the value as it is kept, or raises a UserError that names
     the field; the fields declared before it are settled already. ``title`` and ``schema`` (JSON schema)
-    are of its column in tables. ``words(recipe)`` is what the line of a recipe says of it, "" for nothing.
+    are of its column in tables. ``words(recipe)`` is what the line of a recipe says of it, "" for nothing; an
+    ``aside`` is said only in searches in which the field varies.
     ``level(recipe)`` is its level where effects are told; without one it is a number, whose levels are
     its values, or thirds of them where there are many. ``is_choice(recipe)`` tells whether a recipe
     chooses it at all: a field that has this is a factor only where such recipes differ. ``to_json`` and
@@ -63,6 +64,7 @@ class Field:
     brief: Callable[[Any], Any] | None = None
     subfields: Mapping[str, Subfield] | None = None
     exact: bool = False
+    aside: bool = False
     since: int = FIRST
     name: str = ""
     default: Any = None

@@ -1,7 +1,7 @@
 """Recipe: one complete, validated way to fine-tune, with a digest; its fields are declared here, and only here."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,12 @@ def _settle_head(name: str, value: Any, recipe: "Recipe") -> str:
 
 def _augments(recipe: "Recipe") -> bool:
     return not recipe.augment.is_plain
+
+
+def _views_in_words(recipe: "Recipe") -> str:
+    if not _augments(recipe):
+        return ""
+    return "1 view" if recipe.views == 1 else f"{recipe.views} views"
 
 
 def _depth_in_words(recipe: "Recipe") -> str:
@@ -183,22 +189,55 @@ class Recipe:
         ),
     )
     weight_decay: float = field(
-        default=1e-4, metadata=declare("weight decay", number(0, 10), _describe(NUMBER, "AdamW's."))
+        default=1e-4,
+        metadata=declare(
+            "weight decay",
+            number(0, 10),
+            _describe(NUMBER, "AdamW's."),
+            words=lambda recipe: f"weight decay {recipe.weight_decay:.2g}",
+            aside=True,
+        ),
     )
-    batch_size: int = field(default=32, metadata=declare("batch size", integer(1), INTEGER))
-    epochs: int = field(default=15, metadata=declare("epochs", integer(1), INTEGER))
+    batch_size: int = field(
+        default=32,
+        metadata=declare(
+            "batch size",
+            integer(1),
+            INTEGER,
+            words=lambda recipe: f"batches of {recipe.batch_size}",
+            aside=True,
+        ),
+    )
+    epochs: int = field(
+        default=15,
+        metadata=declare(
+            "epochs",
+            integer(1),
+            INTEGER,
+            words=lambda recipe: "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
+            aside=True,
+        ),
+    )
     views: int = field(
         default=8,
         metadata=declare(
             "views",
             lambda name, value, recipe: whole(name, value, 1) if _augments(recipe) else 1,
             _describe(INTEGER, "Fixed augmented versions of each image."),
+            words=_views_in_words,
+            aside=True,
             is_choice=_augments,
         ),
     )
     image_size: int | None = field(
         default=None,
-        metadata=declare("image size", integer(32, 1024, optional=True), _describe(INTEGER, "Side in px.")),
+        metadata=declare(
+            "image size",
+            integer(32, 1024, optional=True),
+            _describe(INTEGER, "Side in px."),
+            words=lambda recipe: f"{recipe.image_size} px" if recipe.image_size else "",
+            aside=True,
+        ),
     )
     head: str = field(
         default="linear",
@@ -284,9 +323,10 @@ class Recipe:
         """16 hexadecimal digits, equal for equal recipes."""
         return digest(self.to_dict())
 
-    def summary(self) -> str:
-        """Return the recipe in one line, what matters first."""
-        return ", ".join(words for row in FIELDS.values() if (words := row.words_of(self)))
+    def summary(self, varied: Collection[str] = ()) -> str:
+        """Return the recipe in one line, what matters first; some fields are in it only if ``varied`` names them."""
+        rows = (row for row in FIELDS.values() if not row.aside or row.name in varied)
+        return ", ".join(words for row in rows if (words := row.words_of(self)))
 
 
 FIELDS: dict[str, Field] = {  # the table of fields, by name, in their order

@@ -1,127 +1,204 @@
-"""The answer: what did best, how sure that is, what else is as good, in sentences and in a few numbers."""
+"""The answer, for the person who decides: what works best, what to expect of it, how sure that is, what to do next."""
 
-import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, on_holdout
-from search.analysis.stats.comparing import ALPHA
+from search.analysis.outlook import Outlook, are_even, outlook
+from search.analysis.stats.comparing import Standing
 from search.analysis.stats.scores import proportion
 from search.events import Status
 from search.journal import Trial
 from search.racing import score
+from search.repertoire.columns import varied
 from search.report import words
 from search.report.document import Fact
-
-LITTLE = 0.005  # of accuracy, which "times in 100" does not show
+from search.report.words import called, in_100
 
 
 def sentences(judgement: Judgement) -> list[str]:
-    """Return the answer in three sentences: what did best, how sure that is, and what else is as good."""
-    if judgement.winner is None:
+    """Return the answer: what works best, what to expect of it, how sure that is, what to do next, and the recipe."""
+    winner, numbers = judgement.winner, outlook(judgement)
+    if winner is None or numbers is None:
         return ["No trial was completed, so there is no winner."]
-    return [_best(judgement, judgement.winner), _surely(judgement), _others(judgement)]
-
-
-def _best(judgement: Judgement, winner: Trial) -> str:
-    rules, tried = judgement.rules, len(judgement.complete)
-    sizes = list(zip(rules.fractions, judgement.images, strict=True))[::-1]
-    parts = [
-        f"{words.in_100(at_size(winner, rules, size, 'accuracy'))} with {words.share_of_images(size)} training images"
-        f"{_about(number)}"
-        for size, number in sizes
+    useful = numbers.beats_guessing is not False
+    return [
+        _best(judgement, winner, numbers),
+        _expectation(judgement, numbers),
+        *([_flattery(judgement)] if useful else []),
+        *_uneven(judgement, winner, numbers),
+        *(_rivals(judgement) if useful else []),
+        *(_without_search(judgement) if useful else []),
+        " ".join(_next_steps(judgement, winner, numbers)),
+        f"The recipe of {called(winner)}: {summary(judgement, winner)}.",
     ]
+
+
+def summary(judgement: Judgement, trial: Trial) -> str:
+    """Return the recipe of a trial in a line, with every field that varies in its search."""
+    return trial.recipe.summary(varied(other.recipe for other in judgement.record.history.trials.values()))
+
+
+def _best(judgement: Judgement, winner: Trial, numbers: Outlook) -> str:
+    tried = len(judgement.complete)
     stopped = len(judgement.record.history.with_status(Status.STOPPED))
     more = f" ({stopped} more {'was' if stopped == 1 else 'were'} stopped early)" if stopped else ""
-    did = f"Of {tried} ways of fine-tuning that were tried in full{more}, {winner.id} did best"
+    what = f"{words.deed(winner.recipe)}{f' ({winner.baseline})' if winner.baseline else ''}"
+    if numbers.beats_guessing is False:
+        return f"Nothing that was tried does better than guessing{more}. The highest score is that of {what}."
     if tried == 1:
-        did = f"Only one way of fine-tuning was tried in full{more}, {winner.id}"
-    return f"{did}: {winner.recipe.summary()}; on images that it had not trained on it was right {', '.join(parts)}."
+        return f"Only one recipe was tried in full{more}: {what}."
+    return f"Of {tried} recipes that were tried in full{more}, this works best: {what}."
 
 
-def _surely(judgement: Judgement) -> str:
+def _expectation(judgement: Judgement, numbers: Outlook) -> str:
+    """Return the leading number: the objective on new images, with all training images, beside guessing."""
+    even = are_even(judgement.record.about.classes.values())
+    much, guess = (in_100(each) for each in (numbers.expected.mean, numbers.guessing))
+    match judgement.rules.objective:
+        case "macro_f1":
+            line = f"On new images like these, expect a macro-F1 of about {much} in 100"
+            line += " (the mean over classes; it counts both the images missed and those wrongly given to a class)"
+        case "balanced_accuracy" if not even:
+            line = f"Of 100 new images like these, expect about {much} right, with each class counted alike"
+        case _:
+            line = f"Of 100 new images like these, expect about {much} right"
+    line += ", once it is trained on all images"
+    if numbers.expected.known:
+        low, high = (in_100(limit) for limit in (numbers.expected.low, numbers.expected.high))
+        line += f"; anything from {low} to {high} would be no surprise"
+    luck = f"One answer to every image would get {guess}"
+    if numbers.beats_guessing is None and numbers.expected.known:
+        luck += ", so it is not sure that this is better than guessing"
+    return f"{line}. {luck}."
+
+
+def _flattery(judgement: Judgement) -> str:
     corrected = judgement.corrected
-    if len(judgement.complete) == 1:
-        return f"That is the raw result of this one, and not corrected, as {judgement.uncorrected}."
+    if corrected is None and len(judgement.complete) == 1:
+        return f"This number is the raw result: {judgement.uncorrected}."
     if corrected is None:
         return (
-            f"That is the raw result of the best of {len(judgement.complete)}, and flattered by having been picked; "
-            f"it cannot be corrected, as {judgement.uncorrected}."
+            f"This number is the raw result of the best of {len(judgement.complete)}. It is probably too high, as the "
+            f"best of many is partly lucky. It cannot be corrected: {judgement.uncorrected}."
         )
-    raw = at_size(judgement.complete[0], judgement.rules, judgement.rules.fractions[-1], "accuracy")
-    low, high = (f"{100 * limit:.0f}" for limit in (corrected.full_accuracy.low, corrected.full_accuracy.high))
-    if raw - corrected.full_accuracy.mean < LITTLE:
-        expect = (
-            "Having been picked as the best of many flatters it little: on new images of the same kind expect as much"
+    if corrected.raised:
+        return (
+            "The best of many is often partly lucky. Here the correction for that came out above the raw result, which "
+            "is chance, so the raw result stands."
         )
-    else:
-        often = words.in_100(corrected.full_accuracy.mean)
-        expect = (
-            f"Picking the best of many flatters it, so on new images of the same kind expect it to be right {often}"
-        )
-    return f"{expect}; anything from {low} to {high} would be no surprise."
+    return "This number is already lowered, as the best of many is partly lucky."
 
 
-def _others(judgement: Judgement) -> str:
+def _uneven(judgement: Judgement, winner: Trial, numbers: Outlook) -> Iterator[str]:
+    """Yield what uneven classes hide: how often the rarest is recognised, and who leads by accuracy alone."""
+    rarest, rival = numbers.rarest, numbers.rival
+    if rarest:
+        line = (
+            f"It recognises {rarest.right:.0f} of the {words.amount(round(rarest.images), 'image')} of "
+            f'"{rarest.name}", the rarest class'
+        )
+        if judgement.rules.objective != "accuracy":
+            line += (
+                f". Counted as they come, about {in_100(numbers.accuracy.mean)} in 100 images are right; always "
+                f'answering "{numbers.usual}" would get {in_100(numbers.guessing_accuracy)}'
+            )
+        yield f"{line}."
+    if rival:
+        yield _disagreement(judgement, winner, rival)
+
+
+def _disagreement(judgement: Judgement, winner: Trial, rival: Trial) -> str:
+    """Return who leads by accuracy, and why that is not the winner."""
+    rules, metric = judgement.rules, judgement.metric.title
+    full = rules.fractions[-1]
+    own, other = (at_size(trial, rules, full, "accuracy") for trial in (winner, rival))
+    line = (
+        f"By accuracy alone {called(rival)} leads ({in_100(other)} against {in_100(own)} in 100 with all training "
+        f"images, raw). The search was for {metric}"
+    )
+    own, other = (at_size(trial, rules, full, rules.objective) for trial in (winner, rival))
+    if other < own:
+        return (
+            f"{line}, in which every class counts alike, and there it has {in_100(other)} against {in_100(own)}: it is "
+            "right more often in the large classes, and less often in the small ones."
+        )
+    fewest = words.share_of_images(rules.fractions[0])
+    own, other = (at_size(trial, rules, rules.fractions[0], rules.objective) for trial in (winner, rival))
+    return f"{line} over all training sizes, and with {fewest} images it has {in_100(other)} against {in_100(own)}."
+
+
+def _rivals(judgement: Judgement) -> Iterator[str]:
+    """Yield how sure it is that the winner is the best."""
+    if len(judgement.complete) == 1:
+        return
     alike = len(judgement.contenders) - 1
     if not judgement.comparable:
-        rivals = "One split says nothing of how much splits differ, so nothing can be said of the others"
-    elif len(judgement.complete) == 1:
-        rivals = "There is nothing to compare it with"
-    elif all(each.p_holm < ALPHA for each in judgement.differences):
-        rivals = "It did better than each of the others by more than luck explains"
+        yield "There is only one split, so nobody can say whether another recipe is as good."
+    elif all(standing in {Standing.BEST, Standing.WORSE} for standing in judgement.standings.values()):
+        yield "It is better than each of the others, by more than luck explains."
     elif alike < 1:
-        rivals = "No other comes near it, which so few images do not prove of all of them"
+        yield "It is probably better than each of the others."
     else:
-        recipes = "other way" if alike == 1 else "other ways"
-        rivals = f"{words.count(alike).capitalize()} {recipes} cannot be told from it with so few images"
-    return f"{rivals}; {_to_use(judgement)}{_worth(judgement)}."
+        others = "one other recipe" if alike == 1 else f"{words.count(alike)} other recipes"
+        yield f"With so few images {others} may be as good: the difference may be luck."
 
 
-def _to_use(judgement: Judgement) -> str:
-    winner, use = judgement.winner, judgement.recommended
-    assert winner is not None
-    assert use is not None
-    if use is winner:
-        return f"{winner.id} is the one to use"
-    times = winner.seconds / max(use.seconds, 1e-9)
-    own, other = (at_size(trial, judgement.rules, judgement.rules.fractions[-1], "accuracy") for trial in (use, winner))
-    right = f"{own:.3f} against {other:.3f}"
-    return (
-        f"{use.id} comes within a point of it (raw accuracy with all images {right}) and trains {times:.1f} times as "
-        "fast, so that is the one to use"
-    )
-
-
-def _worth(judgement: Judgement) -> str:
-    """Return what the search was worth, beside the best baseline; "" where there is none."""
+def _without_search(judgement: Judgement) -> Iterator[str]:
+    """Yield what the search was worth, beside the best baseline."""
     baselines = [trial for trial in judgement.complete if trial.baseline]
     if not baselines:
-        return ""
+        return
     best, place = baselines[0], judgement.complete.index(baselines[0])
     if place == 0:
-        return f", and it is what needs no search ({best.baseline})"
-    difference = judgement.differences[place - 1]
-    luck = "more than luck explains" if difference.p_holm < ALPHA else "which may be luck"
-    corrected, own = judgement.corrected, score(best)
+        yield f"It needs no search: it is {called(best)}."
+        return
+    difference, corrected = judgement.differences[place - 1], judgement.corrected
+    luck = {
+        Standing.WORSE: "which is more than luck explains",
+        Standing.PROBABLY_WORSE: "which is probably more than luck",
+    }.get(difference.standing, "which may be luck")
     raw = _behind(difference.mean)
-    fair = _behind(corrected.score.mean - own) if corrected else ""
+    fair = _behind(corrected.score.mean - score(best)) if corrected else ""
     if fair == raw:
         behind = f"{raw}, also once the winner's score is corrected"
     elif fair:
         behind = f"{raw} ({fair} once the winner's score is corrected)"
     else:
         behind = f"{raw} (raw)"
-    return f", and the best that needs no search ({best.id}: {best.baseline}) is {behind}, {luck}"
+    yield f"The best that needs no search, {called(best)}, is {behind}, {luck}."
 
 
 def _behind(distance: float) -> str:
     return f"{words.points(abs(distance))} {'ahead' if distance < 0 else 'behind'}"
 
 
-def _about(images: float) -> str:
-    return "" if math.isnan(images) else f" (about {images:.0f})"
+def _next_steps(judgement: Judgement, winner: Trial, numbers: Outlook) -> Iterator[str]:
+    """Yield what to do next."""
+    use, slope = judgement.recommended, judgement.slope
+    if not judgement.record.history.end_reason:
+        yield "Next: go on with the search, which is not finished."
+    elif numbers.beats_guessing is False:
+        which = ", above all of the rarest class" if numbers.rarest else ""
+        yield (
+            "Next: look whether the images show what tells the classes apart, and whether their labels are right. "
+            f"Then collect more images{which}. A model trained now is of no use."
+        )
+    elif use is not None and use is not winner:
+        own, other = (
+            in_100(at_size(trial, judgement.rules, judgement.rules.fractions[-1], judgement.rules.objective))
+            for trial in (use, winner)
+        )
+        times = winner.seconds / max(use.seconds, 1e-9)
+        yield (
+            f"Next: train {called(use)} on all images, with the command below. It comes within a point of the winner "
+            f"(raw, {own} against {other} in 100) and trains {times:.1f} times as fast."
+        )
+    else:
+        yield "Next: train it on all images, with the command below."
+    if slope is not None and slope.known and slope.low > 0:
+        yield "More images would help."
 
 
 def command(judgement: Judgement) -> str:
@@ -133,24 +210,37 @@ def command(judgement: Judgement) -> str:
 
 
 def facts(judgement: Judgement) -> Iterable[Fact]:
-    """Yield the few numbers of the winner."""
-    winner, corrected = judgement.winner, judgement.corrected
-    if winner is None:
+    """Yield the numbers beside the leading one, named."""
+    winner, corrected, numbers = judgement.winner, judgement.corrected, outlook(judgement)
+    if winner is None or numbers is None:
         return
-    raw = interval(winner, judgement.rules)
-    yield Fact("Raw score", f"{raw.mean:.3f}", words.limits(raw))
+    raw, metric = interval(winner, judgement.rules), judgement.metric.title
+    sizes = "all training sizes" if len(judgement.rules.fractions) > 1 else "folds"
+    yield Fact("Raw score", f"{raw.mean:.3f}", f"mean {metric} over {sizes}; {words.limits(raw)}")
     if corrected is None:
         yield Fact("Corrected for having been picked", "cannot be had", judgement.uncorrected)
     else:
-        yield Fact("Corrected for having been picked", f"{corrected.score.mean:.3f}", words.limits(corrected.score))
+        note = f"{words.limits(corrected.score)}{'; the raw score stands' if corrected.raised else ''}"
+        yield Fact("Corrected for having been picked", f"{corrected.score.mean:.3f}", note)
         note = f"corrected, {words.limits(corrected.full_accuracy)}; raw, pooled, {corrected.raw_full_accuracy:.3f}"
         yield Fact("Accuracy with all training images", f"{corrected.full_accuracy.mean:.3f}", note)
+    yield from _at_sizes(judgement, winner)
+    yield Fact("Guessing", f"{numbers.guessing:.3f}", f"the best {metric} of one answer to every image")
     for trial, again in judgement.confirmations[:1]:
         yield Fact(f"Trained again on reshuffled folds ({trial.id})", f"{again.mean:.3f}", words.limits(again))
     if judgement.rules.holdout:
         yield _on_holdout(judgement, winner)
     if judgement.recommended is not None and judgement.recommended is not winner:
-        yield Fact("Recommended", judgement.recommended.id, judgement.recommended.recipe.summary())
+        yield Fact("Recommended", judgement.recommended.id, summary(judgement, judgement.recommended))
+
+
+def _at_sizes(judgement: Judgement, winner: Trial) -> Iterator[Fact]:
+    """Yield the raw objective at each training size, largest first."""
+    sizes = zip(judgement.rules.fractions, judgement.images, judgement.at_sizes(winner), strict=True)
+    for fraction, images, own in list(sizes)[::-1]:
+        about = f"about {images:.0f}, " if words.known(images) else ""
+        share = words.share_of_images(fraction)
+        yield Fact(f"Raw, with {share} training images", f"{own.mean:.3f}", f"{about}{judgement.metric.title}")
 
 
 def _on_holdout(judgement: Judgement, winner: Trial) -> Fact:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
+from search.analysis.chance import collapsed
 from search.analysis.judgement import Judgement
 from search.analysis.shortfalls import shortfalls, total
 from search.data.finding import WARNING, in_a_line
 from search.events import Run
 from search.journal import Trial
 from search.record import Record
+from search.report.words import amount, called
 
 NAMED = 5
 FILES = 3
@@ -40,6 +42,22 @@ def warnings(record: Record) -> list[str]:
             "were made from may be among the images that validate."
         )
     return lines + _shortage(record.history.trials.values())
+
+
+def at_chance(record: Record) -> list[str]:
+    """Return which trials do no better than guessing, and the likely cause, a sentence for each cause."""
+    counts = record.about.classes.values()
+    by_cause: dict[str, list[Trial]] = {}
+    for each in collapsed(record.history.trials.values(), record.rules, counts).values():
+        by_cause.setdefault(each.cause, []).append(each.trial)
+    lines = [f"No better than guessing: {_names(trials)}. Why: {cause}." for cause, trials in by_cause.items()]
+    more = len(lines) - NAMED
+    return [*lines[:NAMED], *([f"{amount(more, 'more trial')} did no better than guessing."] if more > 0 else [])]
+
+
+def _names(trials: list[Trial]) -> str:
+    more = f" and {len(trials) - NAMED} more" if len(trials) > NAMED else ""
+    return f"{', '.join(map(called, trials[:NAMED]))}{more}"
 
 
 def _shortage(trials: Iterable[Trial]) -> list[str]:

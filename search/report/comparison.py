@@ -11,6 +11,7 @@ from rich.text import Text
 from search.analysis.comparison import Comparison, Side
 from search.analysis.stats.comparing import FEWEST_POOLED
 from search.analysis.stats.intervals import Interval
+from search.repertoire.columns import varied
 from search.report.words import between
 
 
@@ -84,8 +85,9 @@ def on_these_images(pair: Comparison) -> str:
 def show(pair: Comparison, console: Console) -> None:
     """Print the comparison."""
     names = [side.name for side in (pair.a, pair.b)]
-    console.print(Text(f"a: {names[0]}: {pair.a.trial.recipe.summary()}"), soft_wrap=True)
-    console.print(Text(f"b: {names[1]}: {pair.b.trial.recipe.summary()}"), soft_wrap=True)
+    fields = varied(trial.recipe for side in (pair.a, pair.b) for trial in side.record.history.trials.values())
+    console.print(Text(f"a: {names[0]}: {pair.a.trial.recipe.summary(fields)}"), soft_wrap=True)
+    console.print(Text(f"b: {names[1]}: {pair.b.trial.recipe.summary(fields)}"), soft_wrap=True)
     if pair.fields:
         console.print(_table(("recipe", *names), pair.fields))
     else:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from search.report.exhibit import Display, Section
 
 
+LEAD = 2  # paragraphs of an answer
+
+
 @dataclass(frozen=True)
 class Fact:
     """Something known, as text: what it is, its value, and a note on it, such as its interval."""
@@ -23,11 +26,12 @@ class Fact:
 class Document:
     """What a report says and shows. All of its text is plain and may hold anything, names of classes too.
 
-    ``answer`` has three sentences; ``command`` is a line for a shell that retrains or exports the
-    model, "" where there is none. ``facts`` are the few numbers of the winner, ``cautions`` what a
-    reader must know before any of them. ``sections`` are the chapters of the report with their words
-    and exhibits. ``findings`` are those of the audit, ``versions`` also tell seeds and digests,
-    ``limits`` what may be concluded. ``unfinished`` says that the search goes on.
+    ``answer`` begins with what works best and what to expect of it, the ``lead``. ``command`` is a
+    line for a shell that retrains or exports the model, "" where there is none. ``facts`` are the
+    numbers beside the leading one, ``cautions`` what a reader must know before any of them.
+    ``sections`` are the chapters of the report with their words and exhibits. ``findings`` are those
+    of the audit, ``versions`` also tell seeds and digests, ``limits`` what may be concluded.
+    ``unfinished`` says that the search goes on.
     """
 
     title: str
@@ -40,6 +44,16 @@ class Document:
     versions: Sequence[Fact] = ()
     limits: Sequence[str] = ()
     unfinished: bool = False
+
+    @property
+    def lead(self) -> str:
+        """What the answer begins with: what works best, and what to expect of it."""
+        return " ".join(self.answer[:LEAD])
+
+    @property
+    def further(self) -> Sequence[str]:
+        """The rest of the answer: how sure that is, what to do next, the recipe."""
+        return self.answer[LEAD:]
 
     @property
     def displays(self) -> "list[Display]":

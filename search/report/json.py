@@ -16,13 +16,14 @@ import pandas as pd
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import interval, profile, seen_before
+from search.analysis.outlook import outlook
 from search.analysis.stats import Interval
 from search.record import Record
 from search.report import contents
 from search.report.document import Document
 from search.report.exhibit import Chapter, Column, Sheet
 
-VERSION = 2  # of report.json: raised by a change that readers must know of
+VERSION = 3  # of report.json: raised by a change that readers must know of
 # Its tables came in this order before they came in that of the contents; those added since follow.
 FIRST = (
     *("trials", "folds", "survival", "effects", "interaction", "comparisons", "baselines", "confirmation", "ledger"),
@@ -51,6 +52,8 @@ def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
         "ended": record.history.end_reason,
         "answer": list(document.answer),
         "command": document.command,
+        "outlook": _outlook(judgement),
+        "at_chance": [_finite({**vars(each), "trial": each.trial.id}) for each in judgement.at_chance.values()],
         "facts": [vars(fact) for fact in document.facts],
         "words": {section.chapter.id: list(section.words) for section in document.sections},
         "winner": _winner(judgement),
@@ -80,6 +83,24 @@ def _winner(judgement: Judgement) -> dict[str, Any] | None:
         "corrected_score": _interval(corrected.score) if corrected else None,
         "corrected_full_accuracy": _interval(corrected.full_accuracy) if corrected else None,
         "uncorrected": judgement.uncorrected or None,
+    }
+
+
+def _outlook(judgement: Judgement) -> dict[str, Any] | None:
+    """Return what to expect of the winner; the share that leads the answer is ``expected``."""
+    numbers = outlook(judgement)
+    if numbers is None:
+        return None
+    return {
+        "expected": _interval(numbers.expected),
+        "accuracy": _interval(numbers.accuracy),
+        "corrected": numbers.corrected,
+        "guessing": numbers.guessing,
+        "guessing_accuracy": numbers.guessing_accuracy,
+        "beats_guessing": numbers.beats_guessing,
+        "largest_class": numbers.usual,
+        "rarest_class": vars(numbers.rarest) if numbers.rarest else None,
+        "best_by_accuracy": numbers.rival.id if numbers.rival else None,
     }
 
 
@@ -127,8 +148,16 @@ def schema(chapters: Sequence[Chapter] = contents.CHAPTERS) -> Schema:
                 "name": TEXT | _about("Of the search."),
                 "objective": {"enum": ["accuracy", "balanced_accuracy", "macro_f1"]},
                 "ended": TEXT | _about("Why the search ended; empty while it has not."),
-                "answer": TEXTS | _about("The answer in sentences."),
+                "answer": TEXTS | _about("The answer in paragraphs."),
                 "command": TEXT | _about("Retrains the recommended recipe on all images; empty where there is none."),
+                "outlook": _or_null(_outlook_schema()),
+                "at_chance": {
+                    "type": "array",
+                    "description": "Trials that do no better than guessing, and the likely cause.",
+                    "items": _object(
+                        {"trial": TEXT, "balanced_accuracy": NUMBER, "guessing": NUMBER, "cause": TEXT},
+                    ),
+                },
                 "facts": {
                     "type": "array",
                     "description": "The few numbers of the winner, as the page shows them.",
@@ -187,6 +216,24 @@ def _winner_schema() -> Schema:
             "corrected_full_accuracy": _or_null(_interval_schema()),
             "uncorrected": MAYBE_TEXT | _about("Why there is no corrected score."),
         }
+    )
+
+
+def _outlook_schema() -> Schema:
+    rarest = _object({"name": TEXT, "right": NUMBER, "images": NUMBER}, "How many of its images are recognised.")
+    return _object(
+        {
+            "expected": _interval_schema("The objective to expect on new images, with all training images."),
+            "accuracy": _interval_schema("The accuracy likewise."),
+            "corrected": {"type": "boolean"} | _about("For having been picked; else both are raw."),
+            "guessing": NUMBER | _about("The best objective of one answer to every image."),
+            "guessing_accuracy": NUMBER | _about("The accuracy of always answering the largest class."),
+            "beats_guessing": {"type": ["boolean", "null"]} | _about("null: not sure."),
+            "largest_class": TEXT,
+            "rarest_class": _or_null(rarest) | _about("null where classes are even."),
+            "best_by_accuracy": MAYBE_TEXT | _about("The trial that leads by accuracy alone, if not the winner."),
+        },
+        "What to expect of the winner; `expected` leads the answer.",
     )
 
 

@@ -48,7 +48,8 @@ def inert(text: str) -> str:
 def _answer(document: Document) -> Iterator[str]:
     if document.unfinished:
         yield "**This search is not finished.**"
-    yield inert(" ".join(document.answer))
+    yield inert(document.lead)
+    yield from map(inert, document.further)
     if document.command:
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", document.command)), default=0))
         yield f"{fence}sh\n{document.command}\n{fence}"

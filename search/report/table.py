@@ -98,8 +98,3 @@ def value(amount: Any) -> Cell:
     if isinstance(amount, str) or not words.known(amount):
         return text(amount)
     return Cell(f"{amount:,.10g}", float(amount))
-
-
-def yes(whether: Any) -> Cell:
-    """Return whether the winner is better, as far as that can be told, as a cell."""
-    return Cell("yes" if words.known(whether) and whether else "cannot be told")

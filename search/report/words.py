@@ -8,7 +8,9 @@ import pandas as pd
 
 from search.analysis.stats import Interval
 from search.analysis.stats.intervals import DIFFERENCES, SCORES
+from search.journal import Trial
 from search.repertoire.columns import COLUMNS
+from search.repertoire.recipe import Recipe
 
 NAMED = 3
 DIGITS = 3  # of a score after the point
@@ -102,11 +104,33 @@ def limits(interval: Interval) -> str:
 
 
 def in_100(share: float) -> str:
-    """Return a share as "89 times in 100"; finer near the ends."""
+    """Return a share as so many of a hundred: "89"; finer near the ends."""
     if math.isnan(share):
-        return "an unknown number of times"
-    times = f"{100 * share:.1f}" if share > 0.99 and share < 1 else f"{100 * share:.0f}"
-    return f"{times} times in 100"
+        return "an unknown number"
+    is_near_an_end = 0.99 < share < 1 or 0 < share < 0.01
+    return f"{100 * share:.1f}" if is_near_an_end else f"{100 * share:.0f}"
+
+
+def called(trial: Trial) -> str:
+    """Return what a trial is called in a sentence: a baseline by what it does."""
+    return f'the baseline "{trial.baseline}" ({trial.id})' if trial.baseline else f"trial {trial.id}"
+
+
+def deed(recipe: Recipe) -> str:
+    """Return in plain words what a recipe trains: "fine-tuning the last 2 blocks of Embedded"."""
+    backbone, blocks = recipe.backbone, recipe.unfrozen_blocks
+    if not recipe.architecture.pretrained:
+        return f"training {backbone} from scratch"
+    if recipe.head_only:
+        return f"training only a new head on {backbone}"
+    if recipe.whole:
+        return f"fine-tuning all of {backbone}"
+    return f"fine-tuning the last {'block' if blocks == 1 else f'{blocks} blocks'} of {backbone}"
+
+
+def amount(number: int, noun: str) -> str:
+    """Return a whole number with its noun: "1 image", "2 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

@@ -13,10 +13,10 @@ from kinds import KINDS, Searched, figures, frames, judgement
 from PIL import Image, ImageChops
 
 from search.analysis.judgement import Judgement
+from search.analysis.stats.comparing import Standing
 from search.repertoire.recipe import Recipe
 from search.report import contents
 from search.report.exhibits import classes, confusion, cost, curves, leaderboard, parallel, survival
-from search.report.exhibits.trials import BEST, UNJUDGED, WORSE
 from search.report.figures import as_data, png, svg, themed, write_pictures
 from search.report.style import DARK, LIGHT
 
@@ -92,8 +92,20 @@ def test_few_trials_are_all_drawn_and_nothing_is_said_to_be_left_out():
 def test_the_leaderboard_tells_who_is_worse_than_the_best():
     contenders = {trial.id for trial in judgement("usual").contenders}
     standing = {row["trial"]: row["standing"] for row in rows(figures("usual")["leaderboard"])}
-    assert {BEST, WORSE} == set(standing.values())
-    assert all((trial in contenders) == (told == BEST) for trial, told in standing.items())
+    assert set(standing.values()) > {Standing.BEST, Standing.ALIKE}
+    assert all((trial in contenders) == (told in {Standing.BEST, Standing.ALIKE}) for trial, told in standing.items())
+
+
+def test_word_colour_and_p_follow_one_rule():
+    told = frames("usual")["trials"].query("rank > 1").set_index("trial")
+    marks = {row["trial"]: row["standing"] for row in rows(figures("usual")["leaderboard"])}
+    for name, row in told.iterrows():
+        if row["behind_p"] < 0.05:
+            expected = "worse"
+        else:
+            expected = "probably worse" if row["behind_p_alone"] < 0.05 else "cannot be told apart"
+        assert row["standing"] == marks.get(name, expected) == expected
+    assert len(marks) > 10
 
 
 def test_the_best_trial_stands_at_the_top():
@@ -284,6 +296,6 @@ def test_a_baseline_may_win_and_nobody_be_judged(tmp_path):
     made.baseline(0.95)
     kinds.add_trials(made, 4)
     drawn = charts(made)
-    assert values(drawn["leaderboard"], "standing") == {BEST, UNJUDGED}
+    assert values(drawn["leaderboard"], "standing") == {Standing.BEST, Standing.UNJUDGED}
     assert "baseline" in values(drawn["leaderboard"], "what")
     assert values(drawn["leaderboard"], "called") <= {"winner, recommended", "winner", "recommended", "baseline", ""}

@@ -13,7 +13,7 @@ from search.events import CONFIRM
 from search.racing import ranked
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
-from search.report import answer, cautions, contents
+from search.report import answer, cautions, contents, words
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_the_winner_is_corrected_from_five_complete_trials_on(tmp_path):
         made.complete(0.5)
     few = Judgement.of(made.record)
     assert few.corrected is None
-    assert "4 complete trials are too few to correct it (5 are needed)" in answer.sentences(few)[1]
+    assert "4 complete trials are too few to correct it (5 are needed)" in answer.sentences(few)[2]
     for _ in range(8):  # equally good: what the best has beyond the others is luck
         made.complete(0.5)
     enough = Judgement.of(made.record)
@@ -101,14 +101,33 @@ def test_the_winner_is_corrected_from_five_complete_trials_on(tmp_path):
     assert enough.corrected == Judgement.of(made.record).corrected  # the draws have a seed
 
 
-def test_the_answer_has_three_sentences_of_one_line(several):
-    said = answer.sentences(Judgement.of(several.record))
-    assert len(said) == 3
+def test_the_answer_is_for_the_person_who_decides(several):
+    judgement = Judgement.of(several.record)
+    said = answer.sentences(judgement)
     assert all(sentence.endswith(".") and "\n" not in sentence and "nan" not in sentence for sentence in said)
-    assert said[0].startswith(
-        "Of 7 ways of fine-tuning that were tried in full (1 more was stopped early), 0004 did best"
+    assert said[0] == (
+        "Of 7 recipes that were tried in full (1 more was stopped early), this works best: fine-tuning the last block "
+        "of MobileNetV2."
     )
-    assert "b0" in said[2]
+    expected = judgement.corrected.full
+    assert said[1] == (
+        f"Of 100 new images like these, expect about {words.in_100(expected.mean)} right, once it is trained on all "
+        f"images; anything from {words.in_100(expected.low)} to {words.in_100(expected.high)} would be no surprise. "
+        "One answer to every image would get 33."
+    )
+    assert 'the baseline "head alone" (b0)' in " ".join(said)
+    assert said[-1].startswith("The recipe of trial 0004: MobileNetV2, 1 block, dropout 0.2")
+
+
+def test_the_leading_number_is_raw_and_said_to_be_so_where_it_cannot_be_corrected(tmp_path):
+    made = Search(tmp_path)
+    made.complete(0.8)
+    runs = made.history.trials["0000"].runs
+    raw = np.mean([runs[fold.id].scores["balanced_accuracy"] for fold in made.folds if fold.fraction == 1])
+    said = answer.sentences(Judgement.of(made.record))
+    assert said[0] == "Only one recipe was tried in full: fine-tuning the last block of MobileNetV2."
+    assert said[1].startswith(f"Of 100 new images like these, expect about {100 * raw:.0f} right")
+    assert said[2] == "This number is the raw result: 1 complete trial is too few to correct it (5 are needed)."
 
 
 def test_without_a_complete_trial_there_is_no_winner_in_words(tmp_path):
@@ -127,19 +146,21 @@ def test_what_is_clearly_cheaper_and_as_good_is_recommended(tmp_path):
                 event("job", trial=trial.id, job=trial.jobs + 1, **kept, runs=[{**run, "seconds": seconds}])
             )
         made.judge(trial)
+    made.journal.append(event("end", reason="all 3 trials are done"))
     judgement = Judgement.of(made.record)
     assert judgement.winner.id == "0000"
     assert judgement.recommended.id == "0001"
     assert (
-        "0001 comes within a point of it (raw accuracy with all images 1.000 against 1.000) and trains 10.0 times"
-        in answer.sentences(judgement)[2]
+        "train trial 0001 on all images, with the command below. It comes within a point of the winner (raw, 100 "
+        "against 100 in 100) and trains 10.0 times as fast." in " ".join(answer.sentences(judgement))
     )
 
 
 def test_the_winner_is_recommended_where_little_time_is_saved(several):
+    several.journal.append(event("end", reason="all trials are done"))
     judgement = Judgement.of(several.record)
     assert judgement.recommended is judgement.winner
-    assert "0004 is the one to use" in answer.sentences(judgement)[2]
+    assert "Next: train it on all images, with the command below." in answer.sentences(judgement)
 
 
 def test_tables_of_the_winner_agree_with_scikit_learn(several):
@@ -216,7 +237,9 @@ def test_a_baseline_that_wins_is_said_to_need_no_search(tmp_path):
     made = Search(tmp_path)
     made.baseline(0.95)
     made.complete(0.4)
-    assert "it is what needs no search (head alone)" in answer.sentences(Judgement.of(made.record))[2]
+    said = answer.sentences(Judgement.of(made.record))
+    assert said[0].endswith("this works best: training only a new head on MobileNetV2 (head alone).")
+    assert 'It needs no search: it is the baseline "head alone" (b0).' in said
 
 
 def test_a_corrected_distance_is_said_in_the_words_of_the_raw_one(tmp_path):
@@ -228,7 +251,7 @@ def test_a_corrected_distance_is_said_in_the_words_of_the_raw_one(tmp_path):
     behind = judgement.corrected.score.mean - made.history.trials["b0"].verdict.score
     told = f"points behind ({100 * behind:.1f} points behind once the winner's score is corrected)"
     assert behind > 0
-    assert told in answer.sentences(judgement)[2]
+    assert told in " ".join(answer.sentences(judgement))
 
 
 def test_what_was_confirmed_stands_beside_its_score(several):
@@ -243,7 +266,7 @@ def test_what_was_confirmed_stands_beside_its_score(several):
     scores = {fold: run.scores["balanced_accuracy"] for fold, run in trial.confirmations.items()}
     assert row["confirmed"] == pytest.approx(np.mean(list(scores.values())))
     assert row["score"] == pytest.approx(trial.verdict.score)
-    said = words_of(judgement, "answer")
+    said = [line for line in words_of(judgement, "answer") if not line.startswith("No better than guessing")]
     assert "0004" in said[0]
     assert "about a third, in simulations" in said[1]
 

@@ -66,4 +66,4 @@ def test_large_searches_have_a_page_that_can_be_mailed(tmp_path, trials, study):
     told = strict_json(written.paths["report.json"].read_text(encoding="utf-8"))
     assert len(told["tables"]["trials"]) == trials
     assert told["winner"]["corrected_score"]["mean"] < told["winner"]["score"]["mean"]
-    assert len(told["answer"]) == 3
+    assert told["answer"][0].startswith("Of ")

@@ -7,6 +7,7 @@ ascending order; ``parts`` is how many times the images hold a validation part (
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 from scipy import stats as scipy_stats
@@ -16,6 +17,19 @@ from search.analysis.stats.intervals import DIFFERENCES, LEVEL, NO_SPREAD, cut, 
 FEWEST_POOLED = 4  # complete trials: with fewer, their common spread is not known better than one pair's own
 ALPHA = 1 - LEVEL
 WITHIN = 0.01
+
+
+class Standing(StrEnum):
+    """How a trial stands against the best one: the one word for it, in tables, charts and sentences.
+
+    "worse" needs a p below .05 after Holm's adjustment, "probably worse" one of this pair alone.
+    """
+
+    BEST = "the best"
+    ALIKE = "cannot be told apart"
+    PROBABLY_WORSE = "probably worse"
+    WORSE = "worse"
+    UNJUDGED = "not judged"
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,13 @@ class Difference:
     high: float
     p: float
     p_holm: float = math.nan
+
+    @property
+    def standing(self) -> Standing:
+        """How the other trial stands, where this is the best minus it; a p that is NaN tells nothing apart."""
+        if self.p_holm < ALPHA:
+            return Standing.WORSE
+        return Standing.PROBABLY_WORSE if self.p < ALPHA else Standing.ALIKE
 
 
 def pooled_variance(cells: np.ndarray) -> tuple[float, int]:

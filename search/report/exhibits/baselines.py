@@ -6,10 +6,10 @@ import numpy as np
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import interval
-from search.analysis.stats.comparing import ALPHA
-from search.report.exhibit import Exhibit, Row, Sheet, Subject, flag, number, string, trial
+from search.analysis.stats.comparing import Standing
+from search.report.exhibit import Exhibit, Row, Sheet, Subject, number, string, trial
 from search.report.exhibit import limits as limits_of
-from search.report.table import Table, limits, p_value, records, score, table, text, yes
+from search.report.table import Table, limits, p_value, records, score, table, text
 
 COLUMNS = (
     trial(),
@@ -21,7 +21,7 @@ COLUMNS = (
     number("difference_low"),
     number("difference_high"),
     number("p_holm"),
-    flag("better"),
+    string("standing", "How it stands against the winner.", levels=(*map(str, Standing), "")),
 )
 
 
@@ -39,7 +39,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
                 "difference": behind.mean if behind else np.nan,
                 **limits_of(behind, "difference_low", "difference_high"),
                 "p_holm": behind.p_holm if behind else np.nan,
-                "better": bool(behind and behind.p_holm < ALPHA),
+                "standing": str(judgement.standings[one.id]),
             }
 
 
@@ -47,7 +47,7 @@ def gains(subject: Subject) -> Table:
     """Return what the winner gained over each baseline."""
     return table(
         "Baselines, and how much better the winner is: differences of scores, paired by fold (Holm-adjusted p).",
-        "trial | baseline | # score | # 95 % interval | # winner minus it | # 95 % interval | # p | better",
+        "trial | baseline | # score | # 95 % interval | # winner minus it | # 95 % interval | # p | against the best",
         (
             (
                 text(row["trial"]),
@@ -57,7 +57,7 @@ def gains(subject: Subject) -> Table:
                 score(row["difference"], sign=True),
                 limits(row["difference_low"], row["difference_high"], sign=True),
                 p_value(row["p_holm"]),
-                yes(row["better"]),
+                text(row["standing"]),
             )
             for row in records(subject.frame)
         ),

@@ -6,10 +6,10 @@ import numpy as np
 
 from search.analysis.judgement import Judgement
 from search.analysis.predictions import Evidence
-from search.analysis.stats.comparing import ALPHA, mcnemar
-from search.report.exhibit import Exhibit, Row, Sheet, Subject, flag, number, trial
+from search.analysis.stats.comparing import Standing, mcnemar
+from search.report.exhibit import Exhibit, Row, Sheet, Subject, number, string, trial
 from search.report.exhibit import limits as limits_of
-from search.report.table import Table, limits, p_value, records, score, table, text, yes
+from search.report.table import Table, limits, p_value, records, score, table, text
 
 COLUMNS = (
     trial(),
@@ -19,7 +19,7 @@ COLUMNS = (
     number("high", "Upper 95 % limit."),
     number("p", "One-sided."),
     number("p_holm"),
-    flag("better", "p_holm < .05."),
+    string("standing", "How the other one stands.", levels=tuple(map(str, Standing))),
     number("images_p", "McNemar's exact p on these images only, full size."),
 )
 
@@ -36,7 +36,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
             **limits_of(difference),
             "p": difference.p,
             "p_holm": difference.p_holm,
-            "better": difference.p_holm < ALPHA,
+            "standing": str(judgement.standings[other.id]),
             "images_p": _on_these_images(evidence, winner.id, other.id) if evidence else np.nan,
         }
 
@@ -58,7 +58,7 @@ def differences(subject: Subject) -> Table:
     return table(
         "The winner against every other complete trial: differences of scores, paired by fold. p and Holm-adjusted p "
         "are one-sided; the last is McNemar's test on these images alone, which says nothing of new ones.",
-        "trial | against | # difference | # 95 % interval | # p | # p (Holm) | better | # p, these images",
+        "trial | against | # difference | # 95 % interval | # p | # p adjusted | it is | # p, these images",
         (
             (
                 text(row["trial"]),
@@ -67,7 +67,7 @@ def differences(subject: Subject) -> Table:
                 limits(row["low"], row["high"], sign=True),
                 p_value(row["p"]),
                 p_value(row["p_holm"]),
-                yes(row["better"]),
+                text(row["standing"]),
                 p_value(row["images_p"]),
             )
             for row in records(subject.frame)

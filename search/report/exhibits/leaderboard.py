@@ -5,18 +5,23 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from search.analysis.stats.comparing import ALPHA
+from search.analysis.stats.comparing import Standing
 from search.events import Status
-from search.report import words
+from search.report import cautions, words
 from search.report.exhibit import Exhibit, Plot, Row, Subject
 from search.report.exhibits import trials
-from search.report.exhibits.trials import BEST, UNJUDGED, WORSE
 from search.report.style import PALETTE, Chart, colours, place, room, tips, values
 from search.report.table import Cell, Table, count, limits, p_value, records, score, table, text
 from search.report.table import Row as TableRow
 
 MOST = 30
-STANDINGS = {BEST: PALETTE["best"], WORSE: PALETTE["rest"], UNJUDGED: PALETTE["soft"]}
+STANDINGS: dict[str, str] = {  # the colour of each word
+    Standing.BEST: PALETTE["best"],
+    Standing.ALIKE: PALETTE["level3"],
+    Standing.PROBABLY_WORSE: PALETTE["level2"],
+    Standing.WORSE: PALETTE["rest"],
+    Standing.UNJUDGED: PALETTE["soft"],
+}
 FURTHER = {"log_loss": "log loss", "calibration_error": "calibration error", "roc_auc": "ROC AUC"}
 
 
@@ -110,8 +115,8 @@ def reading(subject: Subject) -> str:
     """Return how to read the chart."""
     return (
         "Each dot is a complete trial, its line the corrected 95 % interval; diamonds are baselines. The dashed line "
-        "is the winner's score. Intervals that overlap do not settle it: colours tell who is, by a paired test."
-        + trials.only_best(MOST, subject.frame)
+        "is the winner's score. Intervals that overlap settle nothing. The colour says how a trial stands against the "
+        "best, by the paired test of the table below." + trials.only_best(MOST, subject.frame)
     )
 
 
@@ -122,7 +127,7 @@ def in_words(subject: Subject) -> str:
         f"{row.trial} {words.number(row.score)} ({words.between(row.score_low, row.score_high)})"
         for row in done.head(words.NAMED).itertuples()
     ]
-    alike = int((done["standing"] == BEST).sum()) - 1
+    alike = int((done["standing"] == Standing.ALIKE).sum())
     return (
         f"Dot plot of the scores of complete trials with intervals. The best: {'; '.join(first)}. "
         f"{alike} other{'' if alike == 1 else 's'} cannot be told from the best. The table below has the numbers."
@@ -134,19 +139,25 @@ def rows(subject: Subject) -> Table:
     others = subject.frame[subject.frame["status"] != Status.COMPLETED].assign(standing="")
     sizes = subject.sizes
     accuracies = "".join(f"| # accuracy, {words.size(size)}" for size in sizes)
-    choices = subject.choices
+    choices, at_chance = subject.choices, subject.judgement.at_chance
     return table(
         "Trials, best first. The accuracy stands beside the score for each training size (all, or part of the "
-        "training images); time is that of all runs of a trial.",
-        f"# rank | trial | recipe | # score | # 95 % interval | against the best | # p {accuracies} | # time",
-        [_row(row, sizes, choices) for part in (trials.complete(subject.frame), others) for row in records(part)],
+        "training images). p is that of the pair; a trial is worse where p adjusted for all pairs (Holm) is below .05, "
+        "and probably worse where only p is. Time is that of all runs of a trial.",
+        f"# rank | trial | recipe | # score | # 95 % interval | against the best | # p | # p adjusted {accuracies} "
+        "| # time",
+        [
+            _row(row, sizes, choices, row["trial"] in at_chance)
+            for part in (trials.complete(subject.frame), others)
+            for row in records(part)
+        ],
         "trials.csv",
     )
 
 
-def _row(row: dict[Any, Any], sizes: list[float], choices: dict[str, str]) -> TableRow:
+def _row(row: dict[Any, Any], sizes: list[float], choices: dict[str, str], at_chance: bool) -> TableRow:
     choice = choices.get(row["trial"], "")
-    kind = choice.split(",", maxsplit=1)[0] or ("alike" if row["standing"] == BEST else "")
+    kind = choice.split(",", maxsplit=1)[0] or ("alike" if row["standing"] in {Standing.BEST, Standing.ALIKE} else "")
     summary = f"{row['baseline']}: {row['summary']}" if row["baseline"] else row["summary"]
     note = choice or ("baseline" if row["baseline"] else "")
     cells = (
@@ -155,7 +166,8 @@ def _row(row: dict[Any, Any], sizes: list[float], choices: dict[str, str]) -> Ta
         text(summary),
         score(row["score"]),
         limits(row["score_low"], row["score_high"]),
-        _against_best(row),
+        _against_best(row, "; no better than guessing" if at_chance else ""),
+        p_value(row["behind_p_alone"]),
         p_value(row["behind_p"]),
         *(score(row[trials.at("accuracy", size)]) for size in sizes),
         Cell(words.seconds(row["seconds"]), float(row["seconds"]) if words.known(row["seconds"]) else None),
@@ -163,14 +175,12 @@ def _row(row: dict[Any, Any], sizes: list[float], choices: dict[str, str]) -> Ta
     return TableRow(cells, kind)
 
 
-def _against_best(row: dict[Any, Any]) -> Cell:
+def _against_best(row: dict[Any, Any], note: str) -> Cell:
     if row["status"] != Status.COMPLETED:
-        return Cell(f"{row['status']} after {int(row['runs'])} runs" if row["runs"] else str(row["status"]))
-    if row["rank"] == 1:
-        return Cell("the best", -1.0)
-    worse = "worse" if row["behind_p"] < ALPHA else "probably worse"  # "worse" needs Holm's adjustment
-    standing = {BEST: "cannot be told apart", WORSE: worse}.get(row["standing"], UNJUDGED)
-    return Cell(standing, float(row["behind"]) if words.known(row["behind"]) else None)
+        after = f" after {words.amount(int(row['runs']), 'run')}" if row["runs"] else ""
+        return Cell(f"{row['status']}{after}{note}")
+    place = -1.0 if row["rank"] == 1 else float(row["behind"]) if words.known(row["behind"]) else None
+    return Cell(f"{row['standing']}{note}", place)
 
 
 EXHIBIT = Exhibit(
@@ -178,4 +188,5 @@ EXHIBIT = Exhibit(
     trials.SHEET,
     Plot("Which trials are best, and how sure that is", draw, reading, in_words),
     table=rows,
+    sentences=lambda subject: cautions.at_chance(subject.judgement.record),
 )

@@ -1,6 +1,6 @@
 """The numbers of every trial: what the leaderboard, the costs and the recipes are drawn from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,15 +8,15 @@ import pandas as pd
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, in_order, interval
+from search.analysis.stats.comparing import Standing
 from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error, roc_auc
 from search.events import Status
 from search.journal import Trial
 from search.repertoire import columns as recipes
 from search.repertoire.fields import FIRST
+from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import in_words
 from search.report.exhibit import Column, Row, Sheet, limits, number, string, trial, whole
-
-BEST, WORSE, UNJUDGED = "best, or not told apart from it", "told apart from the best", "not judged"
 
 
 def at(metric: str, fraction: float) -> str:
@@ -52,7 +52,11 @@ def _present(name: str, judgement: Judgement) -> Sequence[str]:
 
 
 def _recipe_columns(judgement: Judgement) -> list[recipes.RecipeColumn]:
-    return recipes.columns_of([one.recipe for one in judgement.record.history.trials.values()])
+    return recipes.columns_of(_recipes(judgement))
+
+
+def _recipes(judgement: Judgement) -> list[Recipe]:
+    return [one.recipe for one in judgement.record.history.trials.values()]
 
 
 RECIPE = tuple(
@@ -81,14 +85,14 @@ COLUMNS = (
         "behind_p",
         "One-sided p that the winner is better: pooled corrected t, Holm's adjustment over all complete trials.",
     ),
+    number("behind_p_alone", "The same of this pair alone, without the adjustment."),
     number("log_loss", "Mean negative log-likelihood of the labels in nats, all out-of-fold predictions at full size."),
     number("calibration_error", "Expected calibration error, ten bins, the same predictions."),
     number("roc_auc", "Area under the ROC curve; two classes only.", keys=_two_classes),
     string(
-        "told_apart",
-        "yes: told apart from the best (one-sided p < .05, not adjusted); no: cannot be told from it; empty: not "
-        "judged.",
-        levels=("yes", "no", ""),
+        "standing",
+        "How it stands against the best: worse where behind_p < .05, else probably worse where behind_p_alone < .05.",
+        levels=(*map(str, Standing), ""),
     ),
     whole("runs", "Runs trained on the study's folds."),
     number("seconds", "Seconds of training of these.", nullable=False),
@@ -101,8 +105,7 @@ COLUMNS = (
 def _rows(judgement: Judgement) -> Iterable[Row]:
     places = {trial.id: place for place, trial in enumerate(judgement.complete)}
     drop, of_median = judgement.drops
-    within = {trial.id for trial in judgement.contenders}
-    pooled, columns = _pooled(judgement), _recipe_columns(judgement)
+    pooled, columns, varied = _pooled(judgement), _recipe_columns(judgement), recipes.varied(_recipes(judgement))
     for one in in_order(judgement.record.history.trials.values()):
         place = places.get(one.id)
         behind = judgement.differences[place - 1] if place else None  # None for the winner
@@ -113,11 +116,12 @@ def _rows(judgement: Judgement) -> Iterable[Row]:
             "drop_vs_median": np.nan if place is None else float(of_median[place]),
             "behind": behind.mean if behind else np.nan,
             "behind_p": behind.p_holm if behind else np.nan,
+            "behind_p_alone": behind.p if behind else np.nan,
             **{name: values.get(one.id, np.nan) for name, values in pooled.items()},
-            "told_apart": "" if place is None or not within else "no" if one.id in within else "yes",
+            "standing": "" if place is None else str(judgement.standings[one.id]),
             "runs": len(one.runs),
             "seconds": round(one.seconds, 2),
-            **_of_recipe(one, columns),
+            **_of_recipe(one, columns, varied),
             "reason": one.verdict.reason if one.verdict else "",
         }
 
@@ -140,8 +144,8 @@ def _of_verdict(one: Trial, judgement: Judgement) -> Row:
     }
 
 
-def _of_recipe(one: Trial, columns: Sequence[recipes.RecipeColumn]) -> Row:
-    return {**{column.name: column.cell(one.recipe) for column in columns}, "summary": one.recipe.summary()}
+def _of_recipe(one: Trial, columns: Sequence[recipes.RecipeColumn], varied: Collection[str]) -> Row:
+    return {**{column.name: column.cell(one.recipe) for column in columns}, "summary": one.recipe.summary(varied)}
 
 
 def _pooled(judgement: Judgement) -> dict[str, dict[str, float]]:
@@ -165,11 +169,9 @@ SHEET = Sheet("trials", "One row for each trial, complete ones first by rank.", 
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the complete trials, best first, with the column ``standing``: one of the three above."""
+    """Return the complete trials, best first."""
     done = frame[frame["status"] == Status.COMPLETED].sort_values("rank", kind="stable")
-    standing = done["told_apart"].map({"no": BEST, "yes": WORSE}).fillna(UNJUDGED).astype(object)
-    amounts = done["synthetic_per_class"].map(in_words)
-    return done.assign(standing=standing.where(done["rank"] != 1, BEST), synthetic_per_class=amounts)
+    return done.assign(synthetic_per_class=done["synthetic_per_class"].map(in_words))
 
 
 def best(frame: pd.DataFrame, most: int, recommended: Trial | None) -> pd.DataFrame:

@@ -1,0 +1,91 @@
+"""Trials that do no better than guessing, and what is likely to be the cause."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.journal import Trial
+from search.racing import Rules
+from search.repertoire.recipe import Recipe
+
+BALANCED = "balanced_accuracy"  # chance is 1 / classes, however uneven they are
+SURE = 1.64  # standard errors above chance: below it one-sided p is .05 or more
+WORTH = 0.25  # of what the best trial has beyond chance: one that has more has learnt something
+# Unfrozen pretrained bodies ended at chance from 2e-3 on in six of seven recorded trials; at 7e-4 they learnt.
+HIGHEST = {"unfrozen": 1e-3, "from scratch": 1e-2, "head": 5e-2}
+LOWEST = 2e-5
+HIGHER = 2  # times the highest rate that learnt
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A trial that does no better than guessing: its balanced accuracy, that of guessing, and the likely cause."""
+
+    trial: Trial
+    balanced_accuracy: float
+    guessing: float
+    cause: str
+
+
+def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> dict[str, Chance]:
+    """Return the trials that do no better than guessing, by id; ``counts`` are the images of each class.
+
+    A trial is one of them if the mean balanced accuracy of its runs at the largest training size that it ran
+    lies within the luck of guessing, and below a quarter of what the best trial has beyond guessing there.
+    """
+    numbers = np.array(list(counts), dtype=float)
+    guessing = 1 / len(numbers)
+    sizes = [(trial, *size) for trial in trials if (size := _largest(trial, rules))]
+    found, learnt = [], []
+    for trial, fraction, mean, folds in sizes:
+        best = max(other for _, size, other, _ in sizes if size == fraction)
+        luck = SURE * _error(numbers, folds / rules.parts)
+        most = WORTH * (best - guessing) if best > guessing + luck else luck
+        if trial.verdict and mean - guessing <= min(luck, most):
+            found.append((trial, mean))
+        else:
+            learnt.append(trial)
+    return {trial.id: Chance(trial, mean, guessing, cause(trial.recipe, learnt)) for trial, mean in found}
+
+
+def _largest(trial: Trial, rules: Rules) -> tuple[float, float, int] | None:
+    """Return the largest training size that a trial ran, its mean balanced accuracy there, and on how many folds."""
+    for fraction in reversed(rules.fractions):
+        folds = [fold.id for fold in rules.folds if fold.fraction == fraction]
+        runs = [trial.runs[fold] for fold in folds if fold in trial.runs]
+        if runs and all(BALANCED in run.scores for run in runs):
+            return fraction, float(np.mean([run.scores[BALANCED] for run in runs])), len(runs)
+    return None
+
+
+def _error(counts: np.ndarray, share: float) -> float:
+    """Return the standard error of the balanced accuracy of guessing, on such a share of the images."""
+    chance = 1 / len(counts)
+    return math.sqrt(chance * (1 - chance) * (1 / np.maximum(counts * share, 1)).sum()) / len(counts)
+
+
+def cause(recipe: Recipe, learnt: Iterable[Trial]) -> str:
+    """Return in words why a recipe probably learnt nothing, given the trials that did."""
+    rate, kind = recipe.learning_rate, kind_of(recipe)
+    rates = [trial.recipe.learning_rate for trial in learnt if kind_of(trial.recipe) == kind]
+    if rate <= LOWEST:
+        return f"probably its learning rate, as {rate:.2g} is very low"
+    if rates and kind != "head" and rate >= HIGHER * max(rates):
+        return f"probably its learning rate, which is {rate:.2g}; trials learnt with {max(rates):.2g}"
+    if rate >= HIGHEST[kind] and rate > max(rates, default=0.0):
+        return f"probably its learning rate, as {rate:.2g} is high for {WORDS[kind]}"
+    if not rates:
+        return "perhaps the images do not show what tells the classes apart, or their labels are wrong"
+    return "the cause is not plain"
+
+
+WORDS = {"unfrozen": "unfrozen blocks", "from scratch": "a network from scratch", "head": "a head"}
+
+
+def kind_of(recipe: Recipe) -> str:
+    """Return what trains, as far as its learning rate goes: a head, unfrozen blocks, or a network from scratch."""
+    if recipe.head_only:
+        return "head"
+    return "unfrozen" if recipe.architecture.pretrained else "from scratch"
