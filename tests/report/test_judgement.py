@@ -116,7 +116,7 @@ def test_the_answer_is_for_the_person_who_decides(several):
         "One answer to every image would get 33."
     )
     assert 'the baseline "head alone" (b0)' in " ".join(said)
-    assert said[-1].startswith("The recipe of trial 0004: MobileNetV2, 1 block, dropout 0.2")
+    assert said[-1].startswith("The recipe of trial 0004: MobileNetV2, 1 block, dropout 0.4")
 
 
 def test_the_leading_number_is_raw_and_said_to_be_so_where_it_cannot_be_corrected(tmp_path):

@@ -105,7 +105,7 @@ def test_rows_of_markdown_tables_have_as_many_cells_as_their_header(tmp_path, ki
 def test_pages_say_how_many_trials_they_leave_out(made):
     hundreds(made)
     texts = written(made)
-    assert "Of 300 ways of fine-tuning that were tried in full, 0299 did best" in texts["report.md"]
+    assert "Of 300 recipes that were tried in full, this works best" in texts["report.md"]
     assert "180 more rows" in texts["report.md"]
     assert "The first 200 of 300 rows; all of them are in trials.csv." in texts["index.html"]
 
