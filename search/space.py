@@ -205,11 +205,13 @@ def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe
     Raises UserError where the space raises or returns anything but a Recipe.
     """
     try:
-        recipe = space(hp)
+        recipe: Any = space(hp)
     except UserError as error:
         raise UserError(f"{source}{_line(error, source)}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 likewise
         raise UserError(f"{source}{_line(error, source)}, in space(hp): {_in_words(error)}") from None
     if not isinstance(recipe, Recipe):
-        raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.")
+        is_network = type(recipe).__module__.startswith("keras")
+        hint = " A recipe describes a network and its training; the search builds both." if is_network else ""
+        raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.{hint}")
     return recipe if recipe.image_size else dataclasses.replace(recipe, image_size=image_size)

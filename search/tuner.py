@@ -13,6 +13,7 @@ import shlex
 import tempfile
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn, Self
 
 from search.executors.base import Executor
@@ -23,9 +24,10 @@ from search.monitor.screen import Screen, open_screen
 from search.monitor.tensorboard import check_at_hand
 from search.options import Options
 from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
+from search.oracles.habits import MODELS, TUNER, UNUSED, refused_arguments, refused_option
 from search.prepare import Setup, prepare
 from search.racing import ranked
-from search.record import Record, move_aside, read_record, reopening
+from search.record import STUDY, Record, move_aside, read_record, reopening
 from search.session import Session
 from search.space import Space, SpaceFile, read_space
 from search.study import Study
@@ -46,7 +48,7 @@ class KFoldTuner(BaseTuner):
 
     def __init__(
         self,
-        space: str | Path | Space,
+        space: str | Path | Space | None = None,
         study: Study | None = None,
         *,
         screen: Screen | None = None,
@@ -54,16 +56,18 @@ class KFoldTuner(BaseTuner):
         **options: Any,
     ) -> None:
         """Read the data, plan the folds and find the weights; write nothing yet."""
-        if options.get("tensorboard"):
+        chosen = _options(options)
+        if chosen.tensorboard:
             check_at_hand()
         self.screen = screen or open_screen(wide_console())
         self._clock, self._executors = Clock(), executors
         with self.screen, self._clock.stage("prepare"):
             file, say, progress = _space_file(space, study), self.screen.say, self.screen.progress
-            self.setup = prepare(file, _options(options), say, progress, executors)
+            self.setup = prepare(file, chosen, say, progress, executors)
         oracle = ORACLES[self.setup.study.oracle](self.setup.hyperparameters, self.setup.study.seed)
         with tempfile.TemporaryDirectory() as folder:  # Keras Tuner looks for files of its own; there are none
             super().__init__(oracle=oracle, directory=folder, project_name="search")
+        self.hypermodel = SimpleNamespace(build=self._no_models)
 
     @classmethod
     def reopen(cls, record: Record, *, screen: Screen | None = None, **options: Any) -> Self:
@@ -75,11 +79,22 @@ class KFoldTuner(BaseTuner):
         space, recorded = reopening(record, **options)
         return cls(space, screen=screen, **recorded)
 
-    def search(self, *_args: Any, **_kwargs: Any) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse methods of a subclass that nothing would call, with a UserError."""
+        super().__init_subclass__(**options)
+        if unused := [name for name in UNUSED if name in vars(cls)]:
+            raise UserError(
+                f"{cls.__name__}.{unused[0]} would never be called: a search of KFoldTuner has no such step."
+            )
+
+    def search(self, *values: Any, **named: Any) -> None:
         """Run the search, or resume it: every trial trains across all folds unless racing stops it.
 
-        Raises KeyboardInterrupt when interrupted: nothing but the runs in flight is lost.
+        Raises UserError for any argument, as it would not be obeyed, and KeyboardInterrupt when interrupted: nothing
+        but the runs in flight is lost.
         """
+        if refusal := refused_arguments(values, named):
+            raise UserError(refusal)
         with self._session() as session:
             self.oracle = session.oracle
             session.run()
@@ -111,10 +126,39 @@ class KFoldTuner(BaseTuner):
         best = ranked(self.record.history.proposed)[:num_trials]
         return [at_values(self.setup.hyperparameters, trial.values) for trial in best]
 
-    def get_best_models(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+    def _no_models(self, *_values: Any, **_named: Any) -> NoReturn:
         """Raise UserError: a search keeps predictions, not networks."""
         command = f"python -m search export {shlex.quote(str(self.setup.folder))} --to FOLDER"
-        raise UserError(f"A search keeps predictions, not networks; train the recommended one with: {command}")
+        raise UserError(MODELS.format(command=command))
+
+    get_best_models = load_model = save_model = _no_models
+
+    def run_trial(self, *_values: Any, **_named: Any) -> NoReturn:
+        """Raise UserError: only a search trains trials."""
+        raise UserError("search() trains the trials, each on all its folds: no single one can be run by hand.")
+
+    def save(self) -> None:
+        """Do nothing: all that happens is written when it happens."""
+
+    def reload(self) -> None:
+        """Verify that there is a search: it is read whenever it is asked for. Raises UserError where there is none."""
+        assert self.record
+
+    @property
+    def project_dir(self) -> str:
+        """The folder of the search."""
+        return str(self.setup.folder)
+
+    def get_trial_dir(self, trial_id: str) -> NoReturn:
+        """Raise UserError: a trial has no folder."""
+        files = self.setup.folder / "runs" / f"{trial_id}-*.npz"
+        raise UserError(f"A trial has no folder of its own. The predictions of its runs are in the files {files}.")
+
+    @property
+    def remaining_trials(self) -> int:
+        """How many trials the budget still has."""
+        begun = (self.setup.folder / STUDY).exists()
+        return max(0, self.setup.study.max_trials - (self.record.history.spent if begun else 0))
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials with their intervals, and the winner's recipe."""
@@ -133,10 +177,16 @@ def _without_fresh(setup: Setup, say: Say) -> Setup:
     return dataclasses.replace(setup, options=dataclasses.replace(setup.options, fresh=False))
 
 
-def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
+def _space_file(space: str | Path | Space | None, study: Study | None) -> SpaceFile:
+    if study is not None and not isinstance(study, Study):
+        raise UserError(
+            f"KFoldTuner(space, {study!r}): the second value must be a Study(…). {refused_option('objective')}"
+        )
     if isinstance(space, str | Path):
         file = read_space(Path(space))
         return dataclasses.replace(file, study=study) if study else file
+    if not callable(space):
+        raise UserError(f"KFoldTuner({space!r}) has no space: {TUNER['hypermodel']}.")
     if study is None:
         raise UserError("KFoldTuner(space) with a function needs a study as well: KFoldTuner(space, Study(data=…)).")
     try:
@@ -147,8 +197,8 @@ def _space_file(space: str | Path | Space, study: Study | None) -> SpaceFile:
 
 
 def _options(options: dict[str, Any]) -> Options:
-    known = [field.name for field in dataclasses.fields(Options)]
+    known = {field.name for field in dataclasses.fields(Options)}
     for name in options:
         if name not in known:
-            raise UserError(f"KFoldTuner has no option {name!r}. Options are: {', '.join(known)}.")
+            raise UserError(refused_option(name))
     return Options(**options)
