@@ -166,7 +166,7 @@ def complete(
         _check_repeatable(file, inputs, pool, weights, hyperparameters)
     identity = identity_of(study, inputs.image_size, meaning, dataset, pool, plan, TRAINING_VERSION)
     if known:
-        check_same(folder, known, identity, file.text, dataset, pool)
+        check_same(folder, known, identity, file.text, dataset, pool, file.modules)
     return Setup(
         file=file,
         options=options,
@@ -267,7 +267,7 @@ def _check_repeatable(
     _check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")
     if file.on_disk:
         with contextlib.redirect_stdout(None):
-            build = _build(read_space(file.path), inputs, pool, hand)
+            build = _build(read_space(file.path, file.home), inputs, pool, hand)
         declared = register(build, strict=False).get_config()["space"]
         if declared != hyperparameters.get_config()["space"]:
             raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")

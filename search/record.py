@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import pandas as pd
@@ -26,13 +27,13 @@ from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, check_written
 from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
-from search.space import SpaceFile, read_space
+from search.space import SpaceFile
 from search.study import Study
 from search.system.errors import UserError
 from search.system.files import is_real_file, is_real_folder, sweep_files, unused, write_text
 
 FORMAT = 1
-STUDY, SPACE, RUNS = "study.json", "space.py", "runs"
+STUDY, SPACE, MODULES, RUNS = "study.json", "space.py", "modules", "runs"
 FOLDS, IMAGES, SYNTHETIC = "folds.csv", "images.csv", "synthetic.csv"
 RUN_FILES = re.compile(r"[a-z]?\d+-(?:\d+|holdout)\.npz")  # in RUNS: trial, and job
 WRITTEN_ONCE = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
@@ -52,6 +53,8 @@ IDENTITY_FIELDS = (
     *("trust_unsourced", "oracle", "seed"),
 )
 
+Texts = Mapping[str, str]  # of files, by their paths
+NO_TEXTS: Texts = MappingProxyType({})
 Identity = dict[str, Any]  # what must be the same for a search to go on, as ``identity_of`` makes it
 
 
@@ -258,9 +261,17 @@ def tables_of(dataset: Dataset, pool: SyntheticPool | None, plan: Plan) -> dict[
     return {IMAGES: images_table(dataset), **synthetic, FOLDS: plan_table(plan.every, dataset.ids)}
 
 
-def begin_record(folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write the files that never change, study.json last: where it exists, the others exist too."""
+def begin_record(
+    folder: Path, about: About, space_text: str, tables: Mapping[str, pd.DataFrame], modules: Texts = NO_TEXTS
+) -> None:
+    """Write the files that never change, study.json last: where it exists, the others exist too.
+
+    ``modules`` are the texts of those that the space imports from its own folder.
+    """
     write_text(folder / SPACE, space_text)
+    for name, text in modules.items():
+        (folder / MODULES / name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(folder / MODULES / name, text)
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False))
     (folder / RUNS).mkdir(exist_ok=True)
@@ -335,12 +346,17 @@ def check_same(
     space_text: str,
     dataset: Dataset | None = None,
     pool: SyntheticPool | None = None,
+    modules: Texts = NO_TEXTS,
 ) -> None:
     """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``.
 
     ``dataset`` and ``pool`` are what there is now: their files are compared with those that the search recorded.
+    ``modules`` are the texts of those that the space imports.
     """
-    texts = (folder / SPACE).read_text(encoding="utf-8"), space_text
+    recorded = {
+        name: path.read_text(encoding="utf-8") for name in modules if (path := folder / MODULES / name).exists()
+    }
+    texts = _with_modules((folder / SPACE).read_text(encoding="utf-8"), recorded), _with_modules(space_text, modules)
     images = read_table(folder, IMAGES), images_table(dataset) if dataset else None
     synthetic = read_table(folder, SYNTHETIC), pool.table(dataset.ids) if dataset and pool else None
     found = differences(about.identity, identity, texts, images, synthetic)
@@ -355,41 +371,6 @@ def check_same(
         )
 
 
-def reopening(
-    record: Record,
-    *,
-    data: str | None = None,
-    trials: int | None = None,
-    confirm: int | None = None,
-    tensorboard: bool = False,
-    **options: Any,
-) -> tuple[Path, dict[str, Any]]:
-    """Return the space file and the options with which ``KFoldTuner`` reopens a search that has begun.
-
-    The options of the last session are kept, except for those passed here; None keeps ``trials`` and
-    ``confirm``. ``data`` is where the images are now, if they were moved. The tuner then verifies that
-    images, plan, weights and space are what they were. Raises UserError for a search whose space is no file.
-    """
-    if record.about.space_file is None:
-        raise UserError(
-            f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
-        )
-    if data is None and not Path(record.about.data).exists():
-        raise UserError(
-            f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
-            "give the new place with --data PATH."
-        )
-    space, last = record.folder / SPACE, (record.history.sessions or [SessionEvent(racing=True)])[-1]
-    return space, {
-        "study": read_space(space).study.as_recorded(record.about.study),
-        "name": record.name,
-        "results": str(record.folder.parent),
-        "data": data or record.about.data,
-        "synthetic": None if data else record.about.synthetic,  # beside the data, wherever they are now
-        "trials": trials or last.max_trials,
-        "racing": last.racing,
-        "baselines": last.baselines,
-        "confirm": last.confirm if confirm is None else confirm,
-        "tensorboard": tensorboard or last.tensorboard,
-        **options,
-    }
+def _with_modules(text: str, modules: Texts) -> str:
+    """Return the text of a space, and below it that of its modules, whose lines begin with their names."""
+    return "\n".join([text, *(f"{name}: {line}" for name, lines in modules.items() for line in lines.splitlines())])

@@ -124,9 +124,9 @@ class Session:
 
     def _about(self) -> About:
         """Return what study.json says, written now if the search begins. Raises UserError for another search."""
-        setup, about = self.setup, read_about(self.setup.folder)
+        setup, file, about = self.setup, self.setup.file, read_about(self.setup.folder)
         if about is not None:  # another driver may have begun it while this one was reading the images
-            check_same(setup.folder, about, setup.about.identity, setup.file.text, setup.dataset, setup.pool)
+            check_same(setup.folder, about, setup.about.identity, file.text, setup.dataset, setup.pool, file.modules)
             if (about.weights, about.threads) != (setup.weights, setup.devices.threads):
                 raise UserError(f"{setup.folder} was begun by another driver just now: run the same command again.")
             check_replayed(setup.folder, self.history, rules_of(about, self.history))
@@ -135,7 +135,7 @@ class Session:
             raise UserError(f"{setup.folder / STUDY} is gone, but the journal is not. {WAYS_OUT}")
         else:
             about = setup.about
-            begin_record(setup.folder, about, setup.file.text, tables_of(setup.dataset, setup.pool, setup.plan))
+            begin_record(setup.folder, about, file.text, tables_of(setup.dataset, setup.pool, setup.plan), file.modules)
         return about
 
     def __enter__(self) -> Self:

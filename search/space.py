@@ -11,7 +11,7 @@ import dataclasses
 import re
 import runpy
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
 from search.study import Study
 from search.system.errors import UserError
+from search.system.modules import Beside
 from search.system.validation import nearest, one_of
 
 Space = Callable[[Any], Recipe]
@@ -117,23 +118,31 @@ def _hand_in_time(function: str) -> Hand | None:
 
 @dataclass(frozen=True)
 class SpaceFile:
-    """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only."""
+    """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only.
+
+    ``modules`` has the texts of its own modules that it has imported so far, by their paths from ``home``, where they
+    lie: None is beside it.
+    """
 
     study: Study
     space: Space
     text: str
     path: Path
     on_disk: bool = True
+    modules: Mapping[str, str] = field(default_factory=dict)
+    home: Path | None = None
 
 
-def read_space(path: Path) -> SpaceFile:
-    """Return a space file as read: too early to ask what is at hand."""
+def read_space(path: Path, modules: Path | None = None) -> SpaceFile:
+    """Return a space file as read: too early to ask what is at hand. ``modules`` is as for ``load_space_file``."""
     with holding(Hand(ready=False)):
-        return load_space_file(path)
+        return load_space_file(path, modules)
 
 
-def load_space_file(path: Path) -> SpaceFile:
+def load_space_file(path: Path, modules: Path | None = None) -> SpaceFile:
     """Run a space file and return what it defines.
+
+    Its own modules lie in ``modules``, or else beside it.
 
     Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
     """
@@ -145,7 +154,9 @@ def load_space_file(path: Path) -> SpaceFile:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The space file {path} cannot be read: {error}.") from None
-    names = _run(path)
+    beside = Beside(modules or path.parent)
+    with beside.importable():
+        names = _run(path)
     study, space = names.get("study"), names.get("space")
     if study is None:
         raise UserError(f'{path} defines no study. Add a line such as study = Study(data="data/my-images").')
@@ -155,7 +166,9 @@ def load_space_file(path: Path) -> SpaceFile:
         raise UserError(f"{path} defines no space. Add a function space(hp) that returns a Recipe(…).")
     if not callable(space):
         raise UserError(f"{path}: space must be a function space(hp), but is {type(space).__name__}.")
-    return SpaceFile(study, space, text, path)
+    if callable(study.data) and not str(getattr(study.data, "__module__", "")).startswith("search."):
+        study = study.replace(data=beside.calling(study.data))
+    return SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules)
 
 
 def _run(path: Path) -> dict[str, Any]:

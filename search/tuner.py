@@ -27,7 +27,8 @@ from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
 from search.oracles.habits import MODELS, TUNER, UNUSED, refused_arguments, refused_option
 from search.prepare import Setup, prepare
 from search.racing import ranked
-from search.record import STUDY, Record, move_aside, read_record, reopening
+from search.record import STUDY, Record, move_aside, read_record
+from search.reopening import reopening
 from search.session import Session
 from search.space import Space, SpaceFile, read_space
 from search.study import Study
@@ -48,7 +49,7 @@ class KFoldTuner(BaseTuner):
 
     def __init__(
         self,
-        space: str | Path | Space | None = None,
+        space: str | Path | Space | SpaceFile | None = None,
         study: Study | None = None,
         *,
         screen: Screen | None = None,
@@ -177,13 +178,13 @@ def _without_fresh(setup: Setup, say: Say) -> Setup:
     return dataclasses.replace(setup, options=dataclasses.replace(setup.options, fresh=False))
 
 
-def _space_file(space: str | Path | Space | None, study: Study | None) -> SpaceFile:
+def _space_file(space: str | Path | Space | SpaceFile | None, study: Study | None) -> SpaceFile:
     if study is not None and not isinstance(study, Study):
         raise UserError(
             f"KFoldTuner(space, {study!r}): the second value must be a Study(…). {refused_option('objective')}"
         )
-    if isinstance(space, str | Path):
-        file = read_space(Path(space))
+    if isinstance(space, str | Path | SpaceFile):
+        file = space if isinstance(space, SpaceFile) else read_space(Path(space))
         return dataclasses.replace(file, study=study) if study else file
     if not callable(space):
         raise UserError(f"KFoldTuner({space!r}) has no space: {TUNER['hypermodel']}.")

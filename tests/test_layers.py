@@ -22,6 +22,7 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
         "racing",
         "integrity",
         "record",
+        "reopening",
         "training",
         "audit",
         "executors",

@@ -11,7 +11,8 @@ from search import KFoldTuner, UserError
 from search.journal import FILE, read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
-from search.record import read_record, reopening
+from search.record import read_record
+from search.reopening import reopening
 
 DRAWN = 'hp.Choice("dropout", [0.0, 0.2, 0.4])'
 SPACE = f"""

@@ -1,5 +1,6 @@
 """A space file's mistakes are told by file, line and way out; what it may choose from is what is at hand."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,49 @@ def test_amounts_may_be_values_of_their_own_kind():
         assert amounts_at_hand(names) == ["none", "few"]
     with holding(Hand(synthetic=False)):
         assert amounts_at_hand(amounts) == [Synthetic()]
+
+
+def beside(folder, rates="[0.0, 0.2]", name="rates"):
+    """Write a space file with a module beside it; another one is imported only when the space is called."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(f"RATES = {rates}\n\ndef images():\n    import late\n    return late.IMAGES\n")
+    (folder / "late.py").write_text("IMAGES = 'images'\nEPOCHS = 3\n")
+    space = f"""from search import Recipe, Study
+from {name} import RATES, images
+study = Study(data=images)
+def space(hp):
+    from late import EPOCHS
+    return Recipe("SmallCNN", None, dropout=RATES[hp], epochs=EPOCHS)
+"""
+    (folder / "space.py").write_text(space)
+    return folder / "space.py"
+
+
+def test_modules_beside_a_space_are_found_from_anywhere_and_their_texts_are_known(tmp_path):
+    loaded = load_space_file(beside(tmp_path / "one"))
+    assert set(loaded.modules) == {"rates.py"}
+    assert build_recipe(loaded.space, 1, 64, loaded.path).dropout == 0.2
+    assert set(loaded.modules) == {"rates.py", "late.py"}
+    assert loaded.modules["rates.py"] == (tmp_path / "one" / "rates.py").read_text()
+    assert loaded.study.data_folder() == Path("images")
+    assert not {"rates", "late"} & set(sys.modules)
+    assert str(tmp_path / "one") not in sys.path
+
+
+def test_two_spaces_with_modules_of_one_name_have_each_their_own(tmp_path, monkeypatch):
+    one, other = load_space_file(beside(tmp_path / "one")), load_space_file(beside(tmp_path / "two", "[0.5, 0.6]"))
+    monkeypatch.syspath_prepend(str(tmp_path / "one"))
+    __import__("rates")  # by somebody else, in this process
+    edited = load_space_file(beside(tmp_path / "two", "[0.7, 0.8]"))
+    assert [each.space(1).dropout for each in (one, other, edited)] == [0.2, 0.6, 0.8]
+    assert sys.modules.pop("rates").RATES == [0.0, 0.2]
+
+
+def test_what_is_installed_is_no_module_beside_a_space(tmp_path):
+    beside(tmp_path, name="json")  # as in the standard library, where it is loaded already
+    with pytest.raises(UserError, match="cannot import name 'RATES' from 'json'"):
+        load_space_file(tmp_path / "space.py")
+    text = "import numpy, search.study\nfrom search import Study\nstudy = Study(data='x')\ndef space(hp): ...\n"
+    (tmp_path / "plain.py").write_text(text)
+    assert load_space_file(tmp_path / "plain.py").modules == {}
+    assert load_space_file(SPACES / "finetune.py").modules == {}

@@ -19,7 +19,8 @@ from search.options import Options
 from search.oracles import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
-from search.record import About, read_record, reopening
+from search.record import About, read_record
+from search.reopening import reopening
 from search.space import load_space_file
 from search.training.cost import synthetic_counts
 
@@ -503,3 +504,23 @@ def test_without_a_pool_the_first_name_must_mean_none(place):
     assert ready.hyperparameters.values["synthetic"] == "none"
     with pytest.raises(UserError, match="asks for synthetic images where the study has none"):
         prepared(place, {"some": 5, "none": 0}, make_pool=False)
+
+
+def test_a_module_beside_the_space_belongs_to_the_search(place):
+    folder = place / "elsewhere"
+    folder.mkdir()
+    (folder / "space.py").write_text("from helpers.rates import RATES\n" + SPACE.replace("[0.0, 0.2, 0.4]", "RATES"))
+    (folder / "helpers").mkdir()
+    (folder / "helpers" / "__init__.py").write_text("")
+    (folder / "helpers" / "rates.py").write_text("RATES = [0.0, 0.2]\n")
+    tuner("elsewhere/space.py", trials=1).search()
+    kept = place / "results" / "space-shapes" / "modules" / "helpers"
+    assert (kept / "rates.py").read_text() == "RATES = [0.0, 0.2]\n"
+    (folder / "helpers" / "rates.py").write_text("RATES = [0.0, 0.3]\n")
+    with pytest.raises(UserError, match=r"the space changed:\n(.*\n)* +-helpers/rates\.py: RATES = \[0\.0, 0\.2\]"):
+        tuner("elsewhere/space.py", trials=1)
+    shutil.rmtree(folder)
+    record = read_record(place / "results" / "space-shapes")
+    again = KFoldTuner.reopen(record, screen=Lines(wide_console()), executor="inline", offline=True, trials=2)
+    again.search()
+    assert len(again.record.history.proposed) == 2

@@ -22,7 +22,8 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     Where the study has a hold-out, the trial is scored on it first, once.
     """
     from search.export.card import trial_to_export
-    from search.record import read_record, reopening
+    from search.record import read_record
+    from search.reopening import reopening
 
     record = read_record(folder_by_name(name, results))
     trial_id = trial_to_export(record, trial).id

@@ -20,7 +20,8 @@ from search.cli.run import run_search
 @MOVED
 def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
-    from search.record import read_record, reopening
+    from search.record import read_record
+    from search.reopening import reopening
 
     record = read_record(folder_by_name(name, results))
     space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)

@@ -1,7 +1,7 @@
 """``run``: search what a space file describes, or go on with it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,9 @@ from search.cli.options import (
 from search.cli.report import print_report
 from search.executors.table import DEFAULT, EXECUTORS
 from search.study import ORACLES
+
+if TYPE_CHECKING:
+    from search.space import SpaceFile
 
 
 @click.command()
@@ -61,7 +64,7 @@ def run(space: Path, no_racing: bool, no_baselines: bool, confirm: int | None, *
     run_search(space, racing=not no_racing, baselines=not no_baselines, confirm=confirm or 0, **options)
 
 
-def run_search(space: Path, **options: Any) -> None:
+def run_search(space: "Path | SpaceFile", **options: Any) -> None:
     """Run a search, or go on with it, and print its report; ``options`` are the fields of Options."""
     if options.get("tensorboard"):
         from search.monitor.tensorboard import check_at_hand

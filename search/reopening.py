@@ -1,0 +1,50 @@
+"""How a search that has begun is opened again: with its recorded space, and the options of its last session."""
+
+from pathlib import Path
+from typing import Any
+
+from search.events import SessionEvent
+from search.record import MODULES, SPACE, Record
+from search.space import SpaceFile, read_space
+from search.system.errors import UserError
+
+
+def reopening(
+    record: Record,
+    *,
+    data: str | None = None,
+    trials: int | None = None,
+    confirm: int | None = None,
+    tensorboard: bool = False,
+    **options: Any,
+) -> tuple[SpaceFile, dict[str, Any]]:
+    """Return the recorded space and the options with which ``KFoldTuner`` reopens a search that has begun.
+
+    The options of the last session are kept, except for those passed here; None keeps ``trials`` and
+    ``confirm``. ``data`` is where the images are now, if they were moved. The tuner then verifies that
+    images, plan, weights and space are what they were. Raises UserError for a search whose space is no file.
+    """
+    if record.about.space_file is None:
+        raise UserError(
+            f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
+        )
+    if data is None and not Path(record.about.data).exists():
+        raise UserError(
+            f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
+            "give the new place with --data PATH."
+        )
+    modules, last = record.folder / MODULES, (record.history.sessions or [SessionEvent(racing=True)])[-1]
+    space = read_space(record.folder / SPACE, modules if modules.is_dir() else None)
+    return space, {
+        "study": space.study.as_recorded(record.about.study),
+        "name": record.name,
+        "results": str(record.folder.parent),
+        "data": data or record.about.data,
+        "synthetic": None if data else record.about.synthetic,  # beside the data, wherever they are now
+        "trials": trials or last.max_trials,
+        "racing": last.racing,
+        "baselines": last.baselines,
+        "confirm": last.confirm if confirm is None else confirm,
+        "tensorboard": tensorboard or last.tensorboard,
+        **options,
+    }
