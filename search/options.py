@@ -9,6 +9,7 @@ from search.study import Study
 from search.system.errors import UserError
 
 NONE = "none"  # switches off what the study has
+OF_THE_DATA = {"label_level": None, "labels_from": None, "root": None, "keep_masks": False}  # fields of Study; defaults
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
 
 
@@ -22,6 +23,10 @@ class Options:
 
     data: str | None = None
     synthetic: str | None = None
+    label_level: int | None = None
+    labels_from: str | None = None
+    root: str | None = None
+    keep_masks: bool = False
     groups: str | None = None
     holdout: float | str | None = None
     name: str | None = None
@@ -50,11 +55,12 @@ class Options:
 def overridden(study: Study, options: Options) -> Study:
     """Return the study with what the options set, its data made if a function makes them.
 
-    Other data does not keep the study's synthetic images.
+    Other data keeps neither the study's synthetic images nor what the study says of its own data.
     """
     changes: dict[str, Any] = {}
     if options.data is not None:
-        changes |= {"data": options.data, "synthetic": None}
+        changes |= {"data": options.data, "synthetic": None, **OF_THE_DATA}
+    changes |= {name: getattr(options, name) for name in OF_THE_DATA if getattr(options, name)}
     fields = {"synthetic": "synthetic", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
     changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
     if options.groups is not None:
@@ -80,9 +86,11 @@ def _number_or_text(value: float | str) -> float | str:
 
 def as_arguments(options: Options) -> str:
     """Return the options that decide over the inputs, as ``check`` takes them."""
-    names = ("data", "groups", "holdout", "synthetic", "cache")
-    arguments = [f" --{name} {shlex.quote(str(getattr(options, name)))}" for name in names if getattr(options, name)]
-    return "".join(arguments) + (" --offline" if options.offline else "")
+    names = ("data", "label_level", "labels_from", "root", "groups", "holdout", "synthetic", "cache")
+    values = {name.replace("_", "-"): getattr(options, name) for name in names}
+    arguments = [f" --{name} {shlex.quote(str(value))}" for name, value in values.items() if value]
+    flags = {"keep-masks": options.keep_masks, "offline": options.offline}
+    return "".join([*arguments, *(f" --{name}" for name, is_set in flags.items() if is_set)])
 
 
 def check_name(name: str) -> str:

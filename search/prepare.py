@@ -15,6 +15,7 @@ from search.data.finding import WARNING, in_a_line
 from search.data.folds import Fold, Plan, reshuffled
 from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthetic
 from search.data.readers.paths import check_outside
+from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
 from search.events import CONFIRM
 from search.executors.table import EXECUTORS, Executors
@@ -119,7 +120,10 @@ def prepare(
     study = overridden(file.study, options)
     folder = search_folder(file, study, options)
     known = None if options.fresh else read_about(folder)
-    inputs = read_inputs(study, options, say, progress, read_table(folder, IMAGES) if known else None)
+    images = read_table(folder, IMAGES) if known else None
+    if known and known.reading is None and study.label_level is None and study.labels_from is None:
+        study = study.replace(**as_before(images, study.data_folder()))
+    inputs = read_inputs(study, options, say, progress, images)
     findings = known.findings if known else None
     if findings is None:
         findings = [asdict(finding) for finding in audit(inspect(inputs)).findings]

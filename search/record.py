@@ -66,8 +66,9 @@ class About:
     ``data`` and ``synthetic`` are what was read, ``root`` the folder from which the ids of images lead to their files;
     ``space_file`` is None where the space was a function. ``images`` counts all of them, ``in_folds`` those that
     the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``classes`` has the number of images by
-    name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, None where an older search has
-    none. ``fields`` are those of the file itself: a report repeats them.
+    name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, and
+    ``reading`` is what was said of the data, both None where an older search has none. ``fields`` are those of the file
+    itself: a report repeats them.
     """
 
     identity: Identity
@@ -84,6 +85,7 @@ class About:
     unreadable: list[list[str]]
     findings: list[dict[str, Any]] | None
     synthetic_unsourced: int
+    reading: dict[str, Any] | None
     threads: int
     folds: tuple[PlannedFold, ...]
     fields: dict[str, Any] = field(repr=False)
@@ -106,6 +108,7 @@ class About:
             unreadable=fields["unreadable"],
             findings=fields.get("findings"),
             synthetic_unsourced=fields.get("synthetic_unsourced", 0),
+            reading=fields.get("reading"),
             threads=fields["threads"],
             folds=tuple(PlannedFold(fold["id"], tuple(fold["split"]), fold["fraction"]) for fold in fields["folds"]),
             fields=fields,
@@ -240,6 +243,8 @@ def about_of(
         "classes": dataset.counts,
         "unreadable": [list(pair) for pair in dataset.unreadable],
         "ignored": list(dataset.ignored),
+        "omitted": [list(pair) for pair in dataset.omitted],
+        "reading": dataset.reading.to_dict(),
         "findings": findings,
         "synthetic_images": len(pool) if pool else 0,
         "synthetic_left_out": pool.left_out if pool else 0,

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from search.data.reading import as_before
 from search.events import SessionEvent
-from search.record import MODULES, SPACE, Record
+from search.record import IMAGES, MODULES, SPACE, Record, read_table
 from search.space import SpaceFile, read_space
 from search.system.errors import UserError
 
@@ -13,6 +14,7 @@ def reopening(
     record: Record,
     *,
     data: str | None = None,
+    root: str | None = None,
     trials: int | None = None,
     confirm: int | None = None,
     tensorboard: bool = False,
@@ -21,8 +23,9 @@ def reopening(
     """Return the recorded space and the options with which ``KFoldTuner`` reopens a search that has begun.
 
     The options of the last session are kept, except for those passed here; None keeps ``trials`` and
-    ``confirm``. ``data`` is where the images are now, if they were moved. The tuner then verifies that
-    images, plan, weights and space are what they were. Raises UserError for a search whose space is no file.
+    ``confirm``. ``data`` is where the images are now, if they were moved, and ``root`` where those of a table are. The
+    tuner then verifies that images, plan, weights and space are what they were. Raises UserError for a search whose
+    space is no file.
     """
     if record.about.space_file is None:
         raise UserError(
@@ -35,7 +38,12 @@ def reopening(
         )
     modules, last = record.folder / MODULES, (record.history.sessions or [SessionEvent(racing=True)])[-1]
     space = read_space(record.folder / SPACE, modules if modules.is_dir() else None)
+    reading = record.about.reading
+    if reading is None:
+        reading = as_before(read_table(record.folder, IMAGES), Path(record.about.data))
     return space, {
+        **reading,
+        **({"root": root} if root else {}),
         "study": space.study.as_recorded(record.about.study),
         "name": record.name,
         "results": str(record.folder.parent),

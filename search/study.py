@@ -30,7 +30,14 @@ class Study:
 
     ``groups`` says which images must share a fold: "auto" the near-duplicates, and the ``group``
     column of a manifest; None equal files only; or a column of the manifest; or a pattern on the
-    file name whose one bracket names the group, such as ``r"(\d+)_"``.
+    file name whose one bracket names the group, such as ``r"(\d+)_"``; ``folder1``, ``folder2`` … the
+    first, second … folder of each image below the data.
+
+    Four fields say of the data what their form does not. ``label_level`` is the level of the folders whose
+    names are the classes: 1 for those in the data folder itself. ``labels_from`` is a pattern whose one
+    bracket finds the label in the file name, or, where the pattern has a slash, in the path below the
+    data. ``root`` is the folder below which the paths of a manifest lie, absolute ones too.
+    ``keep_masks`` trains masks, annotations and previews of other images as pictures.
 
     ``splits`` is "kfold", or "shuffle": ``folds`` random splits with a part ``val`` in (0, 1) for
     validation. ``holdout`` is kept from all trials and scored once, for the winner: a part in
@@ -47,6 +54,10 @@ class Study:
     data: str | Path | Callable[[], Path]
     synthetic: str | Path | None = None
     trust_unsourced: bool = False
+    label_level: int | None = None
+    labels_from: str | None = None
+    root: str | Path | None = None
+    keep_masks: bool = False
     groups: str | None = "auto"
     objective: str = "balanced_accuracy"
     folds: int = 5
@@ -81,13 +92,22 @@ class Study:
             raise UserError(f"Study(data={self.data!r}) must be a folder, or a function that returns one.")
         if self.synthetic is not None and not isinstance(self.synthetic, str | Path):
             raise UserError(f"Study(synthetic={self.synthetic!r}) must be a folder, or None.")
-        for name in ("trust_unsourced", "baselines"):
+        for name in ("trust_unsourced", "baselines", "keep_masks"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"{name}={getattr(self, name)!r} must be True or False.")
         object.__setattr__(self, "val", real("val", self.val, 0, 0.9, open_low=True))
         object.__setattr__(self, "holdout", self._holdout())
         object.__setattr__(self, "train_fractions", self._fractions())
+        self._check_reading()
         self._check_groups()
+
+    def _check_reading(self) -> None:
+        if self.label_level is not None:
+            object.__setattr__(self, "label_level", whole("label_level", self.label_level, 1))
+        if self.labels_from is not None:
+            check_pattern("labels_from", self.labels_from, "the part that is the label")
+        if self.root is not None and not isinstance(self.root, str | Path):
+            raise UserError(f"Study(root={self.root!r}) must be a folder, or None.")
 
     def _fractions(self) -> tuple[float, ...]:
         fractions = self.train_fractions
@@ -120,14 +140,7 @@ class Study:
         if not isinstance(self.groups, str) or not self.groups:
             raise UserError(f"groups={self.groups!r} must be {AUTO!r}, None, a column of the manifest, or a pattern.")
         if self.group_column is None:
-            try:
-                pattern = re.compile(self.groups)
-            except re.error as error:
-                raise UserError(f"groups={self.groups!r} is not a regular expression: {error}.") from None
-            if pattern.groups != 1:
-                raise UserError(
-                    f"groups={self.groups!r} must hold one (group) in brackets: the part that names the group."
-                )
+            check_pattern("groups", self.groups, "the part that names the group")
 
     @property
     def group_column(self) -> str | None:
@@ -158,3 +171,13 @@ class Study:
     def replace(self, **changes: Any) -> "Study":
         """Return the study with some fields changed, validated again."""
         return dataclasses.replace(self, **changes)
+
+
+def check_pattern(field: str, pattern: Any, part: str) -> None:
+    """Raise UserError, naming the field, unless ``pattern`` is a regular expression with one bracket, for ``part``."""
+    try:
+        brackets = re.compile(pattern).groups
+    except (re.error, TypeError) as error:
+        raise UserError(f"{field}={pattern!r} is not a regular expression: {error}.") from None
+    if brackets != 1:
+        raise UserError(f"{field}={pattern!r} must hold one (group) in brackets: {part}.")

@@ -2,12 +2,14 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from kit.lines import event
 
 from search.journal import History, Journal
+from search.options import Options, overridden
 from search.record import (
     FORMAT,
     IDENTITY_FIELDS,
@@ -23,6 +25,7 @@ from search.record import (
     read_record,
     rules_of,
 )
+from search.reopening import reopening
 from search.system.errors import UserError
 
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
@@ -233,3 +236,20 @@ def test_study_is_written_last(tmp_path):
         begin_record(tmp_path, About.of(ABOUT), SPACE_TEXT, {})
     assert (tmp_path / SPACE).exists()
     assert not (tmp_path / STUDY).exists()
+
+
+def test_what_was_said_of_the_data_is_said_again_when_a_search_is_reopened(tmp_path):
+    folder = tmp_path / "begun"
+    make_folder(folder)
+    space = (
+        'from search import Recipe, Study\n\nstudy = Study("x")\n\n\ndef space(hp):\n    return Recipe("SmallCNN")\n'
+    )
+    said = {"label_level": 2, "keep_masks": True, "root": "/tables"}
+    about = {**ABOUT, "space_file": "spaces/x.py", "reading": said, "data": str(tmp_path)}
+    begin_record(folder, About.of(about), space, TABLES)
+    _, options = reopening(read_record(folder), data="moved")
+    assert {name: options[name] for name in said} == said
+    _, options = reopening(read_record(folder), data="moved", root="/elsewhere")
+    assert options["root"] == "/elsewhere"
+    study = overridden(options["study"], Options(**{name: options[name] for name in (*said, "data")}))
+    assert (study.label_level, study.keep_masks, study.root, study.data) == (2, True, "/elsewhere", Path("moved"))

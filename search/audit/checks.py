@@ -12,21 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from search.audit.classes import imbalance, shortcut, too_few
+from search.audit.classes import alike_classes, imbalance, shortcut, too_few
 from search.audit.copies import across_splits, conflicting_labels, large_groups, near_duplicates, telling_names
-from search.audit.files import blank, equal_files, folders_alike, ignored, repeated, unreadable
+from search.audit.files import blank, doubtful, equal_files, folders_within, ignored, omitted, repeated, unreadable
 from search.audit.inspection import DuplicateGroup, Inspection
 from search.data.dataset import Dataset
 from search.data.finding import ERROR, LEVELS, Finding
 
 CHECKS: tuple[Callable[[Inspection], Iterator[Finding]], ...] = (
     unreadable,
+    omitted,
+    doubtful,
+    alike_classes,
     conflicting_labels,
     across_splits,
     near_duplicates,
     telling_names,
     shortcut,
-    folders_alike,
+    folders_within,
     too_few,
     large_groups,
     blank,

@@ -1,6 +1,10 @@
 """Checks of classes: how many images they have, and whether files give them away."""
 
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
 
 from search.audit.inspection import Inspection, count
 from search.audit.shortcuts import shortcut_of_files
@@ -10,6 +14,50 @@ IMBALANCE = 3.0  # times as many images in the largest class as in the smallest
 CLASSES_NAMED = 5
 FEWEST = 5  # images of a class in a part, below which a score is mostly luck
 SHORTCUT = 0.15  # balanced accuracy above chance
+
+
+def alike_classes(inspection: Inspection) -> Iterator[Finding]:
+    """Find classes whose names differ in capitals, spaces, marks, Unicode form or plural: they are probably one."""
+    dataset = inspection.dataset
+    table = dataset.table.assign(name=[dataset.classes[label] for label in dataset.labels])
+    splits = table.groupby("name")["split"].agg(set)
+    alike: dict[str, list[str]] = {}
+    for name in dataset.classes:
+        alike.setdefault(plain_name(name), []).append(name)
+    for names in alike.values():
+        together = set.intersection(*(splits[name] for name in names))
+        if len(names) < 2 or (together and all(len(name.strip()) == 1 for name in names)):  # A and a, as letters are
+            continue
+        counted = ", ".join(f"{_unmistakable(name, names)} {_where(table[table['name'] == name])}" for name in names)
+        few = [name for name in names if name != max(names, key=lambda name: dataset.counts[name])]
+        yield Finding(
+            WARNING,
+            "classes alike",
+            f"{len(names)} classes are probably one, as their names hardly differ: {counted}",
+            "Give them one name; if they are different classes, give them names that differ more.",
+            tuple(table["id"][table["name"].isin(few)]),
+        )
+
+
+def plain_name(name: str) -> str:
+    """Return what remains of a name without capitals, accents' form, spaces, marks and the ending of a plural."""
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", name).casefold())
+    text = "".join(unicodedata.normalize("NFKC", word) for word in words) or name
+    for ending, stem in (("ies", "y"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("xes", "x"), ("s", "")):
+        if text.endswith(ending) and len(text) > len(ending) + 2 and not text.endswith(("ss", "us", "is")):
+            return text.removesuffix(ending) + stem
+    return text
+
+
+def _unmistakable(name: str, names: Sequence[str]) -> str:
+    """Return a name in quotes, with escapes where another looks the same."""
+    same = [other for other in names if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", name)]
+    return ascii(name) if len(same) > 1 else repr(name)
+
+
+def _where(rows: pd.DataFrame) -> str:
+    splits = ", ".join(f"{split} {number}" for split, number in rows["split"].value_counts().items() if split)
+    return f"({splits or len(rows)})"
 
 
 def imbalance(inspection: Inspection) -> Iterator[Finding]:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from search.audit.inspection import Inspection, count
 from search.data.finding import FILES_NAMED, NOTE, WARNING, Finding, listed
+from search.data.readers.companions import MASK, PREVIEW
 
+MANY = 0.1  # of all images; where as many were left out, that is no mere note
 BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 
 
@@ -54,23 +56,55 @@ def equal_files(inspection: Inspection) -> Iterator[Finding]:
         )
 
 
-def folders_alike(inspection: Inspection) -> Iterator[Finding]:
+def folders_within(inspection: Inspection) -> Iterator[Finding]:
     """Find classes without an image of their own, but several folders each: they may be one level too high."""
     dataset = inspection.dataset
+    if dataset.reading.label_level is not None or dataset.reading.labels_from is not None:
+        return
     within: dict[str, set[str]] = {name: set() for name in dataset.classes}
+    level = 1
     for id_, label in zip(dataset.ids, dataset.labels, strict=True):
         *_, class_name, inner, _ = ("", "", *id_.split("/"))
         within[dataset.classes[label]].add(inner if class_name == dataset.classes[label] else "")
+        level = id_.count("/") - 1
     if any("" in names or len(names) < 2 for names in within.values()):
         return
-    same = len({tuple(sorted(names)) for names in within.values()}) == 1
     folders = "; ".join(f"{name} holds {listed(sorted(names))}" for name, names in list(within.items())[:FILES_NAMED])
     yield Finding(
-        WARNING if same else NOTE,
+        NOTE,
         "folders within classes",
-        f"no class has an image of its own, but all have {'the same ' if same else ''}folders ({folders})",
-        "If those are the classes, name one of the folders above them as the data, or call these train, val and test.",
+        f"no class has an image of its own, but all have folders ({folders})",
+        f"If those are the classes, give --label-level {level + 1}. If they are patients, days and the like, "
+        f"--groups folder{level + 1} keeps the images of each in one fold.",
     )
+
+
+def omitted(inspection: Inspection) -> Iterator[Finding]:
+    """Find images that were left out as they are no examples: masks, previews, images without a label."""
+    files = inspection.dataset.omitted
+    if files:
+        reasons = [f"{number} as {reason}" for reason, number in Counter(why for _, why in files).most_common()]
+        companions = any(reason in {MASK, PREVIEW} for _, reason in files)
+        yield Finding(
+            WARNING if len(files) >= MANY * (len(files) + len(inspection.dataset)) else NOTE,
+            "left out",
+            f"{count(len(files), 'image')} {'was' if len(files) == 1 else 'were'} left out: {'; '.join(reasons)}",
+            "If masks and previews are pictures to train with, give --keep-masks." if companions else "",
+            tuple(id_ for id_, _ in files),
+        )
+
+
+def doubtful(inspection: Inspection) -> Iterator[Finding]:
+    """Find images that may be masks or previews of others, by their names or by what they show, but not by both."""
+    files = inspection.dataset.doubtful
+    if files:
+        yield Finding(
+            WARNING,
+            "masks?",
+            f"{count(len(files), 'image')} may be masks, drawings or previews of other images, and train as pictures",
+            "Move them away if they are; if they are pictures, --keep-masks says so.",
+            files,
+        )
 
 
 def blank(inspection: Inspection) -> Iterator[Finding]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SPACE, SYNTHETIC, TRIALS
+from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SPACE, SYNTHETIC, TRIALS, of_the_data
 from search.system.errors import UserError
 
 
 @click.command()
 @SPACE
 @DATA
+@of_the_data
 @GROUPS
 @HOLDOUT
 @SYNTHETIC

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, folder_by_name
+from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, ROOT, folder_by_name
 
 
 @click.command()
@@ -16,6 +16,7 @@ from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, folder_by_name
 @CACHE
 @CACHE_GB
 @MOVED
+@ROOT
 def export(name: str, to: Path, trial: str, results: str, **options: Any) -> None:
     """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
 

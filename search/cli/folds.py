@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, SEED, SPACE
+from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, SEED, SPACE, of_the_data
 from search.system.errors import UserError
 
 
@@ -16,6 +16,7 @@ from search.system.errors import UserError
 @click.option("--fractions", metavar="LIST", help="Training sizes such as 0.8,0.5, instead of the study's.")
 @click.option("--copy", is_flag=True, help="Copy the images instead of linking to them.")
 @DATA
+@of_the_data
 @GROUPS
 @HOLDOUT
 @CACHE

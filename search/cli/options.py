@@ -1,5 +1,6 @@
 """What several verbs of the command line take, defined once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -8,10 +9,23 @@ SPACE = click.argument("space", type=click.Path(path_type=Path))
 DATA = click.option(
     "--data", metavar="PATH", help="Class folders, a CSV manifest or arrays (.npz), instead of the study's."
 )
+LABEL_LEVEL = click.option(
+    "--label-level",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Which level of folders names the classes: 1 for those in the data folder.",
+)
+LABELS_FROM = click.option(
+    "--labels-from",
+    metavar="PATTERN",
+    help="Take the label from the file name, such as '^([a-z]+)_'; with a slash in it, from the path.",
+)
+ROOT = click.option("--root", metavar="FOLDER", help="The folder below which the paths of a manifest lie.")
+KEEP_MASKS = click.option("--keep-masks", is_flag=True, help="Train masks and previews of other images as pictures.")
 GROUPS = click.option(
     "--groups",
     metavar="HOW",
-    help="What shares a fold, instead of the study's: auto, none, a column, or a pattern on file names.",
+    help="What shares a fold, instead of the study's: auto, none, a column, folder1, or a pattern on file names.",
 )
 HOLDOUT = click.option(
     "--holdout",
@@ -40,6 +54,13 @@ RESULTS = click.option(
     "--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept."
 )
 SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+
+
+def of_the_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb with the options that say of the data what their form does not."""
+    for option in (KEEP_MASKS, ROOT, LABELS_FROM, LABEL_LEVEL):
+        command = option(command)
+    return command
 
 
 def folder_by_name(name: str, results: str) -> Path:

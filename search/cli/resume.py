@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, CONFIRM, MOVED, RESULTS, SLOTS, TENSORBOARD, folder_by_name
+from search.cli.options import CACHE, CACHE_GB, CONFIRM, MOVED, RESULTS, ROOT, SLOTS, TENSORBOARD, folder_by_name
 from search.cli.run import run_search
 
 
@@ -18,6 +18,7 @@ from search.cli.run import run_search
 @TENSORBOARD
 @CONFIRM
 @MOVED
+@ROOT
 def resume(name: str, results: str, trials: int | None, confirm: int | None, tensorboard: bool, **options: Any) -> None:
     """Go on with the search NAME from its own recorded space."""
     from search.record import read_record

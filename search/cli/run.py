@@ -20,6 +20,7 @@ from search.cli.options import (
     SYNTHETIC,
     TENSORBOARD,
     TRIALS,
+    of_the_data,
 )
 from search.cli.report import print_report
 from search.executors.table import DEFAULT, EXECUTORS
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.command()
 @SPACE
 @DATA
+@of_the_data
 @GROUPS
 @HOLDOUT
 @SYNTHETIC

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from search.data.images import Decoded, Facts
+from search.data.reading import AS_IT_IS, Reading
 from search.system.digests import digest
 from search.system.errors import UserError
 
@@ -37,7 +38,9 @@ class Dataset:
     ``classes`` are the names, in the order of the labels. ``source`` is what the user named: the
     folder or file that the images were read from. ``unreadable`` lists the (id, reason) of files
     that were left out; ``ignored`` the files that are no images; ``repeated`` the ids that a
-    manifest lists once more. ``facts`` are what the files say
+    manifest lists once more. ``omitted`` lists the (id, reason) of images that are no examples: masks,
+    previews, images without a label; ``doubtful`` the ids of examples that may be such. ``notes`` say in
+    words how the data was understood, and ``reading`` what a person said of it. ``facts`` are what the files say
     of themselves, in the order of the rows, once they have been decoded.
     """
 
@@ -47,6 +50,10 @@ class Dataset:
     unreadable: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    omitted: tuple[tuple[str, str], ...] = ()
+    doubtful: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reading: Reading = AS_IT_IS
     source: Path = Path()
     facts: tuple[Facts, ...] = ()
 

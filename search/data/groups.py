@@ -38,6 +38,9 @@ def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) 
 def _column(dataset: Dataset, column: str) -> list[str]:
     """Return a column of the manifest; where it is empty, the image stands for itself."""
     names = [name.removeprefix(MANIFEST_COLUMN) for name in dataset.table if name.startswith(MANIFEST_COLUMN)]
+    folder = re.fullmatch(r"folder([1-9])", column)
+    if column not in names and folder:
+        return _folders(dataset, int(folder[1]))
     if column not in names:
         has = (
             f"has the columns {', '.join(names)} besides image and label"
@@ -50,6 +53,17 @@ def _column(dataset: Dataset, column: str) -> list[str]:
         )
     values = dataset.table[MANIFEST_COLUMN + column]
     return values.where(values != "", dataset.table["id"]).tolist()
+
+
+def _folders(dataset: Dataset, level: int) -> list[str]:
+    """Return the folder of each image on a level below the data; an image that has none stands for itself."""
+    parts = [PurePosixPath(id_).parts for id_ in dataset.ids]
+    if not any(len(names) > level for names in parts):
+        raise UserError(
+            f"groups='folder{level}': no image of {dataset.source} lies in a folder of level {level} below it. Give "
+            'groups="auto", or a level that there is.'
+        )
+    return ["/".join(names[:level]) if len(names) > level else "/".join(names) for names in parts]
 
 
 def _matched(id_: str, pattern: str) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from search.data.groups import regrouped
 from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, decode_sizes, typical_side
 from search.data.readers.dispatch import read_dataset
 from search.data.readers.paths import check_outside
+from search.data.reading import Reading
 from search.data.synthetic import SyntheticPool, read_pool
 from search.options import Options, name_of
 from search.study import Study
@@ -73,7 +75,7 @@ def read_inputs(
     check_outside(cache, source, "Give another folder with --cache")
     check_cache(cache)
     sweep(cache)
-    dataset = read_dataset(source, cache)
+    dataset = read_dataset(source, cache, Reading.of(study))
     size = study.image_size or typical_side(dataset.paths)
     check_space(cache, len(dataset) * (size**2 + THUMBNAIL**2) * 3)
     sizes = [size, THUMBNAIL]
@@ -89,6 +91,8 @@ def read_inputs(
         near = grouped(len(dataset), pairs)
         dataset = regrouped(dataset, study, near)
     say(_in_words(dataset, size))
+    for note in (*dataset.notes, *_omitted(dataset)):
+        say(note)
     if dataset.unreadable:
         say(f"Left out: {_unreadable(dataset)}")
     return Inputs(study, dataset, decoded[size], decoded[THUMBNAIL], tuple(pairs), near, cache)
@@ -142,6 +146,14 @@ def _unreadable(dataset: Dataset) -> str:
     more = len(dataset.unreadable) - FILES_NAMED
     rest = f"\n  and {more} more" if more > 0 else ""
     return f"{len(dataset.unreadable)} images cannot be read:\n{lines}{rest}"
+
+
+def _omitted(dataset: Dataset) -> Iterator[str]:
+    """Yield, for each reason, how many images are no examples, with the first of them."""
+    for reason, count in Counter(reason for _, reason in dataset.omitted).items():
+        first = next(id_ for id_, other in dataset.omitted if other == reason)
+        images = "1 image is" if count == 1 else f"{count} images are"
+        yield f"{images} left out, as {reason} ({first}{' …' if count > 1 else ''})"
 
 
 def folds_in_words(study: Study, plan: Plan, dataset: Dataset) -> str:

@@ -15,8 +15,9 @@ import pandas as pd
 from search.data.dataset import Dataset
 from search.data.folds import Fold
 from search.data.images import Decoded
-from search.data.readers.manifest import MANIFEST, read_table
+from search.data.readers.manifest import MANIFEST
 from search.data.readers.paths import inside
+from search.data.readers.tables import read_table
 from search.repertoire.synthetic import Synthetic
 from search.system.digests import digest, file_sha256, seed_from
 from search.system.errors import UserError
@@ -210,7 +211,7 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     finder = _Finder(dataset, folder)
     entries: dict[Path, _Entry] = {}
     for row, image, label, sources in read_table(folder / MANIFEST, COLUMNS)[list(COLUMNS)].itertuples():
-        where = f"{folder / MANIFEST}, line {row + 2}"
+        where = f"{folder / MANIFEST}, line {row}"
         path = folder / inside(image.strip(), where)
         if not path.is_file():
             raise UserError(f"{where}: there is no image {image!r} in {folder}.")

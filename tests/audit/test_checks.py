@@ -17,6 +17,7 @@ from search.data.groups import regrouped
 from search.data.images import THUMBNAIL, Facts, decode_sizes
 from search.data.readers.folders import read_class_folders
 from search.data.readers.manifest import read_manifest
+from search.data.reading import Reading
 from search.study import Study
 
 COUNTS = {"across": 30, "down": 30}
@@ -146,18 +147,44 @@ def test_too_few_images_are_told_for_each_part_of_the_plan(plain, tmp_path):
     assert "across: 3.0" in shuffled.text
 
 
-def test_classes_that_hold_the_same_folders_may_be_a_split(tmp_path):
-    for part in ("seg_train", "seg_test"):
-        write_shapes(tmp_path / "alike" / part, {"sea": 20, "street": 20}, seed=len(part))
-    found = topics(inspect(read_class_folders(tmp_path / "alike"), tmp_path))["folders within classes"]
-    assert found.level == WARNING
-    assert "the same folders (seg_test holds sea, street; seg_train holds sea, street)" in found.text
+def test_classes_that_hold_folders_alone_may_be_one_level_too_high(tmp_path):
     for part in ("cat", "dog"):
-        write_shapes(tmp_path / "other" / part, {"indoors": 20, f"{part}s": 20}, seed=len(part))
-    other = topics(inspect(read_class_folders(tmp_path / "other"), tmp_path))["folders within classes"]
-    assert other.level == NOTE
-    write_shapes(tmp_path / "other", {"cat": 1})
-    assert "folders within classes" not in topics(inspect(read_class_folders(tmp_path / "other"), tmp_path))
+        write_shapes(tmp_path / "within" / part, {"indoors": 20, f"{part}s": 20}, seed=len(part))
+    found = topics(inspect(read_class_folders(tmp_path / "within"), tmp_path))["folders within classes"]
+    assert found.level == NOTE
+    assert "(cat holds cats, indoors; dog holds dogs, indoors)" in found.text
+    assert "--label-level 2" in found.way_out
+    told = read_class_folders(tmp_path / "within", Reading(label_level=1))
+    assert "folders within classes" not in topics(inspect(told, tmp_path))
+    write_shapes(tmp_path / "within", {"cat": 1})
+    assert "folders within classes" not in topics(inspect(read_class_folders(tmp_path / "within"), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "named"),
+    [
+        (["Cat", "dog"], ["cat", "dog"], "'Cat' (train 5), 'cat' (validation 5)"),
+        (["cat", "dog"], ["cat ", "dog"], "'cat' (train 5), 'cat ' (validation 5)"),
+        (["cat", "dogs"], ["cat", "dog"], "'dog' (validation 5), 'dogs' (train 5)"),
+        (["cherry", "fig"], ["cherries", "fig"], "'cherries' (validation 5), 'cherry' (train 5)"),
+        (["sea_lion", "fig"], ["Sea Lion", "fig"], "'Sea Lion' (validation 5), 'sea_lion' (train 5)"),
+        (["a", "b"], ["A", "b"], "'A' (validation 5), 'a' (train 5)"),
+        (["caf\u00e9", "b"], ["cafe\u0301", "b"], r"'cafe\u0301' (validation 5), 'caf\xe9' (train 5)"),
+    ],
+)
+def test_classes_that_are_probably_one_are_named(tmp_path, train, val, named):
+    for seed, (split, names) in enumerate((("train", train), ("val", val))):
+        write_shapes(tmp_path / "split" / split, dict.fromkeys(names, 5), seed=seed)
+    found = topics(inspect(read_class_folders(tmp_path / "split"), tmp_path))["classes alike"]
+    assert found.level == WARNING
+    assert found.text == f"2 classes are probably one, as their names hardly differ: {named}"
+    assert len(found.files) == 5
+
+
+@pytest.mark.parametrize("names", [("a", "A"), ("1", "11"), ("bus", "bu"), ("grass", "gras"), ("cat", "cast")])
+def test_classes_of_like_names_are_told_apart(tmp_path, names):
+    write_shapes(tmp_path / "plain", dict.fromkeys((*names, "other"), 5))
+    assert "classes alike" not in topics(inspect(read_class_folders(tmp_path / "plain"), tmp_path))
 
 
 def test_images_of_one_colour_are_named(plain, tmp_path):
@@ -249,6 +276,9 @@ def with_odd_files(root):
     (root / "notes.txt").write_text("x")
     (root / "train" / "down" / "bad.png").write_bytes(b"x")
     Image.new("RGB", (32, 32), "grey").save(root / "train" / "down" / "blank.png")
+    write_shapes(root / "test", {"Down": 3})
+    Image.new("RGB", (32, 32), "white").save(root / "train" / "across" / "across_001_mask.png")
+    Image.new("RGB", (16, 16), "white").save(root / "train" / "across" / "across_001_thumb.png")
     first = root / "test" / "across" / "across_001.png"
     (root / "train" / "down" / "copy.png").write_bytes(first.read_bytes())
     return read_class_folders(root), [("test/across/across_001.png", "train/down/copy.png")]
@@ -266,7 +296,7 @@ def with_telling_names(root):
 
 
 def with_odd_classes(root):
-    """A manifest with a line twice, and a small class of other formats; each class has the same folders."""
+    """A manifest with a line twice, and a small class of other formats; each class has folders within."""
     for part in ("a", "b"):
         write_shapes(root / part, {"one": 80 if part == "a" else 10, "two": 80 if part == "a" else 10}, seed=len(part))
     for path in sorted((root / "b").rglob("*.png")):
@@ -304,7 +334,7 @@ def test_every_check_names_what_it_finds_and_changes_nothing(check, odd_inspecti
         own = list(check(inspection))
         assert own == list(check(inspection))
         assert everything_in(inspection) == before
-        files = {*data.ids, *data.ignored, *(id_ for id_, _ in data.unreadable)}
+        files = {*data.ids, *data.ignored, *(id_ for id_, _ in (*data.unreadable, *data.omitted))}
         assert all(set(finding.files) <= files for finding in own)
         findings += own
     assert findings, "no odd data set of these tests has what it looks for"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from search.data.dataset import Dataset
 from search.data.readers.arrays import NPZ, PICKLES, parts, unpack
-from search.data.readers.folders import read_class_folders
+from search.data.readers.folders import TABLES, read_class_folders
 from search.data.readers.manifest import MANIFEST, read_manifest
+from search.data.reading import AS_IT_IS, Reading
 from search.system.cache import stored
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
@@ -25,29 +26,29 @@ UNPACKING_VERSION = 2
 class Format:
     """A form of data sets in one file: its name in words, the suffixes of its files, and what reads one.
 
-    ``read`` takes the file and the cache, which is where it may unpack it. It raises UserError for a file that
-    cannot be opened or understood.
+    ``read`` takes the file, the cache, which is where it may unpack it, and what a person said of the data. It raises
+    UserError for a file that cannot be opened or understood.
     """
 
     name: str
     suffixes: frozenset[str]
-    read: Callable[[Path, Path], Dataset]
+    read: Callable[[Path, Path, Reading], Dataset]
 
     def __str__(self) -> str:
         """Return its name with its suffixes."""
         return f"{self.name} ({', '.join(sorted(self.suffixes))})"
 
 
-def read_dataset(data: Path, cache: Path) -> Dataset:
+def read_dataset(data: Path, cache: Path, reading: Reading = AS_IT_IS) -> Dataset:
     """Return the data set that ``data`` is: a folder of class folders, or a file in one of ``FORMATS``.
 
-    Arrays are unpacked into ``cache`` once. Groups are the equal files only. Raises UserError for
-    what is not there or cannot be understood.
+    ``reading`` is what a person says of it. Arrays are unpacked into ``cache`` once. Groups are the equal files only.
+    Raises UserError for what is not there or cannot be understood.
     """
-    return read_as(FORMATS, data, cache)
+    return read_as(FORMATS, data, cache, reading)
 
 
-def read_as(formats: Sequence[Format], data: Path, cache: Path) -> Dataset:
+def read_as(formats: Sequence[Format], data: Path, cache: Path, reading: Reading = AS_IT_IS) -> Dataset:
     """Return the data set as ``read_dataset`` does, where files can have these formats."""
     if any("\ud800" <= letter <= "\udfff" for letter in str(data)):
         raise UserError(f"The path {str(data)!r} is not valid UTF-8, so no record could name it. Rename the folder.")
@@ -56,21 +57,23 @@ def read_as(formats: Sequence[Format], data: Path, cache: Path) -> Dataset:
         raise UserError(f"There is no file {data} (in {Path.cwd()}).")
     if os.path.isdir(data) or not os.path.exists(data):
         with _openable(data):
-            return read_class_folders(data)
+            return read_class_folders(data, reading)
     if not os.path.isfile(data):
         raise UserError(f"{data} is a pipe, device or socket. Name a folder of class folders, or a file.")
     if form is None:
         *names, last = ("a folder of class folders", *map(str, formats))
         raise UserError(f"{data} is no data set that can be read: name {', '.join(names)}, or {last}.")
-    return form.read(data, cache)
+    reading.check_file(data)
+    return form.read(data, cache, reading)
 
 
-def _read_csv(data: Path, _cache: Path) -> Dataset:
+def _read_csv(data: Path, _cache: Path, reading: Reading) -> Dataset:
     with _openable(data):
-        return read_manifest(data)
+        return read_manifest(data, reading)
 
 
-def _read_arrays(data: Path, cache: Path) -> Dataset:
+def _read_arrays(data: Path, cache: Path, reading: Reading) -> Dataset:
+    reading.check_no_table(data)
     with _openable(data):
         key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])
     return stored(
@@ -99,6 +102,6 @@ def _whole(dataset: Dataset) -> Dataset:
 
 
 FORMATS = (
-    Format("a CSV manifest", frozenset({".csv"}), _read_csv),
+    Format("a CSV manifest", TABLES, _read_csv),
     Format("arrays", NPZ | PICKLES, _read_arrays),
 )

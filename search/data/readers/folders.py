@@ -1,127 +1,245 @@
-"""Class folders -> Dataset: one folder a class, perhaps below train/, val/ and test/."""
+"""Class folders -> Dataset: one folder a class, on whatever level, perhaps below train/, val/ and test/."""
 
+import dataclasses
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from search.data.dataset import SPLIT_WORDS, Dataset, as_dataset, canonical_split
-from search.data.images import SUFFIXES, is_image
-from search.data.readers.paths import check_names, contents_of
+from search.data.dataset import Dataset, as_dataset
+from search.data.readers.companions import Companions, companions, same_stems
+from search.data.readers.layout import Layout, class_nodes, doubt_of, layout_of, outline
+from search.data.readers.names import some
+from search.data.readers.paths import contents_of
+from search.data.readers.splits import word_of
+from search.data.readers.tree import Node, Scan, scan, tree_of
+from search.data.reading import AS_IT_IS, Reading
 from search.system.errors import UserError
 
-JUNK_FOLDERS = frozenset({"__MACOSX", "@eaDir", "__pycache__"})
+MOST_UNFIT = 0.1  # of the images, whose names a pattern for labels may not fit
+TABLES = frozenset({".csv", ".tsv"})
 
 
-def read_class_folders(root: Path) -> Dataset:
-    """Return the images below ``root``: one folder a class, any depth below it.
+@dataclass
+class Labelled:
+    """Images by id with their (label, split), the names of classes, and the (id, reason) of those without a label."""
 
-    Where all folders of ``root`` are called train, val or test and hold the class folders, they
-    are merged and the given split is kept. Files that are no images, hidden ones and linked
-    folders below a class are ``ignored``. Raises UserError for a missing folder, no class
-    folders, fewer than two classes, and a class without images.
+    classes: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, str]] = field(default_factory=dict)
+    omitted: dict[str, str] = field(default_factory=dict)
+
+
+def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
+    """Return the images below ``root``, labelled by the folders that they are in, at any depth below these.
+
+    Folders that are splits by name are merged and the given split is kept; one of them without class folders is
+    ``omitted``, and so are masks and previews of other images. Files that are no images, hidden ones and linked
+    folders below a class are ``ignored``. ``reading`` can name the level of the classes, or take the labels from file
+    names. Raises UserError for a missing folder, no class folders, fewer than two classes, a class without images,
+    and where the classes may be on another level.
     """
     if not os.path.isdir(root):
         raise UserError(
             f"There is no data folder {root}. Name a folder that holds one folder of images for each class, "
             "a CSV manifest, or a .npz file."
         )
-    ignored: list[str] = []
-    closed: list[OSError] = []
-    splits = {folder: canonical_split(folder.name) for folder in _split_folders(root)}
-    tops = [(folder, split) for parent, split in (splits or {root: ""}).items() for folder in _folders(parent)]
-    _check_folders(root, [folder for folder, _ in tops])
-    for parent in {root, *splits}:
-        ignored += [_safe_id(path, root) for path in parent.iterdir() if _is_junk(path) or not path.is_dir()]
+    reading.check_no_table(root)
+    files = scan(root, reading.label_level or 1)
+    by_name = Companions() if reading.keep_masks else companions(root, files.ids)
+    ids = [id_ for id_ in files.ids if id_ not in by_name.certain]
+    labelled = _labelled(root, ids, _still_there(files, ids), reading)
+    labels = {id_: label for id_, (label, _) in labelled.places.items()}
+    found = by_name if reading.keep_masks else by_name | same_stems(root, labels)
     rows = [
-        {"id": id_, "label": folder.name, "split": split}
-        for folder, split in tops
-        for id_ in _images(folder, root, ignored, closed)
+        {"id": id_, "label": label, "split": split}
+        for id_, (label, split) in labelled.places.items()
+        if id_ not in found.certain
     ]
     rows, unreadable = contents_of(root, rows)
-    unreadable += [(f"{_safe_id(Path(e.filename), root)}/", f"cannot be opened: {e.strerror}") for e in closed]
-    classes = sorted({folder.name for folder, _ in tops})
-    if len(classes) == 1 and (deeper := _folders(tops[0][0])):
-        raise UserError(
-            f"{root} holds one class only ({classes[0]}), which holds the folders "
-            f"{', '.join(folder.name for folder in deeper[:3])}. Did you mean {tops[0][0]}?"
-        )
-    return as_dataset(root, root, rows, classes, unreadable, sorted(ignored))
+    loose = [id_ for id_ in ids if id_ not in labelled.places and id_ not in labelled.omitted]
+    dataset = as_dataset(
+        root, root, rows, sorted(labelled.classes), unreadable + files.closed, sorted(files.ignored + loose)
+    )
+    return dataclasses.replace(
+        dataset,
+        omitted=tuple(sorted({**labelled.omitted, **found.certain}.items())),
+        doubtful=tuple(sorted(set(found.doubtful) & set(labels))),
+        notes=tuple(labelled.notes),
+        reading=reading,
+    )
 
 
-def _split_folders(root: Path) -> list[Path]:
-    """Return train/, val/ and test/ if that is what ``root`` holds.
+def _still_there(files: Scan, ids: Sequence[str]) -> list[str]:
+    """Return the folders but for those that held images of which none is left."""
+    before, now = (
+        {parent.as_posix() for id_ in some for parent in PurePosixPath(id_).parents} for some in (files.ids, ids)
+    )
+    return [folder for folder in files.folders if folder in now or folder not in before]
 
-    Raises UserError where these could be splits or classes.
-    """
-    folders = _folders(root)
-    split_folders = [folder for folder in folders if folder.name.strip().lower() in SPLIT_WORDS]
-    words = [canonical_split(folder.name) for folder in split_folders]
-    if len(split_folders) < 2:
+
+def _labelled(root: Path, ids: Sequence[str], folders: Sequence[str], reading: Reading) -> Labelled:
+    if reading.labels_from is not None:
+        return by_pattern(root, ids, reading.labels_from)
+    tree = tree_of(ids, folders)
+    if not tree.folders:
+        raise UserError(_without_folders(root, ids))
+    if reading.label_level is not None:
+        return by_level(root, ids, folders, reading.label_level)
+    layout = layout_of(tree)
+    if layout.problem:
+        raise UserError(_looks_split(root, tree, layout.problem))
+    if doubt := doubt_of(tree, layout):
+        raise UserError(_in_doubt(root, tree, layout, doubt))
+    return by_layout(root, ids, tree, layout)
+
+
+def by_layout(root: Path, ids: Sequence[str], tree: Node, layout: Layout) -> Labelled:
+    """Return the images with the labels and splits of a layout. Raises UserError for one class that holds others."""
+    classes = {name for part in layout.parts if part.labelled for name in _at(tree, part.prefix).folders}
+    if len(classes) == 1 and not layout.has_splits:
+        _check_single(root, tree, (*layout.parts[0].prefix, *classes))
+    result = Labelled(classes, _in_words(layout, tree))
+    for id_ in ids:
+        names = id_.split("/")
+        part = next((part for part in layout.parts if tuple(names[: part.level]) == part.prefix), None)
+        if part is not None and not part.labelled:
+            result.omitted[id_] = f"{'/'.join(part.prefix)}/ has no class folders and so no labels"
+        elif part is not None and len(names) > part.level + 1:
+            split = word_of(names[part.level + 1]) if layout.split_below else part.split
+            result.places[id_] = names[part.level], split
+    return result
+
+
+def _at(tree: Node, path: Sequence[str]) -> Node:
+    for name in path:
+        tree = tree.folders[name]
+    return tree
+
+
+def _check_single(root: Path, tree: Node, path: tuple[str, ...]) -> None:
+    deeper = sorted(_at(tree, path).folders)
+    if deeper or tables_in(root):
+        holds = f", which holds the folders {some(deeper)}. Did you mean {root}/{'/'.join(path)}?" if deeper else "."
+        raise UserError(f"{root} holds one class only ({path[-1]}){holds}{_table_hint(root)}")
+
+
+def _in_words(layout: Layout, tree: Node) -> list[str]:
+    """Return what is not plain of a layout, in words."""
+    if layout.split_below:
+        return ["The folders within the classes are read as a given split"]
+    named = [part for part in layout.parts if part.split and part.labelled and part.prefix != (part.split,)]
+    if not named:
         return []
-    others = [folder.name for folder in folders if folder not in split_folders]
-    loose = [folder.name for folder in split_folders if not _folders(folder)]
-    if others or loose or len(set(words)) < len(words):
-        names = ", ".join(folder.name for folder in split_folders)
-        problem = f"{loose[0]} holds no class folders" if loose else "two of them mean the same"
-        problem = f"{others[0]} lies beside them" if others else problem
-        raise UserError(
-            f"{root} looks like a data set that is already split ({names}), but {problem}. Each of them must hold one "
-            "folder for each class and nothing else may lie beside them; if they are classes, rename them."
-        )
-    return folders
+    words = [f"{'/'.join(part.prefix)} ({_at(tree, part.prefix).total} images) as {part.split}" for part in named]
+    return [f"Folders are read as a given split: {', '.join(words)}"]
 
 
-def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not _is_junk(path))
+def by_level(root: Path, ids: Sequence[str], folders: Sequence[str], level: int) -> Labelled:
+    """Return the images with the names of the folders on this level as labels; level 1 is that of the first folders.
 
-
-def _is_junk(path: Path) -> bool:
-    """Return whether a name is hidden or an operating system's; or a link back to a folder that holds it."""
-    if path.name.startswith(".") or path.name in JUNK_FOLDERS:
-        return True
-    return path.is_symlink() and Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(path))
-
-
-def _images(folder: Path, root: Path, ignored: list[str], closed: list[OSError]) -> Iterator[str]:
-    """Yield the ids of the images below a class folder.
-
-    ``ignored`` collects the ids of what is no image, ``closed`` the errors of folders that cannot be opened.
+    Folders above it are splits if all are called so. Raises UserError where there are no folders on this level.
     """
-    # This follows no links, and would pass over a folder that cannot be opened without a word.
-    for parent, names, files in os.walk(folder, onerror=closed.append):
-        inside = Path(parent)
-        passed = [name for name in names if _is_junk(inside / name) or (inside / name).is_symlink()]
-        names[:] = sorted(set(names) - set(passed))
-        ignored += [f"{_safe_id(inside / name, root)}/" for name in passed]
-        for name in sorted(files):
-            path = inside / name
-            image = not _is_junk(path) and path.is_file() and (path.suffix.lower() in SUFFIXES or is_image(path))
-            if image:
-                yield _id(path, root)
-            else:
-                ignored.append(_safe_id(path, root))
+    depth = level - 1
+    tops = {id_.split("/")[0] for id_ in ids if "/" in id_}
+    words = {name: word_of(name) for name in tops} if level > 1 and all(map(word_of, tops)) else {}
+    result = Labelled()
+    for id_ in ids:
+        names = id_.split("/")
+        if len(names) > level:
+            result.classes.add(names[depth])
+            result.places[id_] = names[depth], words.get(names[0], "")
+        else:
+            result.omitted[id_] = f"there is no folder of level {level} above them, and so no label"
+    if not result.places:
+        deepest = max((id_.count("/") for id_ in ids), default=0)
+        has = f"levels 1 to {deepest} do" if deepest > 1 else "level 1 does" if deepest else "none does"
+        raise UserError(f"label_level={level}: no folder of {root} on that level holds images; {has}.")
+    if level == 1:
+        result.classes |= {name for name in folders if "/" not in name}  # one without images is a mistake to be told
+    return result
 
 
-def _id(path: Path, root: Path) -> str:
-    id_ = path.relative_to(root).as_posix()
-    check_names([id_], str(root))
-    return id_
+def by_pattern(root: Path, ids: Sequence[str], pattern: str) -> Labelled:
+    """Return the images with what a pattern finds in their names, or in their paths if it has a slash, as labels.
 
-
-def _safe_id(path: Path, root: Path) -> str:
-    """Return the id of what is left out, with escapes for what would be refused in the name of an image."""
-    return re.sub("[\0-\x1f\udc80-\udcff]", lambda odd: repr(odd[0])[1:-1], path.relative_to(root).as_posix())
-
-
-def _check_folders(root: Path, folders: list[Path]) -> None:
-    if folders:
-        return
-    loose = [path for path in root.iterdir() if path.suffix.lower() in SUFFIXES]
-    if loose:
+    First folders that are splits by name give the split; a part in which it fits no name has no labels. Raises
+    UserError where it does not fit a tenth of the other names.
+    """
+    compiled = re.compile(pattern)
+    tops = {id_.split("/")[0] if "/" in id_ else "" for id_ in ids}
+    words = {name: word_of(name) for name in tops}
+    words = words if all(words.values()) and len(set(words.values())) == len(words) > 1 else {}
+    matches = {id_: compiled.search(id_ if "/" in pattern else PurePosixPath(id_).name) for id_ in ids}
+    fitting = {id_: match[1].strip() for id_, match in matches.items() if match and (match[1] or "").strip()}
+    parts = {id_.split("/")[0] for id_ in fitting}
+    in_parts = [id_ for id_ in ids if not words or id_.split("/")[0] in parts]
+    unfit = [id_ for id_ in in_parts if id_ not in fitting]
+    if not fitting or len(unfit) > MOST_UNFIT * len(in_parts):
         raise UserError(
-            f"{root} holds {len(loose)} images but no class folders. Sort them into one folder for each class, "
-            f"such as {root}/cat and {root}/dog; or name them in a CSV file (image,label) and give that."
+            f"labels_from={pattern!r} finds no label in {len(unfit) or len(ids)} of the {len(in_parts) or len(ids)} "
+            f"images of {root}, such as {(unfit or [*ids, 'none'])[0]}. Mend the pattern. It is searched for in the "
+            "name of each file, or, where it has a slash, in its path below the data."
         )
-    problem = "holds no class folders" if any(root.iterdir()) else "is empty"
-    raise UserError(f"The data folder {root} {problem}. It must hold one folder of images for each class.")
+    places = {id_: (label, words.get(id_.split("/")[0], "")) for id_, label in fitting.items()}
+    omitted = {id_: f"labels_from={pattern!r} finds no label in their names" for id_ in ids if id_ not in fitting}
+    counts = f"Labels are what {pattern} finds in {'paths' if '/' in pattern else 'file names'}"
+    return Labelled(set(fitting.values()), [counts], places, omitted)
+
+
+def tables_in(folder: Path) -> list[str]:
+    """Return the names of the tables in a folder."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in TABLES and path.is_file())
+
+
+def _table_hint(root: Path) -> str:
+    tables = tables_in(root)
+    return f" If the labels are in {tables[0]}, name that as the data: {root / tables[0]}." if tables else ""
+
+
+def _without_folders(root: Path, ids: Sequence[str]) -> str:
+    if not ids:
+        problem = "holds no class folders" if any(root.iterdir()) else "is empty"
+        return f"The data folder {root} {problem}. It must hold one folder of images for each class.{_table_hint(root)}"
+    return (
+        f"{root} holds {len(ids)} images but no class folders. Sort them into one folder for each class, such as "
+        f"{root}/cat and {root}/dog; or name them in a CSV file (image,label) and give that."
+        f"{_labels_in_names(ids)}{_table_hint(root)}"
+    )
+
+
+def _labels_in_names(ids: Sequence[str]) -> str:
+    """Return a hint where the file names of a flat folder begin with a few words, each of them often."""
+    for pattern in (r"^([A-Za-z]+)[\W_]*\d", r"^([A-Za-z]+)_", r"_([A-Za-z]+)\.\w+$"):
+        matches = [re.search(pattern, id_) for id_ in ids]
+        labels = [match[1] for match in matches if match]
+        names = sorted(set(labels))
+        if len(labels) == len(ids) and 2 <= len(names) <= len(ids) / 2:
+            return f" If their names hold the labels ({some(names)}), give --labels-from '{pattern}'."
+    return ""
+
+
+def _looks_split(root: Path, tree: Node, problem: str) -> str:
+    names = ", ".join(name for name in sorted(tree.folders) if word_of(name))
+    return (
+        f"{root} looks like a data set that is already split ({names}), but {problem}. Each of them must hold one "
+        "folder for each class and nothing else may lie beside them; if they are classes, rename them or give "
+        f"--label-level 1.{_table_hint(root)}"
+    )
+
+
+def _in_doubt(root: Path, tree: Node, layout: Layout, doubt: str) -> str:
+    level = layout.parts[0].level + 1
+    classes = class_nodes(tree, layout)
+    below = sorted({name for node in classes.values() for name in node.filled()})
+    lines = "".join(f"\n  {line}" for line in outline(tree))
+    ways = [f"--label-level {level} goes on with {some(list(classes))}"]
+    if below:
+        grouped = f"with --groups folder{level} each of {some(list(classes))} stays in one fold"
+        ways = [f"--label-level {level + 1} takes {some(below)} ({grouped})", *ways]
+    return (
+        f"{root} may have its classes on another level of folders: {doubt}.{lines}\nSay which are the classes: "
+        f"{'; '.join(ways)}; --labels-from PATTERN takes what a pattern finds in file names, or in paths if it has a "
+        f"slash. In a space file: Study(label_level=…).{_table_hint(root)}"
+    )

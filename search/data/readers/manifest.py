@@ -1,54 +1,124 @@
 """A CSV manifest -> Dataset: a line an image, with its label, and perhaps its group and split."""
 
 import dataclasses
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset, canonical_split
-from search.data.readers.paths import contents_of, inside
+from search.data.readers.beside import Beside
+from search.data.readers.columns import IMAGE, LABEL, SPLIT, Columns, hot_labels
+from search.data.readers.companions import Companions, companions, same_stems
+from search.data.readers.paths import contents_of, nearest_folder, within
+from search.data.readers.tables import read_columns, read_table
+from search.data.reading import AS_IT_IS, Reading
 from search.system.errors import UserError
 
 MANIFEST = "manifest.csv"  # in a folder of synthetic or unpacked images
-COLUMNS = ("image", "label")
-KNOWN = frozenset({*COLUMNS, "split", "group", "sources"})  # in any case of letters
-SAMPLE = 200
 
 
-def read_manifest(path: Path, source: Path | None = None) -> Dataset:
-    """Return the images that a CSV file lists in its columns ``image`` and ``label``.
+def read_manifest(path: Path, reading: Reading = AS_IT_IS, source: Path | None = None) -> Dataset:
+    """Return the images that a table lists, a line an image, with their labels.
 
-    Paths are relative to the folder beside the file that bears its name (``pets/`` for
-    ``pets.csv``) or to the file's own folder, wherever the images are. A column ``split`` gives
-    each image's split; ``group`` and all other columns can name groups. An image that is not
-    there is listed as unreadable, one listed twice alike as ``repeated``. Raises UserError for what
-    is no such table, paths that lead elsewhere, and an image listed twice with other values.
+    Columns are separated by commas, tabs or semicolons; those of image and label are known by their names (``image``,
+    ``label`` and the like) or by what is in them, and each class can have a column of 0 and 1. Paths are relative to
+    the folder beside the file that bears its name (``pets/`` for ``pets.csv``) or to the file's own folder; where
+    neither holds them, they are looked for in the folders there, with or without their suffix. ``reading`` can name
+    another folder. A column ``split`` gives each image's split; ``group`` and all other columns can name groups.
+    Masks and previews of other images are ``omitted``. An image that is not there is listed as unreadable, one listed
+    twice alike as ``repeated``. ``source`` is what the table was unpacked from. Raises UserError for what is no such
+    table, paths that lead elsewhere, and an image listed twice with other values.
     """
-    table = read_table(path, COLUMNS)
-    rows: dict[str, dict[str, str]] = {}
+    beside = Beside(path, reading.root)
+    if reading.root is not None and not reading.root.is_dir():
+        raise UserError(f"root={str(reading.root)!r} is no folder. Name the folder that holds the images of {path}.")
+    table, columns, notes = _unpacked(path) if source else read_columns(path, beside)
+    listed = _listed(path, table, columns, beside)
+    root, places = _places(path, listed, beside)
+    if listed.is_fixed:
+        notes.append(f"Absolute paths, and those with '..', lead into {root}")
+    if any(place != id_ for id_, place in places.items()):
+        first, place = next((id_, place) for id_, place in places.items() if place != id_)
+        notes.append(f"Images are looked for in the folders of {root}: {first} is {place}")
+    rows = [{**fields, "id": places[id_]} for id_, fields in listed.rows.items()]
+    found = Companions() if reading.keep_masks or source else _companions(root, rows)
+    readable, unreadable = contents_of(root, [row for row in rows if row["id"] not in found.certain])
+    classes = sorted({row["label"] for row in rows if row["id"] not in found.certain})
+    dataset = as_dataset(source or path, root, readable, classes, unreadable)
+    return dataclasses.replace(
+        dataset,
+        repeated=tuple(places[id_] for id_ in listed.repeated),
+        omitted=tuple(sorted(found.certain.items())),
+        doubtful=tuple(sorted(found.doubtful)),
+        notes=tuple(notes),
+        reading=reading,
+    )
+
+
+@dataclass
+class _Listed:
+    """The lines of a table: the fields of each image by id, ids listed again, whether ids lead from one base alone."""
+
+    rows: dict[str, dict[str, str]]
+    repeated: list[str]
+    is_fixed: bool = False
+
+
+def _unpacked(path: Path) -> tuple[pd.DataFrame, Columns, list[str]]:
+    """Return a table that this program wrote, whose labels may look like anything."""
+    table = read_table(path, (IMAGE, LABEL))
+    return table, Columns(IMAGE, LABEL, SPLIT if SPLIT in table.columns else ""), []
+
+
+def _listed(path: Path, table: pd.DataFrame, columns: Columns, beside: Beside) -> _Listed:
+    listed = _Listed({}, [])
     lines: dict[str, int] = {}
-    repeated: list[str] = []
-    extra = [name for name in table.columns if name not in {*COLUMNS, "split"}]
-    for number, row in zip(table.index + 2, table.to_dict("records"), strict=True):
+    labels = hot_labels(table, columns.hot) if columns.hot else table[columns.label]
+    used = {columns.image, columns.label, columns.split, *columns.hot}
+    extra = [name for name in table.columns if name not in used]
+    names = table[columns.image].str.strip().tolist()
+    prefix, nearest = beside.former(names), nearest_folder(names, path.parent)
+    for (number, row), label in zip(zip(table.index, table.to_dict("records"), strict=True), labels, strict=True):
         where = f"{path}, line {number}"
-        id_, label = inside(row["image"].strip(), where), row["label"].strip()
-        if not label:
-            raise UserError(f"{where}: {id_} has no label. Give it one, or remove the line.")
-        check_fields(row, where)
+        name = row[columns.image].strip().removeprefix(prefix)
+        id_, is_fixed = within(name, where, path.parent, beside.base, nearest)
+        listed.is_fixed |= is_fixed
+        split = canonical_split(row[columns.split]) if columns.split else ""
         more = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
-        fields = {"id": id_, "label": label, "split": canonical_split(row.get("split", "")), **more}
-        if rows.setdefault(id_, fields) != fields:
+        fields = {"id": id_, "label": label.strip(), "split": split, **more}
+        if not fields["label"]:
+            raise UserError(f"{where}: {id_} has no label. Give it one, or remove the line.")
+        check_fields(fields | {"group": row.get("group", "")}, where)
+        if listed.rows.setdefault(id_, fields) != fields:
             raise UserError(
                 f"{where}: {id_} is listed in line {lines[id_]} with other values. Keep one of these lines."
             )
         if lines.setdefault(id_, number) != number:
-            repeated.append(id_)
-    root = _root(path, list(rows))
-    readable, unreadable = contents_of(root, list(rows.values()))
-    classes = sorted({row["label"] for row in rows.values()})
-    dataset = as_dataset(source or path, root, readable, classes, unreadable)
-    return dataclasses.replace(dataset, repeated=tuple(repeated))
+            listed.repeated.append(id_)
+    return listed
+
+
+def _places(path: Path, listed: _Listed, beside: Beside) -> tuple[Path, dict[str, str]]:
+    """Return the folder that holds the images, and the path of each below it, by its id in the table."""
+    ids = list(listed.rows)
+    root = beside.base if listed.is_fixed else beside.exact(ids)
+    if root is not None:
+        return root, {id_: id_ for id_ in ids}
+    found = beside.search(ids)
+    if not found:
+        first = f", such as {ids[0]!r}," if ids else ""
+        places = " or ".join(map(str, beside.first))
+        raise UserError(
+            f"None of the images that {path} lists{first} is in {places}, nor in a folder there. Paths are relative "
+            "to one of these: move the file, mend the paths, or name the folder of the images with --root."
+        )
+    return beside.base, {id_: found.get(id_, id_) for id_ in ids}
+
+
+def _companions(root: Path, rows: list[dict[str, str]]) -> Companions:
+    by_name = companions(root, [row["id"] for row in rows])
+    return by_name | same_stems(root, {row["id"]: row["label"] for row in rows if row["id"] not in by_name.certain})
 
 
 def check_fields(row: dict[str, str], where: str) -> None:
@@ -58,61 +128,3 @@ def check_fields(row: dict[str, str], where: str) -> None:
             raise UserError(
                 f"{where}: the {column} {row[column]!r} holds a line break or a control character. Mend it."
             )
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return a CSV file as text columns; its index still counts the blank lines that are left out.
-
-    Raises UserError for what is no CSV file or lacks one of ``columns``.
-    """
-    try:
-        # With its own header pandas renames a second column of one name, and takes the first for an index where
-        # lines are longer than the header.
-        table = pd.read_csv(
-            path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
-        )
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}.") from None
-    except ValueError as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
-        raise UserError(
-            f"{path} cannot be read as CSV: {str(error).strip()}. Save it anew as CSV with commas, in UTF-8."
-        ) from None
-    table = _headed(table, path)
-    absent = [column for column in columns if column not in table.columns]
-    if absent:
-        one = len(table.columns) == 1 and ";" in table.columns[0]
-        way_out = "Save it with commas instead of semicolons" if one else "Name its columns so in the first line"
-        raise UserError(
-            f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}, and has "
-            f"{', '.join(table.columns)}. {way_out}."
-        )
-    table = table.fillna("")  # lines that end early
-    return table[table.ne("").any(axis=1)]
-
-
-def _headed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the table with its first line as names of the columns. Raises UserError for a name that is there twice."""
-    names = ["" if pd.isna(name) else name.strip() for name in table.iloc[0]]
-    names = [name.lower() if name.lower() in KNOWN else name for name in names]
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{path} has two columns {twice!r}. Remove or rename one of them.")
-    table = table.iloc[1:].reset_index(drop=True)
-    table.columns = pd.Index([name or f"Unnamed: {at}" for at, name in enumerate(names)])
-    return table
-
-
-def _root(path: Path, ids: list[str]) -> Path:
-    """Return the folder to which most of the paths lead, judged by a sample of them if any of it is there."""
-    folders = [path.with_suffix(""), path.parent]
-    for some in (ids[:: max(1, len(ids) // SAMPLE)], ids):
-        hits = [sum(os.path.isfile(folder / id_) for id_ in some) for folder in folders]
-        if any(hits):
-            break
-    else:
-        first = f", such as {ids[0]!r}," if ids else ""
-        raise UserError(
-            f"None of the images that {path} lists{first} is in {folders[0]} or {folders[1]}. Paths are relative "
-            "to one of these: move the file, or mend the paths."
-        )
-    return folders[hits.index(max(hits))]

@@ -38,6 +38,39 @@ def inside(name: str, where: str) -> str:
     return path.as_posix()
 
 
+def within(name: str, where: str, start: Path, base: Path, nearest: Path) -> tuple[str, bool]:
+    """Return a path as a table writes it as an id, and whether it leads there from ``base`` alone.
+
+    Absolute paths, and those with "..", which count from the folder ``start``, must lead into ``base``. Raises
+    UserError, beginning with ``where``, for any other; the way out is to name ``nearest``, which holds all images.
+    """
+    if not leads_away(name):
+        return inside(name, where), False
+    for begin, folder in ((start.absolute(), base.absolute()), (start.resolve(), base.resolve())):
+        target = os.path.normpath(begin / name.replace("\\", "/"))
+        if target != str(folder) and Path(target).is_relative_to(folder):
+            return inside(Path(target).relative_to(folder).as_posix(), where), True
+    raise UserError(
+        f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..'), or "
+        f"lead into {base}. If the images are elsewhere, name the folder that holds all of them: --root {nearest}, or "
+        "Study(root=…)."
+    )
+
+
+def leads_away(name: str) -> bool:
+    """Return whether a path is absolute or has ".."; those of a Windows drive lead nowhere here."""
+    slashed = name.replace("\\", "/")
+    return name[1:2] != ":" and (slashed.startswith("/") or ".." in PurePosixPath(slashed).parts)
+
+
+def nearest_folder(names: Iterable[str], start: Path) -> Path:
+    """Return the folder that holds all images whose paths lead away from ``start``; that of the first, if it is /."""
+    targets = [os.path.normpath(start.absolute() / name.replace("\\", "/")) for name in names if leads_away(name)]
+    parents = [os.path.dirname(target) for target in targets] or [str(start)]
+    common = os.path.commonpath(parents)
+    return Path(parents[0] if common in {"/", "//"} else common)
+
+
 def check_outside(place: Path, data: Path, way_out: str) -> None:
     """Raise UserError, ending with ``way_out``, for a place among the images in the folder ``data``."""
     if data.is_dir() and place.resolve().is_relative_to(data.resolve()):

@@ -29,14 +29,15 @@ def test_a_file_of_every_format_that_is_not_there_or_is_empty_is_refused(form, t
 def test_a_format_is_a_row(tmp_path):
     root = write_shapes(tmp_path / "shapes", {"across": 3, "down": 3})
     (tmp_path / "shapes.link").write_text("shapes")
-    link = Format("a link", frozenset({".link"}), lambda data, _: read_class_folders(data.parent / data.read_text()))
+    link = Format("a link", frozenset({".link"}), lambda data, *_: read_class_folders(data.parent / data.read_text()))
     dataset = read_as((*FORMATS, link), tmp_path / "shapes.link", tmp_path / "cache")
     assert dataset.ids == read_class_folders(root).ids
     (tmp_path / "shapes.txt").touch()
     with pytest.raises(UserError) as error:
         read_as((*FORMATS, link), tmp_path / "shapes.txt", tmp_path / "cache")
     assert str(error.value).endswith(
-        "name a folder of class folders, a CSV manifest (.csv), arrays (.npz, .p, .pickle, .pkl), or a link (.link)."
+        "name a folder of class folders, a CSV manifest (.csv, .tsv), arrays (.npz, .p, .pickle, .pkl), or a link "
+        "(.link)."
     )
 
 
@@ -46,5 +47,5 @@ def test_what_is_no_format_is_refused_with_all_that_are(tmp_path):
         read_dataset(tmp_path / "shapes.txt", tmp_path / "cache")
     assert str(error.value) == (
         f"{tmp_path / 'shapes.txt'} is no data set that can be read: name a folder of class folders, a CSV manifest "
-        "(.csv), or arrays (.npz, .p, .pickle, .pkl)."
+        "(.csv, .tsv), or arrays (.npz, .p, .pickle, .pkl)."
     )

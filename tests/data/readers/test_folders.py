@@ -193,10 +193,13 @@ def test_what_may_be_splits_or_classes_is_not_guessed(tmp_path, folders, problem
     assert problem in message
 
 
-def test_a_flat_test_folder_of_an_unlabelled_competition_is_not_a_class(tmp_path):
+def test_a_flat_test_folder_of_an_unlabelled_competition_is_left_out_and_said(tmp_path):
     write_shapes(tmp_path / "train", {"a": 2, "b": 2})
     write(tmp_path / "test" / "1.png")
-    assert "test holds no class folders" in refusal(tmp_path)
+    dataset = read_class_folders(tmp_path)
+    assert dataset.classes == ("a", "b")
+    assert dataset.splits == {"train": 4}
+    assert dataset.omitted == (("test/1.png", "test/ has no class folders and so no labels"),)
 
 
 def test_images_are_known_by_their_bytes_where_the_name_tells_nothing(pets):

@@ -94,7 +94,7 @@ def test_paths_that_lead_elsewhere_are_refused_with_their_line(pets, path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("image,klass\nx,y\n", "lacks the column 'label'; it needs image, label, and has image, klass"),
+        ("image,one,two\nx,y,z\n", "lacks the column 'label'; it needs image, label, and has image, one, two"),
         ("", "cannot be read as CSV"),
         ("\0\1\2", "lacks the column"),
         (table([*GOOD, "cat/cat_000.png,"]), "line 6: cat/cat_000.png has no label"),

@@ -1,0 +1,182 @@
+"""Which columns of a table name images and labels: by their names, by what is in them, or one column for each class."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from search.data.readers.names import some
+from search.data.readers.splits import word_of
+from search.system.errors import UserError
+
+IMAGE, LABEL, SPLIT, GROUP = "image", "label", "split", "group"
+IMAGES = (  # without marks and capitals; the first that is there counts
+    *("image", "filename", "file", "filepath", "path", "imagepath", "imagename", "imagefile", "imagefilename"),
+    *("imgpath", "imgname", "imgfile", "img", "images", "imageid", "imgid", "imageindex", "isicid", "idcode", "fname"),
+    *("photo", "picture", "photoid", "uuid", "uid", "id", "name", "x"),
+)
+LABELS = (
+    *("label", "labels", "class", "classes", "classname", "labelname", "category", "categories", "categoryname"),
+    *("target", "targets", "dx", "diagnosis", "findinglabels", "species", "breed", "variety", "tag", "tags", "genre"),
+    *("emotion", "labelid", "classid", "categoryid", "y", "type", "level", "answer", "groundtruth", "gt"),
+)
+SPLITS = ("split", "set", "subset", "partition", "usage", "phase", "dataset")
+CERTAIN = frozenset({"label", "labels", "class"})  # against columns of 0 and 1 beside them
+YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
+FEWEST_PIXELS = 60  # columns of numbers
+SEPARATORS = ("|", ";", ",", "/", "+", "&", None)  # between labels; None is a space
+CLEAR = frozenset({"|", ";", ","})  # in no name of one class that shares its parts with others
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that name image and label, and perhaps split; ``hot`` are those of 0 and 1, one for each class."""
+
+    image: str
+    label: str = ""
+    split: str = ""
+    hot: tuple[str, ...] = ()
+
+    def in_words(self) -> str:
+        """Return what is taken for what; "" where the names of the columns say so themselves."""
+        if (self.image, self.label, self.split) in {(IMAGE, LABEL, ""), (IMAGE, LABEL, SPLIT)}:
+            return ""
+        labels = f"{len(self.hot)} columns of 0 and 1 are the labels" if self.hot else f"{self.label!r} the labels"
+        split = f", and {self.split!r} the given split" if self.split not in {"", SPLIT} else ""
+        return f"Column {self.image!r} names the images, {labels}{split}"
+
+
+def plain(name: str) -> str:
+    """Return a name of a column without marks and capitals."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def knows(names: Sequence[str]) -> bool:
+    """Return whether a first line has the name of a column that is known, or that of a pixel."""
+    known = {*IMAGES, *LABELS, *SPLITS, GROUP}
+    return any(plain(name) in known for name in names) or _pixels(names)
+
+
+def columns_of(table: pd.DataFrame, path: Path, is_there: Callable[[Sequence[str]], bool]) -> Columns:
+    """Return the columns of a table of texts; ``is_there`` tells whether any of some values is an image that exists.
+
+    Raises UserError, beginning with ``path``, for a table of pixels, and where image or label is in no column or in
+    several.
+    """
+    names = [str(name) for name in table.columns]
+    _check_pixels(table, path)
+    splits = [name for name in names if name == SPLIT or (plain(name) in SPLITS and _is_split(table[name]))]
+    split = SPLIT if SPLIT in splits else next(iter(splits), "")
+    image = _image_column(table, names, is_there)
+    others = [name for name in names if name not in {image, split} and not re.match(r"Unnamed: \d+$", name)]
+    if not image:
+        raise UserError(
+            f"{path} lacks the column 'image'; it needs image, label, and has {some(names, 8)}. Name its columns so in "
+            "the first line."
+        )
+    hot = [name for name in others if set(table[name].str.strip().str.lower()) <= YES | NO]
+    named = sorted((name for name in others if plain(name) in LABELS), key=lambda name: LABELS.index(plain(name)))
+    if len(hot) > 1 and not any(plain(name) in CERTAIN for name in named):
+        sums = _marks(table, hot).sum(axis=1)
+        if not named or (sums == 1).all():
+            _check_hot(table, hot, path)
+            return Columns(image, split=split, hot=tuple(hot))
+    rest = [name for name in others if plain(name) != GROUP]
+    label = named[0] if named else rest[0] if len(rest) == 1 else ""
+    if not label:
+        raise UserError(
+            f"{path} lacks the column 'label'; it needs image, label, and has {some(names, 8)}. Name the column with "
+            "the classes so in the first line."
+        )
+    _check_classes(table[label].str.strip(), label, path, sure=bool(named))
+    return Columns(image, label, split)
+
+
+def _image_column(table: pd.DataFrame, names: Sequence[str], is_there: Callable[[Sequence[str]], bool]) -> str:
+    known = sorted((name for name in names if plain(name) in IMAGES), key=lambda name: IMAGES.index(plain(name)))
+    if known and (len(known) == 1 or plain(known[0]) == IMAGE):
+        return known[0]
+    rest = [name for name in names if name not in known]
+    there = next((name for name in (*known, *rest) if is_there(table[name].str.strip().tolist())), "")
+    return there or (known[0] if known else "")
+
+
+def _is_split(values: pd.Series) -> bool:
+    return all(word_of(value) for value in set(values.str.strip()) - {""})
+
+
+def _pixels(names: Sequence[str]) -> bool:
+    return sum(re.fullmatch(r"(pixel|px|p|x)?\d+(x\d+)?", plain(name)) is not None for name in names) >= FEWEST_PIXELS
+
+
+def _check_pixels(table: pd.DataFrame, path: Path) -> None:
+    numbers = 0
+    if len(table.columns) >= FEWEST_PIXELS:
+        numbers = sum(table.iloc[:5, at].str.fullmatch(r"\s*\d+(\.\d+)?\s*").all() for at in range(len(table.columns)))
+    in_one = [name for name in table.columns if plain(str(name)) in {"pixels", "pixel", "image", "img"}]
+    longest = max((len(value.split()) for name in in_one for value in table[name].head(5)), default=0)
+    if max(numbers, longest) >= FEWEST_PIXELS and (numbers or re.fullmatch(r"[\d.\s]+", table[in_one[0]].iloc[0])):
+        raise UserError(
+            f"{path} is a table of pixels ({longest or numbers - 1} numbers in a line), not of image files. Save them "
+            "as arrays, np.savez('data.npz', x=pixels.reshape(-1, height, width), y=labels), and give that file."
+        )
+
+
+def _marks(table: pd.DataFrame, hot: Sequence[str]) -> pd.DataFrame:
+    return table[list(hot)].apply(lambda values: values.str.strip().str.lower().isin(YES))
+
+
+def _check_hot(table: pd.DataFrame, hot: Sequence[str], path: Path) -> None:
+    marks = _marks(table, hot)
+    sums = marks.sum(axis=1)
+    for line in sums.index[sums != 1][:1]:
+        labels = [name for name in hot if marks.loc[line, name]]
+        if labels:
+            raise UserError(_several(f"{path}, line {line}", f"1 in the columns {some(labels)}"))
+        raise UserError(
+            f"{path}, line {line}: none of the columns {some(hot)} is 1. Give the image a label, such as a column for "
+            "those without, or remove the line."
+        )
+
+
+def hot_labels(table: pd.DataFrame, hot: Sequence[str]) -> pd.Series:
+    """Return the name of the column that is 1 in each line, for a table where exactly one is."""
+    return _marks(table, hot).idxmax(axis=1)
+
+
+def _check_classes(values: pd.Series, column: str, path: Path, sure: bool) -> None:
+    """Raise UserError for what are no classes: several labels in a field, numbers that measure, texts all different."""
+    for line, several in _lists(values):
+        raise UserError(_several(f"{path}, line {line}", repr(several)))
+    distinct = values.nunique()
+    measured = values.str.fullmatch(r"-?\d+\.\d*[1-9]\d*").mean()
+    if len(values) >= 10 and distinct > len(values) / 2 and (measured > 0.5 or not sure):
+        raise UserError(
+            f"{path}: the column {column!r} has {distinct} values in {len(values)} lines, and so names no classes. "
+            "Give each image the name of its class in a column 'label'."
+        )
+
+
+def _several(where: str, what: str) -> str:
+    return (
+        f"{where}: several labels in one line ({what}). A classifier gives each image one class: keep one label for "
+        "each image, or make one class of them, written with a dash."
+    )
+
+
+def _lists(values: pd.Series) -> Iterator[tuple[int, str]]:
+    """Yield (line, label) where a label is a list of others: its parts are labels too, or are in other lists."""
+    known = {value for value in set(values) if value.isprintable()}
+    lists = {value for value in known if re.fullmatch(r"\[.*,.*\]", value)}
+    for separator in SEPARATORS:
+        parts = {value: [part.strip() for part in value.split(separator) if part.strip()] for value in known}
+        parts = {value: several for value, several in parts.items() if len(several) > 1}
+        often = Counter(part for several in parts.values() for part in set(several))
+        for value, several in parts.items():
+            again = separator in CLEAR and any(often[part] > 1 or part in known for part in several)
+            if again or all(part in known for part in several):
+                lists.add(value)
+    yield from ((int(str(line)), value) for line, value in values[values.isin(lists)].items())
