@@ -247,6 +247,7 @@ def test_what_was_said_of_the_data_is_said_again_when_a_search_is_reopened(tmp_p
     said = {"label_level": 2, "keep_masks": True, "root": "/tables"}
     about = {**ABOUT, "space_file": "spaces/x.py", "reading": said, "data": str(tmp_path)}
     begin_record(folder, About.of(about), space, TABLES)
+    Journal(folder).close()
     _, options = reopening(read_record(folder), data="moved")
     assert {name: options[name] for name in said} == said
     _, options = reopening(read_record(folder), data="moved", root="/elsewhere")
