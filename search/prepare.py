@@ -25,6 +25,7 @@ from search.record import (
     IMAGES,
     SYNTHETIC,
     About,
+    Identity,
     about_of,
     check_movable,
     check_same,
@@ -165,12 +166,10 @@ def complete(
     pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
     shares = _devices(options, executors, len(plan.folds), known)
     build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
-    meaning = _meaning(hyperparameters, build)
-    if known is None or known.identity["space"] != meaning:
-        _check_repeatable(file, inputs, pool, weights, hyperparameters)
-    identity = identity_of(study, inputs.image_size, meaning, dataset, pool, plan, TRAINING_VERSION)
+    identity = _identity(file, inputs, pool, weights, hyperparameters, build, known)
     if known:
         check_same(folder, known, identity, file.text, dataset, pool, file.modules)
+    simple = _baselines(weights, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,
         options=options,
@@ -182,10 +181,10 @@ def complete(
         weights=weights,
         hyperparameters=hyperparameters,
         build=build,
-        baselines=baselines([BACKBONES[name] for name in weights], inputs.image_size) if study.baselines else {},
+        baselines=simple if study.baselines else {},
         devices=shares,
         findings=findings,
-        about=about_of(identity, file, dataset, pool, plan, weights, findings, shares.threads),
+        about=about_of(identity, file, dataset, pool, plan, weights, simple, findings, shares.threads),
         materials=_materials(inputs, pool, weights, shares.threads, options),
     )
 
@@ -220,6 +219,33 @@ def _space(
     if mistake:
         raise mistake
     return build, weights, register(build, complete=False)
+
+
+def _identity(
+    file: SpaceFile,
+    inputs: Inputs,
+    pool: SyntheticPool | None,
+    weights: dict[str, str],
+    hyperparameters: HyperParameters,
+    build: Build,
+    known: About | None,
+) -> Identity:
+    """Return what must be the same for the search to go on. Raises UserError for a space that differs each time."""
+    meaning = _meaning(hyperparameters, build)
+    if known is None or known.identity["space"] != meaning:
+        _check_repeatable(file, inputs, pool, weights, hyperparameters)
+    return identity_of(inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION)
+
+
+def _baselines(
+    weights: dict[str, str], image_size: int, hyperparameters: HyperParameters, build: Build, known: About | None
+) -> dict[str, Recipe]:
+    """Return the baselines by name: those that a search began with, or of an older version had."""
+    backbones = [BACKBONES[name] for name in weights]
+    if known:
+        return known.baselines or baselines(backbones, image_size)
+    points = random_points(hyperparameters, POINTS_COSTED, seed=0)
+    return baselines(backbones, image_size, [build(hyperparameters.copy()), *(build(point) for point in points)])
 
 
 def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Hand) -> Build:

@@ -27,6 +27,7 @@ from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, check_written
 from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
+from search.repertoire.recipe import Recipe
 from search.space import SpaceFile
 from search.study import Study
 from search.system.errors import UserError
@@ -113,6 +114,11 @@ class About:
             folds=tuple(PlannedFold(fold["id"], tuple(fold["split"]), fold["fraction"]) for fold in fields["folds"]),
             fields=fields,
         )
+
+    @property
+    def baselines(self) -> dict[str, Recipe]:
+        """The baselines by name, empty where an older search does not say."""
+        return {name: Recipe.from_dict(recipe) for name, recipe in self.fields.get("baselines", {}).items()}
 
     @property
     def study(self) -> dict[str, Any]:
@@ -225,6 +231,7 @@ def about_of(
     pool: SyntheticPool | None,
     plan: Plan,
     weights: dict[str, str],
+    baselines: Mapping[str, Recipe],
     findings: list[dict[str, Any]],
     threads: int,
 ) -> About:
@@ -232,6 +239,7 @@ def about_of(
     fields = {
         "identity": identity,
         "weights": weights,
+        "baselines": {name: recipe.to_dict() for name, recipe in baselines.items()},
         "data": str(dataset.source.absolute()),  # not resolved: what lies beside a link counts
         "root": str(dataset.root.absolute()),
         "synthetic": str(pool.root.resolve()) if pool else None,

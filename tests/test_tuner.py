@@ -19,7 +19,7 @@ from search.options import Options
 from search.oracles import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
-from search.record import About, read_record
+from search.record import About, begin_record, make_folder, read_record, tables_of
 from search.reopening import reopening
 from search.space import load_space_file
 from search.training.cost import synthetic_counts
@@ -524,3 +524,28 @@ def test_a_module_beside_the_space_belongs_to_the_search(place):
     again = KFoldTuner.reopen(record, screen=Lines(wide_console()), executor="inline", offline=True, trials=2)
     again.search()
     assert len(again.record.history.proposed) == 2
+
+
+def test_baselines_are_those_of_the_space_and_a_search_keeps_what_it_began_with(place):
+    text = SPACE.replace(", baselines=False", "").replace(
+        "epochs=2", 'epochs=hp.Choice("epochs", [3, 5]), batch_size=8, image_size=48'
+    )
+    (place / "space.py").write_text(text)
+
+    def ready():
+        return prepare(load_space_file(place / "space.py"), Options(offline=True), lambda line: None)
+
+    def scratch(setup):
+        (recipe,) = setup.baselines.values()
+        return recipe.image_size, recipe.epochs, recipe.batch_size
+
+    setup = ready()
+    assert scratch(setup) == (48, 3, 8)
+    tables = tables_of(setup.dataset, setup.pool, setup.plan)
+    make_folder(setup.folder)
+    (setup.folder / "journal.jsonl").touch()
+    begin_record(setup.folder, setup.about, text, tables)
+    assert scratch(ready()) == (48, 3, 8)
+    older = {name: value for name, value in setup.about.fields.items() if name != "baselines"}
+    begin_record(setup.folder, About.of(older), text, tables)
+    assert scratch(ready()) == (32, 15, 32)

@@ -1,7 +1,9 @@
 """Baselines: what people do without a search, trained on the same folds, so that its worth can be said."""
 
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
@@ -29,7 +31,7 @@ def _whole(backbone: str, image_size: int) -> Recipe:
     """Return a recipe that is like BiT-HyperRule (Kolesnikov et al. 2020) in kind.
 
     Everything trains for a fixed time, with a decaying learning rate, flips and crops, no dropout and no
-    other choice. It uses AdamW, and is shorter: 15 epochs, where the rule takes 500 steps of 512 images.
+    other choice. It uses AdamW, and is shorter: 15 epochs by default, where the rule takes 500 steps of 512 images.
     """
     flips = Augment("flip_crop")
     return Recipe(backbone, None, dropout=0.0, augment=flips, learning_rate=5e-4, image_size=image_size)
@@ -47,9 +49,27 @@ SCRATCH = Baseline("trained from scratch, default settings", _scratch, pretraine
 BASELINES = (HEAD, WHOLE, SCRATCH)
 
 
-def baselines(backbones: Iterable[Backbone], image_size: int) -> dict[str, Recipe]:
-    """Return the baselines of the first pretrained backbone, by name; of the first one where none is pretrained."""
+SHARED = ("image_size", "epochs", "batch_size")  # fields that baselines take from the space
+
+
+def baselines(backbones: Iterable[Backbone], image_size: int, space: Sequence[Recipe] = ()) -> dict[str, Recipe]:
+    """Return the baselines of the first pretrained backbone, by name; of the first one where none is pretrained.
+
+    They train at ``image_size`` px, unless ``space`` says otherwise: recipes of the space of the search, first the one
+    at the first value of everything that varies. What all of these with the same backbone have in common, of image
+    size, epochs and batch size, baselines have too; where such a field varies, it has its first value.
+    """
     candidates = list(backbones)
     backbone = next((each for each in candidates if each.pretrained), candidates[0])
     rows = [row for row in BASELINES if row.pretrained == backbone.pretrained]
-    return {row.name: row.recipe(backbone.name, image_size) for row in rows}
+    recipes = {row.name: row.recipe(backbone.name, image_size) for row in rows}
+    if not space:
+        return recipes
+    alike = [recipe for recipe in space if recipe.backbone == backbone.name] or list(space)
+    shared = {field: _common(space[0], alike, field) for field in SHARED}
+    return {name: dataclasses.replace(recipe, **shared) for name, recipe in recipes.items()}
+
+
+def _common(first: Recipe, recipes: Sequence[Recipe], field: str) -> Any:
+    values = {getattr(recipe, field) for recipe in recipes}
+    return values.pop() if len(values) == 1 else getattr(first, field)

@@ -2,6 +2,7 @@
 
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import BASELINES, HEAD, SCRATCH, WHOLE, baselines
+from search.repertoire.recipe import Recipe
 
 
 def of(names, image_size):
@@ -16,6 +17,23 @@ def test_baselines_are_of_the_first_pretrained_backbone():
     assert recipes[WHOLE.name].unfrozen_blocks == 5
     assert {recipe.image_size for recipe in recipes.values()} == {96}
     assert list(of(["SmallCNN"], 32)) == [SCRATCH.name]
+
+
+def test_baselines_take_what_the_space_fixes_and_the_first_value_of_what_varies():
+    first = Recipe("SmallCNN", None, image_size=32, epochs=4, batch_size=8)
+    space = [
+        first,
+        *(Recipe("MobileNet_0.25", 0, image_size=96, epochs=epochs, batch_size=8) for epochs in (9, 4, 30)),
+        Recipe("MobileNetV2", 1, image_size=160, epochs=30, batch_size=8),
+    ]
+    recipes = baselines([BACKBONES["SmallCNN"], BACKBONES["MobileNet_0.25"]], 224, space).values()
+    assert [(one.backbone, one.image_size, one.epochs, one.batch_size) for one in recipes] == [
+        ("MobileNet_0.25", 96, 4, 8)
+    ] * 2
+    head, whole = recipes
+    assert (head.unfrozen_blocks, whole.unfrozen_blocks, whole.augment.policy) == (0, 5, "flip_crop")
+    (scratch,) = baselines([BACKBONES["SmallCNN"]], 224, [first]).values()
+    assert (scratch.image_size, scratch.epochs, scratch.batch_size) == (32, 4, 8)
 
 
 def test_what_journals_call_them_does_not_change():

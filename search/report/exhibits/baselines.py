@@ -45,8 +45,13 @@ def rows(judgement: Judgement) -> Iterable[Row]:
 
 def gains(subject: Subject) -> Table:
     """Return what the winner gained over each baseline."""
+    recipes = [one.recipe for one in subject.judgement.complete if one.baseline]
+    settings = "; and ".join(
+        dict.fromkeys(f"at {one.image_size} px, {one.epochs} epochs in batches of {one.batch_size}" for one in recipes)
+    )
     return table(
-        "Baselines, and how much better the winner is: differences of scores, paired by fold (Holm-adjusted p).",
+        "Baselines, and how much better the winner is: differences of scores, paired by fold (Holm-adjusted p). They "
+        f"train {settings}.",
         "trial | baseline | # score | # 95 % interval | # winner minus it | # 95 % interval | # p | against the best",
         (
             (
