@@ -11,6 +11,7 @@ from typing import Any
 from search.audit.checks import audit
 from search.audit.inspection import inspect
 from search.data.dataset import Dataset
+from search.data.depth import OF_8_BITS
 from search.data.finding import WARNING, in_a_line
 from search.data.folds import Fold, Plan, reshuffled
 from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthetic
@@ -124,7 +125,7 @@ def prepare(
     images = read_table(folder, IMAGES) if known else None
     if known and known.reading is None and study.label_level is None and study.labels_from is None:
         study = study.replace(**as_before(images, study.data_folder()))
-    inputs = read_inputs(study, options, say, progress, images)
+    inputs = read_inputs(study, options, say, progress, images, known.ranges if known else OF_8_BITS)
     findings = known.findings if known else None
     if findings is None:
         findings = [asdict(finding) for finding in audit(inspect(inputs)).findings]

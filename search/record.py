@@ -17,6 +17,7 @@ from typing import Any, Self
 import pandas as pd
 
 from search.data.dataset import Dataset
+from search.data.depth import Ranges
 from search.data.finding import listed
 from search.data.folds import PLANNING_VERSION, Plan, plan_digest, plan_table
 from search.data.images import DECODING_VERSION
@@ -121,6 +122,11 @@ class About:
         return {name: Recipe.from_dict(recipe) for name, recipe in self.fields.get("baselines", {}).items()}
 
     @property
+    def ranges(self) -> Ranges:
+        """What is white in deep images."""
+        return Ranges.recorded(self.identity.get("ranges"))
+
+    @property
     def study(self) -> dict[str, Any]:
         """The fields of the study that must be the same for the search to go on."""
         study: dict[str, Any] = self.identity["study"]
@@ -212,6 +218,7 @@ def identity_of(
     """
     fields = {name: getattr(study, name) for name in IDENTITY_FIELDS}
     fields["train_fractions"] = list(study.train_fractions)
+    ranges = dataset.ranges.joined(pool.ranges) if pool else dataset.ranges
     return {
         "study": {**fields, "image_size": image_size},
         "space": space,
@@ -221,6 +228,7 @@ def identity_of(
         "training": training,
         "decoding": DECODING_VERSION,
         "planning": PLANNING_VERSION,
+        **({"ranges": dict(ranges.tops)} if ranges.tops else {}),  # as searches of 8-bit images always were
     }
 
 

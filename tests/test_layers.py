@@ -177,11 +177,17 @@ def test_all_but_a_few_modules_do_not_load_tensorflow():
 
 def test_third_party_imports_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["tensorboard"]]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["heif"], *extras["tensorboard"]]
     declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     used = top_level(set().union(*(imported_by(path) for path in PACKAGE.rglob("*.py"))))
     homes = packages_distributions()
     foreign = used - sys.stdlib_module_names - {"search"}
     assert "numpy" in foreign
-    undeclared = {name for name in foreign if not declared & {home.lower() for home in homes.get(name, [])}}
+    undeclared = {
+        name
+        for name in foreign
+        if not declared & {home.lower().replace("_", "-") for home in homes.get(name, [name])}
+        | {name.replace("_", "-")}
+    }
     assert not undeclared

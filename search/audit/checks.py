@@ -14,8 +14,9 @@ import numpy as np
 
 from search.audit.classes import alike_classes, imbalance, shortcut, too_few
 from search.audit.copies import across_splits, conflicting_labels, large_groups, near_duplicates, telling_names
-from search.audit.files import blank, doubtful, equal_files, folders_within, ignored, omitted, repeated, unreadable
+from search.audit.files import doubtful, equal_files, folders_within, ignored, omitted, repeated, unreadable
 from search.audit.inspection import DuplicateGroup, Inspection
+from search.audit.pictures import blank, holds_pages, narrow, pages
 from search.data.dataset import Dataset
 from search.data.finding import ERROR, LEVELS, Finding
 
@@ -32,6 +33,8 @@ CHECKS: tuple[Callable[[Inspection], Iterator[Finding]], ...] = (
     folders_within,
     too_few,
     large_groups,
+    narrow,
+    pages,
     blank,
     equal_files,
     repeated,
@@ -83,5 +86,5 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         if sides
         else {},
         "turned": sum(fact.turned for fact in dataset.facts),
-        "animated": sum(fact.frames > 1 and fact.format != "MPO" for fact in dataset.facts),
+        "animated": sum(map(holds_pages, dataset.facts)),
     }

@@ -1,36 +1,63 @@
 """Checks of files and folders: what cannot be read, is no image, is there twice, or lies a level too deep."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
 from search.audit.inspection import Inspection, count
+from search.data.decoding import SUFFIXES
 from search.data.finding import FILES_NAMED, NOTE, WARNING, Finding, listed
 from search.data.readers.companions import MASK, PREVIEW
+from search.data.readers.tree import JUNK_FOLDERS
 
 MANY = 0.1  # of all images; where as many were left out, that is no mere note
-BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 
 
 def unreadable(inspection: Inspection) -> Iterator[Finding]:
     """Find files that were left out because they cannot be read."""
-    files = inspection.dataset.unreadable
+    dataset = inspection.dataset
+    files = dataset.unreadable
     if files:
-        reasons = ", ".join(why for why, _ in Counter(reason for _, reason in files).most_common(3))
+        total = len(dataset) + len(files)
+        many = len(files) >= MANY * total
         were = "was" if len(files) == 1 else "were"
+        images = f"{len(files)} of {total} images ({len(files) / total:.0%})" if many else count(len(files), "image")
         yield Finding(
             WARNING,
             "unreadable",
-            f"{count(len(files), 'image')} cannot be read and {were} left out ({reasons})",
-            "Mend or remove them.",
+            f"{images} cannot be read and {were} left out ({_reasons([reason for _, reason in files])})",
+            "The scores will be those of the other images alone. Mend or convert these; --strict refuses to go without."
+            if many
+            else "Mend or remove them.",
             tuple(id_ for id_, _ in files),
         )
 
 
+def _reasons(reasons: Sequence[str]) -> str:
+    """Return the most frequent reasons, each with its number where there are several."""
+    counted = Counter(reasons).most_common(FILES_NAMED)
+    return "; ".join(f"{number} × {why}" for why, number in counted) if len(counted) > 1 else counted[0][0]
+
+
 def ignored(inspection: Inspection) -> Iterator[Finding]:
-    """Find files that are no images."""
-    files = inspection.dataset.ignored
+    """Find files that are no images, and images where none are looked for: beside the class folders, behind links."""
+    dataset = inspection.dataset
+    paths = {id_: PurePosixPath(id_) for id_ in dataset.ignored if not PurePosixPath(id_).name.startswith(".")}
+    outside = tuple(id_ for id_, path in paths.items() if path.suffix.lower() in SUFFIXES and not id_.endswith("/"))
+    linked = tuple(id_ for id_, path in paths.items() if id_.endswith("/") and path.name not in JUNK_FOLDERS)
+    if outside:
+        many = len(outside) >= MANY * (len(dataset) + len(outside))
+        lie = "lies" if len(outside) == 1 else "lie"
+        text = f"{count(len(outside), 'image')} {lie} outside of the class folders and were left out"
+        yield Finding(WARNING if many else NOTE, "outside", text, "Move each into the folder of its class.", outside)
+    if linked:
+        text = f"{count(len(linked), 'linked folder')} below classes were not followed: what is in them was left out"
+        yield Finding(WARNING, "linked folders", text, "Put the folders themselves there.", linked)
+    files = tuple(id_ for id_ in dataset.ignored if id_ not in {*outside, *linked})
     if files:
-        yield Finding(NOTE, "ignored", f"{count(len(files), 'file')} that are no images were passed over", "", files)
+        is_one = len(files) == 1
+        text = f"{count(len(files), 'file')} that {'is no image was' if is_one else 'are no images were'} passed over"
+        yield Finding(NOTE, "ignored", text, "", files)
 
 
 def repeated(inspection: Inspection) -> Iterator[Finding]:
@@ -105,11 +132,3 @@ def doubtful(inspection: Inspection) -> Iterator[Finding]:
             "Move them away if they are; if they are pictures, --keep-masks says so.",
             files,
         )
-
-
-def blank(inspection: Inspection) -> Iterator[Finding]:
-    """Find images of a single colour."""
-    flat = [row for row, image in enumerate(inspection.thumbnails) if image.std(axis=(0, 1)).max() < BLANK]
-    if flat:
-        ids = tuple(inspection.dataset.ids[row] for row in flat)
-        yield Finding(WARNING, "blank", f"{count(len(flat), 'image')} show a single colour", "Remove them.", ids)

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from search.data.images import Decoded, Facts
+from search.data.decoding import Facts
+from search.data.depth import OF_8_BITS, Ranges
+from search.data.images import Decoded
 from search.data.reading import AS_IT_IS, Reading
 from search.system.digests import digest
 from search.system.errors import UserError
@@ -41,7 +43,7 @@ class Dataset:
     manifest lists once more. ``omitted`` lists the (id, reason) of images that are no examples: masks,
     previews, images without a label; ``doubtful`` the ids of examples that may be such. ``notes`` say in
     words how the data was understood, and ``reading`` what a person said of it. ``facts`` are what the files say
-    of themselves, in the order of the rows, once they have been decoded.
+    of themselves, in the order of the rows, once they have been decoded. ``ranges`` say what is white in deep images.
     """
 
     root: Path
@@ -56,6 +58,7 @@ class Dataset:
     reading: Reading = AS_IT_IS
     source: Path = Path()
     facts: tuple[Facts, ...] = ()
+    ranges: Ranges = OF_8_BITS
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -167,7 +170,7 @@ def _check_classes(dataset: Dataset) -> None:
         reasons = "".join(f"\n  {id_}: {reason}" for id_, reason in dataset.unreadable[:5])
         raise UserError(
             f"Class {empty[0]!r} of {dataset.source} holds no images that can be read. "
-            "Add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), or "
+            "Add images (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM, AVIF), or "
             f"{'move the folder away: every folder is a class' if dataset.source.is_dir() else 'leave the class out'}."
             f"{reasons}"
         )

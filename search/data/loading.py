@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from search.data.dataset import MANIFEST_COLUMN, Dataset
+from search.data.decoding import typical_side
+from search.data.depth import BY_FILE, OF_8_BITS, Ranges
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
 from search.data.folds import Plan, make_plan
 from search.data.groups import regrouped
-from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, decode_sizes, typical_side
+from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, decode_sizes, extents
 from search.data.readers.dispatch import read_dataset
 from search.data.readers.paths import check_outside
 from search.data.reading import Reading
@@ -39,7 +41,7 @@ class Inputs:
 
     ``near`` (n,) numbers the groups of near-duplicates, whatever the study makes of them,
     and ``pairs`` are the evidence. Where the groups come from a search that has begun there are no pairs, and
-    each image has a number of its own.
+    each image has a number of its own. ``ranges`` are those of deep images that such a search recorded.
     """
 
     study: Study
@@ -49,6 +51,7 @@ class Inputs:
     pairs: tuple[Pair, ...]
     near: np.ndarray
     cache: Path
+    ranges: Ranges = OF_8_BITS
 
     @property
     def image_size(self) -> int:
@@ -62,40 +65,54 @@ class Inputs:
 
 
 def read_inputs(
-    study: Study, options: Options, say: Say, progress: Progress = silent, earlier: pd.DataFrame | None = None
+    study: Study,
+    options: Options,
+    say: Say,
+    progress: Progress = silent,
+    earlier: pd.DataFrame | None = None,
+    ranges: Ranges = OF_8_BITS,
 ) -> Inputs:
     """Return the inputs of a study, saying what they are.
 
     ``earlier`` is the table of images of a search that has begun (images.csv): where they are the same
-    images, their groups stay what they were. Raises UserError for data that cannot be read, and for a
-    cache that cannot be used.
+    images, their groups stay what they were. ``ranges`` are those of such a search; what they lack is chosen now.
+    Raises UserError for data that cannot be read, and for a cache that cannot be used.
     """
     source = study.data_folder()
     cache = cache_folder(options.cache, source)
     check_outside(cache, source, "Give another folder with --cache")
     check_cache(cache)
     sweep(cache)
-    dataset = read_dataset(source, cache, Reading.of(study))
+    dataset = read_dataset(source, cache, Reading.of(study), deep=not ranges.by_file)
     size = study.image_size or typical_side(dataset.paths)
     check_space(cache, len(dataset) * (size**2 + THUMBNAIL**2) * 3)
-    sizes = [size, THUMBNAIL]
-    decoded = decode_sizes(dataset.paths, dataset.contents, sizes, cache, partial(progress, DECODING))
-    dataset = dataset.readable(decoded[size])
+    dataset, images, thumbnails = _decoded(dataset, size, cache, ranges, partial(progress, DECODING))
     if options.strict and dataset.unreadable:
         raise UserError(f"{_unreadable(dataset)}\nMend or remove them; without --strict they are left out.")
     if (groups := _earlier_groups(dataset, earlier)) is not None:
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
         pairs, near = [], np.arange(len(dataset))
     else:
-        pairs = find_near_duplicates(decoded[THUMBNAIL].pixels, dataset.contents, cache, partial(progress, COMPARING))
+        told = partial(progress, COMPARING)
+        pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, told, dataset.ranges)
         near = grouped(len(dataset), pairs)
         dataset = regrouped(dataset, study, near)
-    say(_in_words(dataset, size))
-    for note in (*dataset.notes, *_omitted(dataset)):
-        say(note)
+    for line in (_in_words(dataset, size), *dataset.notes, *_omitted(dataset), *_ranges_in_words(dataset)):
+        say(line)
     if dataset.unreadable:
         say(f"Left out: {_unreadable(dataset)}")
-    return Inputs(study, dataset, decoded[size], decoded[THUMBNAIL], tuple(pairs), near, cache)
+    return Inputs(study, dataset, images, thumbnails, tuple(pairs), near, cache, ranges)
+
+
+def _decoded(
+    dataset: Dataset, size: int, cache: Path, ranges: Ranges, progress: Steps
+) -> tuple[Dataset, Decoded, Decoded]:
+    """Return the readable images with their ranges, decoded at ``size`` and as thumbnails."""
+    deep = extents(dataset.paths, dataset.contents, cache)
+    dataset = dataclasses.replace(dataset, ranges=ranges.of(deep.values()))
+    sizes = [size, THUMBNAIL]
+    decoded = decode_sizes(dataset.paths, dataset.contents, sizes, cache, progress, dataset.ranges)
+    return dataset.readable(decoded[size]), decoded[size], decoded[THUMBNAIL]
 
 
 def _earlier_groups(dataset: Dataset, earlier: pd.DataFrame | None) -> list[str] | None:
@@ -113,14 +130,16 @@ def find_near_duplicates(
     contents: Sequence[str],
     cache: Path,
     progress: Steps | None = None,
+    ranges: Ranges = BY_FILE,
     others: np.ndarray | None = None,
 ) -> list[Pair]:
     """Return the near-duplicates among readable images, from ``cache`` if they are there.
 
-    ``thumbnails`` (n, side, side, 3) uint8, ``contents`` their SHA-256; ``others`` is as in ``near_duplicates``.
+    ``thumbnails`` (n, side, side, 3) uint8, ``contents`` their SHA-256, decoded with ``ranges``; ``others`` is as in
+    ``near_duplicates``.
     """
     marks = [] if others is None else others.tolist()
-    key = digest(["near-duplicates", DUPLICATES_VERSION, DECODING_VERSION, list(contents), marks])
+    key = digest(["near-duplicates", DUPLICATES_VERSION, DECODING_VERSION, list(contents), marks, *ranges.key])
 
     def fill(folder: Path) -> None:
         pairs = near_duplicates(thumbnails, progress, others)
@@ -139,6 +158,15 @@ def _in_words(dataset: Dataset, size: int) -> str:
     splits = ", ".join(f"{name} {count}" for name, count in dataset.splits.items())
     split = f"; given split {splits}" if len(dataset.splits) > 1 else ""
     return f"Data: {dataset.source}, {len(dataset)} images at {size} px: {counts}{more}{split}"
+
+
+def _ranges_in_words(dataset: Dataset) -> Iterator[str]:
+    """Yield what is white in deep images, in a line for each kind of them."""
+    if dataset.ranges.by_file:
+        yield "Deep images: the range of each is guessed from its values, as when the search began"
+    for kind, top in dataset.ranges.tops.items():
+        count = sum(facts.deep == kind for facts in dataset.facts)
+        yield f"Range of {kind} images ({count}): 0 is black and {top} is white, as no value is higher"
 
 
 def _unreadable(dataset: Dataset) -> str:
@@ -190,7 +218,10 @@ def read_synthetic(
     pool = read_pool(folder, dataset, trust_unsourced=study.trust_unsourced)
     if len(pool):
         sizes = [inputs.image_size, THUMBNAIL]
-        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(progress, DECODING))
+        deep = extents(pool.paths, pool.contents, inputs.cache)
+        ranges = inputs.ranges if inputs.ranges.by_file else dataset.ranges.joined(inputs.ranges)
+        pool = dataclasses.replace(pool, ranges=ranges.of(deep.values()))
+        decoded = decode_sizes(pool.paths, pool.contents, sizes, inputs.cache, partial(progress, DECODING), pool.ranges)
         pool = pool.readable(decoded[inputs.image_size])
         pool = pool.linked(_alike(pool, decoded[THUMBNAIL], inputs, progress, earlier))
     for line in _of_synthetic(folder, pool):
@@ -233,7 +264,8 @@ def _alike(
     both = np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels])
     contents = [*inputs.dataset.contents, *pool.contents]
     synthetic = np.arange(len(contents)) >= len(ids)
-    pairs = find_near_duplicates(both, contents, inputs.cache, partial(progress, COMPARING), synthetic)
+    ranges = inputs.dataset.ranges.joined(pool.ranges)
+    pairs = find_near_duplicates(both, contents, inputs.cache, partial(progress, COMPARING), ranges, synthetic)
     siblings = [(pair.first - len(ids), pair.second - len(ids)) for pair in pairs if pair.first >= len(ids)]
     family = grouped(len(pool), [Pair(*ends, 1.0, "") for ends in siblings])
     sources = [set(rows) for rows in pool.sources]

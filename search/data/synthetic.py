@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from search.data.dataset import Dataset
+from search.data.depth import OF_8_BITS, Ranges
 from search.data.folds import Fold
 from search.data.images import Decoded
 from search.data.readers.manifest import MANIFEST
@@ -37,7 +38,7 @@ class SyntheticPool:
     part of the digest, as they were found and not named. ``unsourced`` says of each image whether it came,
     wholly or in part, from who knows where: its ``sources`` may then be empty, and scores
     flattered. ``left_out`` counts the images of the manifest that cannot be used: a source, or the
-    image itself, is unreadable.
+    image itself, is unreadable. ``ranges`` say what is white in deep images.
     """
 
     root: Path
@@ -49,6 +50,7 @@ class SyntheticPool:
     unsourced: tuple[bool, ...]
     left_out: int = 0
     alike: tuple[tuple[int, ...], ...] = ()
+    ranges: Ranges = OF_8_BITS
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -7,7 +7,8 @@ from jinja2 import Environment, PackageLoader
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before
-from search.data.images import DRAFT
+from search.data.decoding import DRAFT
+from search.data.depth import shift_to_8_bits
 from search.events import Status
 from search.journal import HoldoutScore, Trial
 from search.racing import score
@@ -106,6 +107,8 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         classes=record.about.classes,
         size=image_size,
         draft=DRAFT if image_size <= DRAFT else 2 * DRAFT,
+        ranges=record.about.ranges.tops,
+        shift=shift_to_8_bits,
         scored=_scored(judgement, trial),
         limits=list(_limits(record, trial)),
         recipe=_recipe_lines(trial.recipe),

@@ -142,8 +142,8 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, network
 def _difference(file: Path, materials: Materials, network: TrainedNetwork, size: int) -> float:
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = network.run.fold.validation
-    pixels = decode(materials.paths, materials.contents, size, materials.cache).pixels[rows]
-    probabilities = keras.models.load_model(file).predict_on_batch(pixels)
+    decoded = decode(materials.paths, materials.contents, size, materials.cache, ranges=materials.ranges)
+    probabilities = keras.models.load_model(file).predict_on_batch(decoded.pixels[rows])
     difference = float(np.abs(probabilities - network.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(
@@ -170,6 +170,7 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
         "synthetic": network.run.part.synthetic,
         "scores": scores(judgement, trial),
         "identity": record.about.identity,
+        **({} if materials.ranges.by_file else {"ranges": dict(materials.ranges.tops)}),
         "weights": {trial.recipe.backbone: materials.weights.get(trial.recipe.backbone, "")},
         "seed": {"study": materials.seed, "run": network.run.seed},
         "threads": materials.threads,

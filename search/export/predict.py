@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from search.data.images import SUFFIXES, is_image, try_image
-from search.data.readers.paths import unfit
+from search.data.decoding import try_image
+from search.data.depth import Ranges
+from search.data.readers.paths import no_file, unfit
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.machine import cores
@@ -49,17 +50,18 @@ def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions
     Raises UserError for a folder that is no whole export, and where there are no images.
     """
     about = _about(folder)
-    paths = list(dict.fromkeys(path for name in names for path in _images(name)))
+    paths = list(dict.fromkeys(path for name in names for path in _files(name)))
     if not paths:
         raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
     size, classes = about["image_size"], tuple(about["classes"])
+    ranges = Ranges.recorded(about.get("ranges"))
     model = _load(folder, (size, size, 3), len(classes))
     rows: list[tuple[Path, np.ndarray]] = []
     unreadable: list[tuple[Path, str]] = []
     with ThreadPoolExecutor(cores()) as pool:
         for at in range(0, len(paths), BATCH):  # decoded, all images may not fit into memory
             part = paths[at : at + BATCH]
-            decoded = list(zip(part, pool.map(lambda path: _pixels(path, size), part), strict=True))
+            decoded = list(zip(part, pool.map(lambda path: _pixels(path, size, ranges), part), strict=True))
             unreadable += [(path, pixels) for path, pixels in decoded if isinstance(pixels, str)]
             good = [(path, pixels) for path, pixels in decoded if not isinstance(pixels, str)]
             if good:
@@ -108,27 +110,30 @@ def _load(folder: Path, shape: tuple[int, ...], classes: int) -> Any:
     return model
 
 
-def _images(name: Path) -> Iterator[Path]:
-    """Yield a file, or the images below a folder in their order; hidden files and linked folders are passed over."""
+def _files(name: Path) -> Iterator[Path]:
+    """Yield a file; or the files below a folder in order, without hidden ones, and the folders that are not entered."""
     if not name.is_dir():
         yield name
         return
-    for parent, folders, files in os.walk(name):
+    closed: list[OSError] = []
+    for parent, folders, files in os.walk(name, onerror=closed.append):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        for path in (Path(parent) / file for file in sorted(files) if not file.startswith(".")):
-            if path.is_file() and (path.suffix.lower() in SUFFIXES or is_image(path)):
-                yield path
+        yield from (Path(parent) / folder for folder in folders if (Path(parent) / folder).is_symlink())
+        yield from (Path(parent) / file for file in sorted(files) if not file.startswith("."))
+    yield from (Path(error.filename) for error in closed)
 
 
-def _pixels(path: Path, size: int) -> np.ndarray | str:
+def _pixels(path: Path, size: int, ranges: Ranges) -> np.ndarray | str:
     """Return an image, or why it cannot be read."""
     try:
+        if path.is_dir():
+            return "a linked folder, which is not followed" if path.is_symlink() else "a folder that cannot be opened"
         problem = unfit(path.stat())
     except FileNotFoundError:
-        return "there is no such file"
+        return no_file(path)
     except (OSError, ValueError) as error:
         return f"cannot be opened: {error}"
-    return problem or try_image(path, size)
+    return problem or try_image(path, size, ranges)
 
 
 def as_json(predictions: Predictions, top: int) -> str:

@@ -49,7 +49,7 @@ def kinds(facts: dict[str, Any]) -> str:
     sizes = f"longest side {side['smallest']} to {side['largest']} px, median {side['median']:g}"
     odd = [
         f"{facts[what]} {words}"
-        for what, words in (("turned", "turned by EXIF"), ("animated", "animated"))
+        for what, words in (("turned", "turned by EXIF"), ("animated", "with several pages or frames"))
         if facts[what]
     ]
     return "Files: " + ", ".join([*counted, sizes, *odd])

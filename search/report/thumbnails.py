@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from search.data.images import Facts, read_known
+from search.data.decoding import Facts
+from search.data.depth import Ranges
+from search.data.images import read_known
 from search.record import IMAGES, Record, read_table
 from search.system.errors import UserError
 
@@ -46,7 +48,7 @@ def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
     pictures = {}
     for id_ in names:
         try:
-            picture = _picture(root / id_, contents.get(id_, ""), side)
+            picture = _picture(root / id_, contents.get(id_, ""), side, record.about.ranges)
         except (OSError, UserError):
             continue
         if picture:
@@ -59,16 +61,16 @@ def _side(images: int) -> int:
     return round(min(LARGEST, max(SMALLEST, math.sqrt(BYTES / BYTES_PER_PIXEL / max(images, 1)))))
 
 
-def _picture(path: Path, content: str, side: int) -> str:
+def _picture(path: Path, content: str, side: int, ranges: Ranges) -> str:
     """Return an image as Base64 of a JPEG, "" where it cannot be read."""
-    read = read_known(path, content, side)
+    read = read_known(path, content, side, ranges)
     if isinstance(read, str):
         return ""
     facts, pixels = read
     longest = max(facts.width, facts.height)
     if longest >= side:
         return jpeg(pixels, in_proportion(facts, side))
-    own = read_known(path, content, longest)
+    own = read_known(path, content, longest, ranges)
     if isinstance(own, str):
         return ""
     times = max(1, SHOWN // longest)

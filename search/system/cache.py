@@ -25,7 +25,7 @@ from search.system.files import LOCK, is_left_over, is_real_folder, locked, new_
 
 T = TypeVar("T")
 
-KINDS = ("activations", "decoded", "duplicates", "unpacked")
+KINDS = ("activations", "decoded", "duplicates", "extents", "unpacked")
 PERMANENT = frozenset({"unpacked"})  # images themselves: a search that runs would miss them
 # DECISIONS: A folder is a cache by its marker
 MARKER = "CACHEDIR.TAG"  # known to backup programs: https://bford.info/cachedir/

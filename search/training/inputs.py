@@ -5,13 +5,12 @@ Rows number the real images first and the synthetic ones after them.
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from search.data.folds import Fold
 from search.data.images import decode
-from search.data.synthetic import tally
+from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.repertoire.weighting import WEIGHTINGS
@@ -136,17 +135,18 @@ class Feed:
     def _image_sets(self, network: CompiledNetwork, with_pool: bool) -> list[Images]:
         """Return the real images, and the synthetic ones after them where they are wanted."""
         materials, size = self.materials, network.shape.image_size
-        image_sets = [self._images(materials.paths, materials.contents, size)]
+        image_sets = [self._images(materials, size)]
         if with_pool and materials.pool:
-            image_sets.append(self._images(materials.pool.paths, materials.pool.contents, size))
+            image_sets.append(self._images(materials.pool, size))
         return image_sets
 
-    def _images(self, paths: tuple[Path, ...], contents: tuple[str, ...], size: int) -> Images:
+    def _images(self, of: Materials | SyntheticPool, size: int) -> Images:
+        paths, contents = of.paths, of.contents
         images = self._decoded.get((contents, size))  # asked for in every epoch, and named by a digest of all contents
         if images is not None:
             return images
         with self._clock.stage("images"):
-            decoded = decode(paths, contents, size, self.materials.cache)
+            decoded = decode(paths, contents, size, self.materials.cache, ranges=of.ranges)
         if decoded.unreadable:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")

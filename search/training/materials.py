@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from search.data.dataset import Dataset
+from search.data.depth import OF_8_BITS, Ranges
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool
 
@@ -17,7 +18,7 @@ class Materials:
 
     ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
     ``threads`` pins TensorFlow's thread count, on which the fourth decimal of a result depends.
-    ``cache_bytes`` is what the cache may hold.
+    ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images.
     """
 
     cache: Path
@@ -32,6 +33,7 @@ class Materials:
     keras_home: Path
     threads: int
     cache_bytes: int | None = None
+    ranges: Ranges = OF_8_BITS
 
 
 def materials_of(
@@ -59,4 +61,5 @@ def materials_of(
         keras_home=keras_home.resolve(),
         threads=threads,
         cache_bytes=cache_bytes,
+        ranges=dataset.ranges,
     )

@@ -11,10 +11,12 @@ from PIL import Image
 from search.audit.checks import CHECKS, audit
 from search.audit.inspection import Inspection
 from search.audit.shortcuts import shortcut_of_files
+from search.data.decoding import Facts
+from search.data.depth import Ranges
 from search.data.duplicates import Pair, grouped
 from search.data.finding import ERROR, LEVELS, NOTE, WARNING, Finding
 from search.data.groups import regrouped
-from search.data.images import THUMBNAIL, Facts, decode_sizes
+from search.data.images import THUMBNAIL, decode_sizes, extents
 from search.data.readers.folders import read_class_folders
 from search.data.readers.manifest import read_manifest
 from search.data.reading import Reading
@@ -25,7 +27,10 @@ COUNTS = {"across": 30, "down": 30}
 
 def inspect(found, tmp_path, pairs=(), **study):
     """Return what the checks see; ``pairs`` are (id, id) of near-duplicates."""
-    decoded = decode_sizes(found.paths, found.contents, [THUMBNAIL], tmp_path / "cache")[THUMBNAIL]
+    cache = tmp_path / "cache"
+    ranges = Ranges().of(extents(found.paths, found.contents, cache).values())
+    found = dataclasses.replace(found, ranges=ranges)
+    decoded = decode_sizes(found.paths, found.contents, [THUMBNAIL], cache, ranges=ranges)[THUMBNAIL]
     dataset = found.readable(decoded)
     row = {id_: number for number, id_ in enumerate(dataset.ids)}
     evidence = [Pair(row[first], row[second], 0.95, "mirrored") for first, second in pairs]
@@ -187,6 +192,96 @@ def test_classes_of_like_names_are_told_apart(tmp_path, names):
     assert "classes alike" not in topics(inspect(read_class_folders(tmp_path / "plain"), tmp_path))
 
 
+def save_stack(path, brightness):
+    """Write a TIFF of a page for each brightness of one picture."""
+    grey = np.random.default_rng(5).integers(0, 256, (32, 32))
+    first, *others = [Image.fromarray((grey * part).astype(np.uint8)) for part in brightness]
+    first.save(path, save_all=True, append_images=others)
+
+
+def save_deep(path, low, high, seed=0):
+    """Write a 16-bit picture of noise with these values as its ends."""
+    values = np.random.default_rng(seed).integers(low, high + 1, (32, 32))
+    values[0, :2] = low, high
+    Image.fromarray(values.astype(np.uint16)).save(path)
+
+
+@pytest.mark.parametrize("kind", ["JPEG XL", "a web page", "cut off"])
+def test_a_tenth_that_is_left_out_is_told_with_its_cause_in_the_first_line(plain, tmp_path, kind):
+    data = {
+        "JPEG XL": b"\xff\x0a" + bytes(900),
+        "a web page": b"<!DOCTYPE html><title>404</title>",
+        "cut off": (plain / "down" / "down_001.png").read_bytes()[:400],
+    }[kind]
+    cause = {"JPEG XL": "a JPEG XL image: ", "a web page": "a web page: ", "cut off": "cut off: "}[kind]
+    for number in range(6):
+        (plain / "down" / f"new{number}.jpg").write_bytes(data + bytes(number))
+    few = topics(inspect(read_class_folders(plain), tmp_path))["unreadable"]
+    assert few.text.startswith(f"6 images cannot be read and were left out ({cause}")
+    (plain / "down" / "new6.jpg").write_bytes(data + bytes(6))
+    many = topics(inspect(read_class_folders(plain), tmp_path))["unreadable"]
+    assert many.level == WARNING
+    assert many.text.startswith(f"7 of 67 images (10%) cannot be read and were left out ({cause}")
+    assert "--strict" in many.way_out
+    assert len(many.files) == 7
+
+
+def test_several_causes_are_counted(plain, tmp_path):
+    for number, data in enumerate((b"\x93NUMPY\1\0", b"\x93NUMPY\1\0", b"", b"<html>")):
+        (plain / "down" / f"{number}.jpg").write_bytes(data)
+    text = topics(inspect(read_class_folders(plain), tmp_path))["unreadable"].text
+    assert "(2 × a NumPy array: save it as PNG" in text
+    assert "; 1 × an empty file; 1 × a web page: " in text
+
+
+def test_images_where_none_are_looked_for_are_no_mere_note(plain, tmp_path):
+    source = (plain / "down" / "down_001.png").read_bytes()
+    for number in range(7):
+        (plain / f"loose{number}.png").write_bytes(source)
+    write_shapes(tmp_path / "far", {"more": 3})
+    (plain / "across" / "linked").symlink_to(tmp_path / "far" / "more")
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["outside"].level == WARNING
+    assert found["outside"].text == "7 images lie outside of the class folders and were left out"
+    assert found["linked folders"].level == WARNING
+    assert found["linked folders"].files == ("across/linked/",)
+    assert "ignored" not in found
+    (plain / "loose6.png").unlink()
+    assert topics(inspect(read_class_folders(plain), tmp_path))["outside"].level == NOTE
+
+
+def test_stacks_are_told_and_are_not_blank(plain, tmp_path):
+    for number in range(3):
+        save_stack(plain / "down" / f"bright{number}.tif", (1, 0.5, 1 - 0.1 * number))
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["pages"].level == NOTE
+    assert found["pages"].text == "3 images hold several pages or frames, of which only the first is read"
+    save_stack(plain / "down" / "dark.tif", (0.01, 0.5, 1, 0.5, 0.01))
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["pages"].level == WARNING
+    assert found["pages"].text.endswith("only the first is read; that of 1 shows a single colour")
+    assert found["pages"].files == ("down/dark.tif",)
+    assert "blank" not in found
+
+
+def test_deep_images_of_a_small_range_are_named_and_not_to_be_removed(plain, tmp_path):
+    for number in range(4):
+        save_deep(plain / "down" / f"scan{number}.png", 300, 3800, seed=number)
+    assert "small range" not in topics(inspect(read_class_folders(plain), tmp_path))
+    save_deep(plain / "across" / "bright.png", 0, 65535)
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["small range"].level == WARNING
+    assert found["small range"].text == (
+        "4 16-bit grey images use less than an eighth of the range from 0 to 65535, and show few shades; the highest "
+        "value, 65535, is in across/bright.png"
+    )
+    assert found["small range"].files == tuple(f"down/scan{number}.png" for number in range(4))
+    assert "emove" not in found["small range"].way_out
+    assert "blank" not in found
+    save_deep(plain / "across" / "flat.png", 500, 500)
+    assert topics(inspect(read_class_folders(plain), tmp_path))["blank"].files == ("across/flat.png",)
+
+
 def test_images_of_one_colour_are_named(plain, tmp_path):
     Image.new("RGB", (32, 32), "grey").save(plain / "down" / "blank.png")
     assert topics(inspect(read_class_folders(plain), tmp_path))["blank"].files == ("down/blank.png",)
@@ -270,7 +365,7 @@ def test_checks_change_nothing(plain, tmp_path):
 
 
 def with_odd_files(root):
-    """Images in a split, some of which cannot be read, are of one colour, or are equal to one of another class."""
+    """Images in a split that cannot be read, show little, or are equal to one of another class."""
     for seed, part in enumerate(("train", "test")):
         write_shapes(root / part, COUNTS, seed=seed)
     (root / "notes.txt").write_text("x")
@@ -279,6 +374,9 @@ def with_odd_files(root):
     write_shapes(root / "test", {"Down": 3})
     Image.new("RGB", (32, 32), "white").save(root / "train" / "across" / "across_001_mask.png")
     Image.new("RGB", (16, 16), "white").save(root / "train" / "across" / "across_001_thumb.png")
+    save_stack(root / "train" / "down" / "stack.tif", (0.01, 1))
+    for number, (low, high) in enumerate(((100, 900), (0, 60_000))):
+        save_deep(root / "train" / "down" / f"deep{number}.png", low, high, seed=number)
     first = root / "test" / "across" / "across_001.png"
     (root / "train" / "down" / "copy.png").write_bytes(first.read_bytes())
     return read_class_folders(root), [("test/across/across_001.png", "train/down/copy.png")]

@@ -44,9 +44,10 @@ from PIL import Image, ImageOps
 from search.audit.leakage import backbone_features, flattery
 from search.audit.names import proposed_pattern
 from search.data import duplicates
+from search.data.decoding import read_image
 from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
 from search.data.groups import joined, regrouped
-from search.data.images import decode, read_image
+from search.data.images import decode
 from search.data.readers.manifest import read_manifest
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import weights_sha256

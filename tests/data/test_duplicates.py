@@ -27,8 +27,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from search import handwritten_digits
+from search.data.decoding import read_image
 from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
-from search.data.images import read_image
 
 
 def texture(seed, width=150, height=120):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.images import decode, read_image, typical_side
+from search.data.decoding import read_image, typical_side
+from search.data.images import decode
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 
@@ -179,7 +180,7 @@ def test_unreadable_files_are_named_by_position_and_the_others_keep_their_order(
     (tmp_path / "empty.jpg").write_bytes(b"")
     paths = [tmp_path / "garbage.png", files[2], tmp_path / "empty.jpg", files[0]]
     decoded = decode_all(paths, cache)
-    assert decoded.unreadable == {0: "not an image that Pillow can identify", 2: "an empty file"}
+    assert decoded.unreadable == {0: "a web page: the image was not downloaded", 2: "an empty file"}
     assert decoded.readable == (1, 3)
     assert decoded.pixels[:, 0, 0].tolist() == [list(BLUE), list(RED)]
 

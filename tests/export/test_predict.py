@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from search.cli.predict import visible
-from search.data.images import read_image
+from search.data.decoding import read_image
 from search.export.predict import Predictions, as_csv, as_json
 from search.system.tf import keras
 
@@ -53,6 +55,7 @@ def test_predictions_are_those_of_the_model_on_images_decoded_as_in_training(mod
     assert reasons == {
         str(images / "cut.png"): "cut off: its end is missing",
         str(images / "no-image.jpg"): "not an image that Pillow can identify",
+        str(images / "note.txt"): "not an image that Pillow can identify",
     }
 
 
@@ -65,7 +68,7 @@ def test_the_table_shows_label_probability_and_runner_up_and_counts_what_was_not
     assert image.endswith("across_002.png")
     assert {label, other} == {"across", "down"}
     assert float(probability) + float(rest) == pytest.approx(1, abs=2e-3)
-    assert "2 files could not be read:" in lines
+    assert "3 files could not be read:" in lines
     assert f"  {images / 'cut.png'}: cut off: its end is missing" in lines
 
 
@@ -74,11 +77,36 @@ def test_csv_has_the_probabilities_of_all_classes(model, images, search):
     assert not code
     rows = list(csv.DictReader(io.StringIO(out)))
     assert list(rows[0]) == ["image", "label", "p(across)", "p(down)", "unreadable"]
-    assert len(rows) == 5
+    assert len(rows) == 6
     for row in rows[:3]:
         assert float(row["p(across)"]) + float(row["p(down)"]) == pytest.approx(1, abs=1e-5)
         assert row["label"] == max(("across", "down"), key=lambda name: float(row[f"p({name})"]))
-    assert [bool(row["unreadable"]) for row in rows] == [False, False, False, True, True]
+    assert [bool(row["unreadable"]) for row in rows] == [False, False, False, True, True, True]
+
+
+def test_every_file_has_a_row_with_the_reason_why_it_has_no_answer(model, images, tmp_path, search):
+    (images / "pointer.jpg").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (images / "scan.dcm").write_bytes(bytes(128) + b"DICM" + bytes(2000))
+    (images / "gone.jpg").symlink_to("/nowhere/gone.jpg")
+    (tmp_path / "far").mkdir()
+    (images / "linked").symlink_to(tmp_path / "far")
+    os.mkfifo(images / "pipe.jpg")
+    Image.fromarray(np.full((32, 32), 900, np.uint16)).save(images / "deep.png")
+    code, out, err = search("predict", model, images, "--csv")
+    assert not code, err
+    told = {row["image"]: row["unreadable"] for row in csv.DictReader(io.StringIO(out))}
+    files = {*images.rglob("[!.]*")} - {images / "deep", images / "deep" / "deeper"} - {*images.glob(".hidden/*")}
+    assert set(told) == {str(path) for path in files}
+    reasons = {
+        "pointer.jpg": "a Git LFS pointer: the image was not downloaded; run git lfs pull",
+        "scan.dcm": "a DICOM file: save its picture as PNG",
+        "gone.jpg": "a link to a file that is not there",
+        "linked": "a linked folder, which is not followed",
+        "pipe.jpg": "no ordinary file",
+        "deep.png": "a 16-bit grey image, of which there was none in the data set",
+    }
+    for name, reason in reasons.items():
+        assert told[str(images / name)].startswith(reason), name
 
 
 def test_top_says_how_many_classes_are_shown():

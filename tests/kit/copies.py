@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 
 from PIL import Image, ImageEnhance
 
+from search.data.decoding import read_image
 from search.data.duplicates import SIDE
-from search.data.images import read_image
 
 
 def thumbnail(image, quality=95):

@@ -60,13 +60,13 @@ def parts(file: Path) -> list[Path]:
     ]
 
 
-def unpack(file: Path, folder: Path) -> None:
+def unpack(file: Path, folder: Path, deep: bool = True) -> None:
     """Write the images of ``file`` (.npz, .pkl, .pickle or .p) below the empty ``folder``, and ``manifest.csv``.
 
     The manifest has the columns image (path within the folder, with slashes), label (class name),
     split ("" where nothing is known) and, where there are any, group. A file that ``pack`` wrote
     gives the very files again, and all columns that went in. Other arrays become
-    ``<split>/<class>/<row>.ppm`` (.pgm if grey), ``row`` counting
+    ``<split>/<class>/<row>.ppm`` (.pgm if grey), of 16 bits if they are and ``deep``; ``row`` counts
     within the split; integer labels without class names are named by their digits. Arrays under
     names that mean nothing here are passed over. Pickles are read without running anything in
     them. Raises UserError for arrays that cannot be understood, saying what was found, and for
@@ -78,16 +78,16 @@ def unpack(file: Path, folder: Path) -> None:
     if not file.is_file():
         raise UserError(f"There is no file {file}.")
     if suffix in PICKLES:
-        _write(*_understood(_with_sibling(file), str(file)), file, folder)
+        _write(*_understood(_with_sibling(file), str(file)), file, folder, deep)
         return
     with open_npz(file) as members:
         if MARK in members:
             unpack_pack(members, file, folder)
         else:
-            _write(*_by_roles(members, str(file)), file, folder)
+            _write(*_by_roles(members, str(file)), file, folder, deep)
 
 
-def _write(content: list[_Part], classes: list[str] | None, file: Path, folder: Path) -> None:
+def _write(content: list[_Part], classes: list[str] | None, file: Path, folder: Path, deep: bool) -> None:
     where = str(file)
     count, size = sum(map(len, content)), sum(part.stat().st_size for part in parts(file))
     if count > max(_FEW, size // _FEWEST_BYTES):
@@ -95,7 +95,7 @@ def _write(content: list[_Part], classes: list[str] | None, file: Path, folder: 
             f"{where} means {count} images in {size} bytes, which would fill the disk. Make it anew, with each image "
             "once."
         )
-    encoded = images([stack for part in content for stack in part.stacks])
+    encoded = images([stack for part in content for stack in part.stacks], deep)
     labels = [_label_names(part, classes, where) for part in content]
     groups = [_group_names(part, where) for part in content]
     rows = []

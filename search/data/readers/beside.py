@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from search.data.images import SUFFIXES
+from search.data.decoding import SUFFIXES
 from search.data.readers.companions import is_called_mask
 from search.data.readers.names import IMAGES, tokens
 from search.data.readers.paths import check_names

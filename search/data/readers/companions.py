@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from search.data.images import FORMATS, MAX_PIXELS
+from search.data.decoding import FORMATS, MAX_PIXELS
 from search.data.readers.names import IMAGES
 from search.system.machine import cores
 

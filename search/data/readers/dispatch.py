@@ -4,9 +4,11 @@
 """
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from search.data.dataset import Dataset
@@ -19,7 +21,8 @@ from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
 
 # DECISIONS: Arrays are unpacked to files in the cache
-UNPACKING_VERSION = 2
+UNPACKING_VERSION = 3
+UNPACKED_TO_8_BITS = 2  # the version that did this to arrays of 16 bits, for searches that it began
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,16 @@ class Format:
         return f"{self.name} ({', '.join(sorted(self.suffixes))})"
 
 
-def read_dataset(data: Path, cache: Path, reading: Reading = AS_IT_IS) -> Dataset:
+def read_dataset(data: Path, cache: Path, reading: Reading = AS_IT_IS, *, deep: bool = True) -> Dataset:
     """Return the data set that ``data`` is: a folder of class folders, or a file in one of ``FORMATS``.
 
-    ``reading`` is what a person says of it. Arrays are unpacked into ``cache`` once. Groups are the equal files only.
-    Raises UserError for what is not there or cannot be understood.
+    ``reading`` is what a person says of it. Arrays are unpacked into ``cache`` once; unless ``deep``, those of 16 bits
+    to images of 8, as in earlier versions. Groups are the equal files only. Raises UserError for what is not there or
+    cannot be understood.
     """
-    return read_as(FORMATS, data, cache, reading)
+    earlier = dataclasses.replace(ARRAYS, read=partial(_read_arrays, deep=False))
+    formats = FORMATS if deep else [earlier if form is ARRAYS else form for form in FORMATS]
+    return read_as(formats, data, cache, reading)
 
 
 def read_as(formats: Sequence[Format], data: Path, cache: Path, reading: Reading = AS_IT_IS) -> Dataset:
@@ -72,13 +78,14 @@ def _read_csv(data: Path, _cache: Path, reading: Reading) -> Dataset:
         return read_manifest(data, reading)
 
 
-def _read_arrays(data: Path, cache: Path, reading: Reading) -> Dataset:
+def _read_arrays(data: Path, cache: Path, reading: Reading, deep: bool = True) -> Dataset:
     reading.check_no_table(data)
+    version = UNPACKING_VERSION if deep else UNPACKED_TO_8_BITS
     with _openable(data):
-        key = digest(["unpacked", UNPACKING_VERSION, *(file_sha256(part) for part in parts(data))])
+        key = digest(["unpacked", version, *(file_sha256(part) for part in parts(data))])
     return stored(
         cache / "unpacked" / key,
-        lambda folder: unpack(data, folder),
+        lambda folder: unpack(data, folder, deep),
         lambda folder: _whole(read_manifest(folder / MANIFEST, source=data)),
     )
 
@@ -101,7 +108,8 @@ def _whole(dataset: Dataset) -> Dataset:
     return dataset
 
 
+ARRAYS = Format("arrays", NPZ | PICKLES, _read_arrays)
 FORMATS = (
     Format("a CSV manifest", TABLES, _read_csv),
-    Format("arrays", NPZ | PICKLES, _read_arrays),
+    ARRAYS,
 )

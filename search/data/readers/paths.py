@@ -85,7 +85,7 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
             problem = unfit((root / row["id"]).stat())
             return ("", problem) if problem else (file_sha256(root / row["id"]), "")
         except FileNotFoundError:
-            return "", "there is no such file"
+            return "", no_file(root / row["id"])
         except OSError as error:
             return "", f"cannot be opened: {error.strerror}"
 
@@ -93,6 +93,12 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
         read = list(pool.map(content, rows))
     good = [{**row, "content": sha256} for row, (sha256, problem) in zip(rows, read, strict=True) if not problem]
     return good, [(row["id"], problem) for row, (_, problem) in zip(rows, read, strict=True) if problem]
+
+
+def no_file(path: Path) -> str:
+    """Return why nothing is at ``path``, in words."""
+    link = "a link to a file that is not there: get the file (git annex get, datalad get, dvc pull), or mend the link"
+    return link if path.is_symlink() else "there is no such file"
 
 
 def unfit(status: os.stat_result) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.data.depth import shift_to_8_bits
 from search.system.errors import UserError
 
 CHANNELS = (1, 3, 4)
@@ -29,18 +30,18 @@ class Stack:
         return cls(array.shape, array.dtype, lambda: iter(array), where)
 
 
-def images(stacks: Sequence[Stack]) -> Iterator[tuple[str, bytes]]:
+def images(stacks: Sequence[Stack], deep: bool = True) -> Iterator[tuple[str, bytes]]:
     """Yield (suffix, content of a file) for each image of ``stacks``, in order.
 
     Grey images become PGM, coloured ones PPM, with alpha laid on white. Booleans are black and
-    white. Of 16-bit numbers the upper byte stays, unless all are below 256. Floats mean
-    [0, 1] if none is above 1, else [0, 255]; one range holds for all stacks of a type. Raises
-    UserError for other shapes and ranges, before the first image.
+    white. Numbers of 16 bits stay as they are, unless all are below 256; with alpha, or unless ``deep``, they become 8
+    bits. Floats mean [0, 1] if none is above 1, else [0, 255]; one range holds for all stacks of a type.
+    Raises UserError for other shapes and ranges, before the first image.
     """
     layouts = [_channels_last(stack) for stack in stacks]
-    factors = _factors(stacks)
+    factors = _factors(stacks, deep)
     return (
-        _encoded(_as_bytes(layout(row), *factors[stack.dtype]))
+        _encoded(_as_pixels(layout(row), *factors[stack.dtype], deep))
         for stack, layout in zip(stacks, layouts, strict=True)
         for row in stack.rows()
     )
@@ -64,7 +65,7 @@ def _channels_last(stack: Stack) -> Callable[[np.ndarray], np.ndarray]:
     )
 
 
-def _factors(stacks: Sequence[Stack]) -> dict[np.dtype, tuple[float, int]]:
+def _factors(stacks: Sequence[Stack], deep: bool) -> dict[np.dtype, tuple[float, int]]:
     """Return for each type the factor, and the shift to the right, that lead to 0..255."""
     factors: dict[np.dtype, tuple[float, int]] = {}
     for dtype in {stack.dtype for stack in stacks}:
@@ -74,7 +75,7 @@ def _factors(stacks: Sequence[Stack]) -> dict[np.dtype, tuple[float, int]]:
         elif dtype == np.bool_:
             factors[dtype] = 255, 0
         elif dtype.kind in "iuf":
-            factors[dtype] = _factor(dtype, *_range(alike), alike[0].where)
+            factors[dtype] = _factor(dtype, *_range(alike), deep, alike[0].where)
         else:
             raise UserError(f"{alike[0].where}: pixels of the type {dtype} are no numbers. Save them as uint8.")
     return factors
@@ -86,13 +87,13 @@ def _range(stacks: Sequence[Stack]) -> tuple[float, float]:
     return float(ends.min()), float(ends.max())
 
 
-def _factor(dtype: np.dtype, low: float, high: float, where: str) -> tuple[float, int]:
+def _factor(dtype: np.dtype, low: float, high: float, deep: bool, where: str) -> tuple[float, int]:
     if low >= 0 and high <= (1 if dtype.kind == "f" else 255):
         return (255, 0) if dtype.kind == "f" else (1, 0)
     if low >= 0 and high <= 255:
         return 1, 0
     if dtype.kind == "u" and dtype.itemsize == 2:
-        return 1, 8
+        return 1, shift_to_8_bits(high) if deep else 8
     range_ = "NaN (not a number)" if np.isnan(low) or np.isnan(high) else f"numbers from {low:g} to {high:g}"
     raise UserError(
         f"{where}: pixels of the type {dtype} hold {range_}. They must lie in [0, 1] or [0, 255]: undo the "
@@ -100,8 +101,10 @@ def _factor(dtype: np.dtype, low: float, high: float, where: str) -> tuple[float
     )
 
 
-def _as_bytes(image: np.ndarray, factor: float, shift: int) -> np.ndarray:
-    """Return (h, w, 1 or 3) uint8."""
+def _as_pixels(image: np.ndarray, factor: float, shift: int, deep: bool) -> np.ndarray:
+    """Return (h, w, 1 or 3) uint8, or uint16 where numbers of 16 bits without alpha stay what they are."""
+    if shift and deep and image.shape[2] < 4:
+        return image.astype(np.uint16)
     if shift:
         numbers = image >> shift
     elif factor == 1 and image.dtype.kind != "f":
@@ -119,4 +122,5 @@ def _as_bytes(image: np.ndarray, factor: float, shift: int) -> np.ndarray:
 def _encoded(pixels: np.ndarray) -> tuple[str, bytes]:
     height, width, channels = pixels.shape
     kind, suffix = ("P5", ".pgm") if channels == 1 else ("P6", ".ppm")
-    return suffix, f"{kind}\n{width} {height}\n255\n".encode() + pixels.tobytes()
+    white, stored = (0xFF, np.uint8) if pixels.dtype == np.uint8 else (0xFFFF, np.dtype(">u2"))
+    return suffix, f"{kind}\n{width} {height}\n{white}\n".encode() + pixels.astype(stored).tobytes()

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from search.data.images import SUFFIXES
+from search.data.decoding import SUFFIXES
 from search.data.readers.beside import Beside
 from search.data.readers.columns import GROUP, IMAGE, LABEL, SPLIT, Columns, columns_of, knows
 from search.system.errors import UserError

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.data.images import SUFFIXES, is_image
+from search.data.decoding import SUFFIXES, is_foreign_picture, is_image
+from search.data.foreign import SUFFIXES as FOREIGN
 from search.data.readers.paths import check_names
 from search.data.readers.splits import word_of
 
@@ -17,8 +18,8 @@ JUNK_FOLDERS = frozenset({"__MACOSX", "@eaDir", "__pycache__"})
 class Scan:
     """What lies below a folder: ids of images, ids of all folders, what is no image, and what cannot be opened.
 
-    ``closed`` are pairs of (id, reason). Hidden files, links from a folder to one that holds it, and linked
-    folders below the classes are ``ignored``.
+    Images that cannot be read are among the ``ids``. ``closed`` are pairs of (id, reason). Hidden files, links from a
+    folder to one that holds it, and linked folders below the classes are ``ignored``.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -76,6 +77,7 @@ def scan(root: Path, levels: int = 1) -> Scan:
             result.closed.append((f"{safe_id(folder, root)}/", f"cannot be opened: {error.strerror}"))
             continue
         follows = depth < levels or (depth == 1 and word_of(folder.name) != "")
+        stems = {path.stem for path in paths if path.suffix.lower() in SUFFIXES}
         for path in paths:
             if os.path.isdir(path):
                 if _is_junk(path) or not (follows or not path.is_symlink()):
@@ -83,7 +85,7 @@ def scan(root: Path, levels: int = 1) -> Scan:
                 else:
                     result.folders.append(path.relative_to(root).as_posix())
                     waiting.append((path, depth + 1))
-            elif _is_picture(path):
+            elif not _is_junk(path) and _is_picture(path, stems):
                 result.ids.append(_id(path, root))
             else:
                 result.ignored.append(safe_id(path, root))
@@ -91,8 +93,17 @@ def scan(root: Path, levels: int = 1) -> Scan:
     return result
 
 
-def _is_picture(path: Path) -> bool:
-    return not _is_junk(path) and path.is_file() and (path.suffix.lower() in SUFFIXES or is_image(path))
+def _is_picture(path: Path, stems: Collection[str]) -> bool:
+    """Return whether a file is an image, or one that should be read and cannot be: of a foreign kind, or a broken link.
+
+    A foreign one beside an image of the same stem (``stems``) is not missed, as raw photographs beside their JPEGs.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        return path.is_symlink() and not path.exists() and suffix in SUFFIXES | FOREIGN
+    if suffix in SUFFIXES or (suffix not in FOREIGN and is_image(path)):
+        return True
+    return path.stem not in stems and is_foreign_picture(path)
 
 
 def _is_junk(path: Path) -> bool:

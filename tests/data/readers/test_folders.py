@@ -10,6 +10,7 @@ from PIL import Image
 
 from search.data.images import decode
 from search.data.readers.folders import read_class_folders
+from search.data.readers.paths import no_file
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 
@@ -220,7 +221,11 @@ def test_links_cannot_make_a_loop(pets, tmp_path):
     (pets / "dog").symlink_to(tmp_path / "elsewhere")
     dataset = read_class_folders(pets)
     assert dataset.counts == {"ant": 1, "cat": 2, "dog": 2}
-    assert dataset.ignored == ("all", "cat/again/", "cat/gone.png", "cat/self.png")
+    assert dataset.ignored == ("all", "cat/again/")
+    assert dict(dataset.unreadable) == {
+        "cat/gone.png": no_file(pets / "cat" / "gone.png"),
+        "cat/self.png": "cannot be opened: Too many levels of symbolic links",
+    }
 
 
 def test_what_is_neither_file_nor_folder_is_passed_over(pets):
