@@ -22,7 +22,7 @@ from search.record import Record
 from search.repertoire.columns import texts, varied
 from search.report.cautions import at_chance, warnings
 from search.report.document import Document
-from search.report.words import between
+from search.report.words import amount, between, objective
 
 ROWS = 10  # of the leaderboard
 WIDTH_OF_FILES = 140
@@ -88,6 +88,7 @@ def _distinct_parts(trials: Iterable[Trial]) -> tuple[dict[str, str], str]:
     if len(parts) < FEWEST_TO_SHARE:
         common = []
     distinct = {name: ", ".join(part for part in own if part not in common) for name, own in parts.items()}
+    distinct |= {trial.id: f"{trial.baseline}: {distinct[trial.id]}" for trial in every if trial.baseline}
     return distinct, ", ".join(common)
 
 
@@ -111,7 +112,8 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
     console.print()
     console.print(leaderboard(record.history, record.rules, rows, console.width))
     console.print(
-        f"\n{record.rules.objective}, mean over training sizes of the mean over folds; {_of_intervals(record.rules)}",
+        f"\nThe score is the mean of {objective(record.rules.objective)} over folds and training sizes. "
+        f"{_of_intervals(record.rules)}",
         style="dim",
         highlight=False,
     )
@@ -124,7 +126,8 @@ def summary(record: Record, console: Console, rows: int = ROWS) -> None:
         return
     if not record.history.end_reason:
         console.print(
-            f"This search is not finished: {len(best)} trials are complete. The same command goes on with it.",
+            f"This search is not finished: so far {amount(len(best), 'trial')} trained in full. The same command "
+            "goes on.",
             style="bold yellow",
             highlight=False,
         )
@@ -146,8 +149,8 @@ def closing(document: Document, console: Console) -> None:
 
 def _of_intervals(rules: Rules) -> str:
     if len(rules.splits) < 2:
-        return "there is no interval, as one split says nothing of how much splits differ: use more folds."
+        return "There is no interval: one split does not show how much splits differ. Use more folds."
     return (
-        "the 95 % interval is that of each trial alone (Nadeau & Bengio), not corrected for having picked the best; it "
-        "ends at 0 or 1 at the latest."
+        "The 95 % interval is that of each trial alone (Nadeau & Bengio): it is not corrected for having picked the "
+        "best."
     )

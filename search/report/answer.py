@@ -231,7 +231,7 @@ def facts(judgement: Judgement) -> Iterable[Fact]:
     if judgement.rules.holdout:
         yield _on_holdout(judgement, winner)
     if judgement.recommended is not None and judgement.recommended is not winner:
-        yield Fact("Recommended", judgement.recommended.id, summary(judgement, judgement.recommended))
+        yield Fact("Recommended", called(judgement.recommended), summary(judgement, judgement.recommended))
 
 
 def _at_sizes(judgement: Judgement, winner: Trial) -> Iterator[Fact]:

@@ -23,11 +23,12 @@ def cautions(judgement: Judgement) -> list[str]:
 def _missing(judgement: Judgement) -> list[str]:
     evidence = judgement.evidence
     if judgement.winner is not None and evidence is None:
-        return ["All stored predictions are missing or changed, so nothing that needs them is shown."]
+        return ["All stored predictions are missing or changed, so the report leaves out what needs them."]
     if evidence is not None and evidence.lost_files:
         more = f" and {len(evidence.lost_files) - FILES} more" if len(evidence.lost_files) > FILES else ""
         names = ", ".join(evidence.lost_files[:FILES])
-        return [f"Missing or changed, so their trials are left out of corrections and images: {names}{more}."]
+        line = "Files of predictions are missing or changed, so the correction and the images leave out their trials"
+        return [f"{line}: {names}{more}."]
     return []
 
 
@@ -38,8 +39,8 @@ def warnings(record: Record) -> list[str]:
     if unsourced:
         images = "image" if unsourced == 1 else "images"
         lines.append(
-            f"Scores may be flattered by {unsourced} synthetic {images} of unknown origin (trust_unsourced): what they "
-            "were made from may be among the images that validate."
+            f"Scores may be flattered by {unsourced} synthetic {images} of unknown origin (trust_unsourced): the "
+            "images that they were made from may be among those that validate."
         )
     return lines + _shortage(record.history.trials.values())
 
@@ -68,8 +69,8 @@ def _shortage(trials: Iterable[Trial]) -> list[str]:
     demand = sum(total(run, "asked") or 0 for _, run in runs)
     supply = sum(total(run, "drawn") or 0 for _, run in runs)
     text = (
-        f"In {len(short)} of {len(runs)} runs with synthetic images fewer were admissible than asked for: {supply} "
-        f"were drawn where {demand} were asked for in all{_worst(short)}. folds.csv says where."
+        f"{len(short)} of {amount(len(runs), 'run')} with synthetic images got fewer than asked for, because no more "
+        f"were admissible: {supply} of {demand} in all{_worst(short)}. folds.csv has every run."
     )
     return [text]
 
@@ -79,8 +80,8 @@ def _worst(short: list[tuple[Trial, Run]]) -> str:
     worst: dict[str, tuple[float, str]] = {}
     for trial, run in short:
         for name, (supply, demand) in shortfalls(run).items():
-            case = (supply / demand, f"{name}: {supply} of {demand} (trial {trial.id}, {run.fold})")
+            case = (supply / demand, f"{name}, {supply} of {demand} (trial {trial.id}, {run.fold})")
             worst[name] = min(worst.get(name, case), case)
     cases = [case for _, case in sorted(worst.values())]
     more = f" and {len(cases) - NAMED} more classes" if len(cases) > NAMED else ""
-    return f"; at worst {', '.join(cases[:NAMED])}{more}" if cases else ""
+    return f"; at worst {'; '.join(cases[:NAMED])}{more}" if cases else ""

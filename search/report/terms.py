@@ -10,21 +10,22 @@ from search.analysis.ledger import seen_before
 from search.data.finding import Finding
 from search.record import Record
 from search.report.document import Fact
-from search.report.words import listed, spaced
+from search.report.words import amount, listed, spaced
 
 
 def images(judgement: Judgement) -> list[str]:
     """Return what the images are, and how many were left out."""
     record, about = judgement.record, judgement.record.about
     classes = ", ".join(f"{name} {count}" for name, count in about.classes.items())
-    lines = [f"{about.images} images of {about.data}: {classes}."]
+    lines = [f"{amount(about.images, 'image')} in {about.data}: {classes}."]
     if record.rules.holdout:
         neither = about.left_out
-        left = f"; {neither} are in neither, as they share a group with one of those" if neither else ""
-        lines.append(f"The folds use {record.rules.images}; {about.holdout} are held out{left}.")
+        lines.append(f"The folds use {record.rules.images}; {about.holdout} are held out, for a test at the end.")
+        if neither:
+            lines.append(f"In neither, because they share a group with a held-out image: {amount(neither, 'image')}.")
     if about.unreadable:
         names = listed(f"{id_} ({reason})" for id_, reason in about.unreadable)
-        lines.append(f"Left out, as they could not be read: {len(about.unreadable)}, such as {names}.")
+        lines.append(f"{amount(len(about.unreadable), 'file')} could not be read, and took no part: {names}.")
     lines.append(f"Synthetic images: {about.synthetic or 'none'}.")
     return lines
 
@@ -36,8 +37,8 @@ def study(judgement: Judgement) -> list[str]:
     backbones = ", ".join(record.about.weights)
     return [
         f"Study: {study}.",
-        f"Backbones at hand: {backbones}.",
-        f"The search ended: {record.history.end_reason or 'not yet'}.",
+        f"Backbones that were available: {backbones}.",
+        f"The search ended: {ending}." if (ending := record.history.end_reason) else "The search has not ended.",
     ]
 
 
@@ -52,50 +53,55 @@ def limits(judgement: Judgement) -> list[str]:
     outside = " outside the hold-out" if rules.holdout else ""
     lines = [
         (
-            f"Scores describe models trained on {1 - 1 / rules.parts:.0%} of the images{outside} or less, not a model "
-            "refitted on all."
+            f"Scores are those of models that were trained on {1 - 1 / rules.parts:.0%} of the images{outside} or "
+            "fewer. The model to take away is trained on all of them."
         ),
         *_of_intervals(judgement),
         (
-            "Recipes that cannot be told apart are not thereby equal: to show that two differ by less than a point "
-            "would take some 15,000 images."
+            "Trials that cannot be told apart are not therefore equal: to show that two differ by less than a point "
+            "takes some 15,000 images."
         ),
     ]
     if rules.holdout:
         seen = seen_before(judgement.record.history)
         lines.append(
-            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds; "
-            f"that score is not flattered by the choice{f', but it was {seen}' if seen else ''}."
+            "The hold-out is scored once, at the end, for the winner, by a model trained on all images of the folds. "
+            f"The choice of the winner does not flatter that score{f', but it was {seen}' if seen else ''}."
         )
     lines += [
         (
-            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Failed and duplicate "
-            "trials are counted and never ranked."
+            "Stopped trials are unproven, not inferior: they were predicted to stay behind. Stopped, failed and "
+            "duplicate trials are counted and never ranked."
         ),
-        "All of it is about images like these: what was not photographed was not tested.",
+        "All of this is about images like these. What they do not show was not tested.",
     ]
     return lines
 
 
 def _of_intervals(judgement: Judgement) -> list[str]:
     if not judgement.comparable:
-        return ["There are no intervals: one split says nothing of how much splits differ; use more folds."]
+        return ["There are no intervals: one split does not show how much splits differ. Use more folds."]
     lines = [
         (
-            "Intervals allow for folds that share training images (Nadeau & Bengio 2003), each of one score or one "
-            "pair alone; 'better' and 'worse' also for the number of comparisons (Holm 1979). The set that cannot be "
-            "told from the best is not adjusted, so that it seldom loses the true best. A limit that is a bare 0 or 1 "
-            "is cut: no score lies beyond."
+            "An interval is that of one score, or of one pair of trials, alone. It allows for folds that share "
+            "training "
+            "images (Nadeau & Bengio 2003). A limit that is a bare 0 or 1 is cut there: no score lies beyond."
         ),
         (
-            "All folds share these images. Where they happen to suit a recipe in every fold alike, no resampling of "
-            "them can tell: only images that no trial saw can."
+            "A trial is called worse only where p is below .05 after adjustment for the number of comparisons (Holm "
+            "1979), and probably worse where only the p of its own pair is. All others cannot be told apart from the "
+            "best. These seldom lack the trial that is truly best."
+        ),
+        (
+            "All folds come from the same images. If these happen to suit a recipe, they do so in every fold, and no "
+            "calculation can show it. Only images that no trial saw can."
         ),
     ]
     if judgement.corrected is not None:
         lines.append(
-            "The corrected score is what the best on some folds scores on the others (BBC-CV, Tsamardinos et al. 2018, "
-            "with whole folds drawn), of all predictions pooled; the raw score is the mean over folds."
+            "The corrected score is what the best on some folds scores on the others, on average over many draws "
+            "(BBC-CV, Tsamardinos et al. 2018, with whole folds drawn). It pools all predictions, where the raw score "
+            "is the mean over folds. It is never above the raw score."
         )
     return lines
 

@@ -128,6 +128,11 @@ def deed(recipe: Recipe) -> str:
     return f"fine-tuning the last {'block' if blocks == 1 else f'{blocks} blocks'} of {backbone}"
 
 
+def times(number: int) -> str:
+    """Return how often, in words: "once", "3 times"."""
+    return "once" if number == 1 else f"{number:,} times"
+
+
 def amount(number: int, noun: str) -> str:
     """Return a whole number with its noun: "1 image", "2 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -159,4 +164,4 @@ def listed(names: Iterable[str]) -> str:
 
 def only(most: int, of: int) -> str:
     """Return in words that a chart holds but the best of so many trials, "" where it holds all."""
-    return f" Drawn are the {most} best of {of} complete trials; all are in trials.csv." if of > most else ""
+    return f" The chart shows the {most} best of {of} complete trials; trials.csv has all." if of > most else ""

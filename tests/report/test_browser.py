@@ -141,6 +141,6 @@ def test_tables_of_a_report_are_sorted_by_a_click_and_all_is_there_without_scrip
         assert scores.get_attribute("aria-sort") in {"ascending", "descending"} - {first}
         assert shown.errors == []
     with opened(report, scripts=False) as shown:
-        assert "Of 6 ways of fine-tuning that were tried in full" in shown.text
+        assert "Of 6 recipes that were tried in full" in shown.text
         assert shown.tab.locator("figure svg").count() >= 12
         assert shown.errors == []

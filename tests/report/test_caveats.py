@@ -90,8 +90,8 @@ def test_where_fewer_were_drawn_than_asked_is_said_everywhere(made):
     assert warnings(made.record) == []
     made.train(made.begin(), 0.9, made.folds[:1], TALLY)
     expected = (
-        "In 1 of 7 runs with synthetic images fewer were admissible than asked for: 17 were drawn where 18 were asked "
-        f"for in all; at worst across: 3 of 4 (trial 0001, {made.folds[0].id}). folds.csv says where."
+        "1 of 7 runs with synthetic images got fewer than asked for, because no more were admissible: 17 of 18 "
+        f"in all; at worst across, 3 of 4 (trial 0001, {made.folds[0].id}). folds.csv has every run."
     )
     assert warnings(made.record) == [expected]
     texts = written(made)
@@ -106,14 +106,14 @@ def test_the_worst_case_of_each_class_is_named(made):
         tally = {"asked": {"across": 4}, "admissible": {"across": drawn}, "drawn": {"across": drawn}}
         made.train(made.begin(), 0.9, made.folds[:1], tally)
     (warning,) = warnings(made.record)
-    assert f"at worst across: 0 of 4 (trial 0001, {made.folds[0].id})." in warning
+    assert f"at worst across, 0 of 4 (trial 0001, {made.folds[0].id})." in warning
 
 
 def test_old_journals_are_told_by_their_totals(made):
     trained(made, {"asked": 8, "drawn": 6})
     (warning,) = warnings(made.record)
-    assert "In 6 of 6 runs" in warning
-    assert "36 were drawn where 48 were asked for in all. folds.csv" in warning
+    assert "6 of 6 runs" in warning
+    assert "36 of 48 in all. folds.csv" in warning
 
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 synthetic image of"), (12, "12 synthetic images of")])

@@ -106,7 +106,7 @@ def test_one_split_has_no_interval_and_says_so(tmp_path):
         assert not re.search(r"\b(inf|nan)\b", written, re.IGNORECASE), name
     assert "no interval, as there is one split" in texts["report.md"]
     assert "There are no intervals" in texts["index.html"]
-    assert "there is no interval" in texts["console"]
+    assert "There is no interval" in texts["console"]
     assert " none " in texts["console"]
     assert strict_json(texts["report.json"])["tables"]["trials"][0]["score_low"] is None
     assert "trained on 75% of the images" in texts["report.md"]

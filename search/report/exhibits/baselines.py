@@ -50,8 +50,8 @@ def gains(subject: Subject) -> Table:
         dict.fromkeys(f"at {one.image_size} px, {one.epochs} epochs in batches of {one.batch_size}" for one in recipes)
     )
     return table(
-        "Baselines, and how much better the winner is: differences of scores, paired by fold (Holm-adjusted p). They "
-        f"train {settings}.",
+        "What needs no search (baselines), and how much better the winner is. Differences are of scores, fold by fold; "
+        f"p is adjusted for the number of comparisons (Holm). The baselines train {settings}.",
         "trial | baseline | # score | # 95 % interval | # winner minus it | # 95 % interval | # p | against the best",
         (
             (

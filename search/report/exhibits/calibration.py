@@ -75,7 +75,7 @@ def in_words(subject: Subject) -> str:
 def bins(subject: Subject) -> Table:
     """Return how often the winner is right at each confidence."""
     return table(
-        "Calibration: how often the winner is right when it is so confident.",
+        "How often the winner is right at each confidence.",
         "confidence | # images | # mean confidence | # share right | # 95 % interval",
         (
             (
@@ -99,10 +99,10 @@ def sentences(subject: Subject) -> list[str]:
     splits = np.unique(size.split, axis=0)
     gaps = [float((size.confidence[0] - right)[(size.split == split).all(axis=1)].mean()) for split in splits]
     gap = corrected_interval(gaps, subject.judgement.rules.parts)
-    how = "cannot be told from what it should be"
+    how = "As far as these images show, its confidence can be believed"
     if gap.known and (gap.low > 0 or gap.high < 0):
-        how = "is too high" if gap.low > 0 else "is too low"
-    return [f"Its confidence {how}: {size.confidence[0].mean():.0%} on average, where {right.mean():.0%} are right."]
+        how = "It is too sure of itself" if gap.low > 0 else "It is less sure of itself than it could be"
+    return [f"{how}: it is {size.confidence[0].mean():.0%} sure on average, and {right.mean():.0%} right."]
 
 
 EXHIBIT = Exhibit(

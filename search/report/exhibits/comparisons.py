@@ -56,8 +56,9 @@ def _on_these_images(evidence: Evidence, first: str, second: str) -> float:
 def differences(subject: Subject) -> Table:
     """Return the winner against each other complete trial."""
     return table(
-        "The winner against every other complete trial: differences of scores, paired by fold. p and Holm-adjusted p "
-        "are one-sided; the last is McNemar's test on these images alone, which says nothing of new ones.",
+        "The winner against every other complete trial: differences of scores, fold by fold. p, and p adjusted for the "
+        "number of comparisons (Holm), are one-sided. The last p is about these images alone (McNemar's test): it says "
+        "nothing of new ones.",
         "trial | against | # difference | # 95 % interval | # p | # p adjusted | it is | # p, these images",
         (
             (

@@ -64,8 +64,8 @@ def sentences(subject: Subject) -> list[str]:
     return [
         f"Trained again with fresh seeds on reshuffled folds: {listed} (on average {words.signed(change)}).",
         (
-            "That removes the luck of seeds and folds from a score, and not the luck of these images: they are the "
-            "same, so some of the flattery stays (about a third, in simulations)."
+            "This removes the luck of seeds and folds from a score, but not the luck of having these images. So some "
+            "of the flattery stays (about a third, in simulations)."
         ),
     ]
 

@@ -138,15 +138,15 @@ def reading(subject: Subject) -> str:
         else ""
     )
     return (
-        "Rows are labels, columns what the winner takes them for, out of fold; right ones blue, wrong ones purple, "
-        f"deeper the larger the share of the row's images.{few}"
+        "A row is a label, a column is what the winner takes it for. Right answers are blue, wrong ones purple; the "
+        f"deeper, the larger the share of the row's images. No network had trained on the image in question.{few}"
     )
 
 
 def in_words(subject: Subject) -> str:
     """Return the chart in words."""
     worst = [
-        f"{row['label']} taken for {row['predicted']} {row['images']} times"
+        f"{row['label']} taken for {row['predicted']} {words.times(row['images'])}"
         for row in mistakes(records(subject.frame))[: words.NAMED]
     ]
     return (

@@ -44,7 +44,7 @@ def draw(subject: Subject) -> Chart | None:
 
 def reading(subject: Subject) -> str:
     """Return how to read the chart."""
-    cheaper = "Up and to the left is better and cheaper. A trial's time is that of all its runs."
+    cheaper = "Higher is better, further left is cheaper. A trial's time is that of all its runs."
     return cheaper + trials.only_best(MOST, subject.frame)
 
 

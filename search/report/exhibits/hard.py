@@ -102,13 +102,12 @@ def sentences(subject: Subject) -> list[str]:
     """Return how many images no recipe gets right."""
     evidence = subject.judgement.evidence_of_images
     if evidence is None:
-        return ["With fewer than three complete trials it cannot be said which images are hard."]
+        return ["Which images are hard can be said from three complete trials on."]
     every = int((subject.frame["group"] == EVERY).sum())
     lines = [
         (
-            f"Of {len(evidence.ids)} images {every} {'is' if every == 1 else 'are'} wrong under every one of "
-            f"{len(evidence.trials)} recipes, and "
-            f"{len(subject.frame) - every} more under nearly all (each by networks that did not train on it)."
+            f"All {len(evidence.trials)} recipes are wrong on {every} of {words.amount(len(evidence.ids), 'image')}, "
+            f"and nearly all on {len(subject.frame) - every} more. No network had trained on the image in question."
         )
     ]
     if len(evidence.trials) < evidence.complete:
@@ -121,7 +120,7 @@ EXHIBIT = Exhibit(
     Sheet("hard", "Images that all or nearly all complete recipes get wrong out of fold.", COLUMNS, rows),
     table=images,
     heading="Hard examples",
-    none="No image is wrong by every recipe, or nearly every one.",
+    none="There is no image that every recipe, or nearly every one, gets wrong.",
     gallery=cards,
     sentences=sentences,
 )

@@ -40,7 +40,8 @@ def rows(judgement: Judgement) -> Iterable[Row]:
 def images(subject: Subject) -> Table:
     """Return the images whose labels should be checked, the widest margin first."""
     return table(
-        "Labels to check: recipes together are surer of another class (confident learning), the widest margin first.",
+        "Labels to check, the most doubtful first. The recipes together are surer of another class (confident "
+        "learning).",
         "image | labelled | suggested | # probability of the suggested | # of the label",
         (
             (text(row["id"]), text(row["label"]), text(row["suggested"]), score(row["confidence"]), score(row["own"]))
@@ -70,8 +71,9 @@ def sentences(subject: Subject) -> list[str]:
     if subject.frame.empty:
         return []
     sentence = (
-        f"The labels of {len(subject.frame)} may be mistaken: the recipes together are surer of another class than "
-        "they usually are where it is right. Look at these first; a wrong label costs more than a wrong recipe."
+        f"The labels of {words.amount(len(subject.frame), 'image')} may be wrong: there the recipes together are surer "
+        "of another class than they usually are of that class where it is right. Look at these first: a wrong label "
+        "costs more than a wrong recipe."
     )
     return [sentence]
 
@@ -81,7 +83,7 @@ EXHIBIT = Exhibit(
     Sheet("label_errors", "Labels that may be mistaken (confident learning), widest margin first.", COLUMNS, rows),
     table=images,
     heading="Labels to check",
-    none="None was found.",
+    none="No label looks wrong.",
     gallery=cards,
     sentences=sentences,
 )

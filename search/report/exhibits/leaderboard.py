@@ -114,8 +114,8 @@ def mark_tips(subject: Subject) -> list[alt.Tooltip]:
 def reading(subject: Subject) -> str:
     """Return how to read the chart."""
     return (
-        "Each dot is a complete trial, its line the corrected 95 % interval; diamonds are baselines. The dashed line "
-        "is the winner's score. Intervals that overlap settle nothing. The colour says how a trial stands against the "
+        "Each dot is a complete trial, and its line the 95 % interval; diamonds are baselines. The dashed line is the "
+        "winner's score. Intervals that overlap settle nothing. The colour says how a trial stands against the "
         "best, by the paired test of the table below." + trials.only_best(MOST, subject.frame)
     )
 
@@ -130,7 +130,7 @@ def in_words(subject: Subject) -> str:
     alike = int((done["standing"] == Standing.ALIKE).sum())
     return (
         f"Dot plot of the scores of complete trials with intervals. The best: {'; '.join(first)}. "
-        f"{alike} other{'' if alike == 1 else 's'} cannot be told from the best. The table below has the numbers."
+        f"{words.amount(alike, 'other trial')} cannot be told apart from the best. The table below has the numbers."
     )
 
 
@@ -141,9 +141,9 @@ def rows(subject: Subject) -> Table:
     accuracies = "".join(f"| # accuracy, {words.size(size)}" for size in sizes)
     choices, at_chance = subject.choices, subject.judgement.at_chance
     return table(
-        "Trials, best first. The accuracy stands beside the score for each training size (all, or part of the "
-        "training images). p is that of the pair; a trial is worse where p adjusted for all pairs (Holm) is below .05, "
-        "and probably worse where only p is. Time is that of all runs of a trial.",
+        "Trials, best first. The score is the mean over training sizes; the accuracy is given for each size (all, or "
+        "part of the training images). p is that of the trial and the best alone; a trial is worse where p adjusted "
+        "for all pairs (Holm) is below .05, and probably worse where only p is. Time is that of all runs of a trial.",
         f"# rank | trial | recipe | # score | # 95 % interval | against the best | # p | # p adjusted {accuracies} "
         "| # time",
         [

@@ -72,12 +72,20 @@ def sentences(subject: Subject) -> list[str]:
     if winner is None:
         return ["There is no winner."]
     scores = [run.scores[objective] for run in winner.runs.values()]
-    return [f"From run to run its {words.spaced(objective)} goes from {min(scores):.3f} to {max(scores):.3f}."]
+    name = words.objective(objective)
+    if len(scores) == 1:
+        return [f"Its only run has a {name} of {scores[0]:.3f}."]
+    return [f"Over its {len(scores)} runs, its {name} goes from {min(scores):.3f} to {max(scores):.3f}."]
 
 
 EXHIBIT = Exhibit(
     "strip",
     Sheet("strip", "Score of each run of the winner and the recommended trial.", COLUMNS, rows),
-    Plot("How much single folds differ", draw, "A dot is a fold, the bar the mean; all share the folds.", in_words),
+    Plot(
+        "How much single folds differ",
+        draw,
+        "Each dot is a fold, the bar is the mean. All trials have the same folds.",
+        in_words,
+    ),
     sentences=sentences,
 )

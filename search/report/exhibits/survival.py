@@ -58,7 +58,7 @@ HOVER = {
     "score": "score",
     "between": "95 % interval",
     "accuracy": "accuracy",
-    "drop_vs_median": "drop minus median drop",
+    "drop_vs_median": "drop against the median drop",
 }
 
 
@@ -125,8 +125,8 @@ def reading(subject: Subject) -> str:
     """Return how to read the chart."""
     of = len(subject.judgement.complete)
     return (
-        "A flat line survives with few images, but what counts is to be high at every size: bad recipes lose little. "
-        "Bands are 95 % intervals." + words.only(MOST, of)
+        "A flat line loses little with few images. But what counts is to be high at every size: bad recipes lose "
+        "little, because they have little to lose. Bands are 95 % intervals." + words.only(MOST, of)
     )
 
 
@@ -147,9 +147,10 @@ def sizes(subject: Subject) -> Table:
     names = choices | {name: title for name, title in baselines.items() if name not in choices}
     frame = subject.frame
     return table(
-        f"The {subject.objective} at each training size. A drop is told beside the median drop of all complete "
-        "trials: bad recipes have little to lose.",
-        "trial | what | # training images | # score at that size | # 95 % interval | # accuracy | # drop minus median",
+        f"The {subject.objective} at each training size. Its drop to the smallest size is compared with the "
+        "median drop of all complete trials, because bad recipes have little to lose.",
+        "trial | what | # training images | # score at that size | # 95 % interval | # accuracy | # drop against the "
+        "median",
         (
             (
                 text(row["trial"]),
@@ -176,7 +177,7 @@ def sentences(subject: Subject) -> list[str]:
     """Return how the winner survives with fewer images, and whether more of them or more tuning would help."""
     judgement, rules = subject.judgement, subject.judgement.rules
     if judgement.winner is None or len(rules.fractions) < 2:
-        return ["All trials trained with the whole training part, so nothing is known of fewer images."]
+        return ["All trials were trained with all training images, so nothing is known of fewer."]
     drop, of_median = (float(values[0]) for values in judgement.drops)
     than = "less than" if of_median < 0 else "more than"
     of_others = f", {words.points(abs(of_median))} {than} the median recipe" if len(judgement.complete) > 2 else ""
@@ -187,7 +188,7 @@ def sentences(subject: Subject) -> list[str]:
         firsts[size] = judgement.complete[int(means.argmax())].id
     if len(set(firsts.values())) > 1:
         listed = ", ".join(f"{trial} with {words.share_of_images(size)} images" for size, trial in firsts.items())
-        lines.append(f"Different recipes are first at different sizes: {listed}; that may be luck.")
+        lines.append(f"Other recipes are first at other sizes: {listed}. That may be luck.")
     return [*lines, *_more_images(judgement)]
 
 
@@ -203,13 +204,13 @@ def _more_images(judgement: Judgement) -> list[str]:
         gain = f"More images would help: between the two largest sizes the winner gained {between}"
     else:
         gain = f"Whether more images would help is not sure: between the two largest sizes the winner gained {between}"
-    lines = [f"{gain}; curves flatten, so expect somewhat less beyond."]
+    lines = [f"{gain}. Curves flatten, so expect less from further images."]
     if judgement.curve:
         more = judgement.curve.at(2 * judgement.images[-1])
         fit = f"residual {words.points(judgement.curve.residual)}"
         sizes = len(judgement.images)
         lines.append(
-            f"The curve a + b n^-c through the {sizes} sizes ({fit}) has it at {more:.3f} with twice the images."
+            f"By the curve a + b n^-c through the {sizes} sizes ({fit}) it would have {more:.3f} with twice the images."
         )
     return [*lines, *_more_tuning(judgement, slope)]
 
@@ -220,10 +221,10 @@ def _more_tuning(judgement: Judgement, slope: Interval) -> list[str]:
     if nearest is None or math.isinf(nearest.high):
         return []
     visible = nearest.high - nearest.mean
-    line = f"With so few images a better recipe would show only from some {words.points(visible)} on"
+    line = f"With so few images a recipe must be some {words.points(visible)} better to be recognised as better."
     if slope.low > 0 and slope.mean > 0 and slope.high >= FLAT:
-        line += ": more images are the surer bet than more tuning"
-    return [f"{line}."]
+        line += " So more images promise more than more tuning."
+    return [line]
 
 
 EXHIBIT = Exhibit(
@@ -234,7 +235,7 @@ EXHIBIT = Exhibit(
         draw,
         reading,
         in_words,
-        absent="There is one training size, so nothing tells how scores fall with fewer images.",
+        absent="There is only one training size, so nothing shows how scores fall with fewer images.",
     ),
     table=sizes,
     sentences=sentences,

@@ -188,6 +188,6 @@ def only_best(most: int, frame: pd.DataFrame) -> str:
     if of <= most:
         return ""
     return (
-        f" Drawn are {most} of {of} complete trials: the baselines, the recommended one, and the best. All are in "
-        "trials.csv."
+        f" The chart shows {most} of {of} complete trials: the baselines, the recommended one, and the best. "
+        "trials.csv has all."
     )
