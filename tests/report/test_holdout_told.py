@@ -42,7 +42,7 @@ def test_the_score_on_the_holdout_is_shown_everywhere(held):
     told = strict_json(texts["report.json"])["holdout"]
     assert told == {"images": 8, "looks": [{"trial": "0000", "scores": scores}], "blind": True, "note": None}
     assert "no longer blind" not in "".join(texts.values())
-    assert "of the images outside the hold-out or less" in texts["report.md"]
+    assert "of the images outside the hold-out or fewer" in texts["report.md"]
     assert "The folds use 16; 8 are held out." in texts["report.md"]
     predictions = pd.read_csv(io.StringIO(texts["predictions.csv"]))
     on_holdout = predictions[predictions["fold"] == "holdout"]

@@ -228,7 +228,7 @@ def test_one_training_size_is_said_to_tell_nothing(tmp_path):
     made = Searched(tmp_path, MATERIALS[:2], fractions=(1.0,), each=6)
     made.complete(0.8)
     text = Page(render(contents.document(Judgement.of(made.record)), {})).text
-    assert "There is one training size, so nothing tells how scores fall with fewer images." in text
+    assert "There is only one training size, so nothing shows how scores fall with fewer images." in text
 
 
 @pytest.fixture(scope="module")
