@@ -20,7 +20,7 @@ def images(judgement: Judgement) -> list[str]:
     lines = [f"{amount(about.images, 'image')} in {about.data}: {classes}."]
     if record.rules.holdout:
         neither = about.left_out
-        lines.append(f"The folds use {record.rules.images}; {about.holdout} are held out, for a test at the end.")
+        lines.append(f"The folds use {record.rules.images}; {about.holdout} are held out.")
         if neither:
             lines.append(f"In neither, because they share a group with a held-out image: {amount(neither, 'image')}.")
     if about.unreadable:
