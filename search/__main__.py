@@ -1,15 +1,21 @@
-"""``python -m search``."""
+"""``python -m search``, and the script ``finetune-search``."""
 
 import os
 import sys
 
-from search.cli.main import INTERRUPTED, main
+from search.cli.main import SIGNALLED, main
 
-if __name__ == "__main__":
+
+def program() -> None:
+    """Run the command line. After an interruption the process ends at once: what counts is on disk."""
     try:
         main()
     except SystemExit as end:
-        if end.code != INTERRUPTED:
+        if not isinstance(end.code, int) or end.code <= SIGNALLED:
             raise
         sys.stdout.flush()
-        os._exit(INTERRUPTED)  # at once: all that counts is on disk, and workers end with us
+        os._exit(end.code)  # workers end with us
+
+
+if __name__ == "__main__":
+    program()

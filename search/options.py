@@ -1,12 +1,13 @@
 """What the command line, or a notebook, may set beside the study."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search.study import Study
+from search.system.commands import RESULTS, command
 from search.system.errors import UserError
+from search.system.texts import check_utf8
 
 NONE = "none"  # switches off what the study has
 OF_THE_DATA = {"label_level": None, "labels_from": None, "root": None, "keep_masks": False}  # fields of Study; defaults
@@ -29,8 +30,9 @@ class Options:
     keep_masks: bool = False
     groups: str | None = None
     holdout: float | str | None = None
+    folds: int | None = None
     name: str | None = None
-    results: str = "results"
+    results: str = RESULTS
     cache: str | None = None
     cache_gb: float = 20.0
     trials: int | None = None
@@ -57,11 +59,13 @@ def overridden(study: Study, options: Options) -> Study:
 
     Other data keeps neither the study's synthetic images nor what the study says of its own data.
     """
+    for name in ("data", "synthetic", "name", "results", "cache"):
+        check_utf8(str(getattr(options, name)), f"--{name}")
     changes: dict[str, Any] = {}
     if options.data is not None:
         changes |= {"data": options.data, "synthetic": None, **OF_THE_DATA}
     changes |= {name: getattr(options, name) for name in OF_THE_DATA if getattr(options, name)}
-    fields = {"synthetic": "synthetic", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
+    fields = {"synthetic": "synthetic", "folds": "folds", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
     changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
     if options.groups is not None:
         changes["groups"] = None if options.groups.lower() == NONE else options.groups
@@ -70,7 +74,9 @@ def overridden(study: Study, options: Options) -> Study:
     if not options.baselines:
         changes["baselines"] = False
     study = study.replace(**changes)
-    return study.replace(data=study.data_folder())
+    folder = study.data_folder()
+    check_utf8(name_of(folder), "The data folder")
+    return study.replace(data=folder)
 
 
 def _number_or_text(value: float | str) -> float | str:
@@ -84,18 +90,37 @@ def _number_or_text(value: float | str) -> float | str:
     return value
 
 
-def as_arguments(options: Options) -> str:
-    """Return the options that decide over the inputs, as ``check`` takes them."""
-    names = ("data", "label_level", "labels_from", "root", "groups", "holdout", "synthetic", "cache")
-    values = {name.replace("_", "-"): getattr(options, name) for name in names}
-    arguments = [f" --{name} {shlex.quote(str(value))}" for name, value in values.items() if value]
-    flags = {"keep-masks": options.keep_masks, "offline": options.offline}
-    return "".join([*arguments, *(f" --{name}" for name, is_set in flags.items() if is_set)])
+def check_command(file: Path, written: Study, study: Study, options: Options) -> str:
+    """Return the line that checks what a search reads; ``written`` is the study as the space file has it."""
+    return command("check", file, html="check.html", **_of_inputs(written, study, options), offline=options.offline)
+
+
+def run_command(file: Path, written: Study, study: Study, options: Options) -> str:
+    """Return the line that begins another search like this one, beside it; ``written`` is as for ``check_command``."""
+    more = {"trials": study.max_trials, "oracle": study.oracle, "results": options.results}
+    name = f"{options.name or f'{file.stem}-{name_of(study.data_folder())}'}-2"
+    return command("run", file, name=name, **_of_inputs(written, study, options), **more)
+
+
+def _of_inputs(written: Study, study: Study, options: Options) -> dict[str, Any]:
+    """Return the options that decide over the inputs."""
+    kept = written.replace(**OF_THE_DATA) if options.data is not None else written  # as ``overridden`` does
+    fields = (*OF_THE_DATA, "groups", "holdout", "folds", "seed")
+    changes = {name: getattr(study, name) for name in fields if getattr(study, name) != getattr(kept, name)}
+    none = {name: NONE if value is None else value for name, value in changes.items()}
+    return {"data": options.data, "synthetic": options.synthetic, **none, "cache": options.cache}
 
 
 def check_name(name: str) -> str:
     """Return the name of a search if it can be that of a folder."""
-    if not name or name != Path(name).name or name.startswith(".") or "\0" in name or len(name.encode()) > LONGEST_NAME:
+    check_utf8(name, "The search")
+    if (
+        not name
+        or name != Path(name).name
+        or name.startswith(".")
+        or not name.isprintable()
+        or len(name.encode()) > LONGEST_NAME
+    ):
         raise UserError(f"--name {name!r} cannot be the name of a folder: use letters, digits, dashes and dots.")
     return name
 

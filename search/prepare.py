@@ -20,7 +20,7 @@ from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
 from search.events import CONFIRM
 from search.executors.table import EXECUTORS, Executors
-from search.options import Options, as_arguments, check_name, name_of, overridden
+from search.options import Options, check_command, check_name, name_of, overridden, run_command
 from search.oracles import HyperParameters, at_values, random_points, register
 from search.record import (
     IMAGES,
@@ -30,7 +30,6 @@ from search.record import (
     about_of,
     check_movable,
     check_same,
-    check_writable,
     identity_of,
     read_about,
     read_table,
@@ -38,13 +37,21 @@ from search.record import (
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
 from search.repertoire.recipe import Recipe
-from search.repertoire.weights import check_weights, missing_in_words, resolve, weights_folder
+from search.repertoire.weights import (
+    check_weights,
+    is_cached,
+    missing_in_a_line,
+    missing_in_words,
+    resolve,
+    weights_folder,
+)
 from search.space import Hand, SpaceFile, build_recipe, holding, read_space
 from search.study import Study
 from search.system.devices import Devices, Machine, devices
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.machine import cores, memory
+from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
 from search.system.tf import ONEDNN, has_gpu
 from search.system.validation import one_of
@@ -131,8 +138,8 @@ def prepare(
         findings = [asdict(finding) for finding in audit(inspect(inputs)).findings]
     for finding in findings:
         say(f"{finding['level'].capitalize()}, {in_a_line(finding)}")
-    if any(finding["level"] == WARNING and finding["files"] for finding in findings):
-        say(f"Look at these: python -m search check {file.path} --html check.html{as_arguments(options)}")
+    if file.on_disk and any(finding["level"] == WARNING and finding["files"] for finding in findings):
+        say(f"Look at these: {check_command(file.path, file.written or file.study, study, options)}")
     return complete(file, inputs, folder, options, findings, known, say, progress, executors)
 
 
@@ -210,6 +217,10 @@ def _space(
         mistake = error
         register(build, strict=False)
     weights = _pinned(known.weights, say) if known else _resolve(hand.requests, options, say)
+    new = [name for name in hand.requests if name not in weights and is_cached(BACKBONES[name])]
+    if new:
+        again = run_command(file.path, file.written or file.study, inputs.study, options)
+        say(f"At hand now, but not when this search began, so not in it: {', '.join(new)}. To search them too: {again}")
     hand.weights, hand.synthetic = weights, pool is not None
     if known:  # an older search may have begun with what is refused now
         older = register(build, strict=False)
@@ -346,7 +357,7 @@ def _resolve(backbones: list[str], options: Options, say: Say) -> dict[str, str]
         raise UserError(f"{missing_in_words(missing)}\n--strict makes that an error.")
     say(f"Backbones: {', '.join(weights) or 'none'}")
     if missing:
-        say(missing_in_words(missing))
+        say(missing_in_a_line(missing))
     return weights
 
 

@@ -5,7 +5,6 @@ once; ``journal.jsonl`` and ``runs/`` grow; ``report/`` can be deleted and writt
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,8 +30,10 @@ from search.racing import PlannedFold, Rules
 from search.repertoire.recipe import Recipe
 from search.space import SpaceFile
 from search.study import Study
+from search.system.commands import first_command
 from search.system.errors import UserError
 from search.system.files import is_real_file, is_real_folder, sweep_files, unused, write_text
+from search.system.texts import csv_text, from_cell
 
 FORMAT = 1
 STUDY, SPACE, MODULES, RUNS = "study.json", "space.py", "modules", "runs"
@@ -183,9 +184,7 @@ def read_record(folder: Path) -> Record:
     if about is None:
         there = sorted(path.parent.name for path in folder.parent.glob(f"*/{STUDY}"))
         known = f" There are: {', '.join(there)}." if there else ""
-        raise UserError(
-            f"There is no search in {folder}.{known} Begin one with: python -m search run spaces/finetune.py"
-        )
+        raise UserError(f"There is no search in {folder}.{known} Begin one with: {first_command('run')}")
     journal = folder / FILE
     history = replay(read_events(journal)) if journal.exists() else History()
     record = Record(folder, about, history, rules_of(about, history))
@@ -204,7 +203,7 @@ def rules_of(about: About, history: History) -> Rules:
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:
     """Return images.csv or synthetic.csv as texts; None where an older search has none."""
     try:
-        return pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+        return pd.read_csv(folder / name, dtype=str, keep_default_na=False).map(from_cell)
     except (OSError, ValueError):
         return None
 
@@ -293,7 +292,7 @@ def begin_record(
         (folder / MODULES / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(folder / MODULES / name, text)
     for name, table in tables.items():
-        write_text(folder / name, table.to_csv(index=False))
+        write_text(folder / name, csv_text(table))
     (folder / RUNS).mkdir(exist_ok=True)
     fields = {"format": FORMAT, **about.fields}
     write_text(folder / STUDY, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
@@ -311,27 +310,6 @@ def remove_run_file(folder: Path, name: str) -> None:
     is_ours = path.parent == folder / RUNS and RUN_FILES.fullmatch(path.name)
     if is_ours and is_real_folder(path.parent) and is_real_file(path):
         path.unlink()
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a search. Raises UserError where that is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The results folder {folder} cannot be made: {error.strerror}. Give a folder that you may write to "
-            "with --results."
-        ) from None
-
-
-def check_writable(folder: Path) -> None:
-    """Raise UserError now if ``folder`` cannot be made or written to later."""
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        problem = "is not a folder" if not nearest.is_dir() else "cannot be written to"
-        raise UserError(
-            f"The results folder {folder} cannot be made: {nearest} {problem}. Give another place with --results."
-        )
 
 
 def check_free(folder: Path) -> None:

@@ -7,6 +7,8 @@ from search.data.reading import as_before
 from search.events import SessionEvent
 from search.record import IMAGES, MODULES, SPACE, Record, read_table
 from search.space import SpaceFile, read_space
+from search.study import Study
+from search.system.commands import command_of
 from search.system.errors import UserError
 
 
@@ -31,11 +33,6 @@ def reopening(
         raise UserError(
             f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
         )
-    if data is None and not Path(record.about.data).exists():
-        raise UserError(
-            f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
-            "give the new place with --data PATH."
-        )
     modules, last = record.folder / MODULES, (record.history.sessions or [SessionEvent(racing=True)])[-1]
     space = read_space(record.folder / SPACE, modules if modules.is_dir() else None)
     reading = record.about.reading
@@ -47,7 +44,7 @@ def reopening(
         "study": space.study.as_recorded(record.about.study),
         "name": record.name,
         "results": str(record.folder.parent),
-        "data": data or record.about.data,
+        "data": data or _data(record, space.study),
         "synthetic": None if data else record.about.synthetic,  # beside the data, wherever they are now
         "trials": trials or last.max_trials,
         "racing": last.racing,
@@ -56,3 +53,15 @@ def reopening(
         "tensorboard": tensorboard or last.tensorboard,
         **options,
     }
+
+
+def _data(record: Record, study: Study) -> str | None:
+    """Return where the images were, if they are there; None where a function of the study makes them once more."""
+    if Path(record.about.data).exists():
+        return record.about.data
+    if callable(study.data):
+        return None
+    raise UserError(
+        f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
+        f"give the new place with --data: {command_of(record.folder, 'resume', data='FOLDER')}"
+    )

@@ -7,7 +7,6 @@ a time. It knows nothing but the history, so every start is a resumption.
 import contextlib
 import dataclasses
 import hashlib
-import shlex
 import time
 from typing import Any, Self
 
@@ -36,7 +35,7 @@ from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fat
 from search.executors.table import EXECUTORS, Executors
 from search.integrity.differences import fields_that_differ
 from search.integrity.replayed import check_replayed
-from search.integrity.written import check_journal_is_there, digests_of
+from search.integrity.written import check_journal_is_there, check_there, digests_of
 from search.journal import Journal, Trial, add_stages
 from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board
@@ -53,7 +52,6 @@ from search.record import (
     begin_record,
     check_free,
     check_same,
-    make_folder,
     read_about,
     remove_half_written,
     remove_run_file,
@@ -62,12 +60,13 @@ from search.record import (
 )
 from search.system.cache import trim
 from search.system.clock import Clock, duration, rounded
+from search.system.commands import board_command
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_bytes
+from search.system.places import make_folder
 from search.training.trainer import JobResult, RunResult
 
-TICK = 0.5
-TRIM_EVERY = 30.0  # seconds
+TICK, TRIM_EVERY = 0.5, 30.0  # seconds
 
 
 class Session:
@@ -196,6 +195,7 @@ class Session:
                     screen.show(self.history, self.rules, self.running.values())
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
+                check_there(self.setup.folder, RUNS)
                 if ending is not None:
                     self._take(ending)
                     more = self._advance(executor)
@@ -218,7 +218,7 @@ class Session:
             )
         self.screen.say(f"Results: {self.setup.folder}")
         if self.board is not None:
-            self.screen.say(f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.board.folder))}")
+            self.screen.say(f"TensorBoard: {board_command(self.board.folder)}")
 
     def score_on_holdout(self, executor: Executor) -> None:
         """Score one trial on the hold-out, and nothing else."""

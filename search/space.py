@@ -22,8 +22,10 @@ from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
 from search.study import Study
+from search.system.commands import first_command
 from search.system.errors import UserError
 from search.system.modules import Beside
+from search.system.texts import check_utf8
 from search.system.validation import nearest, one_of
 
 Space = Callable[[Any], Recipe]
@@ -122,6 +124,7 @@ class SpaceFile:
 
     ``modules`` has the texts of its own modules that it has imported so far, by their paths from ``home``, where they
     lie: None is beside it.
+    ``written`` is the study as the file has it, where ``study`` takes its place.
     """
 
     study: Study
@@ -131,6 +134,7 @@ class SpaceFile:
     on_disk: bool = True
     modules: Mapping[str, str] = field(default_factory=dict)
     home: Path | None = None
+    written: Study | None = None
 
 
 def read_space(path: Path, modules: Path | None = None) -> SpaceFile:
@@ -146,11 +150,17 @@ def load_space_file(path: Path, modules: Path | None = None) -> SpaceFile:
 
     Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
     """
+    check_utf8(str(path), "The space file")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(
-            f"There is no space file {path} (in {Path.cwd()}). The default one is the project's spaces/finetune.py."
+            f"There is no space file {path} (in {Path.cwd()}). With the default one: {first_command('run')}"
+        ) from None
+    except IsADirectoryError:
+        raise UserError(
+            f"{path} is a folder, where a space file is wanted, such as spaces/finetune.py. If these are your images: "
+            f"{first_command('check', data=path)}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The space file {path} cannot be read: {error}.") from None

@@ -9,7 +9,6 @@ best = tuner.get_best_hyperparameters()[0]
 
 import dataclasses
 import inspect
-import shlex
 import tempfile
 import textwrap
 from pathlib import Path
@@ -33,6 +32,7 @@ from search.session import Session
 from search.space import Space, SpaceFile, read_space
 from search.study import Study
 from search.system.clock import Clock
+from search.system.commands import command_of
 from search.system.errors import UserError
 from search.system.progress import Say
 
@@ -129,7 +129,7 @@ class KFoldTuner(BaseTuner):
 
     def _no_models(self, *_values: Any, **_named: Any) -> NoReturn:
         """Raise UserError: a search keeps predictions, not networks."""
-        command = f"python -m search export {shlex.quote(str(self.setup.folder))} --to FOLDER"
+        command = command_of(self.setup.folder, "export", to=f"{self.setup.folder.name}-model")
         raise UserError(MODELS.format(command=command))
 
     get_best_models = load_model = save_model = _no_models
@@ -185,7 +185,7 @@ def _space_file(space: str | Path | Space | SpaceFile | None, study: Study | Non
         )
     if isinstance(space, str | Path | SpaceFile):
         file = space if isinstance(space, SpaceFile) else read_space(Path(space))
-        return dataclasses.replace(file, study=study) if study else file
+        return dataclasses.replace(file, study=study, written=file.study) if study else file
     if not callable(space):
         raise UserError(f"KFoldTuner({space!r}) has no space: {TUNER['hypermodel']}.")
     if study is None:
@@ -194,7 +194,8 @@ def _space_file(space: str | Path | Space | SpaceFile | None, study: Study | Non
         text = textwrap.dedent(inspect.getsource(space))
     except (OSError, TypeError):
         raise UserError("The source of the space function cannot be found. Put it into a space file.") from None
-    return SpaceFile(study, space, text, Path(f"{space.__name__}.py"), on_disk=False)
+    name = getattr(space, "__name__", "")  # that of a lambda is no name
+    return SpaceFile(study, space, text, Path(f"{name if name.isidentifier() else 'space'}.py"), on_disk=False)
 
 
 def _options(options: dict[str, Any]) -> Options:

@@ -19,7 +19,6 @@ from search.record import (
     About,
     begin_record,
     check_same,
-    make_folder,
     move_aside,
     read_about,
     read_record,
@@ -27,6 +26,7 @@ from search.record import (
 )
 from search.reopening import reopening
 from search.system.errors import UserError
+from search.system.places import make_folder
 
 SPACE_TEXT = "def space(hp):\n    return 1  # größer\n"
 TABLES = {"images.csv": pd.DataFrame({"id": ["a.png"]}), "folds.csv": pd.DataFrame({"fold": ["f0"]})}

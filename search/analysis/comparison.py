@@ -15,6 +15,7 @@ from search.journal import Trial
 from search.racing import cells, ranked
 from search.record import Record, read_record
 from search.repertoire.columns import COLUMNS
+from search.system.commands import command_of
 from search.system.errors import UserError
 
 BEST = "best"
@@ -148,7 +149,7 @@ def _trial(record: Record, name: str) -> Trial:
         reason = f" ({trial.verdict.reason})" if trial.verdict else ""
         raise UserError(
             f"Trial {trial.id} of {record.name} is {trial.status}{reason}, not completed: it has no score to compare. "
-            f"`python -m search report {record.name}` lists the complete ones."
+            f"This lists the complete ones: {command_of(record.folder, 'report')}"
         )
     return trial
 

@@ -1,14 +1,27 @@
 """``check``: what is odd about the data, what would be searched and what it would cost."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, OFFLINE, SEED, SPACE, SYNTHETIC, TRIALS, of_the_data
+from search.cli.options import (
+    CACHE,
+    DATA,
+    FOLDS,
+    GROUPS,
+    HOLDOUT,
+    OFFLINE,
+    SEED,
+    SPACE,
+    SYNTHETIC,
+    TRIALS,
+    echo,
+    of_the_data,
+)
 from search.system.errors import UserError
+from search.system.texts import json_text
 
 
 @click.command()
@@ -17,6 +30,7 @@ from search.system.errors import UserError
 @of_the_data
 @GROUPS
 @HOLDOUT
+@FOLDS
 @SYNTHETIC
 @CACHE
 @TRIALS
@@ -41,14 +55,14 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
             result = result_of(read_space(space), Options(**options), screen.say, screen.progress)
     except UserError as error:
         if as_json:
-            click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+            click.echo(json_text({"error": str(error)}))
         raise
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        click.echo(json_text(result.to_dict(), indent=2))
     else:
         show(result, wide_console())
     if html is not None:
         write_page(html, result)
-        click.echo(f"Page: {html}", err=as_json)
+        echo(f"Page: {html}", err=as_json)
     if result.audit.errors:
         sys.exit(1)

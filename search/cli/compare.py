@@ -1,10 +1,9 @@
 """``compare``: two trials side by side, in tables and sentences, or as JSON."""
 
-import json
-
 import click
 
 from search.cli.options import RESULTS, folder_by_name
+from search.system.texts import json_text
 
 
 @click.command()
@@ -25,6 +24,6 @@ def compare(name: str, a: str, b: str, results: str, as_json: bool) -> None:
 
     pair = compare_trials(folder_by_name(name, results), a, b)
     if as_json:
-        click.echo(json.dumps(comparison.as_json(pair), indent=2, ensure_ascii=False))
+        click.echo(json_text(comparison.as_json(pair), indent=2))
     else:
         comparison.show(pair, wide_console())

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, ROOT, folder_by_name
+from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, ROOT, echo, folder_by_name
 
 
 @click.command()
@@ -29,11 +29,11 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     record = read_record(folder_by_name(name, results))
     trial_id = trial_to_export(record, trial).id
     space, reopened = reopening(record, executor="inline", **options)
-    click.echo("Loading TensorFlow and Keras Tuner")
+    echo("Loading TensorFlow and Keras Tuner")
     from search.export.export import check_target
     from search.export.export import export as write
     from search.tuner import KFoldTuner
 
     check_target(to, Path(reopened["data"]))  # before the images are read
     write(KFoldTuner(space, **reopened), trial_id, to)
-    click.echo(f"Export: {to}, trial {trial_id}: model.keras, labels.txt, recipe.json; README.md says what it is")
+    echo(f"Export: {to}, trial {trial_id}: model.keras, labels.txt, recipe.json; README.md says what it is")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, DATA, GROUPS, HOLDOUT, SEED, SPACE, of_the_data
+from search.cli.options import CACHE, DATA, FOLDS, GROUPS, HOLDOUT, SEED, SPACE, echo, of_the_data
 from search.system.errors import UserError
 
 
@@ -19,6 +19,7 @@ from search.system.errors import UserError
 @of_the_data
 @GROUPS
 @HOLDOUT
+@FOLDS
 @CACHE
 @SEED
 def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: Any) -> None:
@@ -46,7 +47,7 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
         copy = copy or inputs.dataset.root.is_relative_to(inputs.cache)  # which may be deleted at will
         progress = partial(screen.progress, "Writing the folds")
         written = materialise(inputs.dataset, inputs.plan, to, copy=copy, progress=progress)
-    click.echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
+    echo(f"Folds: {to}, {written} {'copies' if copy else 'links'} and plan.csv")
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -3,8 +3,12 @@
 A verb imports what it needs when it runs: ``--help`` must not load TensorFlow.
 """
 
+import contextlib
 import io
+import os
+import signal
 import sys
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -13,6 +17,8 @@ from search.cli.check import check
 from search.cli.compare import compare
 from search.cli.export import export
 from search.cli.folds import folds
+from search.cli.new_space import new_space
+from search.cli.options import echo
 from search.cli.pack import pack
 from search.cli.predict import predict
 from search.cli.pretrain import pretrain
@@ -20,15 +26,30 @@ from search.cli.report import report
 from search.cli.resume import resume
 from search.cli.run import run
 from search.cli.watch import watch
-from search.system.errors import UserError
+from search.cli.weights import weights
+from search.system.errors import UserError, in_words
+from search.system.texts import rename_hint
 
-INTERRUPTED = 130
+SIGNALLED = 128  # the exit code of a process that a signal ended is that of the signal and this
+INTERRUPTED = SIGNALLED + signal.SIGINT
+ENDING = (signal.SIGTERM, signal.SIGHUP)  # what ends us as Ctrl-C does: `kill`, a closed terminal, a batch system
+
+
+class SignalledError(KeyboardInterrupt):
+    """A signal that asks the program to end; handled wherever Ctrl-C is."""
+
+    def __init__(self, number: int) -> None:
+        """Note the number of the signal."""
+        super().__init__(number)
+        self.number = number
+
 
 VERBS = (  # by name, as --help lists them
     check,
     compare,
     export,
     folds,
+    new_space,
     pack,
     predict,
     pretrain,
@@ -36,6 +57,7 @@ VERBS = (  # by name, as --help lists them
     resume,
     run,
     watch,
+    weights,
 )
 
 
@@ -56,22 +78,44 @@ def cli() -> None:
 
 
 def main(program: click.Group = cli) -> NoReturn:
-    """Run the command line; exit with 0, 1 for a user's error, 2 for wrong usage, 130 if interrupted."""
+    """Run the command line; exit with 0, 1 for a user's error, 2 for wrong usage, 130 if interrupted (SIGTERM: 143)."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± or █ gets a question mark, not a traceback
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for ending in ENDING:
+            if signal.getsignal(ending) is signal.SIG_DFL:  # `nohup` ignores one
+                signal.signal(ending, _end)
     try:
         program(standalone_mode=False)
-    except UserError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. Nothing finished is lost: run the same command to resume.", err=True)
-        sys.exit(INTERRUPTED)
-    except OSError as error:
-        click.echo(f"Error: {error.filename or 'a file'}: {error.strerror or error}.", err=True)
+    except BrokenPipeError:  # `… | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__  # click has made an Abort of it
+        number = cause.number if isinstance(cause, SignalledError) else int(signal.SIGINT)
+        what = "Interrupted" if number == signal.SIGINT else f"Ended by {signal.Signals(number).name}"
+        echo(f"\n{what}. Nothing finished is lost: run the same command to resume.", err=True)
+        sys.exit(SIGNALLED + number)
+    except (UserError, UnicodeEncodeError, OSError, MemoryError) as error:
+        echo(f"Error: {_in_words(error)}", err=True)
         sys.exit(1)
     sys.exit(0)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SignalledError(number)
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case UnicodeEncodeError():
+            return f"The name {error.object!r} cannot be written as text here. {rename_hint()}"
+        case OSError():
+            return in_words(error, "standard output, or a file without a name")
+        case MemoryError():
+            return "There is too little memory. Give it more, or fewer --slots; the same command resumes."
+    return str(error)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import click
 
+from search.system.commands import RESULTS as DEFAULT_RESULTS
+from search.system.texts import check_utf8, visible_lines
+
 SPACE = click.argument("space", type=click.Path(path_type=Path))
 DATA = click.option(
     "--data", metavar="PATH", help="Class folders, a CSV manifest or arrays (.npz), instead of the study's."
@@ -39,6 +42,7 @@ CACHE = click.option("--cache", metavar="FOLDER", help="Where decoded images and
 CACHE_GB = click.option(
     "--cache-gb", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True, help="What it may hold."
 )
+FOLDS = click.option("--folds", type=click.IntRange(1), help="How many folds, instead of the study's.")
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
 TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
@@ -51,7 +55,7 @@ CONFIRM = click.option(
 )
 OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 RESULTS = click.option(
-    "--results", metavar="FOLDER", default="results", show_default=True, help="Where searches are kept."
+    "--results", metavar="FOLDER", default=DEFAULT_RESULTS, show_default=True, help="Where searches are kept."
 )
 SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
 
@@ -63,6 +67,12 @@ def of_the_data(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print lines in which no name of a stranger can command the terminal."""
+    click.echo(visible_lines(text), err=err)
+
+
 def folder_by_name(name: str, results: str) -> Path:
     """Return the folder of a search; its path does as well as its name."""
+    check_utf8(f"{results}/{name}", "The search")
     return Path(name).resolve() if Path(name).name != name else Path(results) / name

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, of_the_data
+from search.cli.options import CACHE, echo, of_the_data
 
 
 @click.command()
@@ -28,7 +28,5 @@ def pack(data: Path, to: Path, cache: str | None, root: str | None, **options: A
     write(*dataset.columns(), to)
     left_out = len(dataset.ignored) + len(dataset.unreadable) + len(dataset.omitted)
     for note in dataset.notes:
-        click.echo(note)
-    click.echo(
-        f"Packed: {to}, {len(dataset)} images of {len(dataset.classes)} classes, {left_out} other files left out"
-    )
+        echo(note)
+    echo(f"Packed: {to}, {len(dataset)} images of {len(dataset.classes)} classes, {left_out} other files left out")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from search.system.texts import visible, visible_lines
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -31,7 +33,8 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) 
     if form is None:
         show(predictions, wide_console(), top)
     else:
-        click.echo(as_csv(predictions) if form == "csv" else as_json(predictions, top), nl=False)
+        text = as_csv(predictions) if form == "csv" else as_json(predictions, top)
+        click.echo(visible_lines(text) if sys.stdout.isatty() else text, nl=False)
     if not predictions.images:
         sys.exit(1)
 
@@ -58,8 +61,3 @@ def show(predictions: "Predictions", console: "Console", top: int) -> None:
         console.print(f"{number} file{plural} could not be read:", style="bold yellow", highlight=False)
     for path, reason in predictions.unreadable:
         console.print(Text(f"  {visible(str(path))}: {visible(reason)}"), soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """Return text with escapes for what a terminal would obey, or could not show."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

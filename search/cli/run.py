@@ -10,6 +10,7 @@ from search.cli.options import (
     CACHE_GB,
     CONFIRM,
     DATA,
+    FOLDS,
     GROUPS,
     HOLDOUT,
     OFFLINE,
@@ -20,11 +21,13 @@ from search.cli.options import (
     SYNTHETIC,
     TENSORBOARD,
     TRIALS,
+    echo,
     of_the_data,
 )
 from search.cli.report import print_report
 from search.executors.table import DEFAULT, EXECUTORS
 from search.study import ORACLES
+from search.system.commands import command_of
 
 if TYPE_CHECKING:
     from search.space import SpaceFile
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 @of_the_data
 @GROUPS
 @HOLDOUT
+@FOLDS
 @SYNTHETIC
 @click.option("--name", help="Name of the search; default <space>-<data folder>.")
 @RESULTS
@@ -73,9 +77,20 @@ def run_search(space: "Path | SpaceFile", **options: Any) -> None:
 
         check_at_hand()
     EXECUTORS[options.get("executor", DEFAULT)].preload()  # workers load TensorFlow while we do
-    click.echo("Loading TensorFlow and Keras Tuner")
+    echo("Loading TensorFlow and Keras Tuner")
     from search.tuner import KFoldTuner
 
     tuner = KFoldTuner(space, **options)
     tuner.search()
-    print_report(tuner.setup.folder)
+    _print_report(tuner.setup.folder)
+
+
+def _print_report(folder: Path) -> None:
+    """Print the report; where that fails, a warning: the search has ended well, whatever becomes of its report."""
+    try:
+        problem = print_report(folder)
+    except Exception as error:  # noqa: BLE001 nothing that a report does may look like a failure of the search
+        again = command_of(folder, "report")
+        problem = f"The report could not be written ({type(error).__name__}: {error}). Write it again: {again}"
+    if problem:
+        echo(f"Warning: The search has ended, and its results are whole. {problem}", err=True)

@@ -2,7 +2,7 @@
 
 import click
 
-from search.cli.options import RESULTS, folder_by_name
+from search.cli.options import RESULTS, echo, folder_by_name
 
 
 @click.command()
@@ -16,4 +16,4 @@ def watch(name: str, results: str) -> None:
     try:
         follow(folder_by_name(name, results), wide_console())
     except KeyboardInterrupt:
-        click.echo("\nNo longer watching; the search is as it was.")
+        echo("\nNo longer watching; the search is as it was.")

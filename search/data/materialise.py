@@ -17,6 +17,7 @@ from search.data.readers.paths import check_outside
 from search.system.errors import UserError
 from search.system.files import new_folder
 from search.system.progress import Steps
+from search.system.texts import csv_text
 
 PLAN = "plan.csv"
 LONGEST_NAME = 200  # bytes; most file systems stop at 255
@@ -44,7 +45,7 @@ def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, p
                 _put(sources[id_].resolve(), folder / file, copy)
                 if progress and (done % EVERY == 0 or done == len(table)):
                     progress(done, len(table))
-            (folder / PLAN).write_text(table.to_csv(index=False), encoding="utf-8")
+            (folder / PLAN).write_text(csv_text(table), encoding="utf-8")
             inode = folder.stat().st_ino
     except OSError as error:
         hint = "" if copy else " Where links cannot be made, --copy copies the images."

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from search.racing import Job
-from search.system.errors import UserError
+from search.system.errors import UserError, in_words
 
 if TYPE_CHECKING:
     from search.training.trainer import JobResult, Trainer
@@ -108,8 +108,7 @@ def _ending(trainer: "Trainer", job: Job) -> Ending:
     except UserError as error:
         return Fatal(job, str(error))
     except OSError as error:  # a full or failing disk is no fault of the recipe
-        where = error.filename or "A file"
-        return Fatal(job, f"{where}: {error.strerror or error}. Mend that; the same command resumes.")
+        return Fatal(job, in_words(error))
     except Exception as error:
         traceback.print_exc()
         first_line = (str(error).splitlines() or [""])[0]

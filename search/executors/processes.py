@@ -201,7 +201,8 @@ def _start_worker(materials: "Materials", log: Path | None, cancelled: Flag) -> 
     global _trainer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
     if log is not None:
-        _print_to(log)
+        with contextlib.suppress(OSError):  # the driver says it better that its folder is gone or full
+            _print_to(log)
     die_with_parent()
     from search.training.trainer import Trainer, set_up
 

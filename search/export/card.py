@@ -18,6 +18,7 @@ from search.repertoire.recipe import FIELDS, Recipe
 from search.report.cautions import warnings
 from search.report.markdown import inert
 from search.report.words import limits as between
+from search.system.commands import command_of
 from search.system.errors import UserError
 
 BEST = "best"
@@ -40,8 +41,8 @@ def trial_to_export(record: Record, name: str) -> Trial:
         if record.rules.holdout and not record.history.end_reason and not record.history.holdout_score(best.id):
             raise UserError(
                 f"{record.name} is not finished, and an export looks at the hold-out, which is no longer blind then. "
-                f"Finish it: python -m search resume {record.name}. Or export the best so far all the same: "
-                f"--trial {best.id}."
+                f"Export the best so far all the same with --trial {best.id}, or finish it first: "
+                f"{command_of(record.folder, 'resume')}"
             )
         return best
     trial = trials.get(name) or trials.get(name.zfill(4))
@@ -50,7 +51,7 @@ def trial_to_export(record: Record, name: str) -> Trial:
         raise UserError(f"There is no trial {name!r}: {record.name} {trials_in_words}. Name one of them, or best.")
     ways_out = {
         Status.FAILED: "Name another one, or best.",
-        Status.OPEN: f"Finish the search first: python -m search resume {record.name}.",
+        Status.OPEN: f"Finish the search first: {command_of(record.folder, 'resume')}",
         Status.DUPLICATE: "Name that one.",
     }
     if trial.status in ways_out:

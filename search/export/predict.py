@@ -22,11 +22,12 @@ from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.machine import cores
 from search.system.progress import Steps
+from search.system.texts import as_cell
 
 FORMAT = 1
 MODEL, RECIPE = "model.keras", "recipe.json"
 BATCH = 32
-AGAIN = "Export it again: python -m search export NAME --to FOLDER"
+AGAIN = "Export it again from its search, with the verb export"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def as_csv(predictions: Predictions) -> str:
     writer.writerow(["image", "label", *(f"p({name})" for name in predictions.classes), "unreadable"])
     for row, path in enumerate(predictions.images):
         probabilities = [f"{value:.6f}" for value in predictions.probabilities[row]]
-        writer.writerow([str(path), predictions.best(row, 1)[0][0], *probabilities, ""])
+        writer.writerow([as_cell(str(path)), as_cell(predictions.best(row, 1)[0][0]), *probabilities, ""])
     for path, reason in predictions.unreadable:
-        writer.writerow([str(path), "", *("" for _ in predictions.classes), reason])
+        writer.writerow([as_cell(str(path)), "", *("" for _ in predictions.classes), as_cell(reason)])
     return buffer.getvalue()

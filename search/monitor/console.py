@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 from search.analysis.ledger import (
@@ -23,6 +24,7 @@ from search.repertoire.columns import texts, varied
 from search.report.cautions import at_chance, warnings
 from search.report.document import Document
 from search.report.words import amount, between, objective
+from search.system.texts import visible_lines
 
 ROWS = 10  # of the leaderboard
 WIDTH_OF_FILES = 140
@@ -37,10 +39,19 @@ STYLES = {
 }
 
 
+class HarmlessConsole(Console):
+    """A console that shows no control character of a text; its own ones, for colours and the cursor, stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render as Rich does, with escapes in place of what a terminal would obey."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
+
+
 def wide_console(*, stderr: bool = False) -> Console:
     """Return the console of standard output (or error); it is 140 characters wide where that is no terminal."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH_OF_FILES)
+    console = HarmlessConsole(stderr=stderr)
+    return console if console.is_terminal else HarmlessConsole(stderr=stderr, width=WIDTH_OF_FILES)
 
 
 def runs_done(history: History) -> int:
@@ -62,7 +73,7 @@ def leaderboard(history: History, rules: Rules, rows: int, width: int) -> Table:
     scale = f" {low:.2f}–{high:.2f}" if width >= ROOM_FOR_SIZES else ""
     table.add_column(f"folds{scale}", no_wrap=True, min_width=len(rules.folds) + len(rules.fractions) - 1)
     recipes, common = _distinct_parts(history.trials.values())
-    table.add_column(f"recipe ({common})" if common else "recipe", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column(f"recipe ({common})" if common else "recipe", overflow="fold", ratio=1)
     trials = in_order(history.trials.values())
     under_way = [trial for trial in trials if trial.status is Status.OPEN]
     rest = [trial for trial in trials if trial.status not in {Status.OPEN, Status.DUPLICATE}]

@@ -17,12 +17,14 @@ from rich.text import Text
 
 from search.events import JobKind, Status
 from search.journal import History
-from search.monitor.console import ROOM_FOR_SIZES, ROWS, leaderboard, runs_done
+from search.monitor.console import ROOM_FOR_SIZES, ROWS, WIDTH_OF_FILES, leaderboard, runs_done
 from search.racing import Job, Rules
 from search.repertoire.columns import varied
 from search.system.clock import duration
 
 RESUMPTION = "Resuming after"
+LINES_OF_RECIPE = 3  # on a narrow terminal
+LINES_AROUND = 5  # the bars, and the head of the table
 EVENTS = 5  # of which the live screen has a line each, the last ones
 FEWEST_FOR_LINES = 1000  # steps, from which on plain lines say how far a thing is
 
@@ -203,7 +205,12 @@ class LiveScreen:
         self._bars.update(self._runs, completed=count, total=total or 1, visible=bool(jobs), note=_in_words(jobs))
         self._note_events(history)
         events = Text("\n".join(self._events), style="dim")
-        self._live.update(Group(self._bars, leaderboard(history, rules, ROWS, self._console.width), events))
+        self._live.update(Group(self._bars, leaderboard(history, rules, self._rows(), self._console.width), events))
+
+    def _rows(self) -> int:
+        """Return how many trials find room: on a narrow terminal a recipe needs some lines."""
+        lines = 1 if self._console.width >= WIDTH_OF_FILES else LINES_OF_RECIPE
+        return max(2, min(ROWS, (self._console.height - EVENTS - LINES_AROUND) // lines))
 
     def _note_events(self, history: History) -> None:
         events = set(history.order)
@@ -235,7 +242,8 @@ class LiveScreen:
 
 def open_screen(console: Console, opening: str = RESUMPTION) -> LiveScreen | Lines:
     """Return the screen that suits the console; ``opening`` is as for Lines."""
-    return LiveScreen(console, opening) if console.is_terminal else Lines(console, opening)
+    is_live = console.is_terminal and not console.is_dumb_terminal  # a dumb one cannot move its cursor
+    return LiveScreen(console, opening) if is_live else Lines(console, opening)
 
 
 def _count(number: int) -> str:

@@ -23,11 +23,13 @@ from search.events import (
 )
 from search.integrity.replayed import check_replayed
 from search.journal import FILE, History, events_in, replay
-from search.monitor.console import summary
+from search.monitor.console import closing, summary
 from search.monitor.screen import Lines, LiveScreen, open_screen
 from search.racing import Job, Rules
 from search.record import About, Record, read_about, rules_of
+from search.report.write import PAGE, REPORT, document_of
 from search.system.chain import Chain
+from search.system.commands import command_of
 from search.system.files import is_held
 
 TICK = 0.5  # seconds
@@ -119,7 +121,7 @@ class Follower:
 
 
 def watch(folder: Path, console: Console) -> None:
-    """Show the search in ``folder`` until it ends, then its summary; wait where there is none yet.
+    """Show the search in ``folder`` until it ends, then its summary and its answer; wait where there is none yet.
 
     Raises UserError for a folder that cannot be understood, KeyboardInterrupt when interrupted.
     """
@@ -130,6 +132,10 @@ def watch(folder: Path, console: Console) -> None:
             if not ended:
                 screen.say(f"The search in {folder} was moved away or begun anew.")
     summary(follower.record, console)
+    closing(document_of(follower.record), console)
+    page = folder / REPORT / PAGE
+    later = "" if page.exists() else f", as soon as it is written; or write it: {command_of(folder, 'report')}"
+    console.print(f"Report: {page}{later}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _wait_for(folder: Path, console: Console) -> Follower:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from search.repertoire.backbones.backbone import Backbone
+from search.system.commands import command
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 
@@ -94,6 +95,15 @@ class Missing:
     def __str__(self) -> str:
         """Say what is missing, why, and where it comes from, on two lines."""
         return f"  {self.backbone} ({self.reason}): {self.file}\n    from {self.url}"
+
+
+def missing_in_a_line(missing: list[Missing]) -> str:
+    """Return what is left out, why, and where to read more."""
+    names: dict[str, list[str]] = {}
+    for entry in missing:
+        names.setdefault(entry.reason, []).append(entry.backbone)
+    listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
+    return f"Left out, as their ImageNet weights are not here: {listed}. How to have them: {command('weights')}"
 
 
 def missing_in_words(missing: list[Missing]) -> str:

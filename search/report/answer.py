@@ -1,6 +1,5 @@
 """The answer, for the person who decides: what works best, what to expect of it, how sure that is, what to do next."""
 
-import shlex
 from collections.abc import Iterable, Iterator
 
 from search.analysis.judgement import Judgement
@@ -15,6 +14,7 @@ from search.repertoire.columns import varied
 from search.report import words
 from search.report.document import Fact
 from search.report.words import called, in_100
+from search.system.commands import command_of
 
 
 def sentences(judgement: Judgement) -> list[str]:
@@ -205,8 +205,8 @@ def command(judgement: Judgement) -> str:
     """Return the line that retrains the recommended recipe on all images, "" where there is none."""
     if judgement.recommended is None:
         return ""
-    name = judgement.record.name
-    return f"python -m search export {shlex.quote(name)} --to {shlex.quote(f'{name}-model')}"
+    folder = judgement.record.folder
+    return command_of(folder, "export", to=f"{folder.name}-model")
 
 
 def facts(judgement: Judgement) -> Iterable[Fact]:

@@ -11,11 +11,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import vl_convert
 from PIL import Image
 
+from search.report.drawing import png_of, script, svg_of
 from search.report.style import FONT, PALETTE, VARIABLES, Chart, Spec
 from search.system.files import write_bytes
+from search.system.texts import xml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from search.report.exhibit import Figure
 
 COLOURS = 128
-SCALE = 2  # px of a PNG for each of the chart
 LINE, LETTER = 22, 8.5  # px of a line of a title, and of a letter of it
 FOLDER = "pictures"
-SEPARATORS = str.maketrans(dict.fromkeys("\u2028\u2029", "␤"))
+SEPARATORS = str.maketrans(dict.fromkeys("\u2028\u2029", "␤"))  # Vega cannot compile them
 
 
 def specification(chart: Chart) -> Spec:
@@ -36,12 +36,12 @@ def specification(chart: Chart) -> Spec:
 
 
 def _compilable(part: Any) -> Any:
-    """Return a specification without the line separators of Unicode, which Vega cannot compile: "␤" instead."""
+    """Return a specification whose texts can be drawn: Vega aborts the whole process at others."""
     if isinstance(part, dict):
         return {_compilable(key): _compilable(value) for key, value in part.items()}
     if isinstance(part, list):
         return [_compilable(item) for item in part]
-    return part.translate(SEPARATORS) if isinstance(part, str) else part
+    return xml_text(part).translate(SEPARATORS) if isinstance(part, str) else part
 
 
 def png(spec: Spec, title: str = "") -> bytes:
@@ -49,7 +49,7 @@ def png(spec: Spec, title: str = "") -> bytes:
 
     It has so many colours that nobody misses one, and is a seventh of the size.
     """
-    whole = vl_convert.svg_to_png(_titled(_vector(spec), title), scale=SCALE)
+    whole = png_of(_titled(_vector(spec), title))
     buffer = io.BytesIO()
     picture = Image.open(io.BytesIO(whole)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     picture.save(buffer, "PNG", optimize=True)
@@ -92,7 +92,7 @@ def _vector(spec: Spec) -> str:
 
 @lru_cache(32)
 def _svg(spec: str) -> str:
-    return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return svg_of(spec)
 
 
 def themed(spec: Spec) -> Spec:
@@ -126,7 +126,7 @@ def write_pictures(figures: "Iterable[Figure]", folder: Path) -> dict[str, str]:
 @cache
 def bundle() -> str:
     """Return the script that makes charts interactive: Vega, Vega-Lite, Vega-Embed, about 0.9 MB."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", r"<\/script")
+    return script().replace("</script", r"<\/script")
 
 
 def as_data(value: Any) -> str:

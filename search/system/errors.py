@@ -1,4 +1,11 @@
-"""The one error that people are meant to read."""
+"""The one error that people are meant to read, and errors of the system in words."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class UserError(Exception):
@@ -6,3 +13,27 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with 1.
     """
+
+
+def in_words(error: OSError, nameless: str = "a file") -> str:
+    """Return what the system refused, where, and the way out; ``nameless`` stands for a file that it does not name."""
+    text = f"{error.filename or nameless}: {error.strerror or error}."
+    way_out = {
+        **dict.fromkeys(FULL, "Make room, or raise the limit (`ulimit -f`)"),
+        errno.EACCES: "Change who may write there, or name another place",
+        errno.EROFS: "Name another place",
+        errno.EMFILE: "Raise the limit (`ulimit -n`)",
+    }.get(error.errno or 0)
+    return f"{text} {way_out}; the same command then goes on." if way_out else text
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError name ``path``: not nothing, and not the temporary file or folder beside it that is written to."""
+    try:
+        yield
+    except OSError as error:
+        hidden = str(path.with_name(f".{path.name}."))
+        if error.filename is None or str(error.filename).startswith(hidden):
+            error.filename, error.filename2 = str(path), None
+        raise

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from search.system.errors import naming
+
 T = TypeVar("T")
 JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
 LOCK = ".lock"
@@ -25,17 +27,18 @@ FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace the file at ``path`` by ``data`` in one step; its folder must exist."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp hides the file from everyone else
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with naming(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp hides the file from everyone else
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,7 +69,7 @@ def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Ite
     A full disk is an OSError, where writing to a map of the file would kill the process.
     """
     written = 0
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         descr = np.lib.format.dtype_to_descr(dtype)
         np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
         for batch in batches:
@@ -79,13 +82,14 @@ def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Ite
 def write_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Iterable[np.ndarray]) -> None:
     """Replace the ``.npy`` file at ``path`` in one step by an array that comes batch of rows after batch."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write_rows(temporary, shape, dtype, batches)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        try:
+            write_rows(temporary, shape, dtype, batches)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -173,11 +177,7 @@ def new_folder(final: Path) -> Iterator[Path]:
     Where another process was first, its folder stays and this one is dropped: entries are
     immutable and named by their content, so both are the same.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
-    handle = os.open(temporary, os.O_RDONLY)
-    try:
-        _flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folder then leaves it alone
+    with naming(final), _temporary_folder(final) as temporary:
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():
@@ -189,6 +189,16 @@ def new_folder(final: Path) -> Iterator[Path]:
         except OSError:
             if not final.is_dir():
                 raise
+
+
+@contextlib.contextmanager
+def _temporary_folder(final: Path) -> Iterator[Path]:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+    handle = os.open(temporary, os.O_RDONLY)
+    try:
+        _flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folder then leaves it alone
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(handle)

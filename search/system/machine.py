@@ -2,12 +2,16 @@
 
 import multiprocessing
 import os
+import resource
 import threading
 from pathlib import Path
 
 import psutil
 
+from search.system.errors import UserError
+
 NETWORKS_KEPT = 4  # compiled, in each worker; those not used for longest go
+ADDRESS_SPACE = 3 * 10**9  # bytes, with which a small search still runs; with 2 e9 TensorFlow may end with a signal
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -26,6 +30,17 @@ def memory() -> int:
         return min(total, int(CONTAINER_LIMIT.read_text()))
     except (OSError, ValueError):  # there is no container, or it has no limit ("max")
         return total
+
+
+def check_address_space() -> None:
+    """Raise UserError where this process may have too little address space to load TensorFlow."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE:
+        raise UserError(
+            f"The address space of this process is limited to {limit / 1e9:.1f} GB, and TensorFlow needs "
+            f"{ADDRESS_SPACE / 1e9:.0f} GB or more. Raise the limit: `ulimit -v unlimited`, or ask the batch system "
+            "for more."
+        )
 
 
 def die_with_parent() -> None:

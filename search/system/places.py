@@ -45,3 +45,24 @@ def check_file(path: Path) -> None:
     """Raise UserError for a path at which no file could be written."""
     if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise UserError(f"{path} cannot be written: name a file in a folder that there is and that you may write to.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a search. Raises UserError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The results folder {folder} cannot be made: {error.strerror}. Give a folder that you may write to "
+            "with --results."
+        ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UserError now if ``folder`` cannot be made or written to later."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        problem = "is not a folder" if not nearest.is_dir() else "cannot be written to"
+        raise UserError(
+            f"The results folder {folder} cannot be made: {nearest} {problem}. Give another place with --results."
+        )

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from search.system.machine import check_address_space
+
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
@@ -30,6 +32,7 @@ def silenced() -> Iterator[None]:
             os.close(terminal)
 
 
+check_address_space()
 with silenced():
     import keras
     import tensorflow as tf

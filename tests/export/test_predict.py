@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.cli.predict import visible
 from search.data.decoding import read_image
 from search.export.predict import Predictions, as_csv, as_json
+from search.system.texts import visible
 from search.system.tf import keras
 
 ODD = ("[bold]x.png", "a,b\n'\"c.png", "=1+1.png", "-x.png", "größer 日本.png", "\x1b[31mred.png", b"\xff\xfe.png")

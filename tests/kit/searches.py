@@ -16,11 +16,12 @@ from search.data.folds import make_plan, plan_table
 from search.events import CONFIRM
 from search.journal import Journal
 from search.racing import next_step
-from search.record import About, begin_record, make_folder, read_record, rules_of
+from search.record import About, begin_record, read_record, rules_of
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.study import Study
 from search.system.files import npz_bytes
+from search.system.places import make_folder
 
 ODD = ("<script>", "a|b", "größer, 'ß'", "日本", "[bold]x", "NA", "[/]", "`", '"', "7")
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.machine import cores
+from search.system.texts import rename_hint
 
 LARGEST = 2**30  # bytes; 100 megapixels of four 16-bit channels need fewer, and decoding holds whole files
 
@@ -19,7 +20,7 @@ def check_names(names: Iterable[str], where: str) -> None:
         if any(letter < " " or "\x7f" <= letter < "\xa0" or "\ud800" <= letter <= "\udfff" for letter in name):
             raise UserError(
                 f"{where}: the name {name!r} is not valid UTF-8 or holds a control character: no table could hold it. "
-                "Rename it."
+                f"{rename_hint()}"
             )
 
 
