@@ -433,7 +433,7 @@ def test_a_full_disk_stops_the_search_and_fails_no_trial(place, monkeypatch):
     recipe = setup.recipe({"backbone": "SmallCNN", "dropout": 0.0, "learning_rate": 1e-3})
     ending = execute(train.Trainer(setup.materials), Job("0000", 1, recipe, ("f0",)))
     assert isinstance(ending, Fatal)
-    assert ending.error .startswith("cache/x: No space left on device. Make room")
+    assert ending.error.startswith("cache/x: No space left on device. Make room")
 
 
 def test_a_script_without_a_guard_is_told_so(place):
