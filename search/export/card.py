@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before
+from search.analysis.outlook import outlook
 from search.data.decoding import DRAFT
 from search.data.depth import shift_to_8_bits
 from search.events import Status
@@ -17,6 +18,7 @@ from search.repertoire.columns import columns_of
 from search.repertoire.recipe import FIELDS, Recipe
 from search.report.cautions import warnings
 from search.report.markdown import inert
+from search.report.words import amount
 from search.report.words import limits as between
 from search.system.commands import command_of
 from search.system.errors import UserError
@@ -165,9 +167,25 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
                 f"({between(limits)}). Accuracy {sizes}."
             ),
             f"{picked(judgement, trial)}.",
+            *_beside_guessing(judgement),
         ]
     holdout_score = record.history.holdout_score(trial.id)
     return [*lines, *([_on_holdout(record, holdout_score)] if holdout_score else [])]
+
+
+def _beside_guessing(judgement: Judgement) -> list[str]:
+    """Return what guessing would have, and how often the winner recognises the rarest class."""
+    numbers = outlook(judgement)
+    if numbers is None:
+        return []
+    line = (
+        f"One answer to every image would have a {judgement.metric.title} of {numbers.guessing:.3f} and an accuracy of "
+        f"{numbers.guessing_accuracy:.3f}."
+    )
+    if rarest := numbers.rarest:
+        images = amount(round(rarest.images), "image")
+        line += f' The best trial recognises {rarest.right:.0f} of {images} of "{rarest.name}", the rarest class.'
+    return [line]
 
 
 def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:

@@ -11,6 +11,7 @@ from search.analysis import stats
 from search.analysis.chance import cause
 from search.analysis.judgement import Judgement
 from search.analysis.outlook import outlook
+from search.export.card import ExportFacts, card
 from search.repertoire.recipe import Recipe
 from search.report import answer, cautions, contents
 from search.report.json import as_json
@@ -188,3 +189,11 @@ def test_scores_of_the_searches_above_are_those_of_the_program(tmp_path):
     run = made.history.trials["0000"].runs["f0"]
     arrays = made.predict(made.folds[0], 0, np.random.default_rng(0))
     assert run.scores == stats.scores(arrays["labels"], arrays["probabilities"])
+
+
+def test_the_card_of_a_model_says_what_guessing_would_have(tmp_path):
+    made = Uneven(tmp_path)
+    trial = made.try_out(1, 0)
+    text = " ".join(card(made.end(), ExportFacts(trial, 66, 0, {})).split())
+    assert "a balanced accuracy of 0.500 and an accuracy of 0.909" in text
+    assert 'recognises 0 of 6 images of "defect", the rarest class' in text
