@@ -82,6 +82,8 @@ class Rules:
 class Job:
     """The unit of work: some folds of one trial, by name. ``attempt`` counts the jobs that a session has begun.
 
+    ``epoch`` is the one that it is in, for people to see; 0 where that is not known, or before the first.
+
     A job of the kind HELP has no folds: it stores the images that its recipe needs, for the workers of another job.
     """
 
@@ -91,6 +93,7 @@ class Job:
     folds: tuple[str, ...]
     kind: JobKind = JobKind.FOLDS
     attempt: int = 0
+    epoch: int = 0
 
     @property
     def name(self) -> tuple[str, int]:

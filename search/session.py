@@ -8,11 +8,8 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-
-from search.analysis import stats
 from search.events import (
     AttemptEvent,
     EarlyJobEvent,
@@ -24,7 +21,6 @@ from search.events import (
     JobEvent,
     JobKind,
     ProfileEvent,
-    Run,
     SessionEvent,
     Status,
     TrialEvent,
@@ -37,6 +33,7 @@ from search.integrity.differences import fields_that_differ
 from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, check_there, digests_of
 from search.journal import Journal, Trial, add_stages
+from search.monitor.epochs import Epochs
 from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board
 from search.oracles import ask, retell, tell
@@ -64,7 +61,8 @@ from search.system.commands import board_command
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_bytes
 from search.system.places import make_folder
-from search.training.trainer import JobResult, RunResult
+from search.training.storing import arrays_of, run_of
+from search.training.trainer import JobResult
 
 TICK, TRIM_EVERY = 0.5, 30.0  # seconds
 
@@ -186,13 +184,13 @@ class Session:
     def run(self) -> None:
         """Run jobs and give verdicts until nothing is left to do."""
         self._say_cost()
-        with self.executor() as executor, self.screen as screen:
+        with self.executor() as executor, self.screen as screen, Epochs(self.setup.folder) as epochs:
             screen.begin(self.max_trials)
             screen.show(self.history, self.rules, [])
             more = self._advance(executor)
             while more:
                 with self.clock.stage("show"):
-                    screen.show(self.history, self.rules, self.running.values())
+                    screen.show(self.history, self.rules, epochs.jobs(executor, self.running.values()))
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
                 check_there(self.setup.folder, RUNS)
@@ -361,11 +359,11 @@ class Session:
     def _store(self, job: Job, result: JobResult, stages: dict[str, float]) -> JobEvent | HoldoutEvent:
         is_of_holdout = job.kind is JobKind.HOLDOUT
         file = f"{RUNS}/{job.trial}-{'holdout' if is_of_holdout else job.number}.npz"
-        data = npz_bytes(_arrays(result, self.setup.dataset.ids))
+        data = npz_bytes(arrays_of(result, self.setup.dataset.ids))
         with self.clock.stage("write"):
             write_bytes(self.setup.folder / file, data)
         sha256 = hashlib.sha256(data).hexdigest()
-        runs = tuple(_run(run, file, sha256) for run in result.runs)
+        runs = tuple(run_of(run, file, sha256) for run in result.runs)
         if is_of_holdout:
             add_stages(self.unattributed, stages)
             return HoldoutEvent(job.trial, runs[0])
@@ -382,19 +380,3 @@ class Session:
         if self.history.spent >= self.max_trials:
             return f"all {self.max_trials} trials are done"
         return f"the space is exhausted: its {self.history.spent} points have all been tried"
-
-
-def _run(run: RunResult, file: str, sha256: str) -> Run:
-    """Return what the journal says of a run."""
-    scores = stats.scores(run.labels, run.probabilities)
-    return Run(run.fold, scores, round(run.seconds, 4), run.synthetic, file, sha256)
-
-
-def _arrays(result: JobResult, ids: list[str]) -> dict[str, Any]:
-    """Return the arrays to store for a job: its predictions with the ids and labels that they belong to."""
-    arrays: dict[str, Any] = {}
-    for run in result.runs:
-        values = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
-        values |= {"probabilities": run.probabilities, "validation": run.watched}
-        arrays |= {f"{run.fold}/{name}": array for name, array in values.items()}
-    return arrays

@@ -12,7 +12,7 @@ from kit.scripted import Script
 
 from search.events import JobKind
 from search.executors import processes
-from search.executors.base import Cancelled, Done, Failed, Fatal
+from search.executors.base import Cancelled, Done, Failed, Fatal, Reporting
 from search.executors.processes import Workers
 from search.executors.table import DEFAULT, EXECUTORS
 from search.options import Options
@@ -150,6 +150,22 @@ def test_a_dying_worker_costs_one_job(stuff, tmp_path):
         workers.submit(job())
         again = ending_of(workers)
     np.testing.assert_array_equal(again.result.runs[0].probabilities, good.result.runs[0].probabilities)
+
+
+def test_a_worker_tells_the_epoch_of_its_job(stuff, tmp_path):
+    with Workers(stuff, 1, tmp_path / "log") as workers:
+        assert isinstance(workers, Reporting)
+        assert workers.epochs() == {}
+        workers.submit(job(LONG))
+        numbers = []
+        until = time.monotonic() + 60
+        while time.monotonic() < until and len(set(numbers) - {0}) < 3:
+            (name, epoch), *others = workers.epochs().items()
+            assert (name, others) == (("0000", 1), [])
+            numbers.append(epoch)
+            time.sleep(0.02)
+        assert numbers == sorted(numbers)
+        assert len(set(numbers) - {0}) >= 3
 
 
 def test_leaving_ends_the_running_job_at_once(stuff, tmp_path):

@@ -41,7 +41,7 @@ HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
     *("search.training.inputs", "search.training.loop", "search.training.network"),
-    "search.training.trainer",
+    *("search.training.trainer", "search.training.storing"),
 }
 HOMES = {  # the only importers
     "tensorflow": {"search.system.tf"},

@@ -8,7 +8,7 @@ import dataclasses
 import traceback
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from search.racing import Job
 from search.system.errors import UserError, in_words
@@ -85,6 +85,15 @@ class Executor(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         """End all work at once."""
+        ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """What an executor has besides if it knows how far its jobs are."""
+
+    def epochs(self) -> dict[tuple[str, int], int]:
+        """Return the epoch that each running job is in, by the job's name; 0 before the first."""
         ...
 
 

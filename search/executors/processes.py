@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from search.events import JobKind
 from search.executors.base import Done, Ending, Failed, Fatal, execute
 from search.racing import Job
 from search.system.errors import UserError
@@ -31,7 +32,8 @@ CANNOT_START = (
 STARTS = 5
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
-Flag = Any  # a byte in memory that driver and worker share; without a lock, which a killed worker might keep
+State = Any  # numbers in memory that driver and worker share; without a lock, which a killed worker might keep
+CANCELLED, EPOCH = 0, 1  # their places
 
 
 # DECISIONS: The fork server starts at once
@@ -64,11 +66,11 @@ class Workers:
         start_server()
         self._context = multiprocessing.get_context("forkserver" if HAS_SERVER else "spawn")
         self._materials, self._log = materials, log
-        self._slots: list[_Slot] = [_Slot(self._new_pool, self._context.RawValue("b", 0)) for _ in range(slots)]
+        self._slots: list[_Slot] = [_Slot(self._new_pool, self._context.RawArray("i", 2)) for _ in range(slots)]
 
-    def _new_pool(self, cancelled: Flag) -> ProcessPoolExecutor:
+    def _new_pool(self, state: State) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_start_worker, initargs=(self._materials, self._log, cancelled)
+            1, mp_context=self._context, initializer=_start_worker, initargs=(self._materials, self._log, state)
         )
 
     def free(self) -> int:
@@ -84,6 +86,10 @@ class Workers:
         """Tell the workers that train the trial to stop at the end of their epoch."""
         for slot in self._slots:
             slot.cancel(trial)
+
+    def epochs(self) -> dict[tuple[str, int], int]:
+        """Return the epoch that each running job is in, by the job's name; 0 before the first."""
+        return dict(epoch for slot in self._slots if (epoch := slot.epoch()) is not None)
 
     def wait(self, timeout: float) -> Ending | None:
         """Return the next ending; a worker that died gives a failed one."""
@@ -108,9 +114,9 @@ class Workers:
 class _Slot:
     """One worker process, and the job that it has."""
 
-    def __init__(self, new_pool: Callable[[Flag], ProcessPoolExecutor], cancelled: Flag) -> None:
-        self._new_pool, self._cancelled = new_pool, cancelled
-        self._pool = new_pool(cancelled)
+    def __init__(self, new_pool: Callable[[State], ProcessPoolExecutor], state: State) -> None:
+        self._new_pool, self._state = new_pool, state
+        self._pool = new_pool(state)
         self._shapes: list[Shape] = []  # of its jobs, the latest first
         self._job: Job | None = None
         self._pid: Future[int] | None = None
@@ -126,7 +132,7 @@ class _Slot:
             except (EOFError, OSError):  # the server that forks workers was killed, and is not yet known to be gone
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 time.sleep(0.5)
-                self._pool = self._new_pool(self._cancelled)
+                self._pool = self._new_pool(self._state)
             else:
                 return
         raise UserError(CANNOT_START)
@@ -136,12 +142,18 @@ class _Slot:
         known = job.shape in self._shapes
         return not known, self._shapes.index(job.shape) if known else len(self._shapes)
 
+    def epoch(self) -> tuple[tuple[str, int], int] | None:
+        """Return the name of the job and its epoch; None while idle, or helping with another job's images."""
+        if self.future is None or self._job is None or self._job.kind is JobKind.HELP:
+            return None
+        return self._job.name, self._state[EPOCH]
+
     def cancel(self, trial: str) -> None:
         if self.future is not None and self._job is not None and self._job.trial == trial:
-            self._cancelled.value = 1
+            self._state[CANCELLED] = 1
 
     def submit(self, job: Job) -> None:
-        self._job, self._cancelled.value = job, 0
+        self._job, self._state[:] = job, (0, 0)
         self._shapes = [job.shape, *(shape for shape in self._shapes if shape != job.shape)][:NETWORKS_KEPT]
         try:
             self.future = self._pool.submit(_run_in_worker, job)
@@ -173,7 +185,7 @@ class _Slot:
         if self._failed_starts > 1:
             self.kill()
             return Fatal(job, CANNOT_START)
-        cancelled = bool(self._cancelled.value)
+        cancelled = bool(self._state[CANCELLED])
         self._replace()
         if started or cancelled:
             return Failed(job, "the worker process died (out of memory, or killed)")
@@ -182,7 +194,7 @@ class _Slot:
 
     def _replace(self) -> None:
         self.kill()
-        self._pool, self._first_memory, self._shapes = self._new_pool(self._cancelled), 0, []
+        self._pool, self._first_memory, self._shapes = self._new_pool(self._state), 0, []
         self.warm_up()
 
     def kill(self) -> None:
@@ -196,7 +208,7 @@ class _Slot:
 _trainer: "Trainer | None" = None
 
 
-def _start_worker(materials: "Materials", log: Path | None, cancelled: Flag) -> None:
+def _start_worker(materials: "Materials", log: Path | None, state: State) -> None:
     """Get a new worker process ready: quiet, deaf to Ctrl-C, and gone when its driver is."""
     global _trainer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
@@ -208,7 +220,11 @@ def _start_worker(materials: "Materials", log: Path | None, cancelled: Flag) -> 
 
     os.environ["KERAS_HOME"] = str(materials.keras_home)  # the server that forked us may be older than it
     set_up(materials.threads)
-    _trainer = Trainer(materials, cancelled=lambda: bool(cancelled.value))
+
+    def report(epoch: int) -> None:
+        state[EPOCH] = epoch
+
+    _trainer = Trainer(materials, cancelled=lambda: bool(state[CANCELLED]), report=report)
 
 
 def _print_to(log: Path) -> None:

@@ -27,6 +27,8 @@ LINES_OF_RECIPE = 3  # on a narrow terminal
 LINES_AROUND = 5  # the bars, and the head of the table
 EVENTS = 5  # of which the live screen has a line each, the last ones
 FEWEST_FOR_LINES = 1000  # steps, from which on plain lines say how far a thing is
+HALF_A_TRIAL = 0.5
+SILENT = 60.0  # seconds without a line, after which plain lines say how far the running jobs are
 
 
 class Screen(Protocol):
@@ -60,7 +62,7 @@ class Screen(Protocol):
 
 
 class TimeLeft:
-    """The time that a search still takes, from the trials that its session has finished.
+    """The time that a search still takes, from the trials and runs that its session has finished.
 
     ``idle`` says that nobody is at work on it: then nothing can be said.
     """
@@ -68,7 +70,7 @@ class TimeLeft:
     def __init__(self) -> None:
         """Begin to count."""
         self._start = time.monotonic()
-        self._first_count: int | None = None
+        self._first_count: float | None = None
         self.max_trials = 0
         self.idle = False
 
@@ -80,15 +82,16 @@ class TimeLeft:
         """Count from the next call of ``in_words``."""
         self._first_count = None
 
-    def in_words(self, history: History) -> str:
-        """Return "about 3 min left", or "" while no trial of this session has ended."""
-        total = history.concluded
+    def in_words(self, history: History, rules: Rules) -> str:
+        """Return "about 3 min left", or "" while this session has not done half a trial; each run mends it."""
+        under_way = sum(len(trial.runs) for trial in history.open_trials() if not trial.baseline) / len(rules.folds)
+        total = history.concluded + under_way
         if self._first_count is None or not history.proposed:  # baselines say nothing of how long the others take
             self._first_count = total
             self._start = time.monotonic()
         new = total - self._first_count
-        to_do = self.max_trials - (history.spent - len(history.open_trials()))
-        if new < 1 or to_do < 1 or self.idle:
+        to_do = self.max_trials - (history.spent - len(history.open_trials())) - under_way
+        if new < HALF_A_TRIAL or to_do <= 0 or self.idle:
             return ""
         return f"about {duration((time.monotonic() - self._start) / new * to_do)} left"
 
@@ -104,9 +107,11 @@ class Lines:
         self._verdicts: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
         self._tenth = ("", -1)
         self._first = True
+        self._last_line = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print the text."""
+        self._last_line = time.monotonic()
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def progress(self, what: str, count: int, total: int) -> None:
@@ -120,9 +125,9 @@ class Lines:
         """Remember how many trials there will be."""
         self.time_left.max_trials = max_trials
 
-    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:  # noqa: ARG002 a line tells less
-        """Print what is new since the last call."""
-        time_left = self.time_left.in_words(history)
+    def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
+        """Print what is new since the last call; after a minute without a line, how far the running jobs are."""
+        time_left = self.time_left.in_words(history, rules)
         if self._first:  # what an earlier session did is no news
             self._first = False
             self._trials = set(history.trials)
@@ -140,6 +145,8 @@ class Lines:
                     f"{trial.id} {trial.verdict.status}: {trial.verdict.reason}"
                     + (f"; {time_left}" if time_left else "")
                 )
+        if time.monotonic() - self._last_line > SILENT and (jobs := _in_words(list(running))):
+            self.say(f"Running: {jobs}" + (f"; {time_left}" if time_left else ""))
 
     def __enter__(self) -> Self:
         """Give itself: lines need no terminal of their own."""
@@ -197,7 +204,7 @@ class LiveScreen:
         """Draw the state of the search."""
         jobs = list(running)
         judged_trials = [trial for trial in history.proposed if trial.verdict and trial.status is not Status.DUPLICATE]
-        self._bars.update(self._trials, completed=len(judged_trials), note=self.time_left.in_words(history))
+        self._bars.update(self._trials, completed=len(judged_trials), note=self.time_left.in_words(history, rules))
         open_trials = [history.trials[trial] for trial in {job.trial for job in jobs}]
         total = len(open_trials) * len(rules.folds)
         again = {job.trial for job in jobs if job.kind is JobKind.CONFIRM}
@@ -252,5 +259,7 @@ def _count(number: int) -> str:
 
 def _in_words(jobs: list[Job]) -> str:
     return ", ".join(
-        f"{job.trial} {job.folds[0] if len(job.folds) == 1 else f'{len(job.folds)} folds'}" for job in jobs
+        f"{job.trial} {job.folds[0] if len(job.folds) == 1 else f'{len(job.folds)} folds'}"
+        + (f" epoch {job.epoch}/{job.recipe.epochs}" if job.epoch else "")
+        for job in jobs
     )

@@ -24,6 +24,7 @@ from search.events import (
 from search.integrity.replayed import check_replayed
 from search.journal import FILE, History, events_in, replay
 from search.monitor.console import closing, summary
+from search.monitor.epochs import read_epochs, with_epochs
 from search.monitor.screen import Lines, LiveScreen, open_screen
 from search.racing import Job, Rules
 from search.record import About, Record, read_about, rules_of
@@ -180,7 +181,8 @@ def _follow(follower: Follower, screen: LiveScreen | Lines) -> bool:
         if news or time.monotonic() - last_picture > REFRESH:
             last_picture = time.monotonic()
             screen.time_left.idle = at_work is False
-            screen.show(history, rules, follower.running.values() if at_work is not False else [])
+            jobs = with_epochs(follower.running.values(), read_epochs(follower.path.parent))
+            screen.show(history, rules, jobs if at_work is not False else [])
         if history.end_reason and not at_work:  # one that is at work may be about to extend it
             return True
         if at_work is False and was_at_work is not False:

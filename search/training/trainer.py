@@ -4,6 +4,7 @@ Every run starts from fresh weights, and every draw in it comes from (seed, reci
 neither the order of runs nor the process that they happen in changes a result.
 """
 
+import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -97,16 +98,24 @@ def _pin_threads(threads: int) -> None:
 class Trainer:
     """Trains the jobs of one search in this process; ``cancelled`` tells whether to give the present one up.
 
+    ``report`` is called with the number of each epoch that a job begins, from 1 on; a job of several runs that are
+    trained one after another begins anew with each.
+
     The stages of its ``clock`` are "images" (decoding), "views" (drawing them, activations of the
     frozen part), "build" (the network and its compiled steps) and "train" (predicting included).
     """
 
-    def __init__(self, materials: Materials, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        materials: Materials,
+        cancelled: Callable[[], bool] = lambda: False,
+        report: Callable[[int], None] = lambda _epoch: None,
+    ) -> None:
         """Hold on to what all jobs share; nothing is read before the first job."""
         self.materials = materials
         self.clock = Clock()
         self._feed = Feed(materials, self.clock)
-        self._cancelled = cancelled
+        self._cancelled, self._report = cancelled, report
         self._networks: OrderedDict[Shape, CompiledNetwork] = OrderedDict()
 
     def run(self, job: Job) -> JobResult:
@@ -114,7 +123,9 @@ class Trainer:
 
         Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
         """
-        runs, seconds = self._fit(job.recipe, [self.materials.folds[fold] for fold in job.folds], self._proceed)
+        epochs = itertools.cycle(range(1, job.recipe.epochs + 1))
+        folds = [self.materials.folds[fold] for fold in job.folds]
+        runs, seconds = self._fit(job.recipe, folds, lambda: self._proceed(next(epochs)))
         images = sum(len(run.part) for run in runs)
         return JobResult(job, tuple(self._result(run, seconds * len(run.part) / images) for run in runs), _own_memory())
 
@@ -148,9 +159,10 @@ class Trainer:
         with self.clock.stage("build"):
             return build(shape, self.materials.classes, pretrained, self.materials.weights.get(shape.backbone, ""))
 
-    def _proceed(self) -> None:
+    def _proceed(self, epoch: int) -> None:
         if self._cancelled():
             raise CancelledError
+        self._report(epoch)
 
     def _result(self, run: TrainingRun, seconds: float) -> RunResult:
         fold, truth = run.fold, self.materials.labels[run.fold.validation]

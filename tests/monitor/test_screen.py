@@ -2,12 +2,14 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from kit.searches import fill
 from rich.console import Console
 
-from search.monitor.screen import Lines, LiveScreen, open_screen
+from search.monitor.epochs import Epochs, read_epochs, with_epochs
+from search.monitor.screen import Lines, LiveScreen, TimeLeft, open_screen
 from search.racing import Job, score
 
 pytestmark = pytest.mark.quick
@@ -126,3 +128,55 @@ def test_live_view_of_every_search_can_be_drawn(any_search):
 
 def test_screen_is_plain_where_there_is_no_terminal():
     assert isinstance(open_screen(Console(file=io.StringIO())), Lines)
+
+
+class Training:
+    """An executor as far as epochs go."""
+
+    def __init__(self, epochs):
+        self._epochs = epochs
+
+    def epochs(self):
+        return self._epochs
+
+
+def test_epochs_of_running_jobs_are_shown_where_a_long_run_trains(made, monkeypatch):
+    trial = made.begin()
+    running = [Job(trial.id, 1, trial.recipe, ("f0",)), Job(trial.id, 2, trial.recipe, ("f1", "f2"))]
+    with Epochs(made.folder) as epochs:
+        jobs = epochs.jobs(Training({(trial.id, 1): 12, (trial.id, 2): 0}), running)
+        assert [job.epoch for job in jobs] == [12, 0]
+        assert running == [replace(job, epoch=0) for job in jobs]
+        assert with_epochs(running, read_epochs(made.folder)) == jobs  # as another terminal sees them
+        assert epochs.jobs(object(), running) == running  # one that does not know
+    assert read_epochs(made.folder) == {}
+    assert not list(made.folder.glob("*epochs*"))
+    lines, file = plain()
+    lines.show(made.history, made.rules, jobs)
+    assert "epoch" not in file.getvalue()
+    monkeypatch.setattr("search.monitor.screen.SILENT", 0.0)
+    lines.show(made.history, made.rules, jobs)
+    assert "Running: 0000 f0 epoch 12/15, 0000 2 folds" in file.getvalue()
+    console = Console(force_terminal=True, file=io.StringIO(), width=140, height=40)
+    with LiveScreen(console) as screen:
+        screen.begin(9)
+        screen.show(made.history, made.rules, jobs)
+    assert "0000 f0 epoch 12/15" in console.file.getvalue()
+
+
+def test_time_left_is_mended_by_each_run(made, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("search.monitor.screen.time.monotonic", lambda: now[0])
+    left = TimeLeft()
+    left.max_trials = 3
+    trial = made.begin()
+    assert left.in_words(made.history, made.rules) == ""
+    now[0] += 30
+    made.train(trial, 0.7, made.folds[:2])
+    assert left.in_words(made.history, made.rules) == ""  # a third of a trial says little
+    now[0] += 30
+    made.train(trial, 0.7, made.folds[2:3])
+    assert left.in_words(made.history, made.rules) == "about 5 min 00 s left"  # half a trial of three took a minute
+    now[0] += 180
+    made.train(trial, 0.7, made.folds[3:])
+    assert left.in_words(made.history, made.rules) == "about 8 min 00 s left"  # and the other half three

@@ -211,9 +211,9 @@ def test_time_left_counts_from_the_beginning_of_the_session(made):
         screen = watching.open_screen(watching.Console(), "So far:")
         watching._begin(seen, screen)
         # Two trials in ten minutes; one of the others was a duplicate, and one is open: nine are to do.
-        assert re.fullmatch(r"about 45 min 0\d s left", screen.time_left.in_words(seen.history))
+        assert re.fullmatch(r"about 45 min 0\d s left", screen.time_left.in_words(seen.history, made.rules))
         screen.time_left.idle = True
-        assert screen.time_left.in_words(seen.history) == ""
+        assert screen.time_left.in_words(seen.history, made.rules) == ""
 
 
 def test_a_damaged_journal_is_a_sentence(search, made):

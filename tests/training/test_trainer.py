@@ -289,6 +289,14 @@ def test_a_job_that_nobody_waits_for_ends_with_its_epoch(shapes, tmp_path):
     assert next(answers, "all were asked for") == "all were asked for"
 
 
+@pytest.mark.parametrize("recipe", [small(epochs=4), Recipe("Embedded", 0, image_size=32, epochs=4)], ids=str)
+def test_every_epoch_is_reported_when_it_begins(shapes, tmp_path, recipe):
+    told = []
+    stuff = materials(shapes, tmp_path / "cache", folds=3, train_fractions=(1.0,))
+    run(Trainer(stuff, report=told.append), recipe, "f0")
+    assert told == [1, 2, 3, 4]
+
+
 def test_images_that_are_damaged_between_jobs_are_decoded_anew(shapes_trainer, tmp_path):
     (good,) = run(shapes_trainer, small(epochs=2), "f0")
     (pixels,) = (tmp_path / "cache").glob("decoded/*/pixels.npy")

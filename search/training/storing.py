@@ -1,0 +1,25 @@
+"""What is kept of a job: the arrays of its runs, and what the journal says of them."""
+
+from typing import Any
+
+import numpy as np
+
+from search.analysis import stats
+from search.events import Run
+from search.training.trainer import JobResult, RunResult
+
+
+def run_of(result: RunResult, file: str, sha256: str) -> Run:
+    """Return what the journal says of a run."""
+    scores = stats.scores(result.labels, result.probabilities)
+    return Run(result.fold, scores, round(result.seconds, 4), result.synthetic, file, sha256)
+
+
+def arrays_of(result: JobResult, ids: list[str]) -> dict[str, Any]:
+    """Return the arrays to store for a job: its predictions with the ids and labels that they belong to."""
+    arrays: dict[str, Any] = {}
+    for run in result.runs:
+        values = {"ids": np.array([ids[row] for row in run.rows]), "labels": run.labels, "curve": run.curve}
+        values |= {"probabilities": run.probabilities, "validation": run.watched}
+        arrays |= {f"{run.fold}/{name}": array for name, array in values.items()}
+    return arrays
