@@ -467,8 +467,9 @@ def test_links_are_followed_to_files_and_classes_and_never_round(pets, cache, tm
     assert_sound(got)
     assert (got.pixels["cat/outside.png"] == (1, 2, 3)).all()
     assert got.data.counts == {"bird": 1, "cat": 3, "dog": 2}
-    left = ("back", "broken", "cat/gone.png", "cat/round/", "cat/self.png", "cat/up/", "loop")
-    assert got.data.ignored == left
+    assert got.data.ignored == ("back", "broken", "cat/round/", "cat/up/", "loop")
+    assert set(got.unreadable) == {"cat/gone.png", "cat/self.png"}
+    assert got.unreadable["cat/gone.png"].startswith("a link to a file that is not there")
     assert len(set(got.data.table.groupby("content")["group"].nunique())) == 1  # the copy shares a group
 
 
@@ -736,7 +737,7 @@ def test_another_file_is_no_data_set(tmp_path, cache, name):
 def test_a_data_set_of_nothing_but_damage_is_refused_with_the_reasons(tmp_path, cache):
     for name in ("a/x.jpg", "b/y.jpg"):
         put(tmp_path / "bad" / name, HTML)
-    with pytest.raises(UserError, match=re.escape("a/x.jpg: not an image")):
+    with pytest.raises(UserError, match=re.escape("a/x.jpg: a web page: the image was not downloaded")):
         read(tmp_path / "bad", cache)
 
 
