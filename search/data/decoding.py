@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, _imaging
 
 from search.data import foreign
-from search.data.depth import BY_FILE, Extent, Ranges, UnfitError, kind_of, values_of
+from search.data.depth import BY_FILE, FLOATS, INTEGERS, Extent, Ranges, UnfitError, kind_of, values_of
 
 with contextlib.suppress(ImportError):  # an extra
     import pillow_heif
@@ -246,17 +246,15 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_integers(values: np.ndarray) -> Image.Image:
-    low, high = int(values.min()), int(values.max())
-    if not (low >= 0 and high <= 0xFFFF):
-        raise UnfitError(f"its whole numbers go from {low} to {high}, not from 0 to 255 or 65535")
-    return Image.fromarray((values >> (8 if high > 0xFF else 0)).astype(np.uint8))
+    extent = Extent.of(values, INTEGERS)
+    extent.check()
+    return Image.fromarray((values >> (8 if extent.high > 0xFF else 0)).astype(np.uint8))
 
 
 def _from_floats(values: np.ndarray) -> Image.Image:
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 255):  # also where they are no numbers
-        raise UnfitError(f"its floating-point values go from {low:g} to {high:g}, not from 0 to 1 or 255")
-    return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
+    extent = Extent.of(values, FLOATS)
+    extent.check()
+    return Image.fromarray((values * (255 if extent.high <= 1 else 1)).round().astype(np.uint8))
 
 
 def _frames(image: Image.Image) -> int:

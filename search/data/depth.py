@@ -55,7 +55,7 @@ class Extent:
             words = f"floating-point values go from {self.low:g} to {self.high:g}, not from 0 to 1 or 255"
         else:
             words = f"whole numbers go from {self.low:.0f} to {self.high:.0f}, not from 0 to 255 or 65535"
-        raise UnfitError(f"its {words}")
+        raise UnfitError(f"its {words}; bring all images there in the same way")
 
 
 @dataclass(frozen=True)
