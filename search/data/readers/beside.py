@@ -58,9 +58,9 @@ class Beside:
         """Return how the absolute paths of a table begin if the rest of them leads from the root that a person named.
 
         Such are the paths of another machine. It is "" where there are none, where no root was named, and where they
-        lead there as they are.
+        lead there as they are. All ``names`` have slashes.
         """
-        somewhere = [name for name in names if name.startswith("/")]
+        somewhere = [name for name in names if name.startswith("/") or name[1:3] == ":/"]
         if self.root is None or not somewhere or os.path.isfile(somewhere[0]):
             return ""
         parts = PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in somewhere])).parts

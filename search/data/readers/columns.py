@@ -113,14 +113,16 @@ def _pixels(names: Sequence[str]) -> bool:
 
 
 def _check_pixels(table: pd.DataFrame, path: Path) -> None:
-    numbers = 0
-    if len(table.columns) >= FEWEST_PIXELS:
-        numbers = sum(table.iloc[:5, at].str.fullmatch(r"\s*\d+(\.\d+)?\s*").all() for at in range(len(table.columns)))
+    first = table.head(5)
+    numbers = [name for name in table.columns if first[name].str.fullmatch(r"\s*\d+(\.\d+)?\s*").all()]
     in_one = [name for name in table.columns if plain(str(name)) in {"pixels", "pixel", "image", "img"}]
-    longest = max((len(value.split()) for name in in_one for value in table[name].head(5)), default=0)
-    if max(numbers, longest) >= FEWEST_PIXELS and (numbers or re.fullmatch(r"[\d.\s]+", table[in_one[0]].iloc[0])):
+    lists = first[in_one].apply(lambda values: values.str.fullmatch(r"\s*(\d+[\s,;]+)+\d+\s*")).any(axis=None)
+    longest = max((len(value.split()) for name in in_one for value in first[name]), default=0) if lists else 0
+    is_hot = (first[numbers].astype(float).sum(axis=1) == 1).all() and len(table) > 0
+    found = longest or (len(numbers) - (len(numbers) == len(table.columns)) if not is_hot else 0)
+    if found >= FEWEST_PIXELS:
         raise UserError(
-            f"{path} is a table of pixels ({longest or numbers - 1} numbers in a line), not of image files. Save them "
+            f"{path} is a table of pixels ({found} numbers in a line), not of image files. Save them "
             "as arrays, np.savez('data.npz', x=pixels.reshape(-1, height, width), y=labels), and give that file."
         )
 

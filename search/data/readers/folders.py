@@ -231,13 +231,16 @@ def _looks_split(root: Path, tree: Node, problem: str) -> str:
 
 def _in_doubt(root: Path, tree: Node, layout: Layout, doubt: str) -> str:
     level = layout.parts[0].level + 1
-    classes = class_nodes(tree, layout)
-    below = sorted({name for node in classes.values() for name in node.filled()})
+    firsts = class_nodes(tree, layout)
+    nodes, deep = list(firsts.values()), level + 1
+    while nodes and all(word_of(name) for node in nodes for name in node.filled()):  # fold1/train/cat
+        nodes, deep = [inner for node in nodes for inner in node.filled().values()], deep + 1
+    below = sorted({name for node in nodes for name in node.filled()})
     lines = "".join(f"\n  {line}" for line in outline(tree))
-    ways = [f"--label-level {level} goes on with {some(list(classes))}"]
+    ways = [f"--label-level {level} goes on with {some(list(firsts))}"]
     if below:
-        grouped = f"with --groups folder{level} each of {some(list(classes))} stays in one fold"
-        ways = [f"--label-level {level + 1} takes {some(below)} ({grouped})", *ways]
+        grouped = f"with --groups folder{level} each of {some(list(firsts))} stays in one fold"
+        ways = [f"--label-level {deep} takes {some(below)} ({grouped})", *ways]
     return (
         f"{root} may have its classes on another level of folders: {doubt}.{lines}\nSay which are the classes: "
         f"{'; '.join(ways)}; --labels-from PATTERN takes what a pattern finds in file names, or in paths if it has a "

@@ -97,7 +97,8 @@ def _splits_within(tree: Node, prefix: tuple[str, ...]) -> Layout | None:
     within = [frozenset(node.filled()) for node in tree.filled().values()]
     words = {word_of(name) for names in within for name in names}
     loose = sum(node.images for node in tree.folders.values())
-    if len(within) < 2 or loose or "" in words or len(words) < 2 or any(len(names) < 1 for names in within):
+    deeper = any(split.filled() for node in tree.filled().values() for split in node.filled().values())
+    if len(within) < 2 or loose or deeper or "" in words or len(words) < 2 or not all(within):
         return None
     return Layout((Part(prefix),), split_below=True)
 

@@ -10,7 +10,7 @@ from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset, canonical_
 from search.data.readers.beside import Beside
 from search.data.readers.columns import IMAGE, LABEL, SPLIT, Columns, hot_labels
 from search.data.readers.companions import Companions, companions, same_stems
-from search.data.readers.paths import contents_of, nearest_folder, within
+from search.data.readers.paths import contents_of, nearest_folder, slashed, within
 from search.data.readers.tables import read_columns, read_table
 from search.data.reading import AS_IT_IS, Reading
 from search.system.errors import UserError
@@ -78,10 +78,11 @@ def _listed(path: Path, table: pd.DataFrame, columns: Columns, beside: Beside) -
     used = {columns.image, columns.label, columns.split, *columns.hot}
     extra = [name for name in table.columns if name not in used]
     names = table[columns.image].str.strip().tolist()
-    prefix, nearest = beside.former(names), nearest_folder(names, path.parent)
+    prefix, nearest = beside.former([slashed(name) for name in names]), nearest_folder(names, path.parent)
     for (number, row), label in zip(zip(table.index, table.to_dict("records"), strict=True), labels, strict=True):
         where = f"{path}, line {number}"
-        name = row[columns.image].strip().removeprefix(prefix)
+        name = row[columns.image].strip()
+        name = slashed(name).removeprefix(prefix) if prefix else name
         id_, is_fixed = within(name, where, path.parent, beside.base, nearest)
         listed.is_fixed |= is_fixed
         split = canonical_split(row[columns.split]) if columns.split else ""

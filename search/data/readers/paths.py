@@ -29,7 +29,7 @@ def inside(name: str, where: str) -> str:
 
     Raises UserError, beginning with ``where``, for an absolute path and for one with ``..``.
     """
-    path = PurePosixPath(name.replace("\\", "/"))  # as Windows writes them
+    path = PurePosixPath(slashed(name))
     windows_drive = len(name) > 1 and name[1] == ":"
     if path.is_absolute() or windows_drive or ".." in path.parts or not path.parts:
         raise UserError(
@@ -48,25 +48,31 @@ def within(name: str, where: str, start: Path, base: Path, nearest: Path) -> tup
     if not leads_away(name):
         return inside(name, where), False
     for begin, folder in ((start.absolute(), base.absolute()), (start.resolve(), base.resolve())):
-        target = os.path.normpath(begin / name.replace("\\", "/"))
+        target = os.path.normpath(begin / slashed(name))
         if target != str(folder) and Path(target).is_relative_to(folder):
             return inside(Path(target).relative_to(folder).as_posix(), where), True
+    there = f"--root {nearest}" if nearest.is_dir() else "--root FOLDER"
     raise UserError(
         f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..'), or "
-        f"lead into {base}. If the images are elsewhere, name the folder that holds all of them: --root {nearest}, or "
+        f"lead into {base}. If the images are elsewhere, name the folder that holds all of them: {there}, or "
         "Study(root=…)."
     )
 
 
+def slashed(name: str) -> str:
+    """Return a path with slashes, as Windows does not write them."""
+    return name.replace("\\", "/")
+
+
 def leads_away(name: str) -> bool:
     """Return whether a path is absolute or has ".."; those of a Windows drive lead nowhere here."""
-    slashed = name.replace("\\", "/")
-    return name[1:2] != ":" and (slashed.startswith("/") or ".." in PurePosixPath(slashed).parts)
+    path = PurePosixPath(slashed(name))
+    return name[1:2] != ":" and (path.is_absolute() or ".." in path.parts)
 
 
 def nearest_folder(names: Iterable[str], start: Path) -> Path:
     """Return the folder that holds all images whose paths lead away from ``start``; that of the first, if it is /."""
-    targets = [os.path.normpath(start.absolute() / name.replace("\\", "/")) for name in names if leads_away(name)]
+    targets = [os.path.normpath(start.absolute() / slashed(name)) for name in names if leads_away(name)]
     parents = [os.path.dirname(target) for target in targets] or [str(start)]
     common = os.path.commonpath(parents)
     return Path(parents[0] if common in {"/", "//"} else common)

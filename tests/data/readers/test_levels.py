@@ -52,6 +52,13 @@ def test_where_the_level_is_unclear_the_tree_and_the_ways_out_are_shown(folds):
     )
 
 
+def test_below_folds_that_hold_splits_the_classes_are_found(tmp_path):
+    parts = [f"{top}/{part}/{name}" for top in ("a", "b") for part in ("train", "val") for name in ("cat", "dog")]
+    root = draw(tmp_path, *parts)
+    assert "--label-level 3 takes cat, dog (with --groups folder1 each of a, b stays in one fold)" in refusal(root)
+    assert read_class_folders(root, Reading(label_level=3)).counts == {"cat": 12, "dog": 12}
+
+
 def test_a_level_is_taken_as_named(folds):
     assert read_class_folders(folds, Reading(label_level=2)).counts == {"cat": 18, "dog": 18}
     assert read_class_folders(folds, Reading(label_level=1)).counts == {f"fold{n}": 6 for n in range(1, 7)}

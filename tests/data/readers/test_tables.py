@@ -108,6 +108,13 @@ def test_columns_of_zero_and_one_are_the_labels(dogs, yes, no):
     assert "line 14: none of the columns boxer, husky, pug is 1" in refusal(dogs / "hot.csv")
 
 
+def test_a_hundred_columns_of_zero_and_one_are_no_pixels(dogs):
+    names = [*NAMES, *map(str, range(97))]
+    rows = [f"{id_}," + ",".join(str(int(name == label)) for name in names) for id_, label in PAIRS]
+    (dogs / "hot.csv").write_text("\n".join(["image," + ",".join(names), *rows]))
+    assert is_whole(read_manifest(dogs / "hot.csv"))
+
+
 @pytest.mark.parametrize(
     "label", ["boxer pug", "boxer|pug", "boxer;pug", "boxer/pug", '"boxer, pug"', "\"['a', 'b']\""]
 )
@@ -212,9 +219,10 @@ def test_paths_to_a_sibling_folder_need_a_root(dogs):
     assert dataset.ids[0] == f"photos/{IDS[0]}.png"
 
 
-def test_paths_of_another_machine_are_looked_for_below_the_root(dogs):
-    path = written(dogs, "image,label", "/kaggle/input/dogs/photos/{id}.png,{label}")
-    assert "line 2: the path '/kaggle/input/dogs/photos/" in refusal(path)
+@pytest.mark.parametrize("before", ["/kaggle/input/dogs/photos/", "C:\\Users\\ann\\photos\\", "D:/photos/"])
+def test_paths_of_another_machine_are_looked_for_below_the_root(dogs, before):
+    path = written(dogs, "image,label", before + "{id}.png,{label}")
+    assert "line 2: the path" in refusal(path)
     assert is_whole(read_manifest(path, Reading(root=dogs)))
 
 
