@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from search.data.dataset import Dataset, as_dataset
+from search.data.dataset import Dataset, as_dataset, canonical_split
 from search.data.readers.companions import Companions, companions, same_stems
-from search.data.readers.layout import Layout, class_nodes, doubt_of, layout_of, outline
+from search.data.readers.layout import Doubt, Layout, Part, class_nodes, doubt_of, layout_of, outline
 from search.data.readers.names import some
 from search.data.readers.paths import contents_of
 from search.data.readers.splits import word_of
@@ -99,7 +99,7 @@ def by_layout(root: Path, ids: Sequence[str], tree: Node, layout: Layout) -> Lab
     """Return the images with the labels and splits of a layout. Raises UserError for one class that holds others."""
     classes = {name for part in layout.parts if part.labelled for name in _at(tree, part.prefix).folders}
     if len(classes) == 1 and not layout.has_splits:
-        _check_single(root, tree, (*layout.parts[0].prefix, *classes))
+        _check_single(root, ids, tree, (*layout.parts[0].prefix, *classes))
     result = Labelled(classes, _in_words(layout, tree))
     for id_ in ids:
         names = id_.split("/")
@@ -118,22 +118,29 @@ def _at(tree: Node, path: Sequence[str]) -> Node:
     return tree
 
 
-def _check_single(root: Path, tree: Node, path: tuple[str, ...]) -> None:
+def _check_single(root: Path, ids: Sequence[str], tree: Node, path: tuple[str, ...]) -> None:
+    """Raise UserError, with what may be meant, where one class is all there is and that may be mended by a word."""
     deeper = sorted(_at(tree, path).folders)
-    if deeper or tables_in(root):
+    hints = f"{_labels_in_names(ids)}{_table_hint(root)}"
+    if deeper or hints:
         holds = f", which holds the folders {some(deeper)}. Did you mean {root}/{'/'.join(path)}?" if deeper else "."
-        raise UserError(f"{root} holds one class only ({path[-1]}){holds}{_table_hint(root)}")
+        raise UserError(f"{root} holds one class only ({path[-1]}){holds}{hints}")
 
 
 def _in_words(layout: Layout, tree: Node) -> list[str]:
     """Return what is not plain of a layout, in words."""
     if layout.split_below:
         return ["The folders within the classes are read as a given split"]
-    named = [part for part in layout.parts if part.split and part.labelled and part.prefix != (part.split,)]
+    named = [part for part in layout.parts if part.split and part.labelled and not _is_plain(part)]
     if not named:
         return []
     words = [f"{'/'.join(part.prefix)} ({_at(tree, part.prefix).total} images) as {part.split}" for part in named]
     return [f"Folders are read as a given split: {', '.join(words)}"]
+
+
+def _is_plain(part: Part) -> bool:
+    """Return whether a split is called by its word."""
+    return len(part.prefix) == 1 and canonical_split(part.prefix[0]) == part.split
 
 
 def by_level(root: Path, ids: Sequence[str], folders: Sequence[str], level: int) -> Labelled:
@@ -212,7 +219,7 @@ def _without_folders(root: Path, ids: Sequence[str]) -> str:
 def _labels_in_names(ids: Sequence[str]) -> str:
     """Return a hint where the file names of a flat folder begin with a few words, each of them often."""
     for pattern in (r"^([A-Za-z]+)[\W_]*\d", r"^([A-Za-z]+)_", r"_([A-Za-z]+)\.\w+$"):
-        matches = [re.search(pattern, id_) for id_ in ids]
+        matches = [re.search(pattern, PurePosixPath(id_).name) for id_ in ids]
         labels = [match[1] for match in matches if match]
         names = sorted(set(labels))
         if len(labels) == len(ids) and 2 <= len(names) <= len(ids) / 2:
@@ -229,20 +236,20 @@ def _looks_split(root: Path, tree: Node, problem: str) -> str:
     )
 
 
-def _in_doubt(root: Path, tree: Node, layout: Layout, doubt: str) -> str:
+def _in_doubt(root: Path, tree: Node, layout: Layout, doubt: Doubt) -> str:
     level = layout.parts[0].level + 1
     firsts = class_nodes(tree, layout)
-    nodes, deep = list(firsts.values()), level + 1
-    while nodes and all(word_of(name) for node in nodes for name in node.filled()):  # fold1/train/cat
-        nodes, deep = [inner for node in nodes for inner in node.filled().values()], deep + 1
-    below = sorted({name for node in nodes for name in node.filled()})
+    nodes = list(firsts.values())
+    for _ in range(doubt.deeper - 1):
+        nodes = [inner for node in nodes for inner in node.filled().values()]
+    below = sorted({name for node in nodes for name in node.filled()}) if doubt.deeper else []
     lines = "".join(f"\n  {line}" for line in outline(tree))
     ways = [f"--label-level {level} goes on with {some(list(firsts))}"]
     if below:
         grouped = f"with --groups folder{level} each of {some(list(firsts))} stays in one fold"
-        ways = [f"--label-level {deep} takes {some(below)} ({grouped})", *ways]
+        ways = [f"--label-level {level + doubt.deeper} takes {some(below)} ({grouped})", *ways]
     return (
-        f"{root} may have its classes on another level of folders: {doubt}.{lines}\nSay which are the classes: "
+        f"{root} may have its classes on another level of folders: {doubt.reason}.{lines}\nSay which are the classes: "
         f"{'; '.join(ways)}; --labels-from PATTERN takes what a pattern finds in file names, or in paths if it has a "
         f"slash. In a space file: Study(label_level=…).{_table_hint(root)}"
     )

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from search.data.readers.names import IMAGES, is_case, is_date, is_number, is_serial, may_be_case, some
+from search.data.readers.names import (
+    IMAGES,
+    VERSIONS,
+    is_case,
+    is_date,
+    is_number,
+    is_serial,
+    may_be_case,
+    says_no_class,
+    some,
+)
 from search.data.readers.splits import Tops, is_wrapper, word_of
 from search.data.readers.tree import Node
 
@@ -14,6 +24,7 @@ REPEATED = 0.5  # of the images, in folders whose names repeat
 MANY, FEW = 20, 5  # folders called by numbers, with fewer images each than would fill five folds
 VERY_MANY, VERY_FEW = 100, 2  # folders and images each, whatever their names
 FEWEST_LETTERS = 3
+SAME = IMAGES | VERSIONS  # names of folders that lie in all classes
 NAMED = 4
 
 
@@ -103,12 +114,18 @@ def _splits_within(tree: Node, prefix: tuple[str, ...]) -> Layout | None:
     return Layout((Part(prefix),), split_below=True)
 
 
-def doubt_of(tree: Node, layout: Layout) -> str:
-    """Return why the classes may be on another level of folders than ``layout`` has them, "" where all is well."""
+@dataclass(frozen=True)
+class Doubt:
+    """Why the classes may be on another level of folders, and how many levels deeper (0 where that is unknown)."""
+
+    reason: str
+    deeper: int = 0
+
+
+def doubt_of(tree: Node, layout: Layout) -> Doubt | None:
+    """Return the doubt that the classes are where ``layout`` has them, None where all is well."""
     classes = class_nodes(tree, layout)
-    if len(classes) < 2:
-        return ""
-    return next(_doubts(classes, layout), "")
+    return next(_doubts(classes, layout), None) if len(classes) > 1 else None
 
 
 def class_nodes(tree: Node, layout: Layout) -> dict[str, Node]:
@@ -130,35 +147,46 @@ def _merged(one: Node, other: Node) -> Node:
     return Node(one.images + other.images, one.total + other.total, folders)
 
 
-def _doubts(classes: Mapping[str, Node], layout: Layout) -> Iterator[str]:
+def _doubts(classes: Mapping[str, Node], layout: Layout) -> Iterator[Doubt]:
     total = sum(node.total for node in classes.values())
-    if not layout.split_below and sum(node.images for node in classes.values()) <= INSIDE * total:
-        yield from _doubts_below(classes, total)
-    names = list(classes)
-    shown = some(names)
+    names, shown = list(classes), some(list(classes))
+    if not layout.split_below:
+        if sum(node.images for node in classes.values()) <= INSIDE * total:
+            yield from _doubts_below(classes, total)
+        for name, node in classes.items():
+            if word_of(name) and len(node.filled()) > 1 and node.images <= INSIDE * node.total:
+                yield Doubt(f"{name} is called like a split and holds {some(list(node.filled()))}", 1)
+    deeper = int(any(node.filled() for node in classes.values()) and not layout.split_below)
     if all(map(is_case, names)) or (len(names) > 2 and all(map(is_date, names)) and not all(map(is_number, names))):
-        yield f"{shown} look like cases and not like classes"
+        yield Doubt(f"{shown} look like cases and not like classes", deeper)
     typical = median(node.total for node in classes.values())
     if len(names) >= MANY and typical < FEW and all(map(is_serial, names)):
-        yield f"{len(names)} folders ({shown}) with {typical:g} images each look like cases and not like classes"
+        yield Doubt(f"{len(names)} folders ({shown}) with {typical:g} images each look like cases, not classes", deeper)
     if len(names) >= VERY_MANY and typical <= VERY_FEW:
-        yield f"{len(names)} folders ({shown}) with {typical:g} images each are more like cases than like classes"
+        yield Doubt(f"{len(names)} folders ({shown}) with {typical:g} images each look like cases, not classes", deeper)
 
 
-def _doubts_below(classes: Mapping[str, Node], total: int) -> Iterator[str]:
+def _doubts_below(classes: Mapping[str, Node], total: int) -> Iterator[Doubt]:
     """Yield what the folders within the classes say, where nearly all images lie in such folders."""
-    inner = {name: top.filled() for name, top in classes.items()}
-    counts = Counter(below for folders in inner.values() for below in folders if below.strip().lower() not in IMAGES)
-    repeated = [below for below, count in counts.items() if count > 1]
-    within = sum(node.total for folders in inner.values() for below, node in folders.items() if below in repeated)
-    numbered = all(map(may_be_case, repeated)) and not all(map(may_be_case, classes))
-    if len(repeated) > 1 and within >= REPEATED * total and not numbered:
-        yield f"the same folders ({some(sorted(repeated))}) lie in {some(list(classes))}"
+    parents, deeper = classes, 0
+    while parents:
+        deeper += 1
+        inner = [(path, name, node) for path, top in parents.items() for name, node in top.filled().items()]
+        counts = Counter(name for _, name, _ in inner if not word_of(name))
+        repeated = {name for name, count in counts.items() if count > 1 and name.strip().lower() not in SAME}
+        if deeper > 1 or not all(map(may_be_case, classes)):  # else these are 0 and 1 in patients called by numbers
+            repeated = {name for name in repeated if not says_no_class(name)}
+        within = [path for path, name, _ in inner if name in repeated]
+        if len(repeated) > 1 and sum(node.total for _, name, node in inner if name in repeated) >= REPEATED * total:
+            yield Doubt(
+                f"the same folders ({some(sorted(repeated))}) lie in {some(list(dict.fromkeys(within)))}", deeper
+            )
+        parents = {f"{path}/{name}": node for path, name, node in inner}
     letters = [name for name in classes if len(name) == 1 and name.isalpha()]
     if len(letters) == len(classes) >= FEWEST_LETTERS:
-        below = [(name.lower(), inside.lower()) for name, folders in inner.items() for inside in folders]
+        below = [(name.lower(), inside.lower()) for name, node in classes.items() for inside in node.filled()]
         if below and all(inside.startswith(letter) and len(inside) > 1 for letter, inside in below):
-            yield f"{some(letters)} are the first letters of the folders in them"
+            yield Doubt(f"{some(letters)} are the first letters of the folders in them", 1)
 
 
 def outline(tree: Node, lines: int = 5) -> list[str]:

@@ -14,6 +14,9 @@ CASES = frozenset(
         *("day", "week", "month", "year", "run", "take", "round", "sample", "specimen", "wsi"),
     )
 )
+VERSIONS = frozenset(
+    ("original", "originals", "augmented", "augmentation", "aug", "raw", "processed", "cropped", "crop")
+)
 FURTHER_CASES = frozenset(("person", "subject", "user", "id", "s", "p", "set", "group", "trial", "view", "img", "no"))
 _DATE = re.compile(r"(19|20)\d\d([-_.]?(0[1-9]|1[0-2])){1,2}([-_.]?[0-3]\d)?|[0-3]?\d[-_.][01]?\d[-_.](19|20)?\d\d")
 _HEX = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}(-[0-9a-f]+)*", re.IGNORECASE)
@@ -55,6 +58,13 @@ def may_be_case(name: str) -> bool:
     words = tokens(name)
     counted = len(words) > 1 and words[-1].isdigit() and words[-2] in CASES | FURTHER_CASES
     return counted or is_number(name) or is_date(name) or _HEX.fullmatch(name.strip()) is not None
+
+
+def says_no_class(name: str) -> bool:
+    """Return whether a folder deep in a tree is called after images, versions of them, cases or a scale (40X)."""
+    plain = name.strip().lower()
+    enlarged = re.fullmatch(r"\d+[a-z]{0,2}", plain) is not None
+    return plain in IMAGES | VERSIONS or may_be_case(name) or enlarged
 
 
 def is_serial(name: str) -> bool:
