@@ -18,8 +18,9 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
-from search.events import CONFIRM
+from search.events import CONFIRM, Status
 from search.executors.table import EXECUTORS, Executors
+from search.journal import History
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
 from search.oracles import HyperParameters, at_values, random_points, register
 from search.record import (
@@ -55,7 +56,7 @@ from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
 from search.system.tf import ONEDNN, has_gpu
 from search.system.validation import one_of
-from search.training.cost import Estimate, estimate_of
+from search.training.cost import Estimate, estimate_of, pace
 from search.training.materials import Materials, materials_of
 from search.training.trainer import TRAINING_VERSION
 
@@ -104,17 +105,27 @@ class Setup:
         """Return the recipes at random points of the space, always the same."""
         return [self.build(point) for point in random_points(self.hyperparameters, points, seed=0)]
 
-    def estimate(self, sample: list[Recipe]) -> Estimate:
-        """Return what the whole search may cost, from a sample of its space."""
+    def trials_left(self, history: History) -> int:
+        """Return how many trials of the budget have no verdict yet."""
+        ended = sum(trial.verdict is not None and trial.status is not Status.DUPLICATE for trial in history.proposed)
+        return max(0, self.study.max_trials - ended)
+
+    def estimate(self, sample: list[Recipe], history: History | None = None) -> Estimate:
+        """Return what the search may cost, from a sample of its space; what is left of it, where it has begun."""
+        folds = {fold.id: fold for fold in self.plan.folds}
+        trials = list(history.trials.values()) if history else []
+        runs = [(each.recipe, folds[run.fold], run.seconds) for each in trials for run in each.runs.values()]
+        begun = {trial.baseline for trial in trials}
         return estimate_of(
             sample,
-            list(self.baselines.values()),
-            self.study.max_trials,
+            [recipe for name, recipe in self.baselines.items() if name not in begun],
+            self.trials_left(history or History()),
             self.plan.folds,
             self.dataset.labels,
             self.pool,
             self.options.racing,
             self.devices.slots,
+            pace(runs),
         )
 
 

@@ -208,11 +208,12 @@ class Session:
                 self.board.update(Record(self.setup.folder, self.about, self.history, self.rules))
 
     def _say_cost(self) -> None:
-        if not self.history.trials:
-            cost = self.setup.estimate(self.setup.sample())
+        if left := self.setup.trials_left(self.history):
+            cost = self.setup.estimate(self.setup.sample(), self.history)
+            of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
             self.screen.say(
-                f"Estimated cost: {duration(cost.low)} to {duration(cost.high)} for {self.max_trials} trials of "
-                f"{len(self.rules.folds)} runs (rough; racing {'on' if self.rules.racing else 'off'})"
+                f"Estimated cost{' of what is left' * bool(self.history.trials)}: {duration(cost.low)} to "
+                f"{duration(cost.high)} for {of} (rough; racing {'on' if self.rules.racing else 'off'})"
             )
         self.screen.say(f"Results: {self.setup.folder}")
         if self.board is not None:

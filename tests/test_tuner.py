@@ -19,9 +19,10 @@ from search.options import Options
 from search.oracles import BaseTuner
 from search.prepare import prepare
 from search.racing import ranked
-from search.record import About, begin_record, make_folder, read_record, tables_of
+from search.record import About, begin_record, read_record, tables_of
 from search.reopening import reopening
 from search.space import load_space_file
+from search.system.places import make_folder
 from search.training.cost import synthetic_counts
 
 SPACE = """
@@ -506,7 +507,7 @@ def test_without_a_pool_the_first_name_must_mean_none(place):
         prepared(place, {"some": 5, "none": 0}, make_pool=False)
 
 
-def test_a_module_beside_the_space_belongs_to_the_search(place):
+def test_a_module_beside_the_space_belongs_to_the_search(place, capsys):
     folder = place / "elsewhere"
     folder.mkdir()
     (folder / "space.py").write_text("from helpers.rates import RATES\n" + SPACE.replace("[0.0, 0.2, 0.4]", "RATES"))
@@ -524,6 +525,11 @@ def test_a_module_beside_the_space_belongs_to_the_search(place):
     again = KFoldTuner.reopen(record, screen=Lines(wide_console()), executor="inline", offline=True, trials=2)
     again.search()
     assert len(again.record.history.proposed) == 2
+    estimates = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Estimated cost")]
+    assert len(estimates) == 2
+    assert estimates[0].endswith("for 1 trial of 6 runs (rough; racing on)")
+    assert estimates[1].startswith("Estimated cost of what is left: ")
+    assert again.setup.trials_left(again.record.history) == 0
 
 
 def test_baselines_are_those_of_the_space_and_a_search_keeps_what_it_began_with(place):

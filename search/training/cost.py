@@ -1,13 +1,14 @@
 """What a search will cost, roughly, before its first trial.
 
-Multiply-adds of each part of each recipe, divided by what this machine does a second; right
-within a factor of two or so on the machines that it was fitted on. During the search the time
-left is taken from the trials that have run.
+Multiply-adds of each part of each recipe, divided by what this machine does a second, as busy as it is now; right
+within a factor of two or so on the machines that it was fitted on, so the range is widened by that. Where runs of the
+search have ended, what is left is estimated by their seconds. During a session the time left is taken from its runs.
 """
 
 import functools
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,9 @@ SECONDS_A_RUN = 0.03
 SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
 RACED = 0.3  # of the runs of deep trials, at best
+SHORTER, LONGER = 0.7, 2.0  # the factors of an estimate that nothing has confirmed
+CONFIRMED_SHORTER, CONFIRMED_LONGER = 0.8, 1.5  # likewise, where runs have been timed
+SECONDS_TIMED = 1.0  # of runs, from which on they tell how fast this search trains
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,45 @@ def core_speed(side: int = 512, seconds: float = 0.05) -> float:
             matrix @ matrix
             fastest = min(fastest, time.perf_counter() - at)
     return side**3 / fastest
+
+
+@functools.cache
+def slowdown(workers: int, side: int = 512, seconds: float = 0.3) -> float:
+    """Return how many times longer so many workers take now than on an idle machine, 1 or more.
+
+    Others may be using the cores: as many threads as workers multiply for a moment, each on its own.
+    """
+    products = [0] * workers
+    end = time.perf_counter() + seconds
+
+    def multiply(number: int) -> None:
+        matrix = np.ones((side, side), np.float32)
+        while time.perf_counter() < end:
+            matrix @ matrix
+            products[number] += 1
+
+    idle, began = speed_of(workers), time.perf_counter()
+    with threadpool_limits(1):
+        end = time.perf_counter() + seconds
+        threads = [threading.Thread(target=multiply, args=(number,)) for number in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    now = side**3 * sum(products) / (time.perf_counter() - began)
+    return max(1.0, idle / now) if now else 1.0
+
+
+def pace(runs: Iterable[tuple[Recipe, Fold, float]]) -> float | None:
+    """Return how many times longer runs took than was estimated for one worker on an idle machine.
+
+    ``runs`` are (recipe, fold, seconds). None where they are too few to tell.
+    """
+    timed = list(runs)
+    seconds = sum(seconds for _, _, seconds in timed)
+    speed = core_speed() * CONVOLUTION_EFFICIENCY
+    estimated = sum(_trained(recipe, [fold], speed, _no_synthetic_images) for recipe, fold, _ in timed)
+    return seconds / estimated if seconds >= SECONDS_TIMED and estimated else None
 
 
 def _no_synthetic_images(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
@@ -114,14 +157,20 @@ def estimate_of(
     pool: SyntheticPool | None,
     racing: bool,
     slots: int,
+    timed: float | None = None,
 ) -> Estimate:
-    """Return what a whole search may cost, from a sample of its space; its baselines, which are not raced, included."""
+    """Return what a search may cost, from a sample of its space; its baselines, which are not raced, included.
+
+    ``timed`` is the ``pace`` of its runs so far; without it, the machine is measured as it is now.
+    """
+    factor = slowdown(slots) if timed is None else timed
+    shorter, longer = (SHORTER, LONGER) if timed is None else (CONFIRMED_SHORTER, CONFIRMED_LONGER)
     images = len(labels), len(pool) if pool else 0
     cost = estimate(sample, trials, folds, images, racing, speed_of(slots), synthetic_counts(pool, folds, labels))
-    if not baselines:
-        return cost
-    more = estimate(baselines, len(baselines), folds, images, False, speed_of(slots)).high - SECONDS_TO_START
-    return Estimate(cost.low + more, cost.high + more)
+    more = 0.0
+    if baselines:
+        more = estimate(baselines, len(baselines), folds, images, False, speed_of(slots)).high - SECONDS_TO_START
+    return Estimate((cost.low + more) * factor * shorter, (cost.high + more) * factor * longer)
 
 
 def speed_of(slots: int) -> float:

@@ -1,6 +1,7 @@
 """The estimate of a search's cost: it grows with what costs, and racing is a hope, not a promise."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -8,7 +9,16 @@ import pytest
 from search.data.folds import Fold
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
-from search.training.cost import estimate
+from search.system.machine import cores
+from search.training.cost import (
+    CONVOLUTION_EFFICIENCY,
+    core_speed,
+    estimate,
+    estimate_of,
+    pace,
+    slowdown,
+    speed_of,
+)
 
 pytestmark = pytest.mark.quick
 
@@ -60,3 +70,57 @@ def test_racing_lowers_the_hope_but_not_the_limit():
 
 def test_racing_promises_nothing_for_heads_which_train_all_folds_at_once():
     assert cost(HEAD, racing=True) == cost(HEAD, racing=False)
+
+
+def whole(timed, trials=20):
+    labels = np.zeros(200, int)
+    return estimate_of([DEEP], [HEAD], trials, folds(), labels, None, True, 1, timed)
+
+
+def test_an_estimate_follows_the_pace_of_the_runs_so_far():
+    slow, fast = whole(6.0), whole(2.0)
+    assert slow.low == pytest.approx(3 * fast.low)
+    assert slow.high == pytest.approx(3 * fast.high)
+    assert whole(2.0, trials=10).high < fast.high
+
+
+def test_an_estimate_is_wider_while_no_run_has_confirmed_it():
+    confirmed, guessed = whole(1.0), whole(None)
+    assert guessed.high / guessed.low > 1.5 * confirmed.high / confirmed.low > 1.5
+
+
+def test_the_pace_is_that_of_the_runs():
+    (fold,) = folds(1, 40)[:1]
+    fold = dataclasses.replace(fold, train=np.arange(30), validation=np.arange(30, 40))
+    speed = core_speed() * CONVOLUTION_EFFICIENCY
+    seconds = _seconds(DEEP, fold, speed)
+    assert pace([(DEEP, fold, 5 * seconds)] * 200) == pytest.approx(5)
+    assert pace([(DEEP, fold, 0.001)]) is None
+    assert pace([]) is None
+
+
+def _seconds(recipe, fold, speed):
+    from search.training.cost import _no_synthetic_images, _trained
+
+    return _trained(recipe, [fold], speed, _no_synthetic_images)
+
+
+def test_a_busy_machine_is_slower_than_an_idle_one():
+    until, matrix = threading.Event(), np.ones((256, 256), np.float32)
+
+    def work():
+        while not until.is_set():
+            matrix @ matrix
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4 * cores())]
+    for thread in threads:
+        thread.start()
+    try:
+        busy = slowdown.__wrapped__(cores())
+    finally:
+        until.set()
+        for thread in threads:
+            thread.join()
+    assert speed_of(1) == core_speed()
+    assert busy > 1.5
+    assert slowdown.__wrapped__(1) >= 1.0
