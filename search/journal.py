@@ -337,6 +337,11 @@ class Journal:
         try:
             is_mine = os.path.samestat(self.path.stat(), os.fstat(self._file))
         except OSError:
+            if not self.path.parent.is_dir():
+                return (
+                    f"The folder {self.path.parent} was moved, renamed or removed while its search ran. Put it back, "
+                    "and the same command resumes it; without it, that command begins anew."
+                )
             return f"The journal {self.path} is gone: it was removed or moved while this search ran.{self._rescue()}"
         if not is_mine:
             return f"The journal {self.path} was replaced by another file while this search ran.{self._rescue()}"

@@ -35,11 +35,8 @@ def reopening(
         )
     modules, last = record.folder / MODULES, (record.history.sessions or [SessionEvent(racing=True)])[-1]
     space = read_space(record.folder / SPACE, modules if modules.is_dir() else None)
-    reading = record.about.reading
-    if reading is None:
-        reading = as_before(read_table(record.folder, IMAGES), Path(record.about.data))
     return space, {
-        **reading,
+        **_reading(record),
         **({"root": root} if root else {}),
         "study": space.study.as_recorded(record.about.study),
         "name": record.name,
@@ -53,6 +50,12 @@ def reopening(
         "tensorboard": tensorboard or last.tensorboard,
         **options,
     }
+
+
+def _reading(record: Record) -> dict[str, Any]:
+    """Return how the images were read; an older search does not say it."""
+    known = record.about.reading
+    return as_before(read_table(record.folder, IMAGES), Path(record.about.data)) if known is None else known
 
 
 def _data(record: Record, study: Study) -> str | None:

@@ -31,7 +31,7 @@ from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fat
 from search.executors.table import EXECUTORS, Executors
 from search.integrity.differences import fields_that_differ
 from search.integrity.replayed import check_replayed
-from search.integrity.written import check_journal_is_there, check_there, digests_of
+from search.integrity.written import check_journal_is_there, digests_of
 from search.journal import Journal, Trial, add_stages
 from search.monitor.epochs import Epochs
 from search.monitor.screen import Screen
@@ -193,7 +193,7 @@ class Session:
                     screen.show(self.history, self.rules, epochs.jobs(executor, self.running.values()))
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
-                check_there(self.setup.folder, RUNS)
+                self.journal.check_untouched()
                 if ending is not None:
                     self._take(ending)
                     more = self._advance(executor)

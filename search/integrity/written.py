@@ -31,15 +31,6 @@ def check_journal_is_there(folder: Path, study: str, runs: str) -> None:
     )
 
 
-def check_there(folder: Path, runs: str) -> None:
-    """Raise UserError where the folder of a running search is no longer in its place."""
-    if not (folder / runs).is_dir():
-        raise UserError(
-            f"The folder {folder} was moved, renamed or removed while its search ran. Put it back, and the same "
-            "command resumes it; without it, that command begins anew."
-        )
-
-
 def _holds_something(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else path.exists()
 

@@ -33,7 +33,6 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hidden = str(path.with_name(f".{path.name}."))
-        if error.filename is None or str(error.filename).startswith(hidden):
+        if error.filename is None or f"/.{path.name}." in f"/{error.filename}":
             error.filename, error.filename2 = str(path), None
         raise

@@ -35,7 +35,7 @@ def test_best_is_the_recommended_trial_and_numbers_name_the_others(filled):
         ("../x", r"There is no trial '\.\./x'"),
         ("3", "Trial 0003 failed: ValueError: a|b. Name another one, or best."),
         ("4", "Trial 0004 is a duplicate: same recipe as 0000. Name that one."),
-        ("6", "Trial 0006 has not ended. Finish the search first: python -m search resume made."),
+        ("6", "Trial 0006 has not ended. Finish the search first: python -m search resume made --results"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_with_the_way_out(filled, asked, says):
@@ -54,7 +54,7 @@ def test_without_a_complete_trial_none_is_recommended(made, kind):
 def test_the_holdout_of_an_unfinished_search_is_looked_at_for_a_named_trial_only(tmp_path):
     made = Search(tmp_path, holdout=4)
     trial = made.complete(0.9)
-    with pytest.raises(UserError, match=r"is not finished.*no longer blind.*resume made.*--trial 0000"):
+    with pytest.raises(UserError, match=r"is not finished.*no longer blind.*--trial 0000.*resume made"):
         trial_to_export(made.record, BEST)
     assert trial_to_export(made.record, trial.id).id == trial.id
     made.journal.append(event("end", reason="all 1 trials are done"))

@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 
+import altair as alt
 import kinds
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from search.analysis.judgement import Judgement
 from search.analysis.stats.comparing import Standing
 from search.repertoire.recipe import Recipe
 from search.report import contents
+from search.report.drawing import DrawingError, svg_of
 from search.report.exhibits import classes, confusion, cost, curves, leaderboard, parallel, survival
-from search.report.figures import as_data, png, svg, themed, write_pictures
+from search.report.figures import as_data, png, specification, svg, themed, write_pictures
 from search.report.style import DARK, LIGHT
 
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
@@ -299,3 +301,13 @@ def test_a_baseline_may_win_and_nobody_be_judged(tmp_path):
     assert values(drawn["leaderboard"], "standing") == {Standing.BEST, Standing.UNJUDGED}
     assert "baseline" in values(drawn["leaderboard"], "what")
     assert values(drawn["leaderboard"], "called") <= {"winner, recommended", "winner", "recommended", "baseline", ""}
+
+
+def test_a_text_that_makes_the_chart_library_abort_ends_no_process_and_is_replaced():
+    values = alt.Data(values=[{"name": f"a{letter}b", "n": 1} for letter in "\uffff\ufffe\x00\x1b\u2028"])
+    chart = alt.Chart(values).mark_bar().encode(x="name:N", y="n:Q").properties(usermeta={"width": 200}, width=200)
+    with pytest.raises(DrawingError, match="the chart library died"):
+        svg_of(json.dumps(chart.to_dict()))
+    drawn = svg(specification(chart), "x")
+    assert drawn.count("a\ufffdb") >= 1
+    assert "a␤b" in drawn

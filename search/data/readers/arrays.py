@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from search.data.dataset import SPLIT_WORDS
-from search.data.readers.manifest import MANIFEST
 from search.data.readers.npz import Member, open_npz
-from search.data.readers.packs import COLUMNS, MARK, unpack_pack, write_manifest, write_new
+from search.data.readers.packs import COLUMNS, KEPT, MARK, unpack_pack, write_manifest, write_new
 from search.data.readers.paths import check_names
 from search.data.readers.pickles import read_pickle
 from search.data.readers.pixels import Stack, images
@@ -114,7 +113,7 @@ def _write(content: list[_Part], classes: list[str] | None, file: Path, folder: 
 def _folder_name(label: str, where: str) -> str:
     """Return a folder name that belongs to this label alone: percent signs stand for what no folder may hold."""
     name = re.sub(r"[^\w \-.,+()&']", _percent, label)
-    if name[0] in ". " or label.lower() == MANIFEST:
+    if name[0] in ". " or label.lower() in KEPT:
         name = _percent(name[0]) + name[1:]
     if name[-1] in ". ":
         name = name[:-1] + _percent(name[-1])

@@ -16,6 +16,7 @@ from search.data.dataset import MANIFEST_COLUMN
 from search.data.readers.manifest import MANIFEST
 from search.data.readers.npz import Member
 from search.data.readers.paths import check_names, check_outside
+from search.system.cache import CHECKSUMS
 from search.system.errors import UserError
 
 COLUMNS = ("image", "label", "split")
@@ -24,6 +25,7 @@ FORMAT = 1
 _TEXTS = ("ids", "splits")
 _KEYS = (MARK, *_TEXTS, "labels", "class_names", "ends", "bytes")
 _CHUNK = 2**20
+KEPT = {MANIFEST, CHECKSUMS}  # names beside the images of an entry of the cache
 _LONGEST_NAME = 255
 
 
@@ -148,8 +150,8 @@ def _check_ids(ids: Sequence[str], where: str) -> None:
             raise UserError(f"{where}: {id_!r} is no path of an image within a folder. Rename it.")
         if max(len(part.encode()) for part in parts) > _LONGEST_NAME:
             raise UserError(f"{where}: the name {id_!r} is too long for a file. Rename it.")
-        if id_ in earlier or parts[0].lower() == MANIFEST:
-            problem = "is there twice" if id_ in earlier else "is kept for the list of the images"
+        if id_ in earlier or parts[0].lower() in KEPT:
+            problem = "is there twice" if id_ in earlier else "is kept for a list of the images"
             raise UserError(f"{where}: the name {id_!r} {problem}. Rename the image.")
         earlier.add(id_)
 

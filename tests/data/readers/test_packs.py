@@ -69,6 +69,8 @@ BAD_IDS = [
     "C:x",
     "a\nb",
     "manifest.csv",
+    "checksums.json",
+    "checksums.json/a.png",
     "\ud800",
     "x" * 256,
 ]
