@@ -8,10 +8,12 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from PIL import TiffImagePlugin
+
+from search.system.errors import UserError
 
 HEAD = 1024  # bytes of a file that are looked at
 SUBTYPE, BITS, PHOTOMETRIC, SAMPLES, SUB_FOLDERS, NUMBERS, DNG = 254, 258, 262, 277, 330, 339, 50706  # tags of a TIFF
@@ -140,6 +142,7 @@ KINDS = (
     Foreign("an archive", "unpack it", _one_of(b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"), picture=False),
 )
 RAW = next(kind for kind in KINDS if ".cr2" in kind.suffixes)
+POINTERS = KINDS[:2]
 SUFFIXES = frozenset(suffix for kind in KINDS for suffix in kind.suffixes)
 
 
@@ -154,6 +157,15 @@ def foreign_kind(data: bytes, name: str = "") -> Foreign | None:
         return RAW
     named = (kind for kind in KINDS if data and PurePath(name).suffix.lower() in kind.suffixes)
     return next((kind for kind in KINDS if kind.begins(head)), next(named, None))
+
+
+def check_downloaded(file: Path) -> None:
+    """Raise UserError for a file of data that is a pointer to one. Raises OSError where it cannot be opened."""
+    with file.open("rb") as opened:
+        head = opened.read(HEAD)
+    kind = next((kind for kind in POINTERS if kind.begins(head)), None)
+    if kind is not None:
+        raise UserError(f"{file} is {kind.name}: {kind.way_out.replace('the image was', 'the data were')}.")
 
 
 def tiff_in_words(data: bytes) -> str:

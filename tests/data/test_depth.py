@@ -14,7 +14,7 @@ from PIL import Image
 from search.data.decoding import BESIDE, PNG, extent_of, read_image, read_or_reason
 from search.data.depth import BY_FILE, COLOUR, FLOATS, GREY, INTEGERS, Extent, Ranges, UnfitError
 from search.data.images import decode, extents
-from search.data.loading import read_inputs
+from search.data.loading import read_inputs, read_synthetic
 from search.options import Options
 from search.study import Study
 from search.system.digests import file_sha256
@@ -252,3 +252,24 @@ def test_a_long_text_in_a_png_is_no_damage():
             facts, [pixels] = read_or_reason(data, [32], Ranges(), "")
             np.testing.assert_array_equal(pixels, expected)
             assert facts.bytes == len(data)
+
+
+def test_synthetic_images_share_the_ranges_of_the_real_ones(scans, tmp_path):
+    made = tmp_path / "made"
+    made.mkdir()
+    rows = ["image,label,sources"]
+    for number, source in enumerate(sorted((scans / "down").iterdir())[:3]):
+        with Image.open(source) as image:
+            values = np.asarray(image)
+        Image.fromarray(values // 8 + number).save(made / f"{number}.png")
+        Image.fromarray((values / 4095).astype(np.float32)).save(made / f"{number}.tif")
+        rows += [f"{number}.{suffix},down,down/{source.name}" for suffix in ("png", "tif")]
+    (made / "manifest.csv").write_text("\n".join(rows))
+    options = Options(cache=str(tmp_path / "cache"))
+    study = Study(scans, synthetic=made)
+    pool = read_synthetic(read_inputs(study, options, print), options, print)
+    assert pool.ranges == Ranges({GREY: 4095, FLOATS: 1})
+    earlier = Ranges({GREY: 16383, FLOATS: 255})
+    inputs = read_inputs(study, options, print, ranges=earlier)
+    assert inputs.dataset.ranges == Ranges({GREY: 16383})
+    assert read_synthetic(inputs, options, print).ranges == earlier

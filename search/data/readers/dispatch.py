@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from search.data.dataset import Dataset
+from search.data.foreign import check_downloaded
 from search.data.readers.arrays import NPZ, PICKLES, parts, unpack
 from search.data.readers.folders import TABLES, read_class_folders
 from search.data.readers.manifest import MANIFEST, read_manifest
@@ -70,6 +71,8 @@ def read_as(formats: Sequence[Format], data: Path, cache: Path, reading: Reading
         *names, last = ("a folder of class folders", *map(str, formats))
         raise UserError(f"{data} is no data set that can be read: name {', '.join(names)}, or {last}.")
     reading.check_file(data)
+    with _openable(data):
+        check_downloaded(data)
     return form.read(data, cache, reading)
 
 

@@ -49,3 +49,15 @@ def test_what_is_no_format_is_refused_with_all_that_are(tmp_path):
         f"{tmp_path / 'shapes.txt'} is no data set that can be read: name a folder of class folders, a CSV manifest "
         "(.csv, .tsv), or arrays (.npz, .p, .pickle, .pkl)."
     )
+
+
+@pytest.mark.parametrize("suffix", sorted(suffix for form in FORMATS for suffix in form.suffixes))
+def test_a_pointer_to_data_that_were_not_downloaded_is_named(tmp_path, suffix):
+    pointers = {
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n": "git lfs pull",
+        "../.git/annex/objects/SHA256E-s9--0.csv\n": "git annex get",
+    }
+    for text, way_out in pointers.items():
+        (tmp_path / f"pets{suffix}").write_text(text)
+        with pytest.raises(UserError, match=rf"pointer: the data were not downloaded; run {way_out}"):
+            read_dataset(tmp_path / f"pets{suffix}", tmp_path / "cache")
