@@ -1,7 +1,7 @@
 """Trials that do no better than guessing, and what is likely to be the cause."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,16 +38,22 @@ def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> d
     numbers = np.array(list(counts), dtype=float)
     guessing = 1 / len(numbers)
     sizes = [(trial, *size) for trial in trials if (size := _largest(trial, rules))]
+    best: dict[float, float] = {}
+    for _, fraction, mean, _ in sizes:
+        best[fraction] = max(mean, best.get(fraction, 0.0))
     found, learnt = [], []
     for trial, fraction, mean, folds in sizes:
-        best = max(other for _, size, other, _ in sizes if size == fraction)
         luck = SURE * _error(numbers, folds / rules.parts)
-        most = WORTH * (best - guessing) if best > guessing + luck else luck
+        most = WORTH * (best[fraction] - guessing) if best[fraction] > guessing + luck else luck
         if trial.verdict and mean - guessing <= min(luck, most):
             found.append((trial, mean))
         else:
             learnt.append(trial)
-    return {trial.id: Chance(trial, mean, guessing, cause(trial.recipe, learnt)) for trial, mean in found}
+    rates = {kind: [one.recipe.learning_rate for one in learnt if kind_of(one.recipe) == kind] for kind in WORDS}
+    return {
+        trial.id: Chance(trial, mean, guessing, cause(trial.recipe, rates[kind_of(trial.recipe)]))
+        for trial, mean in found
+    }
 
 
 def _largest(trial: Trial, rules: Rules) -> tuple[float, float, int] | None:
@@ -66,10 +72,9 @@ def _error(counts: np.ndarray, share: float) -> float:
     return math.sqrt(chance * (1 - chance) * (1 / np.maximum(counts * share, 1)).sum()) / len(counts)
 
 
-def cause(recipe: Recipe, learnt: Iterable[Trial]) -> str:
-    """Return in words why a recipe probably learnt nothing, given the trials that did."""
+def cause(recipe: Recipe, rates: Sequence[float]) -> str:
+    """Return in words why a recipe probably learnt nothing; ``rates`` are those at which others of its kind learnt."""
     rate, kind = recipe.learning_rate, kind_of(recipe)
-    rates = [trial.recipe.learning_rate for trial in learnt if kind_of(trial.recipe) == kind]
     if rate <= LOWEST:
         return f"probably its learning rate, as {rate:.2g} is very low"
     if rates and kind != "head" and rate >= HIGHER * max(rates):

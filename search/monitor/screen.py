@@ -20,6 +20,7 @@ from search.journal import History
 from search.monitor.console import ROOM_FOR_SIZES, ROWS, WIDTH_OF_FILES, leaderboard, runs_done
 from search.racing import Job, Rules
 from search.repertoire.columns import varied
+from search.report.words import amount
 from search.system.clock import duration
 
 RESUMPTION = "Resuming after"
@@ -133,10 +134,11 @@ class Lines:
             self._trials = set(history.trials)
             self._verdicts = {(trial.id, trial.status) for trial in history.trials.values() if trial.verdict}
             if self._trials:
-                self.say(f"{self._opening} {_count(len(self._verdicts))} and {runs_done(history)} runs.")
-        fields = varied(trial.recipe for trial in history.trials.values())
+                self.say(f"{self._opening} {_count(len(self._verdicts))} and {amount(runs_done(history), 'run')}.")
+        new = history.trials.keys() - self._trials
+        fields = varied(trial.recipe for trial in history.trials.values()) if new else ()
         for trial in history.trials.values():
-            if trial.id not in self._trials:
+            if trial.id in new:
                 self._trials.add(trial.id)
                 self.say(f"{trial.id} begins: {trial.recipe.summary(fields)}")
             if trial.verdict and (trial.id, trial.status) not in self._verdicts:
@@ -224,7 +226,7 @@ class LiveScreen:
         if self._old_events is None:
             self._old_events = events
             if events:
-                self.say(f"{self._opening} {_count(len(history.trials))} and {runs_done(history)} runs.")
+                self.say(f"{self._opening} {_count(len(history.trials))} and {amount(runs_done(history), 'run')}.")
         for kind, trial_id in history.order:
             if (kind, trial_id) not in self._old_events:
                 verdict = history.trials[trial_id].verdict
