@@ -12,7 +12,8 @@ from search.analysis.ledger import at_size, interval
 from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.comparing import Difference, Standing, against, recommended
-from search.analysis.stats.effects import Factor, LevelPair, additive, depends, interaction, thirds
+from search.analysis.stats.effects import ALONE, Factor, LevelPair, additive, depends, interaction, thirds
+from search.analysis.stats.grid import in_grid
 from search.analysis.stats.metrics import METRICS, Metric
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
@@ -200,20 +201,45 @@ class Judgement:
 
     @cached_property
     def _runs(self) -> "_Runs":
-        return _runs(self.record)
+        history = self.record.history
+        first: dict[Recipe, Trial] = {}
+        for trial in history.trials.values():
+            first.setdefault(trial.recipe, trial)
+        # A proposal that a baseline had already tried is a duplicate without runs: the baseline's runs are its own.
+        proposed = {first[trial.recipe].id for trial in history.proposed}
+        return _runs(self.record, [trial for trial in history.trials.values() if trial.id in proposed])
 
     @cached_property
     def factors(self) -> list[Factor]:
         """What each choice of the space does, from all runs of proposed trials."""
-        runs = self._runs
-        return additive(runs.values, runs.trials, runs.folds, {n: runs.expand(v) for n, v in runs.levels().items()})
+        runs, levels = self._runs, self._levels
+        factors = additive(runs.values, runs.trials, runs.folds, {n: runs.expand(v) for n, v in levels.items()})
+        complete = {trial.id: cell for trial, cell in zip(self.complete, self.cells, strict=True)}
+        if factors and factors[0].note.startswith(ALONE) and set(runs.ids) <= set(complete) and self.comparable:
+            counts = np.bincount(runs.trials).tolist()
+            return in_grid(np.stack([complete[id_] for id_ in runs.ids]), levels, self.rules.parts, counts) or factors
+        return factors
+
+    def complete_with(self, factor: str, level: str) -> list[Trial]:
+        """Return the complete trials with a level of a factor, best first."""
+        ids = {id_ for id_, own in zip(self._runs.ids, self._levels[factor], strict=True) if own == level}
+        return [trial for trial in self.complete if trial.id in ids]
+
+    @cached_property
+    def _levels(self) -> dict[str, list[str]]:
+        return self._runs.levels()
+
+    @cached_property
+    def behind(self) -> dict[str, Difference]:
+        """The winner minus each other complete trial, by trial."""
+        return {one.id: gap for one, gap in zip(self.complete[1:], self.differences, strict=True)}
 
     @cached_property
     def interaction(self) -> list[LevelPair]:
-        """The mean score of each pair of backbone and unfrozen depth."""
-        runs = self._runs
-        if len({depth(recipe) for recipe in runs.recipes}) < 2:
+        """The mean score of each pair of backbone and depth, baselines among them; none where no trial varies depth."""
+        if len({depth(recipe) for recipe in self._runs.recipes}) < 2:
             return []
+        runs = _runs(self.record, list(self.record.history.trials.values()))
         return interaction(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
 
     @cached_property
@@ -236,12 +262,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Runs:
-    """Runs of proposed trials: the objective, trial number and fold of each; the recipe of each trial."""
+    """Runs of some trials: the objective, trial number and fold of each; the recipe and id of each trial."""
 
     values: np.ndarray
     trials: np.ndarray
     folds: np.ndarray
     recipes: tuple[Recipe, ...]
+    ids: tuple[str, ...]
 
     def expand(self, levels: Sequence[str]) -> list[str]:
         """Return the level of each run, given that of each trial."""
@@ -257,8 +284,8 @@ class _Runs:
         return {**words, **{name: thirds(values) for name, values in numbers.items()}}
 
 
-def _runs(record: Record) -> _Runs:
-    trials = [trial for trial in record.history.proposed if trial.runs]
+def _runs(record: Record, trials: Sequence[Trial]) -> _Runs:
+    trials = [trial for trial in trials if trial.runs]
     rows = [
         (run.scores[record.rules.objective], number, run.fold)
         for number, trial in enumerate(trials)
@@ -266,5 +293,9 @@ def _runs(record: Record) -> _Runs:
     ]
     values, numbers, folds = zip(*rows, strict=True) if rows else ((), (), ())
     return _Runs(
-        np.array(values, float), np.array(numbers, int), np.array(folds), tuple(trial.recipe for trial in trials)
+        np.array(values, float),
+        np.array(numbers, int),
+        np.array(folds),
+        tuple(trial.recipe for trial in trials),
+        tuple(trial.id for trial in trials),
     )

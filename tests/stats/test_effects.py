@@ -175,3 +175,17 @@ def test_equal_numbers_share_a_third():
     levels = thirds(numbers)
     assert len(set(levels[:7])) == 1
     assert thirds([]) == []
+
+
+def test_pairs_of_levels_are_told_apart_after_holm_over_all_of_them(levels, rng):
+    scores = 0.7 - 0.3 * (np.array(levels["backbone"]) == "1") + 0.02 * rng.normal(size=30)
+    values, trials, folds, factors = runs(levels, scores, rng)
+    backbone, depth, policy = additive(values, trials, folds, factors)
+    assert backbone.below("0") == backbone.below("2") == ["1"]
+    assert backbone.below("1") == []
+    assert len(backbone.pairs) + len(depth.pairs) + len(policy.pairs) == 3 + 1 + 6
+    means = [values[trials == trial].mean() for trial in range(30)]
+    fitted = ols("score ~ C(backbone) + C(depth) + C(policy)", pd.DataFrame({"score": means, **levels})).fit()
+    p = fitted.pvalues["C(depth)[T.1]"]
+    assert p <= depth.pairs["0", "1"] <= min(1, 10 * p) + 1e-9
+    assert all(p >= fitted.pvalues["C(backbone)[T.1]"] for p in backbone.pairs.values())

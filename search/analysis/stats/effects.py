@@ -8,7 +8,8 @@ what lies between trials: runs of one trial say nothing of another with the same
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,9 @@ class Factor:
     """A factor with its levels: ``p`` of any difference between them, ``p_holm`` adjusted over factors (or NaN).
 
     ``matters`` is "yes" where p_holm < .05, "no" where every two levels differ by less than 2
-    points (95 % limits), else "unknown". ``note`` says what the numbers cannot, or is empty.
+    points (95 % limits), else "unknown". ``note`` says what the numbers cannot, or is empty. ``pairs`` holds
+    the two-sided p of each pair of its levels that can be compared, after ``adjusted`` with Holm's
+    adjustment over all pairs of all factors.
     """
 
     name: str
@@ -53,6 +56,13 @@ class Factor:
     matters: str
     note: str
     levels: list[Level]
+    pairs: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def below(self, level: str) -> list[str]:
+        """Return the levels that are told apart from a level, and lie below it."""
+        effects = {each.level: each.effect for each in self.levels}
+        others = [(set(pair) - {level}).pop() for pair, p in self.pairs.items() if level in pair and p < ALPHA]
+        return [other for other in others if effects[other] < effects[level]]
 
 
 @dataclass(frozen=True)
@@ -85,16 +95,11 @@ def additive(
     varied = {name: levels for name, levels in first_levels.items() if len(set(levels)) > 1}
     model = _Model(scores, varied)
     if model.free >= FEWEST_FREE:
-        return _adjusted([_factor(model, name, levels, runs) for name, levels in varied.items()])
+        return adjusted([_factor(model, name, levels, runs) for name, levels in varied.items()])
     needed = len(scores) - model.free + FEWEST_FREE
     note = f"{ALONE}, as {len(scores)} trials are too few to hold the other choices equal ({needed} are needed)"
-    return [
-        _alone(_factor(_Model(scores, {name: levels}), name, levels, runs), note) for name, levels in varied.items()
-    ]
-
-
-def _alone(factor: Factor, note: str) -> Factor:
-    return replace(factor, p=math.nan, matters="unknown", note=note)
+    alone = adjusted([_factor(_Model(scores, {name: levels}), name, levels, runs) for name, levels in varied.items()])
+    return [replace(factor, p=math.nan, p_holm=math.nan, matters="unknown", note=note) for factor in alone]
 
 
 def interaction(
@@ -250,15 +255,13 @@ def _factor(model: _Model, name: str, levels: np.ndarray, runs: np.ndarray) -> F
             np.stack([model.row(name, {comparable_levels[0]: -1, at: 1}) for at in comparable_levels[1:]])
         ).pvalue
     )
-    return Factor(
-        name, p, math.nan, "no" if _negligible(model, name, comparable_levels) else "unknown", note, estimates
-    )
-
-
-def _negligible(model: _Model, name: str, levels: list[int]) -> bool:
-    """Return whether the 95 % limits of every difference between two levels lie within ± NEGLIGIBLE."""
-    pairs = [model.row(name, {a: 1, b: -1}) for at, a in enumerate(levels) for b in levels[at + 1 :]]
-    return bool(np.abs(model.fit.t_test(np.stack(pairs)).conf_int(ALPHA)).max() < NEGLIGIBLE)
+    pairs = list(combinations(comparable_levels, 2))
+    differences = model.fit.t_test(np.stack([model.row(name, {a: 1, b: -1}) for a, b in pairs]))
+    negligible = np.abs(differences.conf_int(ALPHA)).max() < NEGLIGIBLE
+    p_pairs = {
+        (names[a], names[b]): float(own) for (a, b), own in zip(pairs, np.ravel(differences.pvalue), strict=True)
+    }
+    return Factor(name, p, math.nan, "no" if negligible else "unknown", note, estimates, p_pairs)
 
 
 def _inseparable(model: _Model, name: str, levels: list[int]) -> str:
@@ -273,10 +276,13 @@ def _inseparable(model: _Model, name: str, levels: list[int]) -> str:
     return f"{which}: cannot be separated from {whose}"
 
 
-def _adjusted(factors: list[Factor]) -> list[Factor]:
-    """Return the factors with Holm's adjustment over those that have a p."""
+def adjusted(factors: list[Factor]) -> list[Factor]:
+    """Return the factors with Holm's adjustment over those that have a p, and over all pairs of levels."""
     from statsmodels.stats.multitest import multipletests
 
+    every = [1.0 if math.isnan(p) else p for factor in factors for p in factor.pairs.values()]
+    p_pairs = iter(multipletests(every, method="holm")[1] if every else ())
+    factors = [replace(factor, pairs={pair: float(next(p_pairs)) for pair in factor.pairs}) for factor in factors]
     numbers = [at for at, factor in enumerate(factors) if not math.isnan(factor.p)]
     if not numbers:
         return factors

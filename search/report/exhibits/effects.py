@@ -1,5 +1,6 @@
 """What each choice does: how far each level lies from the mean of its factor."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from search.analysis.judgement import Judgement
-from search.analysis.stats.effects import ALONE
+from search.analysis.stats.effects import ALONE, ALPHA, Factor
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
 from search.report.style import PALETTE, Chart, place, tips, values
@@ -17,6 +18,7 @@ HEADING = "#"
 AFTER_BAR = "slice(datum.value, indexof(datum.value, '|') + 1)"
 IS_HEADING = f"slice(datum.value, 0, 1) == '{HEADING}'"
 MATTERS = {"yes": "matters", "no": "matters little", "unknown": "not known"}
+DIFFER, BEHIND = "some of its levels differ", "some of its levels stay behind the best"
 
 COLUMNS = (
     string("factor"),
@@ -29,6 +31,10 @@ COLUMNS = (
     number("p", "Of the factor, Holm's adjustment over factors."),
     string("matters", levels=("yes", "no", "unknown")),
     string("note"),
+    string("above", "Levels that it lies above: p below .05 after Holm's adjustment over all pairs of levels."),
+    whole("complete", "Complete trials with it."),
+    whole("worse", "Those worse than the winner: p below .05 after Holm's adjustment over trials."),
+    number("nearest", "The winner's score minus that of the best of them."),
 )
 
 
@@ -47,7 +53,19 @@ def rows(judgement: Judgement) -> Iterable[Row]:
                 "p": factor.p_holm,
                 "matters": factor.matters,
                 "note": factor.note,
+                "above": ", ".join(factor.below(level.level)),
+                **_against_best(judgement, factor.name, level.level),
             }
+
+
+def _against_best(judgement: Judgement, factor: str, level: str) -> Row:
+    trials, behind = judgement.complete_with(factor, level), judgement.behind
+    gaps = [behind[one.id] for one in trials if one.id in behind]
+    return {
+        "complete": len(trials),
+        "worse": sum(gap.p_holm < ALPHA for gap in gaps),
+        "nearest": gaps[0].mean if gaps and len(gaps) == len(trials) else 0.0 if trials else math.nan,
+    }
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +101,11 @@ def draw(subject: Subject) -> Chart | None:
     x = alt.X(
         "middle:Q", title=title, axis=alt.Axis(format="+d", tickMinStep=1, labelExpr="datum.value ? datum.label : '0'")
     )
-    colour = alt.condition("datum.verdict == 'matters'", alt.value(PALETTE["ink"]), alt.value(PALETTE["rest"]))
+    colour = alt.condition(
+        f"indexof({[MATTERS['yes'], DIFFER]}, datum.verdict) >= 0",
+        alt.value(PALETTE["ink"]),
+        alt.value(PALETTE["rest"]),
+    )
     zero = alt.Chart(values([{"zero": 0}])).mark_rule(color=PALETTE["soft"]).encode(x=alt.X("zero:Q", title=title))
     notes = (
         base.transform_filter("datum.said")
@@ -99,11 +121,11 @@ def _headed(effects: pd.DataFrame) -> list[Row]:
     """Return a heading for each factor and, below it, its levels, where they can be judged."""
     rows: list[Row] = []
     for at, (factor, levels) in enumerate(effects.groupby("factor", sort=False)):
-        verdict = _verdict(levels["matters"].iloc[0])
+        verdict = _verdict(levels)
         has_effects = levels["effect"].notna().any()
-        note = "" if has_effects else _note(levels["note"].iloc[0])
-        rows.append({"row": f"{HEADING}{at}|{words.field(factor)}: {verdict}", "said": note})
-        rows += [_level(at, row) for row in levels.to_dict("records") if has_effects]
+        note = verdict if has_effects else f"{verdict}: {_note(levels['note'].iloc[0])}"
+        rows.append({"row": f"{HEADING}{at}|{words.field(factor)}", "said": note})
+        rows += [_level(at, row, verdict) for row in levels.to_dict("records") if has_effects]
     return rows
 
 
@@ -122,7 +144,7 @@ def _down(rows: list[Row]) -> alt.Y:
     )
 
 
-def _level(at: int, row: dict[Any, Any]) -> Row:
+def _level(at: int, row: dict[Any, Any], verdict: str) -> Row:
     middle, low, high = (100 * row[key] if words.known(row[key]) else None for key in ("effect", "low", "high"))
     return {
         "row": f"{at}|{row['level']}",
@@ -135,15 +157,27 @@ def _level(at: int, row: dict[Any, Any]) -> Row:
         "between": words.between(low, high, 1, sign=True),
         "trials": row["trials"],
         "runs": row["runs"],
-        "verdict": _verdict(row["matters"]),
+        "verdict": verdict,
         "p": words.p_value(row["p"]),
         "note": _note(row["note"], words.MISSING),
         "said": "" if middle is not None else _note(row["note"]),
     }
 
 
-def _verdict(matters: Any) -> str:
+def _verdict(levels: pd.DataFrame) -> str:
+    """Return what can be said of a factor, given the rows of its levels."""
+    matters = levels["matters"].iloc[0]
+    if matters == "unknown" and (levels["above"] != "").any():
+        return DIFFER
+    if matters == "unknown" and len(_behind(levels)):
+        return BEHIND
     return MATTERS.get(matters, MATTERS["unknown"])
+
+
+def _behind(levels: pd.DataFrame) -> pd.DataFrame:
+    """Return the levels of a factor whose complete trials are all worse than the best; none where all levels are."""
+    behind = levels[(levels["complete"] > 0) & (levels["worse"] == levels["complete"])]
+    return behind if len(behind) < (levels["complete"] > 0).sum() else behind.iloc[:0]
 
 
 def _note(note: Any, otherwise: str = "cannot be judged") -> str:
@@ -152,13 +186,10 @@ def _note(note: Any, otherwise: str = "cannot be judged") -> str:
 
 def in_words(subject: Subject) -> str:
     """Return the chart in words."""
-    verdict = in_order(subject.frame).drop_duplicates("factor").set_index("factor")["matters"]
-    verbs = {"yes": "matter", "no": "matter little", "unknown": "cannot be judged"}
-    parts = [
-        f"{', '.join(map(words.field, verdict.index[verdict == key]))} {verb}"
-        for key, verb in verbs.items()
-        if (verdict == key).any()
-    ]
+    by_verdict: dict[str, list[str]] = {}
+    for factor, levels in in_order(subject.frame).groupby("factor", sort=False):
+        by_verdict.setdefault(_verdict(levels), []).append(words.field(factor))
+    parts = [f"{verdict}: {', '.join(factors)}" for verdict, factors in by_verdict.items()]
     return f"Dot plot of effects with intervals, by factor and level: {'; '.join(parts)}. The table has the numbers."
 
 
@@ -166,14 +197,18 @@ def levels(subject: Subject) -> Table:
     """Return the effect of each level of each factor, what matters first."""
     return table(
         "Effects: how far each level is from the mean over its factor's levels, in score, from all runs, also of "
-        "stopped trials. p is of the factor, Holm-adjusted.",
-        "factor | level | # effect | # 95 % interval | # trials | # runs | # p | matters | note",
+        "stopped trials. p is of the factor, Holm-adjusted; above are levels that it is told apart from (Holm over all "
+        "pairs); worse than the best are complete trials (Holm over trials).",
+        "factor | level | # effect | # 95 % interval | above | worse than the best | # trials | # runs | # p | matters "
+        "| note",
         (
             (
                 text(words.field(row["factor"])),
                 text(row["level"]),
                 score(row["effect"], sign=True),
                 limits(row["low"], row["high"], sign=True),
+                text(row["above"]),
+                Cell(f"{row['worse']} of {row['complete']}", float(row["worse"])),
                 count(row["trials"]),
                 count(row["runs"]),
                 p_value(row["p"]),
@@ -190,7 +225,7 @@ def sentences(subject: Subject) -> list[str]:
     if subject.frame.empty:
         return ["Nothing varied between the trials, so there is nothing to compare."]
     if subject.frame["note"].str.startswith(ALONE).all():
-        return _one_at_a_time(subject.frame)
+        return [*_one_at_a_time(subject.frame), *_differing(subject), *_staying_behind(subject.frame)]
     heads = {
         "yes": "These choices matter: {}.",
         "no": "These hardly matter (less than two points between any two of their values): {}.",
@@ -199,10 +234,46 @@ def sentences(subject: Subject) -> list[str]:
     lines = []
     for verdict, head in heads.items():
         factors = subject.frame[subject.frame["matters"] == verdict].groupby("factor", sort=False)
-        if len(factors):
-            names = [_of_factor(name, rows) if verdict == "yes" else words.spaced(name) for name, rows in factors]
-            lines.append(head.format("; ".join(names)))
-    return [*lines, *_notes(subject.frame)]
+        names = [
+            _of_factor(name, rows) if verdict == "yes" else words.spaced(name)
+            for name, rows in factors
+            if verdict != "unknown" or _verdict(rows) == MATTERS["unknown"]
+        ]
+        lines += [head.format("; ".join(names))] if names else []
+    return [*lines, *_differing(subject), *_staying_behind(subject.frame), *_notes(subject.frame)]
+
+
+def _differing(subject: Subject) -> list[str]:
+    """Return which levels differ, of factors that are not shown to matter as a whole."""
+    listed = [
+        f"{words.spaced(factor.name)} {pair}"
+        for factor in subject.judgement.factors
+        if factor.matters == "unknown"
+        for pair in _pairs(factor)
+    ]
+    return [f"Some levels differ (after Holm's adjustment over all pairs): {'; '.join(listed)}."] if listed else []
+
+
+def _pairs(factor: Factor) -> list[str]:
+    effects = {level.level: level.effect for level in factor.levels}
+    return [
+        f"{level} is {words.points(effects[level] - effects[other])} above {other}"
+        for level in effects
+        for other in factor.below(level)
+    ]
+
+
+def _staying_behind(frame: pd.DataFrame) -> list[str]:
+    """Return with which levels every complete trial is worse than the best one."""
+    listed = [
+        f"{words.spaced(row['factor'])} {row['level']} ({_trials(row['complete'])}, "
+        f"{'the nearest ' if row['complete'] > 1 else ''}{words.points(row['nearest'])} behind)"
+        for _, levels in frame.groupby("factor", sort=False)
+        if levels["matters"].iloc[0] == "unknown"
+        for row in records(_behind(levels))
+    ]
+    told = "Every complete trial with one of these is worse than the best one (after Holm's adjustment over trials)"
+    return [f"{told}: {'; '.join(listed)}."] if listed else []
 
 
 def _one_at_a_time(frame: pd.DataFrame) -> list[str]:

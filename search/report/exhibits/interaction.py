@@ -6,10 +6,11 @@ from collections.abc import Iterable
 import altair as alt
 
 from search.analysis.judgement import Judgement
+from search.analysis.ledger import interval as interval_of
 from search.analysis.stats.comparing import ALPHA
-from search.repertoire.recipe import ALL, HEAD_ONLY
+from search.repertoire.recipe import ALL, HEAD_ONLY, depth
 from search.report import words
-from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, limits, number, string, whole
+from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, flag, limits, number, string, whole
 from search.report.style import DEEPEST, PALETTE, Chart, place, tips, values
 from search.report.table import Table, count, records, score, table, text
 from search.report.table import limits as interval
@@ -19,10 +20,14 @@ DEPTHS = {HEAD_ONLY: -1, ALL: 10**6}  # beside numbers of blocks
 COLUMNS = (
     string("backbone"),
     string("unfrozen_blocks", "head only, a number, or all."),
-    whole("trials"),
+    whole("trials", "With the baselines."),
     number("score"),
     number("low", "Lower 95 % limit."),
     number("high", "Upper 95 % limit."),
+    string("baselines", "Those among the trials."),
+    string("best", "The best complete trial with both; empty where none is complete."),
+    number("best_score"),
+    flag("winner", "Whether that is the winner."),
 )
 
 
@@ -35,7 +40,25 @@ def rows(judgement: Judgement) -> Iterable[Row]:
             "trials": cell.trials,
             "score": cell.mean,
             **limits(cell),
+            **_members(judgement, cell.first, cell.second),
         }
+
+
+def _members(judgement: Judgement, backbone: str, unfrozen: str) -> Row:
+    """Return which trials of a pair stand out."""
+    scores = {one.id: interval_of(one, judgement.rules).mean for one in judgement.complete}  # best first
+    names = {
+        one.id: one.baseline
+        for one in judgement.record.history.trials.values()
+        if one.runs and (one.recipe.backbone, depth(one.recipe)) == (backbone, unfrozen)
+    }
+    best = next((name for name in scores if name in names), "")
+    return {
+        "baselines": ", ".join(name for name, baseline in names.items() if baseline),
+        "best": best,
+        "best_score": scores.get(best, math.nan),
+        "winner": best != "" and judgement.winner is not None and best == judgement.winner.id,
+    }
 
 
 def _depth(name: str) -> int:
@@ -53,6 +76,8 @@ def draw(subject: Subject) -> Chart | None:
             **row,
             "told": words.number(row["score"]),
             "count": f"{row['trials']} trial" + ("" if row["trials"] == 1 else "s"),
+            "mark": ", ".join(filter(None, ["winner" if row["winner"] else "", row["baselines"]])),
+            "top": f"{row['best']} {words.number(row['best_score'])}" if row["best"] else words.MISSING,
             "between": words.between(row["low"], row["high"]),
             "deep": 0.03 + (DEEPEST - 0.03) * (row["score"] - low) / (high - low or 1),
         }
@@ -69,16 +94,22 @@ def draw(subject: Subject) -> Chart | None:
         y=alt.Y("backbone:N", axis=alt.Axis(title=None, labelColor=PALETTE["ink"])),
         tooltip=tips(
             {"backbone": "backbone", "unfrozen_blocks": "unfrozen blocks", "told": "mean score"}
-            | {"between": "95 % interval", "trials": "trials"}
+            | {"between": "95 % interval", "trials": "trials", "baselines": "baselines", "top": "best of them"}
         ),
     )
     cells = base.mark_rect(color=PALETTE["best"], cornerRadius=3, stroke=PALETTE["paper"], strokeWidth=2).encode(
         fillOpacity=alt.FillOpacity("deep:Q", scale=None, legend=None)
     )
-    means = base.mark_text(dy=-6, fontWeight="bold").encode(text="told:N")
+    frames = base.transform_filter("datum.winner").mark_rect(
+        filled=False, cornerRadius=3, stroke=PALETTE["best"], strokeWidth=2
+    )
+    means = base.mark_text(dy=-14, fontWeight="bold").encode(text="told:N")
+    counts = base.mark_text(dy=1, fontSize=11).encode(text="count:N")
+    marks = base.mark_text(dy=15, fontSize=11).encode(text="mark:N")
     return place(
-        cells + means + base.mark_text(dy=9, fontSize=11).encode(text="count:N"),
-        height=46 * known["backbone"].nunique(),
+        cells + frames + means + counts + marks,
+        height=56 * known["backbone"].nunique(),
+        narrowest=max(300, 130 + 72 * len(depths)),
     )
 
 
@@ -86,21 +117,24 @@ def in_words(subject: Subject) -> str:
     """Return the chart in words."""
     best = subject.frame.sort_values("score", ascending=False).head(words.NAMED)
     cells = [f"{row.backbone} with {row.unfrozen_blocks}: {words.number(row.score)}" for row in best.itertuples()]
-    return f"Heat map of mean scores by backbone and unfrozen blocks; the best are {'; '.join(cells)}."
+    return f"Heat map of mean scores by backbone and unfrozen blocks; the highest means are {'; '.join(cells)}."
 
 
 def pairs(subject: Subject) -> Table:
     """Return the mean score of each backbone at each depth."""
     return table(
-        "Mean score of each backbone at each depth.",
-        "backbone | unfrozen blocks | # trials | # score | # 95 % interval",
+        "Mean score of each backbone at each depth, and the best trial with both. Baselines are among the trials.",
+        "backbone | unfrozen blocks | # trials | baselines | # mean score | # 95 % interval | best trial | # its score",
         (
             (
                 text(row["backbone"]),
                 text(row["unfrozen_blocks"]),
                 count(row["trials"]),
+                text(row["baselines"]),
                 score(row["score"]),
                 interval(row["low"], row["high"]),
+                text(f"{row['best']} (winner)" if row["winner"] else row["best"]),
+                score(row["best_score"]),
             )
             for row in records(subject.frame)
         ),
@@ -124,8 +158,9 @@ EXHIBIT = Exhibit(
     Plot(
         "Backbone and depth together",
         draw,
-        "Mean score of the trials with both, deeper the better, and how many they are. It is estimated from the "
-        "runs that there are: what a stopped trial has not run is filled in from how the others did there.",
+        "Mean score of the trials with both, deeper the better, how many they are, and which baselines are among "
+        "them; the winner's cell has a frame. It is estimated from the runs that there are: what a stopped trial has "
+        "not run is filled in from how the others did there.",
         in_words,
     ),
     table=pairs,

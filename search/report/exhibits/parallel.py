@@ -1,4 +1,4 @@
-"""All complete recipes: a line each, from value to value."""
+"""All complete recipes that the oracle proposed: a line each, from value to value."""
 
 import math
 from typing import Any
@@ -13,17 +13,20 @@ from search.report.exhibits import trials
 from search.report.style import LEVELS, PALETTE, Chart, place, tips, values
 
 MOST = 300
+FEWEST = 12  # recipes: fewer lines show nothing that the table of trials does not
+APART = 0.05  # of an axis: its labels are no nearer
 NAMED = 7  # values along an axis of recipes
 LONGEST = 17  # letters of a name along it
 
 
 def draw(subject: Subject) -> Chart | None:
-    """Draw every complete recipe as a line over its values, the better the deeper; None where nothing varies."""
-    done = trials.complete(subject.frame).head(MOST)
+    """Draw complete recipes as lines over their values, the better the deeper; None of few, or where nothing varies."""
+    done = _proposed(subject).head(MOST)
     columns = [field for field in words.FIELDS if field in done]
     fields = [field for field in columns if done[field].map(words.setting).unique().size > 1]
-    if len(done) < 3 or not fields:
+    if len(done) < FEWEST or not fields:
         return None
+    fields = _chosen(done, fields)
     places = {field: _places(done, field) for field in fields}
     best, worst = done["score"].max(), done["score"].min()
     fifths = _fifths(done["score"])
@@ -37,6 +40,23 @@ def draw(subject: Subject) -> Chart | None:
         {"axis": axis, "at": at, "name": name} for axis in fields for at, name in _named(done, axis, places[axis])
     ] + [{"axis": "score", "at": at, "name": f"{worst + at * (best - worst):.3f}"} for at in (0, 0.5, 1)]
     return _lines(rows, names, [*fields, "score"], list(dict.fromkeys(fifths))[::-1])
+
+
+def _proposed(subject: Subject) -> pd.DataFrame:
+    """Return the complete trials without the baselines, whose values nobody chose."""
+    done = trials.complete(subject.frame)
+    return done[done["baseline"] == ""]
+
+
+def _chosen(done: pd.DataFrame, fields: list[str]) -> list[str]:
+    """Return the fields without those that follow from another with few values, as views do from augmentation."""
+    names = {field: done[field].map(words.setting) for field in fields}
+    chosen: list[str] = []
+    for field in sorted(fields, key=lambda field: -names[field].nunique()):
+        few = [other for other in chosen if 2 * names[other].nunique() <= len(done)]
+        if not any(names[field].groupby(names[other]).transform("first").equals(names[field]) for other in few):
+            chosen.append(field)
+    return [field for field in fields if field in chosen]
 
 
 class _Places(dict[Any, float]):
@@ -67,13 +87,18 @@ def _named(done: pd.DataFrame, field: str, places: _Places) -> list[tuple[float,
     listed = sorted((place, name) for name, place in places.items())
     if len(listed) > NAMED and _is_number(done[field].iloc[0]):
         listed = [min(listed, key=lambda pair: abs(pair[0] - goal)) for goal in (0, 0.5, 1)]
-    return [(at, name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…") for at, name in listed]
+    apart: list[tuple[float, str]] = []
+    for at, name in listed:
+        if not apart or at - apart[-1][0] >= APART:
+            apart.append((at, name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"))
+    return apart
 
 
 def _fifths(scores: pd.Series) -> list[str]:
     """Return for each score, best first, the range of scores of its fifth of the trials."""
     parts = np.array_split(scores.to_numpy(), min(len(LEVELS), len(scores)))
-    return [f"{part.min():.3f} to {part.max():.3f}" for part in parts for _ in part]
+    ends = [(f"{part.min():.3f}", f"{part.max():.3f}") for part in parts for _ in part]
+    return [low if low == high else f"{low} to {high}" for low, high in ends]
 
 
 def _lines(rows: list[Row], names: list[Row], axes: list[str], fifths: list[str]) -> Chart:
@@ -85,7 +110,7 @@ def _lines(rows: list[Row], names: list[Row], axes: list[str], fifths: list[str]
         "axis:N",
         sort=titles,
         scale=alt.Scale(padding=0.35),
-        axis=alt.Axis(title=None, orient="top", labelAngle=0, grid=True, labelColor=PALETTE["ink"], labelLimit=110),
+        axis=alt.Axis(title=None, orient="top", labelAngle=0, grid=True, labelColor=PALETTE["ink"], labelLimit=92),
     )
     y = alt.Y("at:Q", axis=None, scale=alt.Scale(domain=[-0.04, 1.04], nice=False))
     colour = alt.Color(
@@ -118,13 +143,13 @@ def reading(subject: Subject) -> str:
     """Return how to read the chart."""
     return (
         "Each line is a recipe, from value to value; the darker (in the dark: the lighter), the better its score. "
-        "Only what varies is drawn." + words.only(MOST, len(subject.judgement.complete))
+        "Only what varies between them is drawn, and no baseline." + words.only(MOST, len(_proposed(subject)))
     )
 
 
 def in_words(subject: Subject) -> str:
     """Return the chart in words."""
-    best = trials.complete(subject.frame).iloc[0]
+    best = _proposed(subject).iloc[0]
     return f"Parallel coordinates of the recipes. The best, {best['trial']}: {best['summary']}."
 
 
