@@ -30,6 +30,8 @@ FIRST = (
     *("strip", "curves", "confusion", "confused", "classes", "calibration", "hard", "label_errors", "duplicates"),
 )
 
+MOST = 20_000  # rows of a table; the CSV file beside it has all
+
 Schema = dict[str, Any]
 
 
@@ -64,7 +66,10 @@ def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
         "holdout": _holdout(record),
         "warnings": list(document.cautions),
         "limits": list(document.limits),
-        "tables": {sheet.name: [_finite(row) for row in frames[sheet.name].to_dict("records")] for sheet in sheets},
+        "tables": {
+            sheet.name: [_finite(row) for row in frames[sheet.name].head(MOST).to_dict("records")] for sheet in sheets
+        },
+        "shortened": {sheet.name: len(frames[sheet.name]) for sheet in sheets if len(frames[sheet.name]) > MOST},
         "study": record.about.fields,
         "sessions": [session.line for session in record.history.sessions],
         "profile": profile(record),
@@ -177,6 +182,12 @@ def schema(chapters: Sequence[Chapter] = contents.CHAPTERS) -> Schema:
                 "warnings": TEXTS,
                 "limits": TEXTS | _about("What may be concluded."),
                 "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(chapters)}, always=FIRST),
+                "shortened": OBJECT
+                | _about(
+                    f"How many rows those tables have in their CSV files that are too long for this one, which has the "
+                    f"first {MOST:,} of them."
+                )
+                | {"additionalProperties": {"type": "integer"}},
                 "study": OBJECT | _about("study.json: what was fixed when the search began."),
                 "sessions": {"type": "array", "items": OBJECT},
                 "profile": _profile_schema(),

@@ -52,7 +52,7 @@ class Table:
         return replace(self, rows=self.rows[:most], left_out=more if not self.left_out else f"{self.left_out} {more}")
 
 
-def table(caption: str, titles: str, rows: Iterable[Sequence[Cell] | Row], file: str = "report.json") -> Table:
+def table(caption: str, titles: str, rows: Iterable[Sequence[Cell] | Row], file: str = "its CSV file") -> Table:
     """Return a table with these titles, in a text with ``|`` between them; one that begins with # holds numbers.
 
     At most ``MOST`` rows are there; ``file`` has them all.

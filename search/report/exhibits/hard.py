@@ -81,7 +81,7 @@ def cards(subject: Subject) -> Gallery:
         Cards(
             tuple(map(_card, records(frame.head(CARDS)))),
             f"Wrong by {group}",
-            f"{len(frame) - CARDS} more are in report.json." if len(frame) > CARDS else "",
+            f"{len(frame) - CARDS} more are in hard.csv." if len(frame) > CARDS else "",
         )
         for group, frame in groups
     ]

@@ -62,7 +62,7 @@ def cards(subject: Subject) -> Gallery:
         for row in records(subject.frame.head(CARDS))
     )
     more = len(subject.frame) - CARDS
-    parts = (Cards(several, more=f"{more} more are in report.json." if more > 0 else ""),) if several else ()
+    parts = (Cards(several, more=f"{more} more are in label_errors.csv." if more > 0 else ""),) if several else ()
     return Gallery(parts, verb="or")
 
 
