@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.study import Study
+from search.study import NONE, Study
 from search.system.commands import RESULTS, command
 from search.system.errors import UserError
 from search.system.texts import check_utf8
 
-NONE = "none"  # switches off what the study has
 OF_THE_DATA = {"label_level": None, "labels_from": None, "root": None, "keep_masks": False}  # fields of Study; defaults
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
 

@@ -10,7 +10,7 @@ from typing import Any
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, real, whole
 
-AUTO = "auto"
+AUTO, NONE = "auto", "none"
 OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
 ORACLES = ("tpe", "random", "bayesian", "grid")
 SPLITS = ("kfold", "shuffle")
@@ -29,9 +29,11 @@ class Study:
     source, which may leak.
 
     ``groups`` says which images must share a fold: "auto" the near-duplicates, and the ``group``
-    column of a manifest; None equal files only; or a column of the manifest; or a pattern on the
-    file name whose one bracket names the group, such as ``r"(\d+)_"``; ``folder1``, ``folder2`` … the
-    first, second … folder of each image below the data.
+    column of a manifest; None equal files only. A column of the manifest, or a pattern on the file name whose
+    one bracket names the group, such as ``r"(\d+)_"``, or ``folder1``, ``folder2`` … for the first, second …
+    folder of each image below the data, joins those of one group and the near-duplicates, as does
+    ``("auto", r"(\d+)_")``; ``(None, r"(\d+)_")`` leaves near-duplicates apart. As text these are
+    ``"auto+(\d+)_"`` and ``"none+(\d+)_"``.
 
     Four fields say of the data what their form does not. ``label_level`` is the level of the folders whose
     names are the classes: 1 for those in the data folder itself. ``labels_from`` is a pattern whose one
@@ -58,7 +60,7 @@ class Study:
     labels_from: str | None = None
     root: str | Path | None = None
     keep_masks: bool = False
-    groups: str | None = "auto"
+    groups: str | tuple[str | None, str] | None = "auto"
     objective: str = "balanced_accuracy"
     folds: int = 5
     repeats: int = 1
@@ -137,21 +139,56 @@ class Study:
     def _check_groups(self) -> None:
         if self.groups is None or self.groups == AUTO:
             return
-        if not isinstance(self.groups, str) or not self.groups:
-            raise UserError(f"groups={self.groups!r} must be {AUTO!r}, None, a column of the manifest, or a pattern.")
+        copies, key = self._copies_and_key()
+        if copies not in {AUTO, NONE} or not isinstance(key, str) or not key:
+            raise UserError(
+                f"groups={self.groups!r} must be {AUTO!r}, None, a column of the manifest, a pattern on file names, or "
+                f'a pair such as ({AUTO!r}, "patient"), or (None, "patient") to leave near-duplicates apart.'
+            )
         if self.group_column is None:
-            check_pattern("groups", self.groups, "the part that names the group")
+            check_pattern("groups", key, "the part that names the group")
+
+    def _copies_and_key(self) -> tuple[Any, Any]:
+        """Return "auto" or "none", for near-duplicates; and the column or pattern beside, None without one."""
+        groups: Any = self.groups
+        if groups is None or groups == AUTO:
+            return groups or NONE, None
+        if isinstance(groups, list | tuple) and len(groups) == 2:
+            return NONE if groups[0] is None else groups[0], groups[1]
+        if not isinstance(groups, str):
+            return None, None
+        start, plus, key = groups.partition("+")
+        return (start, key) if plus and start in {AUTO, NONE} else (AUTO, groups)
+
+    @property
+    def joins_copies(self) -> bool:
+        """Whether near-duplicates share a fold."""
+        return bool(self._copies_and_key()[0] == AUTO)
 
     @property
     def group_column(self) -> str | None:
         """The column of the manifest that names the groups, None where something else does."""
-        is_column = self.groups not in {None, AUTO} and not set("()[]\\") & set(self.groups or "")
-        return self.groups if is_column else None
+        key: str | None = self._copies_and_key()[1]
+        return None if key is None or set("()[]\\") & set(key) else key
 
     @property
     def group_pattern(self) -> str | None:
         """The pattern on file names that names the groups, None where something else does."""
-        return None if self.groups in {None, AUTO} or self.group_column else self.groups
+        key: str | None = self._copies_and_key()[1]
+        return None if self.group_column else key
+
+    @property
+    def groups_recorded(self) -> str | None:
+        """The groups as a search records them: what was once written alone left near-duplicates apart."""
+        copies, key = self._copies_and_key()
+        if key is None:
+            return AUTO if copies == AUTO else None
+        return f"{AUTO}+{key}" if copies == AUTO else str(key)
+
+    def with_recorded(self, groups: str | None) -> "Study":
+        """Return the study with the groups that a search has recorded."""
+        joins = groups is None or groups == AUTO or groups.startswith(f"{AUTO}+")
+        return self.replace(groups=groups if joins else (None, groups))
 
     def data_folder(self) -> Path:
         """Return the data folder, made first if ``data`` is a function."""
@@ -165,8 +202,9 @@ class Study:
 
     def as_recorded(self, fields: dict[str, Any]) -> "Study":
         """Return the study with the fields that a search has recorded, whatever a command line had set them to."""
-        known = {field.name for field in dataclasses.fields(self)}
-        return self.replace(**{name: value for name, value in fields.items() if name in known})
+        known = {field.name for field in dataclasses.fields(self)} - {"groups"}
+        study = self.replace(**{name: value for name, value in fields.items() if name in known})
+        return study.with_recorded(fields["groups"]) if "groups" in fields else study
 
     def replace(self, **changes: Any) -> "Study":
         """Return the study with some fields changed, validated again."""

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.quick
         ("train_fractions", (0.5, 0.25), "must hold 1.0 (the regular folds) and no value twice"),
         ("train_fractions", (1.0, 0.5, 0.5), "must hold 1.0 (the regular folds) and no value twice"),
         ("groups", "(", "is not a regular expression: missing ), unterminated subpattern at position 0"),
-        ("groups", 3, "must be 'auto', None, a column of the manifest, or a pattern"),
+        ("groups", 3, "must be 'auto', None, a column of the manifest, a pattern on file names, or a pair"),
         ("groups", r"\d+", "must hold one (group) in brackets: the part that names the group"),
         ("groups", r"(\d+)_(\d+)", "must hold one (group) in brackets"),
     ],

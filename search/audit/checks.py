@@ -16,6 +16,7 @@ from search.audit.classes import alike_classes, imbalance, shortcut, too_few
 from search.audit.copies import across_splits, conflicting_labels, large_groups, near_duplicates, telling_names
 from search.audit.files import doubtful, equal_files, folders_within, ignored, omitted, repeated, unreadable
 from search.audit.inspection import DuplicateGroup, Inspection
+from search.audit.numbering import numbered_names
 from search.audit.pictures import blank, holds_pages, narrow, pages
 from search.data.dataset import Dataset
 from search.data.finding import ERROR, LEVELS, Finding
@@ -29,6 +30,7 @@ CHECKS: tuple[Callable[[Inspection], Iterator[Finding]], ...] = (
     across_splits,
     near_duplicates,
     telling_names,
+    numbered_names,
     shortcut,
     folders_within,
     too_few,

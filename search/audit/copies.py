@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from search.audit.inspection import Inspection, count
 from search.audit.names import proposed_pattern
 from search.data.finding import NOTE, WARNING, Finding
-from search.study import AUTO
+from search.study import Study
 
 LARGE_GROUP = 0.2  # of all images
 CLEARLY_MORE = 1.2  # times as many images that share a group
@@ -17,19 +17,28 @@ def near_duplicates(inspection: Inspection) -> Iterator[Finding]:
     if not groups:
         return
     images = sum(len(group.rows) for group in groups)
-    text = f"{images} images form {count(len(groups), 'group')} of near-duplicates"
-    if inspection.study.groups == AUTO:
-        yield Finding(NOTE, "near-duplicates", f"{text}; each group shares a fold", "", inspection.ids(groups))
+    text = f"{images} images are copies of one another, in {count(len(groups), 'set')} of near-duplicates"
+    if inspection.study.joins_copies:
+        whole = "the images of a set always share a fold"
+        yield Finding(NOTE, "near-duplicates", f"{text}; {whole}", "", inspection.ids(groups))
         return
     separable = inspection.separable(groups)
     if separable:
+        some = f"{len(separable)} of these sets" if len(groups) > 1 else "this set"
         yield Finding(
             WARNING,
             "near-duplicates",
-            f"{text}, and {len(separable)} of these groups can be on both sides of a fold, which flatters every score",
-            'Use Study(groups="auto"), or a pattern or column that keeps them together.',
+            f"{text}. The images of {some} can train and validate in one fold, and that makes every score too high",
+            f"Keep them together: {_with_copies(inspection.study)}.",
             inspection.ids(separable),
         )
+
+
+def _with_copies(study: Study) -> str:
+    """Return the study that keeps near-duplicates together too, as one writes it; its column or pattern stays."""
+    if study.group_pattern:
+        return f'Study(groups=("auto", r"{study.group_pattern}"))'
+    return f'Study(groups=("auto", "{study.group_column}"))' if study.group_column else 'Study(groups="auto")'
 
 
 def conflicting_labels(inspection: Inspection) -> Iterator[Finding]:
@@ -37,11 +46,13 @@ def conflicting_labels(inspection: Inspection) -> Iterator[Finding]:
     labels = inspection.dataset.labels
     noisy = [group for group in inspection.duplicates if len(set(labels[list(group.rows)])) > 1]
     if noisy:
+        one = len(noisy) == 1
         yield Finding(
             WARNING,
             "conflicting labels",
-            f"{count(len(noisy), 'group')} of duplicates carry different labels, so some labels are wrong",
-            "Look at them and keep one label for each picture.",
+            f"{count(len(noisy), 'set')} of copies {'has' if one else 'have'} images in more than one class, so at "
+            f"least one label {'of it' if one else 'of each'} is wrong",
+            "Look at the images, and keep one label for each picture.",
             inspection.ids(noisy),
         )
 
@@ -58,12 +69,12 @@ def across_splits(inspection: Inspection) -> Iterator[Finding]:
         yield Finding(
             WARNING,
             "leaking split",
-            f"{count(len(astride), 'group')} of duplicates lie on both sides of the given split ({parts}), so scores "
-            "that others report on it are flattered",
-            "The folds keep them together, and as a hold-out the split is used without the training images that its "
-            "images have copies of."
+            f"{count(len(astride), 'set')} of copies {'lies' if len(astride) == 1 else 'lie'} in more than one part of "
+            f"the given split ({parts}), so scores that others report on this split are too high",
+            "This search keeps copies in one fold. If you hold a part of the split out, the copies of its images do "
+            "not train."
             if not inspection.separable(astride)
-            else 'With these groups they leak here too: use Study(groups="auto").',
+            else f"This search would separate them too. Keep them together: {_with_copies(inspection.study)}.",
             inspection.ids(astride),
         )
 
@@ -78,7 +89,8 @@ def large_groups(inspection: Inspection) -> Iterator[Finding]:
             WARNING,
             "large group",
             f"{largest} of {len(inspection.dataset)} images form one group, which must lie in one fold",
-            "Look whether they really belong together; otherwise give groups as a pattern, a column, or None.",
+            "Look whether these images belong together. If they do not, group by another column or pattern, or leave "
+            'near-duplicates apart with groups=None, or with groups=(None, "…") and a column or a pattern.',
             tuple(members),
         )
 
@@ -91,12 +103,16 @@ def telling_names(inspection: Inspection) -> Iterator[Finding]:
         return
     now = dataset.table["group"].nunique()
     text = (
-        f"file names tell copies: {proposal.explained:.0%} of the images that have one share with it the part that "
-        f"{proposal.pattern} finds ({proposal.chance:.1%} of any two images do), which makes {proposal.keys} groups"
+        f"file names seem to say which images are copies. The pattern {proposal.pattern} finds the same text in an "
+        f"image and one of its copies for {proposal.explained:.0%} of the images that have copies (and for "
+        f"{proposal.chance:.1%} of any two images). It makes {proposal.keys} groups"
     )
     use = f'Study(groups=r"{proposal.pattern}")'
     if now > CLEARLY_MORE * proposal.keys:
-        way_out = f"If that part names the original, use {use}."
-        yield Finding(WARNING, "telling names", f"{text} where there are {now} now", way_out)
+        way_out = f"If that part of the name stands for the original, use {use}."
+        yield Finding(WARNING, "telling names", f"{text}; now there are {now}", way_out)
     else:
-        yield Finding(NOTE, "telling names", f"{text}; there are {now} now", f"{use} would go by the names alone.")
+        way_out = (
+            f"{use} would add what the names say. It is not needed if near-duplicates are all that belongs together."
+        )
+        yield Finding(NOTE, "telling names", f"{text}; now there are {now}", way_out)

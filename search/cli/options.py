@@ -28,7 +28,8 @@ KEEP_MASKS = click.option("--keep-masks", is_flag=True, help="Train masks and pr
 GROUPS = click.option(
     "--groups",
     metavar="HOW",
-    help="What shares a fold, instead of the study's: auto, none, a column, folder1, or a pattern on file names.",
+    help="What shares a fold, instead of the study's: auto (copies), none, or a column, folder1 or a pattern on file "
+    "names (and copies), or none+ and one of these (without copies).",
 )
 HOLDOUT = click.option(
     "--holdout",

@@ -18,18 +18,19 @@ from search.system.errors import UserError
 def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) -> Dataset:
     """Return the data set with the groups that the study asks for; equal files always share one.
 
-    ``near`` is the number of each image's group of near-duplicates, shape (n,); it counts under
-    ``groups="auto"`` only, together with the column ``group`` of a manifest. Raises UserError
-    for a column that is not there and for a pattern that does not fit a name.
+    ``near`` is the number of each image's group of near-duplicates, shape (n,); it counts unless the study
+    leaves near-duplicates apart. Under ``groups="auto"`` the column ``group`` of a manifest counts too. Raises
+    UserError for a column that is not there and for a pattern that does not fit a name.
     """
     bonds: list[Sequence[object] | np.ndarray] = [dataset.contents]
-    if study.groups == AUTO:
+    if study.joins_copies:
         bonds.append(near)
-        names = _column(dataset, "group") if f"{MANIFEST_COLUMN}group" in dataset.table else dataset.ids
-    elif study.group_column is not None:
+    if study.group_column is not None:
         names = _column(dataset, study.group_column)
     elif study.group_pattern is not None:
         names = [_matched(id_, study.group_pattern) for id_ in dataset.ids]
+    elif study.groups == AUTO and f"{MANIFEST_COLUMN}group" in dataset.table:
+        names = _column(dataset, "group")
     else:
         names = dataset.ids
     return dataclasses.replace(dataset, table=dataset.table.assign(group=joined(names, bonds)))
@@ -70,7 +71,8 @@ def _matched(id_: str, pattern: str) -> str:
     match = re.search(pattern, PurePosixPath(id_).name)
     if match is None or match[1] is None:
         raise UserError(
-            f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or give groups=None."
+            f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or leave it out: "
+            'groups="auto" keeps near-duplicates together.'
         )
     return match[1]
 

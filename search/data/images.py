@@ -17,7 +17,7 @@ from search.system.cache import lock_of, new_entry, stored
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.files import locked
-from search.system.machine import cores
+from search.system.machine import cores, release
 from search.system.progress import Steps
 
 DECODING_VERSION = 4
@@ -160,6 +160,8 @@ def _fill(
                     facts.append(image[0])
                 if progress:
                     progress(row + 1, len(paths))
+            for array in arrays:
+                release(array)
     about = {"unreadable": unreadable, "facts": [list(asdict(fact).values()) for fact in facts]}
     for array, folder in zip(arrays, folders.values(), strict=True):
         array.flush()

@@ -28,11 +28,11 @@ from search.system.cache import stored, sweep
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.places import cache_folder, check_cache, check_space
-from search.system.progress import Progress, Say, Steps, silent
+from search.system.progress import Progress, Say, silent
 
 CLASSES_NAMED = 12
 FILES_NAMED = 20
-DECODING, COMPARING = "Decoding images", "Comparing pairs of images"
+DECODING = "Decoding images"
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,7 @@ def read_inputs(
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
         pairs, near = [], np.arange(len(dataset))
     else:
-        told = partial(progress, COMPARING)
-        pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, told, dataset.ranges)
+        pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, progress, dataset.ranges)
         near = grouped(len(dataset), pairs)
         dataset = regrouped(dataset, study, near)
     for line in (_in_words(dataset, size), *dataset.notes, *_omitted(dataset), *_ranges_in_words(dataset)):
@@ -129,7 +128,7 @@ def find_near_duplicates(
     thumbnails: np.ndarray,
     contents: Sequence[str],
     cache: Path,
-    progress: Steps | None = None,
+    progress: Progress = silent,
     ranges: Ranges = BY_FILE,
     others: np.ndarray | None = None,
 ) -> list[Pair]:
@@ -265,7 +264,7 @@ def _alike(
     contents = [*inputs.dataset.contents, *pool.contents]
     synthetic = np.arange(len(contents)) >= len(ids)
     ranges = inputs.dataset.ranges.joined(pool.ranges)
-    pairs = find_near_duplicates(both, contents, inputs.cache, partial(progress, COMPARING), ranges, synthetic)
+    pairs = find_near_duplicates(both, contents, inputs.cache, progress, ranges, synthetic)
     siblings = [(pair.first - len(ids), pair.second - len(ids)) for pair in pairs if pair.first >= len(ids)]
     family = grouped(len(pool), [Pair(*ends, 1.0, "") for ends in siblings])
     sources = [set(rows) for rows in pool.sources]

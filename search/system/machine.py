@@ -1,11 +1,13 @@
 """The machine: its cores and memory, and how a worker ends with its driver."""
 
+import mmap
 import multiprocessing
 import os
 import resource
 import threading
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from search.system.errors import UserError
@@ -41,6 +43,15 @@ def check_address_space() -> None:
             f"{ADDRESS_SPACE / 1e9:.0f} GB or more. Raise the limit: `ulimit -v unlimited`, or ask the batch system "
             "for more."
         )
+
+
+def release(array: np.ndarray) -> None:
+    """Give back the memory of what was read or written of a mapped file; it is read again when it is asked for."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def die_with_parent() -> None:

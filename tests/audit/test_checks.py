@@ -81,17 +81,21 @@ def test_near_duplicates_are_a_note_where_groups_follow_them_and_a_warning_where
     pairs = [(name("down", 1), name("down", 2)), (name("down", 2), name("down", 5))]
     followed = topics(inspect(read_class_folders(plain), tmp_path, pairs))["near-duplicates"]
     assert followed.level == NOTE
-    assert followed.text == "3 images form 1 group of near-duplicates; each group shares a fold"
+    assert followed.text == (
+        "3 images are copies of one another, in 1 set of near-duplicates; the images of a set always share a fold"
+    )
     assert followed.files == (name("down", 1), name("down", 2), name("down", 5))
-    for groups in (None, r"_(\d+)"):
+    for groups, way_out in ((None, '"auto"'), ((None, r"_(\d+)"), r'("auto", r"_(\d+)")')):
         found = topics(inspect(read_class_folders(plain), tmp_path, pairs, groups=groups))["near-duplicates"]
         assert found.level == WARNING
-        assert 'Study(groups="auto")' in found.way_out
+        assert found.way_out == f"Keep them together: Study(groups={way_out})."  # the pattern is not lost
+    both = topics(inspect(read_class_folders(plain), tmp_path, pairs, groups=r"_(\d+)"))["near-duplicates"]
+    assert both.level == NOTE
 
 
 def test_a_pattern_that_keeps_near_duplicates_together_is_no_warning(plain, tmp_path):
     pairs = [(name("down", 1), name("across", 1))]
-    found = topics(inspect(read_class_folders(plain), tmp_path, pairs, groups=r"_(\d+)"))
+    found = topics(inspect(read_class_folders(plain), tmp_path, pairs, groups=(None, r"_(\d+)")))
     assert "near-duplicates" not in found
     assert found["conflicting labels"].files == (name("across", 1), name("down", 1))
 
@@ -115,9 +119,10 @@ def test_duplicates_across_a_given_split_leak(tmp_path):
     found = topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, pairs))["leaking split"]
     assert found.level == WARNING
     assert "(test 60, train 60)" in found.text
-    assert "The folds keep them together" in found.way_out
+    assert found.text.startswith("1 set of copies lies in more than one part of the given split (test 60, train 60)")
+    assert found.way_out.startswith("This search keeps copies in one fold.")
     alone = topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, pairs, groups=None))["leaking split"]
-    assert alone.way_out == 'With these groups they leak here too: use Study(groups="auto").'
+    assert alone.way_out == 'This search would separate them too. Keep them together: Study(groups="auto").'
     within = [("test/down/down_001.png", "test/down/down_009.png")]
     assert "leaking split" not in topics(inspect(read_class_folders(tmp_path / "split"), tmp_path, within))
 
@@ -336,6 +341,21 @@ def test_names_that_tell_copies_are_proposed(tmp_path):
     assert "Study(groups=r" in found.way_out
     pattern = found.way_out.split('groups=r"')[1].split('")')[0]
     assert "telling names" not in topics(inspect(read_class_folders(root), tmp_path, pairs[::2], groups=pattern))
+
+
+def test_names_that_number_the_same_things_in_every_class_are_told_until_the_groups_follow_them(tmp_path):
+    root = write_shapes(tmp_path / "rooms", {"bathroom": 30, "kitchen": 30})
+    for path in sorted(root.rglob("*.png")):
+        path.rename(path.with_name(f"{path.stem[-3:]}_{path.parent.name}.png"))
+    found = topics(inspect(read_class_folders(root), tmp_path))["numbered names"]
+    assert found.level == WARNING
+    assert found.text == (
+        "file names seem to number the same things in several classes: bathroom/000_bathroom.png and "
+        "kitchen/000_kitchen.png share 000. 30 numbers are in more than one class"
+    )
+    assert r'Study(groups=r"^(\d+)_")' in found.way_out
+    assert len(found.files) == 60
+    assert "numbered names" not in topics(inspect(read_class_folders(root), tmp_path, groups=r"^(\d+)_"))
 
 
 def test_repeated_lines_of_a_manifest_are_told(plain, tmp_path):

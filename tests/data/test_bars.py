@@ -45,10 +45,11 @@ from search.audit.leakage import backbone_features, flattery
 from search.audit.names import proposed_pattern
 from search.data import duplicates
 from search.data.decoding import read_image
-from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
+from search.data.duplicates import Pair, grouped, near_duplicates
 from search.data.groups import joined, regrouped
 from search.data.images import decode
 from search.data.readers.manifest import read_manifest
+from search.data.registration import SIDE
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import weights_sha256
 from search.study import Study
@@ -164,7 +165,7 @@ def by_pattern(photographs):
     """Return the groups that the proposed pattern on names makes."""
     leaky = seen(photographs, LEAKY)
     proposal = proposed_pattern(leaky.dataset.ids, [(pair.first, pair.second) for pair in leaky.pairs])
-    return regrouped(leaky.dataset, Study("data", groups=proposal.pattern), leaky.groups).groups
+    return regrouped(leaky.dataset, Study("data", groups=(None, proposal.pattern)), leaky.groups).groups
 
 
 def test_the_pattern_that_the_pairs_suggest_names_the_originals(photographs):
@@ -230,16 +231,16 @@ def test_photographs_that_are_merely_alike_stay_apart(photographs, name):
 @pytest.fixture(scope="module")
 def remembered():
     """What was judged once, by pixels and start: eight sets of copies are planted among the same photographs."""
-    judge, known = duplicates._register, {}
+    judge, known = duplicates.registered, {}
 
     def register(one, other, start):
-        question = (hash(one.fine.tobytes()), hash(other.fine.tobytes()), start.tobytes())
+        question = (hash(one.tobytes()), hash(other.tobytes()), start.tobytes())
         if question not in known:
             known[question] = judge(one, other, start)
         return known[question]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "_register", register)
+        patch.setattr(duplicates, "registered", register)
         yield
 
 

@@ -28,7 +28,8 @@ from scipy.ndimage import gaussian_filter
 
 from search import handwritten_digits
 from search.data.decoding import read_image
-from search.data.duplicates import SIDE, Pair, grouped, near_duplicates
+from search.data.duplicates import COMPARING, LOOKING, Pair, grouped, near_duplicates
+from search.data.registration import SIDE
 
 
 def texture(seed, width=150, height=120):
@@ -118,9 +119,12 @@ def test_a_group_is_what_pairs_connect(drawn):
 
 
 def test_progress_ends_at_all_of_it():
-    told = []
-    near_duplicates(THUMBNAILS, lambda done, total: told.append((done, total)))
-    assert told[-1][0] == told[-1][1] == len(told)
+    steps = []
+    near_duplicates(THUMBNAILS, lambda what, done, total: steps.append((what, done, total)))
+    for work in (LOOKING, COMPARING):
+        own = [(done, total) for what, done, total in steps if what == work]
+        assert own[-1][0] == own[-1][1]
+    assert steps[-1] == (COMPARING, len(own), len(own))
 
 
 def test_handwriting_of_different_people_stays_apart(tmp_path):

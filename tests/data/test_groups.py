@@ -59,14 +59,52 @@ def test_a_pattern_that_does_not_fit_names_the_image_and_the_way_out(copies, pat
     message = str(error.value)
     assert message.startswith(f"groups={pattern!r} does not fit the file name of ")
     assert any(id_ in message for id_ in copies.ids)
-    assert message.endswith("Mend the pattern, or give groups=None.")
+    assert message.endswith('Mend the pattern, or leave it out: groups="auto" keeps near-duplicates together.')
 
 
-def test_near_duplicates_join_under_auto_only(copies):
-    near = np.array([0, 1, 1, 1, 2, 3, 4, 0])
-    assert {"a/1_x.png", "a/2_x.png", "a/3_x.png"} in sets(regrouped(copies, study("auto"), near))
-    for other in (None, r"_(x)", r"^(\d)"):
-        assert regrouped(copies, study(other), near).digest == regrouped(copies, study(other), alone(copies)).digest
+PATTERN = r"^(\d)"
+
+
+def test_near_duplicates_join_unless_they_are_switched_off(copies):
+    near = np.array([0, 1, 1, 4, 2, 3, 5, 6])  # a/1_x and a/2_x
+    assert {"a/1_x.png", "a/2_x.png"} in sets(regrouped(copies, study("auto"), near))
+    both = {
+        frozenset({"a/0_x.png", "b/0_x.png", "a/3_x.png", "b/3_x.png"}),
+        frozenset({"a/1_x.png", "b/1_x.png", "a/2_x.png", "b/2_x.png"}),
+    }
+    for groups in (PATTERN, ("auto", PATTERN), f"auto+{PATTERN}", ["auto", PATTERN]):
+        assert sets(regrouped(copies, study(groups), near)) == both
+    for groups in (None, (None, PATTERN), ("none", PATTERN), f"none+{PATTERN}"):
+        assert sets(regrouped(copies, study(groups), near)) == sets(regrouped(copies, study(groups), alone(copies)))
+    assert len(sets(regrouped(copies, study((None, PATTERN)), near))) == 3
+
+
+def test_a_column_joins_near_duplicates_too_unless_they_are_switched_off(listed):
+    near = alone(listed)
+    near[0] = near[2]
+    for groups in ("room", ("auto", "room"), "auto+room"):
+        assert sorted(map(len, sets(regrouped(listed, study(groups), near)))) == [2, 2, 4]
+    assert sorted(map(len, sets(regrouped(listed, study((None, "room")), near)))) == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("groups", "recorded"),
+    [
+        (None, None),
+        ("auto", "auto"),
+        (PATTERN, f"auto+{PATTERN}"),
+        (f"auto+{PATTERN}", f"auto+{PATTERN}"),
+        (("auto", "room"), "auto+room"),
+        ((None, PATTERN), PATTERN),
+        ("none+room", "room"),
+    ],
+)
+def test_what_an_older_search_recorded_alone_leaves_near_duplicates_apart(groups, recorded):
+    assert study(groups).groups_recorded == recorded
+    again = study("auto").as_recorded({"groups": recorded})
+    assert again.groups_recorded == recorded
+    assert again.joins_copies == study(groups).joins_copies
+    assert (again.group_column, again.group_pattern) == (study(groups).group_column, study(groups).group_pattern)
 
 
 def test_groups_change_the_digest(copies):
@@ -93,7 +131,7 @@ def test_the_column_group_counts_under_auto_together_with_near_duplicates(listed
 
 
 def test_another_column_groups_by_itself(listed):
-    found = sets(regrouped(listed, study("room"), np.zeros(8, int)))
+    found = sets(regrouped(listed, study("room"), alone(listed)))
     assert sorted(map(len, found)) == [2, 2, 2, 2]
 
 

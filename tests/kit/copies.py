@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from PIL import Image, ImageEnhance
 
 from search.data.decoding import read_image
-from search.data.duplicates import SIDE
+from search.data.registration import SIDE
 
 
 def thumbnail(image, quality=95):
