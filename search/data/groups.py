@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
@@ -14,13 +15,15 @@ from search.data.dataset import MANIFEST_COLUMN, Dataset
 from search.study import AUTO, Study
 from search.system.errors import UserError
 
+COPIES = "copies"  # the column of a data set that is equal for images that show the same picture
+
 
 def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) -> Dataset:
-    """Return the data set with the groups that the study asks for; equal files always share one.
+    """Return the data set with the groups that the study asks for, and which images are copies.
 
-    ``near`` is the number of each image's group of near-duplicates, shape (n,); it counts unless the study
-    leaves near-duplicates apart. Under ``groups="auto"`` the column ``group`` of a manifest counts too. Raises
-    UserError for a column that is not there and for a pattern that does not fit a name.
+    Equal files always share a group. ``near`` is the number of each image's group of near-duplicates, shape (n,);
+    it counts unless the study leaves near-duplicates apart. Under ``groups="auto"`` the column ``group`` of a
+    manifest counts too. Raises UserError for a column that is not there and for a pattern that does not fit a name.
     """
     bonds: list[Sequence[object] | np.ndarray] = [dataset.contents]
     if study.joins_copies:
@@ -33,7 +36,15 @@ def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) 
         names = _column(dataset, "group")
     else:
         names = dataset.ids
-    return dataclasses.replace(dataset, table=dataset.table.assign(group=joined(names, bonds)))
+    groups, copies = joined(names, bonds), _copies(dataset, near)
+    return dataclasses.replace(dataset, table=dataset.table.assign(**{"group": groups, COPIES: copies}))
+
+
+def _copies(dataset: Dataset, near: Sequence[int] | np.ndarray) -> list[str]:
+    """Return for each image the first of those that show the same picture, "" for an image without copies."""
+    names = joined(dataset.ids, [dataset.contents, near])
+    sizes = Counter(names)
+    return [name if sizes[name] > 1 else "" for name in names]
 
 
 def _column(dataset: Dataset, column: str) -> list[str]:

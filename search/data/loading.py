@@ -16,7 +16,7 @@ from search.data.decoding import typical_side
 from search.data.depth import BY_FILE, OF_8_BITS, Ranges
 from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
 from search.data.folds import Plan, make_plan
-from search.data.groups import regrouped
+from search.data.groups import COPIES, regrouped
 from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, decode_sizes, extents
 from search.data.readers.dispatch import read_dataset
 from search.data.readers.paths import check_outside
@@ -41,7 +41,7 @@ class Inputs:
 
     ``near`` (n,) numbers the groups of near-duplicates, whatever the study makes of them,
     and ``pairs`` are the evidence. Where the groups come from a search that has begun there are no pairs, and
-    each image has a number of its own. ``ranges`` are those of deep images that such a search recorded.
+    the numbers are those that it recorded, if it did. ``ranges`` are those of deep images that such a search recorded.
     """
 
     study: Study
@@ -90,8 +90,8 @@ def read_inputs(
     if options.strict and dataset.unreadable:
         raise UserError(f"{_unreadable(dataset)}\nMend or remove them; without --strict they are left out.")
     if (groups := _earlier_groups(dataset, earlier)) is not None:
-        dataset = dataclasses.replace(dataset, table=dataset.table.assign(group=groups))
-        pairs, near = [], np.arange(len(dataset))
+        dataset = dataclasses.replace(dataset, table=dataset.table.assign(**groups))
+        pairs, near = [], pd.factorize(_names_of_copies(dataset))[0]
     else:
         pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, progress, dataset.ranges)
         near = grouped(len(dataset), pairs)
@@ -114,14 +114,23 @@ def _decoded(
     return dataset.readable(decoded[size]), decoded[size], decoded[THUMBNAIL]
 
 
-def _earlier_groups(dataset: Dataset, earlier: pd.DataFrame | None) -> list[str] | None:
-    """Return the groups of a search that has begun; None unless its images, and what a manifest says, are the same."""
+def _names_of_copies(dataset: Dataset) -> list[str]:
+    """Return a name of each image that its copies share, as far as an earlier search has recorded them."""
+    copies = dataset.table[COPIES].tolist() if COPIES in dataset.table else [""] * len(dataset)
+    return [name or id_ for name, id_ in zip(copies, dataset.ids, strict=True)]
+
+
+def _earlier_groups(dataset: Dataset, earlier: pd.DataFrame | None) -> dict[str, list[str]] | None:
+    """Return the groups and copies of a search that has begun.
+
+    None unless its images, and what a manifest says, are the same.
+    """
     if earlier is None or "group" not in earlier:
         return None
     columns = ["id", "content", *(name for name in dataset.table if name.startswith(MANIFEST_COLUMN))]
     if any(name not in earlier or earlier[name].tolist() != dataset.table[name].tolist() for name in columns):
         return None
-    return earlier["group"].tolist()
+    return {name: earlier[name].tolist() for name in ("group", COPIES) if name in earlier}
 
 
 def find_near_duplicates(
