@@ -22,8 +22,8 @@ from search.system.machine import cores
 from search.system.progress import Steps
 
 DESCRIPTOR = 12
-COMPONENTS = 48  # of a descriptor's 144: those that tell who may be near
-SHORTLIST = 3  # times as many as are wanted are compared by whole descriptors
+COMPONENTS = 64  # of a descriptor's 144: those that tell who may be near
+SHORTLIST = 8  # times as many as are wanted are compared by whole descriptors
 BLOCK, TILE = 256, 4096  # images whose likenesses are in the processor's cache at once
 ITSELF = -2.0
 # Degrees, and px to the right and down at COARSE. Those aslant find what lost a corner; those straight are longer.
@@ -52,7 +52,8 @@ def neighbours(
     """
     if not len(queries) or not len(among):
         return []
-    base = _unit(_operator(1)[1] @ _sampled(greys, among, _operator(1)[0]))[0]
+    blocks = [among[at : at + BLOCK] for at in range(0, len(among), BLOCK)]
+    base = np.concatenate([_unit(_operator(1)[1] @ _sampled(greys, block, _operator(1)[0]))[0] for block in blocks])
     components = np.linalg.eigh(base.T @ base)[1][:, : -COMPONENTS - 1 : -1]
     search = functools.partial(_links, greys, among, base, components, count)
     best: dict[tuple[int, int], _Link] = {}

@@ -1,27 +1,23 @@
 """The report shows copies as copies: groups by a pattern or a column hide no conflict of labels."""
 
-import json
-
 import pandas as pd
 import pytest
 from kit.searches import Search
 
-from search.analysis.judgement import Judgement, judge
+from search.analysis.judgement import Judgement
 from search.report.exhibit import Subject
 from search.report.exhibits.duplicates import EXHIBIT, rows
 
 
 def judgement_of(folder, groups, **columns):
     """Return a search of 24 images whose images.csv has these columns."""
-    search = Search(folder)
+    identity = {"study": {"objective": "balanced_accuracy", "splits": "kfold", "val": 0.2, "groups": groups}}
+    search = Search(folder, about={"identity": identity})
     search.complete(0.8)
     table = search.dataset.table.assign(label=[search.dataset.classes[label] for label in search.dataset.labels])
     table = table.assign(**{name: make(table) for name, make in columns.items()})
-    table.to_csv(folder / "images.csv", index=False)
-    about = json.loads((folder / "study.json").read_text())
-    about["identity"]["study"]["groups"] = groups
-    (folder / "study.json").write_text(json.dumps(about))
-    return judge(search.record())
+    table.to_csv(search.folder / "images.csv", index=False)
+    return Judgement.of(search.record)
 
 
 def houses(table):
