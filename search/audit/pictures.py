@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from search.audit.inspection import Inspection, count
 from search.data.decoding import Facts
 from search.data.finding import NOTE, WARNING, Finding
+from search.system.machine import release
 
 BLANK = 2.0  # standard deviation of a thumbnail's pixels, of 255
 NARROW = 1 / 8  # of the range of deep images: 32 shades of 256
@@ -53,7 +54,9 @@ def holds_pages(facts: Facts) -> bool:
 
 
 def _flat(inspection: Inspection) -> list[int]:
-    return [row for row, image in enumerate(inspection.thumbnails) if image.std(axis=(0, 1)).max() < BLANK]
+    flat = [row for row, image in enumerate(inspection.thumbnails) if image.std(axis=(0, 1)).max() < BLANK]
+    release(inspection.thumbnails)
+    return flat
 
 
 def blank(inspection: Inspection) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from search.system.cache import stored, sweep
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.places import cache_folder, check_cache, check_space
-from search.system.progress import Progress, Say, silent
+from search.system.progress import Progress, Say, Steps, silent
 
 CLASSES_NAMED = 12
 FILES_NAMED = 20
