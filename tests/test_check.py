@@ -46,7 +46,7 @@ def test_as_json_it_names_every_duplicate_and_what_they_are(search, space, odd):
 def test_it_prints_each_finding_with_its_files_and_way_out_and_searches_nothing(search, space, odd, tmp_path):
     code, out, _ = search("check", space(), "--data", odd, "--offline")
     assert code == 0
-    assert "Warning, conflicting labels: 1 group of duplicates carry different labels" in out
+    assert "Warning, conflicting labels: 1 set of copies has images in more than one class" in out
     assert "    cat/copy.png, dog/05.png\n" in out
     assert "Look at them and keep one label for each picture." in out
     assert "Estimated cost: " in out

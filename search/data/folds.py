@@ -217,6 +217,13 @@ def _on_holdout(dataset: Dataset, holdout: Fold, left_out: np.ndarray) -> list[s
     more = ", …" if len(counts) > 12 else ""
     images = f"{len(holdout.validation)} images ({listed}{more})"
     notes = [f"Hold-out: {images} that no trial sees; scored once, at the end, for the winner"]
+    if lacking := [name for name, count in zip(dataset.classes, counts, strict=True) if not count]:
+        some = ", ".join(lacking[:12]) + (f" and {len(lacking) - 12} more" if len(lacking) > 12 else "")
+        them = "them" if len(lacking) > 1 else "it"
+        notes.append(
+            f"The hold-out has no images of {some}: its score says nothing of {them}, only how often other images are "
+            f"taken for {them}"
+        )
     if len(left_out):
         notes.append(
             f"Left out of the folds: {len(left_out)} that share a group with an image of the hold-out, such as "

@@ -52,9 +52,9 @@ def hold_out(data: Ordered, study: Study, splits: np.ndarray | None) -> tuple[np
 
     ``splits`` names the given split of each member, needed where the study names one. A part of the images,
     or a number of each class, is drawn in whole groups, rounded down class by class. Of a given
-    split all are held out, and members that share a group with them are in neither. Raises
-    UserError where a class would be missing from the hold-out or used up by it, or where there is
-    no such split.
+    split all are held out, though it may lack a class, and members that share a group with them are in
+    neither. Raises UserError where a class would be missing from a drawn hold-out or used up by it, or where there
+    is no such split.
     """
     everything = np.arange(len(data.labels))
     if study.holdout is None:
@@ -77,14 +77,7 @@ def _of_split(data: Ordered, name: str, splits: np.ndarray) -> np.ndarray:
             f"holdout={name!r}: {data.source} {what}. Name one that there is, or draw a hold-out with a part of the "
             "images such as holdout=0.15 (not 0,15 or 15%), or a number of each class such as holdout=50."
         )
-    is_out = splits == split
-    for label, class_name in enumerate(data.classes):
-        if not (is_out & (data.labels == label)).any():
-            raise UserError(
-                f"holdout={name!r}: that split holds no images of class {class_name!r}. Add some, leave the class "
-                "out, or draw a hold-out with a part of the images such as holdout=0.15."
-            )
-    return is_out
+    return splits == split
 
 
 def _of_amount(data: Ordered, amount: float, seed: int) -> np.ndarray:

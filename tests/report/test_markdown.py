@@ -76,7 +76,7 @@ def test_everything_of_the_page_is_there_in_its_order():
         *("# made", inert(whole.answer[0]), whole.command, "Raw score", "Before you believe", "(pictures/leaderboard"),
         *("(pictures/cost", "(pictures/survival", "(pictures/effects", "(pictures/parallel", "(pictures/strip"),
         *("(pictures/loss.", "(pictures/confusion", "(pictures/calibration", "Images that every recipe"),
-        *("Labels to check", "takes for another", "kept together in one fold", "**Warning, near-duplicates:**"),
+        *("Labels to check", "takes for another", "show the same picture", "**Warning, near-duplicates:**"),
         *("What may be concluded", "Ledger:", "Threads"),
     )
     places = [text.index(mark) for mark in marks]
