@@ -205,6 +205,7 @@ def _judged(root: Path, pairs: Sequence[Pair]) -> Companions:
     return Companions(certain, tuple(doubtful))
 
 
+# DECISIONS: Masks are left out where name and content agree
 def _verdict(root: Path, pair: Pair) -> str:
     """Return why an image is a companion of its picture, "" if it is not certain."""
     own, picture = _small(root / pair.id), _small(root / pair.picture)

@@ -122,6 +122,7 @@ class Doubt:
     deeper: int = 0
 
 
+# DECISIONS: A run stops where the level of the classes is unclear
 def doubt_of(tree: Node, layout: Layout) -> Doubt | None:
     """Return the doubt that the classes are where ``layout`` has them, None where all is well."""
     classes = class_nodes(tree, layout)

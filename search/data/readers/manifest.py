@@ -114,6 +114,12 @@ def _places(path: Path, listed: _Listed, beside: Beside) -> tuple[Path, dict[str
             f"None of the images that {path} lists{first} is in {places}, nor in a folder there. Paths are relative "
             "to one of these: move the file, mend the paths, or name the folder of the images with --root."
         )
+    first_of: dict[str, str] = {}
+    for id_, place in found.items():
+        if first_of.setdefault(place, id_) != id_:
+            raise UserError(
+                f"{path}: {first_of[place]!r} and {id_!r} are the same image, {place}. Keep one line of it."
+            )
     return beside.base, {id_: found.get(id_, id_) for id_ in ids}
 
 

@@ -195,6 +195,12 @@ def test_an_image_that_is_in_no_folder_is_listed(dogs):
     assert dataset.unreadable == (("lost", "there is no such file"),)
 
 
+def test_an_image_that_is_listed_with_and_without_suffix_is_refused(dogs):
+    path = written(dogs, "image,label", "{id},{label}")
+    path.write_text(path.read_text() + f"{IDS[0]}.png,pug\n")
+    assert f"'{IDS[0]}' and '{IDS[0]}.png' are the same image, photos/{IDS[0]}.png" in refusal(path)
+
+
 def test_paths_below_a_named_root_are_taken(dogs, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("tables")
     (elsewhere / "dogs.csv").write_text(written(dogs, "image,label", "{folder}/photos/{id}.png,{label}").read_text())
