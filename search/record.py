@@ -70,7 +70,7 @@ class About:
     ``space_file`` is None where the space was a function. ``images`` counts all of them, ``in_folds`` those that
     the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``classes`` has the number of images by
     name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, None where an older search has
-    none. ``reading`` is what was said of the data, None for an older search and for plain data. ``fields`` are those of
+    none. ``reading`` is what was said of the data, None for an older search. ``fields`` are those of
     the file itself: a report repeats them.
     """
 
@@ -258,7 +258,7 @@ def about_of(
         "classes": dataset.counts,
         "unreadable": [list(pair) for pair in dataset.unreadable],
         "ignored": list(dataset.ignored),
-        **({} if dataset.is_plain else {"reading": dataset.reading.to_dict()}),
+        "reading": dataset.reading.to_dict(),
         "findings": findings,
         "synthetic_images": len(pool) if pool else 0,
         "synthetic_left_out": pool.left_out if pool else 0,

@@ -117,11 +117,6 @@ class Dataset:
         return len(self) - self.table["content"].nunique()
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it was read as every version reads it: nothing was said of it, understood of it, or left out."""
-        return not (self.reading.to_dict() or self.notes or self.omitted)
-
-    @property
     def digest(self) -> str:
         """A name for ids, labels, groups and contents: what a fold plan and a score depend on."""
         return digest([list(self.classes), self.table[["id", "label", "group", "content"]].to_numpy().tolist()])
