@@ -105,12 +105,18 @@ def test_a_search_from_a_notebook_keeps_the_face_of_keras_tuner(place, capsys):
     searched.results_summary()
     printed = capsys.readouterr().out
     assert f"Winner: trial {best[0].id}" in printed
-    assert "MobileNet_0.25 (--offline): mobilenet_2_5_224_tf_no_top.h5" in printed
+    assert "weights are not here: MobileNet_0.25 (--offline)" in printed
     assert {trial.recipe.backbone for trial in best} == {"SmallCNN"}
     assert list(record.about.weights) == ["SmallCNN"]
     assert record.history.end_reason == "all 3 trials are done"
     left = {path.name for path in place.iterdir()} - {"no-weights"}  # Keras makes its home when first imported
     assert left == {"data", "results", "shapes", "space.py"}
+
+
+def test_the_folder_of_a_lambda_has_a_plain_name(place):
+    study = Study("shapes", folds=3, max_trials=1, baselines=False)
+    made = KFoldTuner(lambda hp: Recipe("SmallCNN", None, epochs=1), study, offline=True, executor="inline")
+    assert made.setup.folder.name == "space-shapes"
 
 
 def test_a_function_is_not_taken_for_the_space_file_of_its_name(place):

@@ -93,3 +93,26 @@ def test_commands_in_refusals_work_as_printed(search, tmp_path):
     code, _, error = search(*words(first))
     assert code == 1
     assert "finetune.py is there already" in error
+
+
+def test_weights_that_came_later_are_said_with_a_command_that_uses_them(search, imagenet, tmp_path, monkeypatch):
+    write_shapes(tmp_path / "images", {"across": 12, "down": 12})
+    recipe = 'hp.Choice("backbone", at_hand(["Embedded", "MobileNetV2_0.35"])), epochs=1'
+    Path("space.py").write_text(SPACE.format(recipe=recipe).replace('"shapes"', '"images"'))
+    with monkeypatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+        code, out, _ = search("run", "space.py", "--seed", "3", "--executor", "inline", "--offline", "--cache", "c")
+        assert code == 0
+        assert "Left out, as their ImageNet weights are not here: MobileNetV2_0.35 (--offline)" in out
+        code, out, _ = search(*words(next(line for line in commands(out) if line.endswith("weights"))))
+        assert code == 0
+        assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5\n" in out
+    code, out, _ = search("resume", "space-images", "--cache", "c")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("At hand now, but not when this search began")]
+    assert "not in it: MobileNetV2_0.35." in line
+    (line,) = commands(line)
+    code, out, error = search(*words(line), "--executor", "inline", "--offline")
+    assert (code, error) == (0, "")
+    assert "Backbones: Embedded, MobileNetV2_0.35" in out
+    assert Path("results/space-images-2/report/index.html").is_file()

@@ -80,6 +80,8 @@ def test_a_finished_search_is_summed_up_at_once_though_its_images_are_gone(searc
     assert code == 0
     assert "So far: 6 trials and 20 runs." in printed
     assert "Winner: trial 0001" in printed
+    assert "Take it away: python -m search export" in printed
+    assert f"Report: {made.folder / 'report' / 'index.html'}" in printed
     assert {path: path.stat().st_mtime_ns for path in made.folder.rglob("*")} == before
 
 
