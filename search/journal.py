@@ -6,6 +6,7 @@ Everything that happened is one line of JSON in ``journal.jsonl``; the state of 
 
 import copy
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -124,6 +125,8 @@ class History:
     unattributed: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
     holdout_scores: list[HoldoutScore] = field(default_factory=list)
     holdout_failures: list[tuple[str, Failure]] = field(default_factory=list)
+    _firsts: dict[Recipe, Trial] = field(default_factory=dict, repr=False, compare=False)  # of each recipe
+    _indexed: int = field(default=0, repr=False, compare=False)  # how many trials these are of
 
     def holdout_score(self, trial_id: str) -> HoldoutScore | None:
         """Return the hold-out's score of this trial, if it was scored."""
@@ -155,12 +158,11 @@ class History:
     # DECISIONS: An equal recipe is a duplicate trial
     def duplicate_of(self, trial: Trial) -> Trial | None:
         """Return the earlier trial with an equal recipe, if there is one."""
-        for other in self.trials.values():
-            if other.id == trial.id:
-                return None
-            if other.recipe == trial.recipe:
-                return other
-        return None
+        for other in itertools.islice(self.trials.values(), self._indexed, None):
+            self._firsts.setdefault(other.recipe, other)
+        self._indexed = len(self.trials)
+        first = self._firsts.get(trial.recipe)
+        return None if first is None or first.id == trial.id else first
 
     def apply(self, event: Event) -> None:
         """Take in one event. An event of a trial that never began is ignored."""
