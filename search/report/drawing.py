@@ -6,6 +6,7 @@ This file is also the program of that process. It then has nothing of this packa
 import atexit
 import base64
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -20,7 +21,13 @@ class DrawingError(Exception):
 
 def svg_of(spec: str) -> str:
     """Return a specification of Vega-Lite as SVG. Raises DrawingError, as all of these do."""
-    return _PAINTER.ask("svg", spec)
+    numbers: dict[str, int] = {}  # Vega counts the ids of all charts that its process has drawn
+    pattern = r'((?:\bid="|url\(#|href="#)[a-z_]+)(\d+)'
+    return re.sub(
+        pattern,
+        lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers) + 1)}",
+        _PAINTER.ask("svg", spec),
+    )
 
 
 def png_of(svg: str) -> bytes:

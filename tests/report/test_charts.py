@@ -305,6 +305,15 @@ def test_a_baseline_may_win_and_nobody_be_judged(tmp_path):
     assert values(drawn["leaderboard"], "called") <= {"winner, recommended", "winner", "recommended", "baseline", ""}
 
 
+def test_a_chart_is_the_same_whatever_was_drawn_before_it():
+    chart = alt.Chart(alt.Data(values=[{"x": 1, "y": 1}])).mark_line(clip=True).encode(x="x:Q", y="y:Q")
+    spec = json.dumps(chart.to_dict())
+    first = svg_of(spec)
+    assert 'id="clip1"' in first
+    assert "url(#clip1)" in first
+    assert svg_of(spec) == first
+
+
 def test_a_text_that_makes_the_chart_library_abort_ends_no_process_and_is_replaced():
     values = alt.Data(values=[{"name": f"a{letter}b", "n": 1} for letter in "\uffff\ufffe\x00\x1b\u2028"])
     chart = alt.Chart(values).mark_bar().encode(x="name:N", y="n:Q").properties(usermeta={"width": 200}, width=200)
