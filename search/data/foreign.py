@@ -79,7 +79,7 @@ KINDS = (
     ),
     Foreign(
         "a HEIC image",
-        f"install pillow-heif (pip install 'finetune-search[heif]'), or {AS_PNG}",
+        f"install what reads it (pip install pillow-heif), or {AS_PNG}",
         _brand(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
         (".heic", ".heif", ".hif"),
         format="HEIF",
