@@ -11,6 +11,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ from search.racing import score
 from search.record import Record
 from search.repertoire.columns import briefs
 from search.system.errors import UserError
+from search.system.files import is_real_file, is_real_folder
 
 FOLDER = "tensorboard"
 FILE = "events.out.tfevents.search"  # TensorBoard reads what has "tfevents" in its name, and nothing else
@@ -60,9 +62,13 @@ class Board:
         check_at_hand()
         self.folder = search / FOLDER
         self._done: set[tuple[str, ...]] = set()
-        for half in self.folder.glob(f"{HALF}*"):
+        halves = [path for path in self.folder.glob(f"{HALF}*") if is_real_folder(self.folder) and is_real_file(path)]
+        for half in halves:
             with contextlib.suppress(FileNotFoundError):  # whoever writes it has just finished
-                if time.time() - half.stat().st_mtime > ABANDONED:
+                if (
+                    re.fullmatch(rf"{re.escape(HALF)}[a-z0-9_]{{8}}", half.name)
+                    and time.time() - half.stat().st_mtime > ABANDONED
+                ):
                     half.unlink()
 
     def update(self, record: Record) -> list[str]:

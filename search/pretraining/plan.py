@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import resolve
 from search.system.digests import file_sha256
 from search.system.errors import UserError
-from search.system.files import write_bytes, write_text
+from search.system.files import is_real_file, write_bytes, write_text
 from search.system.machine import memory
 from search.system.places import check_file
 
@@ -27,6 +28,8 @@ PROCESS_BYTES = 2 * 10**9  # of TensorFlow and the batches
 # DECISIONS: More room and more steps, not more pictures
 PRETRAINING_VERSION = 2  # of what is drawn, asked and learnt: a change makes other weights
 NOTE = "plan.json"
+FINAL = r"(?:[a-z]+-)?pictures-\d{4}-\d+\.npy|bases\.npz|student\.npz"
+ARRAYS = re.compile(rf"{FINAL}|\.(?:{FINAL})\.(?:[a-z0-9_]{{8}}|\d+)")  # that a pretraining writes, whole and half
 MADE = "made.txt"  # the digest of the file, from just before it is there
 
 
@@ -92,7 +95,7 @@ def finish(folder: Path, file: Path, data: bytes) -> None:
 
 def clear(folder: Path) -> None:
     """Remove what a pretraining wrote into its folder, and the folder if nothing else is in it."""
-    arrays = (path for pattern in ("*.npy", "*.npz", ".*.np[yz].*") for path in folder.glob(pattern))
+    arrays = [path for path in folder.iterdir() if ARRAYS.fullmatch(path.name) and is_real_file(path)]
     for path in (*arrays, folder / NOTE, folder / MADE):  # in this order, lest an interruption leave what nobody knows
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody else's files are in it

@@ -275,8 +275,12 @@ def test_nobody_elses_files_are_taken_over_or_removed(at_hand):
     begun = work_folder(SMALL, at_hand / "other.npz")
     for name in ("thesis.txt", "pictures-0000-100.npy", "student.npz", ".last-pictures-0001-100.npy.123"):
         (begun / name).write_text("")
+    ours = ("features.npy", "my-student.npz", ".notes.npz.old", "pictures-2024.npy")
+    for name in ours:
+        (begun / name).write_text("mine")
+    (begun / "bases.npz").symlink_to(begun / "thesis.txt")
     clear(begun)
-    assert [path.name for path in begun.iterdir()] == ["thesis.txt"]
+    assert {path.name for path in begun.iterdir()} == {"thesis.txt", "bases.npz", *ours}
 
 
 def test_what_was_interrupted_while_clearing_up_is_ended(at_hand, monkeypatch):
