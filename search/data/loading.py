@@ -91,7 +91,7 @@ def read_inputs(
         raise UserError(f"{_unreadable(dataset)}\nMend or remove them; without --strict they are left out.")
     if (groups := _earlier_groups(dataset, earlier)) is not None:
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(**groups))
-        pairs, near = [], pd.factorize(_names_of_copies(dataset))[0]
+        pairs, near = [], pd.factorize(np.array(_names_of_copies(dataset), dtype=object))[0]
     else:
         pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, progress, dataset.ranges)
         near = grouped(len(dataset), pairs)
