@@ -68,12 +68,12 @@ def test_a_level_is_taken_as_named(folds):
 
 def test_folders_above_the_classes_can_be_groups(folds):
     dataset = read_class_folders(folds, Reading(label_level=2))
-    grouped = regrouped(dataset, Study("data", groups="folder1"), [])
+    grouped = regrouped(dataset, Study("data", groups="folder1"), range(len(dataset)))
     assert sorted(set(grouped.groups)) == [f"fold{n}" for n in range(1, 7)]
-    deeper = regrouped(dataset, Study("data", groups="folder2"), [])
+    deeper = regrouped(dataset, Study("data", groups="folder2"), range(len(dataset)))
     assert len(set(deeper.groups)) == 12
     with pytest.raises(UserError, match="lies in a folder of level 3"):
-        regrouped(dataset, Study("data", groups="folder3"), [])
+        regrouped(dataset, Study("data", groups="folder3"), range(len(dataset)))
 
 
 def test_images_above_the_level_are_left_out_and_splits_above_it_are_kept(tmp_path):
