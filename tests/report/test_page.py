@@ -210,7 +210,7 @@ def test_thumbnails_end_before_the_page_is_too_large():
 def test_images_beyond_what_is_shown_are_counted():
     hard = len(frames("hundred_classes")["hard"].query("group == 'every recipe'"))
     assert hard > CARDS
-    assert f"{hard - CARDS} more are in report.json." in Page(html("hundred_classes")).text
+    assert f"{hard - CARDS} more are in hard.csv." in Page(html("hundred_classes")).text
 
 
 def test_a_search_that_goes_on_says_so():
