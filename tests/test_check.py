@@ -48,7 +48,7 @@ def test_it_prints_each_finding_with_its_files_and_way_out_and_searches_nothing(
     assert code == 0
     assert "Warning, conflicting labels: 1 set of copies has images in more than one class" in out
     assert "    cat/copy.png, dog/05.png\n" in out
-    assert "Look at them and keep one label for each picture." in out
+    assert "Look at the images, and keep one label for each picture." in out
     assert "Estimated cost: " in out
     assert not (tmp_path / "results").exists()
 
