@@ -22,7 +22,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
     frame = read_table(judgement.record.folder, IMAGES)
     if frame is None or not {"id", "label", "group"} <= set(frame):
         return
-    key = _column_of_copies(frame, judgement.record.about.study.get("groups"))
+    key = _column_of_copies(frame, judgement.record.about.study.get("groups", AUTO))
     sets = [images for name, images in frame.groupby(key, sort=False) if name and len(images) > 1]
     sets.sort(key=lambda images: (not _conflict(images), -len(images)))
     for number, images in enumerate(sets, start=1):
@@ -70,7 +70,7 @@ def cards(subject: Subject) -> Gallery:
 
 def _shared_fold(subject: Subject) -> str:
     """Return whether copies share a fold, and what else the study keeps together."""
-    study = Study("data").with_recorded(subject.judgement.record.about.study.get("groups"))
+    study = Study("data").with_recorded(subject.judgement.record.about.study.get("groups", AUTO))
     copies = (
         "The images of a set are always in the same fold."
         if study.joins_copies
