@@ -150,49 +150,68 @@ def schema(chapters: Sequence[Chapter] = contents.CHAPTERS) -> Schema:
         **_object(
             {
                 "schema": {"const": VERSION, "description": "Version of this schema."},
-                "name": TEXT | _about("Of the search."),
-                "objective": {"enum": ["accuracy", "balanced_accuracy", "macro_f1"]},
-                "ended": TEXT | _about("Why the search ended; empty while it has not."),
-                "answer": TEXTS | _about("The answer in paragraphs."),
-                "command": TEXT | _about("Retrains the recommended recipe on all images; empty where there is none."),
-                "outlook": _or_null(_outlook_schema()),
-                "at_chance": {
-                    "type": "array",
-                    "description": "Trials that do no better than guessing, and the likely cause.",
-                    "items": _object(
-                        {"trial": TEXT, "balanced_accuracy": NUMBER, "guessing": NUMBER, "cause": TEXT},
-                    ),
-                },
-                "facts": {
-                    "type": "array",
-                    "description": "The few numbers of the winner, as the page shows them.",
-                    "items": _object(dict.fromkeys(("label", "value", "note"), TEXT)),
-                },
-                "words": OBJECT
-                | _about("The leading sentences of each part of the page.")
-                | {"additionalProperties": TEXTS},
-                "winner": _or_null(_winner_schema()),
-                "recommended": MAYBE_TEXT | _about("The trial to use."),
-                "contenders": TEXTS | _about("Trials that cannot be told from the best, the winner among them."),
-                "slope": _or_null(_interval_schema())
-                | _about("The winner's gain for each doubling of images, between the two largest sizes."),
-                "curve": _or_null(_object(dict.fromkeys(("a", "b", "c", "residual"), NUMBER)))
-                | _about("a + b n^-c through four or more training sizes."),
-                "holdout": _or_null(_holdout_schema()),
-                "warnings": TEXTS,
-                "limits": TEXTS | _about("What may be concluded."),
-                "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(chapters)}, always=FIRST),
-                "shortened": OBJECT
-                | _about(
-                    f"How many rows those tables have in their CSV files that are too long for this one, which has the "
-                    f"first {MOST:,} of them."
-                )
-                | {"additionalProperties": {"type": "integer"}},
+                **_answer_schema(),
+                **_numbers_schema(),
+                **_tables_schema(chapters),
                 "study": OBJECT | _about("study.json: what was fixed when the search began."),
                 "sessions": {"type": "array", "items": OBJECT},
                 "profile": _profile_schema(),
             }
         ),
+    }
+
+
+def _answer_schema() -> Schema:
+    """Return the schema of what is said in words."""
+    return {
+        "name": TEXT | _about("Of the search."),
+        "objective": {"enum": ["accuracy", "balanced_accuracy", "macro_f1"]},
+        "ended": TEXT | _about("Why the search ended; empty while it has not."),
+        "answer": TEXTS | _about("The answer in paragraphs."),
+        "command": TEXT | _about("Retrains the recommended recipe on all images; empty where there is none."),
+        "outlook": _or_null(_outlook_schema()),
+        "at_chance": {
+            "type": "array",
+            "description": "Trials that do no better than guessing, and the likely cause.",
+            "items": _object(
+                {"trial": TEXT, "balanced_accuracy": NUMBER, "guessing": NUMBER, "cause": TEXT},
+            ),
+        },
+        "facts": {
+            "type": "array",
+            "description": "The few numbers of the winner, as the page shows them.",
+            "items": _object(dict.fromkeys(("label", "value", "note"), TEXT)),
+        },
+        "words": OBJECT | _about("The leading sentences of each part of the page.") | {"additionalProperties": TEXTS},
+    }
+
+
+def _numbers_schema() -> Schema:
+    """Return the schema of what is known of the winner and its rivals."""
+    return {
+        "winner": _or_null(_winner_schema()),
+        "recommended": MAYBE_TEXT | _about("The trial to use."),
+        "contenders": TEXTS | _about("Trials that cannot be told from the best, the winner among them."),
+        "slope": _or_null(_interval_schema())
+        | _about("The winner's gain for each doubling of images, between the two largest sizes."),
+        "curve": _or_null(_object(dict.fromkeys(("a", "b", "c", "residual"), NUMBER)))
+        | _about("a + b n^-c through four or more training sizes."),
+    }
+
+
+def _tables_schema(chapters: Sequence[Chapter]) -> Schema:
+    """Return the schema of the tables, and of what else stands beside them."""
+    return {
+        "holdout": _or_null(_holdout_schema()),
+        "warnings": TEXTS,
+        "limits": TEXTS | _about("What may be concluded."),
+        "tables": _object({sheet.name: _sheet_schema(sheet) for sheet in tables(chapters)}, always=FIRST),
+        "shortened": OBJECT
+        | _about(
+            f"How many rows those tables have in their CSV files that are too long for this one, which has the "
+            f"first {MOST:,} of them."
+        )
+        | {"additionalProperties": {"type": "integer"}},
     }
 
 

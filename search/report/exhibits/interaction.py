@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 import altair as alt
+import pandas as pd
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import interval as interval_of
@@ -65,13 +66,10 @@ def _depth(name: str) -> int:
     return DEPTHS[name] if name in DEPTHS else int(name)
 
 
-def draw(subject: Subject) -> Chart | None:
-    """Draw the mean score of each backbone at each depth: number and count in every cell, deeper where better."""
-    known = subject.frame.dropna(subset=["score"])
-    if len(known) < 2:
-        return None
+def _cells(known: pd.DataFrame) -> list[Row]:
+    """Return what is drawn and told of each pair."""
     low, high = known["score"].min(), known["score"].max()
-    rows = [
+    return [
         {
             **row,
             "told": words.number(row["score"]),
@@ -83,8 +81,15 @@ def draw(subject: Subject) -> Chart | None:
         }
         for row in records(known)
     ]
+
+
+def draw(subject: Subject) -> Chart | None:
+    """Draw the mean score of each backbone at each depth: number and count in every cell, deeper where better."""
+    known = subject.frame.dropna(subset=["score"])
+    if len(known) < 2:
+        return None
     depths = sorted(known["unfrozen_blocks"].astype(str).unique(), key=_depth)
-    base = alt.Chart(values(rows)).encode(
+    base = alt.Chart(values(_cells(known))).encode(
         x=alt.X(
             "unfrozen_blocks:N",
             sort=depths,
