@@ -95,7 +95,6 @@ def test_numbers_of_numpy_are_numbers():
         ({"a", "b"}, "has a set, which has no order"),
         (3, "hp.Choice('x', 3) must have a list of values, such as [3]"),
     ],
-    ids=str,
 )
 def test_a_choice_that_no_journal_can_hold_is_refused_with_the_way_out(values, message):
     assert message in refusal(lambda hp: hp.Choice("x", values))
