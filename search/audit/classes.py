@@ -89,7 +89,7 @@ def too_few(inspection: Inspection) -> Iterator[Finding]:
     ):
         few = {name: count * share for name, count in counts.items() if count * share < FEWEST}
         if few:
-            counted = ", ".join(f"{name}: {number:.1f}" for name, number in list(few.items())[:CLASSES_NAMED])
+            counted = ", ".join(f"{name}: {number:.2g}" for name, number in list(few.items())[:CLASSES_NAMED])
             counted += f", and {len(few) - CLASSES_NAMED} more" * (len(few) > CLASSES_NAMED)
             yield Finding(
                 WARNING,

@@ -156,18 +156,14 @@ def _without_search(judgement: Judgement) -> Iterator[str]:
         return
     difference, corrected = judgement.differences[place - 1], judgement.corrected
     luck = {
-        Standing.WORSE: "which is more than luck explains",
-        Standing.PROBABLY_WORSE: "which is probably more than luck",
-    }.get(difference.standing, "which may be luck")
-    raw = _behind(difference.mean)
-    fair = _behind(corrected.score.mean - score(best)) if corrected else ""
-    if fair == raw:
-        behind = f"{raw}, also once the winner's score is corrected"
-    elif fair:
-        behind = f"{raw} ({fair} once the winner's score is corrected)"
-    else:
-        behind = f"{raw} (raw)"
-    yield f"The best that needs no search, {called(best)}, is {behind}, {luck}."
+        Standing.WORSE: "Luck alone does not explain that.",
+        Standing.PROBABLY_WORSE: "That is probably more than luck.",
+    }.get(difference.standing, "That may be luck.")
+    behind = _behind(difference.mean)
+    fair = _behind(corrected.score.mean - score(best)) if corrected else behind
+    if fair != behind:
+        behind += f" ({fair} once the winner's score is corrected)"
+    yield f"The best that needs no search, {called(best)}, is {behind}. {luck}"
 
 
 def _behind(distance: float) -> str:
