@@ -68,7 +68,7 @@ def _expectation(judgement: Judgement, numbers: Outlook) -> str:
     if numbers.expected.known:
         low, high = (in_100(limit) for limit in (numbers.expected.low, numbers.expected.high))
         line += f"; anything from {low} to {high} would be no surprise"
-    luck = f"One answer to every image would get {guess}"
+    luck = f"Guessing would get {guess}"
     if numbers.beats_guessing is None and numbers.expected.known:
         luck += ", so it is not sure that this is better than guessing"
     return f"{line}. {luck}."
@@ -221,7 +221,7 @@ def facts(judgement: Judgement) -> Iterable[Fact]:
         note = f"corrected, {words.limits(corrected.full_accuracy)}; raw, pooled, {corrected.raw_full_accuracy:.3f}"
         yield Fact("Accuracy with all training images", f"{corrected.full_accuracy.mean:.3f}", note)
     yield from _at_sizes(judgement, winner)
-    yield Fact("Guessing", f"{numbers.guessing:.3f}", f"the best {metric} of one answer to every image")
+    yield Fact("Guessing", f"{numbers.guessing:.3f}", f"the best {metric} of giving every image the same answer")
     for trial, again in judgement.confirmations[:1]:
         yield Fact(f"Trained again on reshuffled folds ({trial.id})", f"{again.mean:.3f}", words.limits(again))
     if judgement.rules.holdout:

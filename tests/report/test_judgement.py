@@ -113,7 +113,7 @@ def test_the_answer_is_for_the_person_who_decides(several):
     assert said[1] == (
         f"Of 100 new images like these, expect about {words.in_100(expected.mean)} right, once it is trained on all "
         f"images; anything from {words.in_100(expected.low)} to {words.in_100(expected.high)} would be no surprise. "
-        "One answer to every image would get 33."
+        "Guessing would get 33."
     )
     assert 'the baseline "head alone" (b0)' in " ".join(said)
     assert said[-1].startswith("The recipe of trial 0004: MobileNetV2, 1 block, dropout 0.4")
