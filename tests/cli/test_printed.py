@@ -12,7 +12,7 @@ from kit.shapes import write_shapes
 from kit.spaces import SPACE
 
 RECIPE = '"SmallCNN", None, epochs=1, learning_rate=hp.Choice("learning_rate", [1e-3, 3e-3])'
-OPTIONS = ("--results", "my results", "--groups", r"_(\d+)", "--folds", "2", "--cache", "c", "--offline")
+OPTIONS = ("--results", "my results", "--groups", r"auto+_(\d+)", "--folds", "2", "--cache", "c", "--offline")
 
 
 def commands(text):

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from kit.journals import restudied
 from PIL import Image
 
 from search import KFoldTuner, UserError
@@ -214,9 +215,7 @@ def test_nothing_is_overwritten_nor_mixed_with_images(place, finished, search, t
 def test_changed_images_are_refused(finished, search, tmp_path, monkeypatch):
     shutil.copytree(finished / "results", tmp_path / "results")
     shutil.copytree(finished / "shapes", tmp_path / "shapes")
-    study = tmp_path / "results" / "space-shapes" / "study.json"
-    about = json.loads(study.read_text())
-    study.write_text(json.dumps({**about, "data": str(tmp_path / "shapes")}))
+    restudied(tmp_path / "results" / "space-shapes", data=str(tmp_path / "shapes"))
     (tmp_path / "shapes" / "down" / "down_001.png").unlink()
     code, _, err = search("export", "space-shapes", "--to", "model")
     assert code == 1
@@ -225,7 +224,7 @@ def test_changed_images_are_refused(finished, search, tmp_path, monkeypatch):
 
 
 def test_best_models_are_had_by_an_export(place, finished):
-    with pytest.raises(UserError, match=r"python -m search export \S*results/space-shapes --to FOLDER"):
+    with pytest.raises(UserError, match=r"python -m search export space-shapes --to space-shapes-model"):
         reopened(place, finished).get_best_models()
 
 
@@ -248,9 +247,7 @@ def test_photographs_heads_and_deeper_recipes(photographs, imagenet, tmp_path, s
 def test_images_that_were_moved_are_named_with_data(finished, search, tmp_path):
     shutil.copytree(finished / "results", tmp_path / "results")
     shutil.copytree(finished / "shapes", tmp_path / "moved")
-    study = tmp_path / "results" / "space-shapes" / "study.json"
-    about = json.loads(study.read_text())
-    study.write_text(json.dumps({**about, "data": str(tmp_path / "gone")}))
+    restudied(tmp_path / "results" / "space-shapes", data=str(tmp_path / "gone"))
     code, _, err = search("export", "space-shapes", "--to", "model")
     assert code == 1
     assert "There is no data folder" in err

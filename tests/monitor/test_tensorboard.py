@@ -15,6 +15,7 @@ import urllib.request
 import numpy as np
 import pytest
 from kit.drivers import outcome, prepare, start, wait_for_lines
+from kit.journals import changed
 from kit.searches import Search, held_out
 
 from search.analysis.ledger import at_size
@@ -135,8 +136,7 @@ def with_validation(made, trial, points):
         arrays = {**stored, f"{run.fold}/validation": np.array(points)}
     data = npz_bytes(arrays)
     (made.folder / run.file).write_bytes(data)
-    text = made.journal.path.read_text()
-    made.journal.path.write_text(text.replace(run.sha256, hashlib.sha256(data).hexdigest()))
+    changed(made.journal.path, run.sha256, hashlib.sha256(data).hexdigest())
     return f"{trial.id}/{run.fold}/validation"
 
 
