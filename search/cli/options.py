@@ -28,8 +28,8 @@ KEEP_MASKS = click.option("--keep-masks", is_flag=True, help="Train masks and pr
 GROUPS = click.option(
     "--groups",
     metavar="HOW",
-    help="What shares a fold, instead of the study's: auto (copies), none, or a column, folder1 or a pattern on file "
-    "names (and copies), or none+ and one of these (without copies).",
+    help="What shares a fold, instead of the study's: auto (copies), none, a column, folder1 (the first folder), or a "
+    "pattern on file names. Copies share a fold too, unless none+ stands before the last three.",
 )
 HOLDOUT = click.option(
     "--holdout",

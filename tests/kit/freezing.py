@@ -386,5 +386,5 @@ WRITTEN_WITH = re.compile(r"Python [\d.]+, pandas [\d.]+")
 def helps(place):
     """Return what `--help` prints, of all verbs and of each."""
     whole = command(place, "--help")
-    verbs = re.findall(r"^  (\w+) ", whole.split("Commands:")[1], re.MULTILINE)
+    verbs = re.findall(r"^  ([\w-]+) ", whole.split("Commands:")[1], re.MULTILINE)
     return {"search": whole, **{verb: command(place, verb, "--help") for verb in verbs}}
