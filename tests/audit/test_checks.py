@@ -154,7 +154,7 @@ def test_too_few_images_are_told_for_each_part_of_the_plan(plain, tmp_path):
     training = topics(inspect(dataset, tmp_path, train_fractions=(1.0, 0.2)))["too few images"]
     assert "smallest training part" in training.text
     shuffled = topics(inspect(dataset, tmp_path, splits="shuffle", val=0.1))["too few images"]
-    assert "across: 3.0" in shuffled.text
+    assert "across: 3, down: 3)" in shuffled.text
 
 
 def test_classes_that_hold_folders_alone_may_be_one_level_too_high(tmp_path):

@@ -106,7 +106,7 @@ def keep(folder: Path, place: Path) -> None:
 
 
 def begun(place: Path) -> None:
-    """Freeze a search that was killed in its fourth trial, and one that was not."""
+    """Freeze a search that was killed in its fourth trial."""
     digits(place / "digits", uneven)
     freezing.space_file(place, "begun")
     journal = place / "results" / "begun" / "journal.jsonl"
@@ -116,10 +116,16 @@ def begun(place: Path) -> None:
 
     until(place, journal, enough, *run(*BEGUN))
     keep(journal.parent, place)
-    freezing.command(place, *run(*BEGUN, "--fresh"))
-    (FROZEN / "begun.whole.jsonl").write_bytes(journal.read_bytes())
     told = {"machine": machine(), "killed after": len(events(FROZEN / "begun" / "journal.jsonl"))}
     (FROZEN / "begun.json").write_text(text_of(told))
+
+
+def whole(place: Path) -> None:
+    """Freeze the journal of the same search, never killed."""
+    digits(place / "digits", uneven)
+    freezing.space_file(place, "begun")
+    freezing.command(place, *run(*BEGUN))
+    (FROZEN / "begun.whole.jsonl").write_bytes((place / "results" / "begun" / "journal.jsonl").read_bytes())
 
 
 def finished(place: Path) -> None:
@@ -156,6 +162,7 @@ ALL = {
     "training": training,
     "photographs": photographs,
     "begun": begun,
+    "whole": whole,
     "finished": finished,
     "report": report,
     "help": help_,
