@@ -13,17 +13,12 @@ from pathlib import Path
 import numpy as np
 from kit import freezing
 from kit.freezing import (
-    BEGUN,
     FROZEN,
-    digits,
-    events,
     labelled,
     machine,
     placeless,
     run,
     text_of,
-    uneven,
-    until,
     versions,
 )
 
@@ -105,29 +100,6 @@ def keep(folder: Path, place: Path) -> None:
     study.write_text(placeless(study.read_text(), place))
 
 
-def begun(place: Path) -> None:
-    """Freeze a search that was killed in its fourth trial."""
-    digits(place / "digits", uneven)
-    freezing.space_file(place, "begun")
-    journal = place / "results" / "begun" / "journal.jsonl"
-
-    def enough(told: list[dict[str, object]]) -> bool:
-        return any(event["event"] == "job" and event["trial"] == "0003" for event in told)
-
-    until(place, journal, enough, *run(*BEGUN))
-    keep(journal.parent, place)
-    told = {"machine": machine(), "killed after": len(events(FROZEN / "begun" / "journal.jsonl"))}
-    (FROZEN / "begun.json").write_text(text_of(told))
-
-
-def whole(place: Path) -> None:
-    """Freeze the journal of the same search, never killed."""
-    digits(place / "digits", uneven)
-    freezing.space_file(place, "begun")
-    freezing.command(place, *run(*BEGUN))
-    (FROZEN / "begun.whole.jsonl").write_bytes((place / "results" / "begun" / "journal.jsonl").read_bytes())
-
-
 def finished(place: Path) -> None:
     """Freeze a whole search."""
     labelled(place / "labelled")
@@ -161,8 +133,6 @@ ALL = {
     "identities": identities,
     "training": training,
     "photographs": photographs,
-    "begun": begun,
-    "whole": whole,
     "finished": finished,
     "report": report,
     "help": help_,
