@@ -1,24 +1,36 @@
 """What would be searched, what it would cost, and what is odd about the data; begins no search."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from search.audit.checks import Audit, audit
 from search.audit.inspection import Inspection, inspect
-from search.audit.leakage import Flattery, backbone_features, flattery, thumbnail_features
+from search.audit.leakage import (
+    Flattery,
+    backbone_features,
+    flattery,
+    sample_in_words,
+    sample_of,
+    thumbnail_features,
+)
 from search.data.finding import ERROR, Finding
 from search.data.loading import Inputs, read_inputs
 from search.options import Options, overridden
-from search.prepare import Setup, complete
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.table import BACKBONES
 from search.space import SpaceFile
 from search.system.errors import UserError
 from search.system.progress import Progress, Say, silent
 from search.training.cost import Estimate, seconds_of_views, speed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from search.prepare import Setup  # which loads TensorFlow
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class CheckResult:
             "random_folds": round(self.flattery.random, 4),
             "grouped_folds": round(self.flattery.grouped, 4),
             "features": self.flattery.features,
+            "images": self.flattery.images,
         }
         cost = self.cost and {"low_seconds": round(self.cost.low), "high_seconds": round(self.cost.high)}
         return {**self.audit.to_dict(self.inputs.dataset.ids), "flattery": flattery, "cost": cost}
@@ -63,29 +76,35 @@ def check(file: SpaceFile, options: Options, say: Say, progress: Progress = sile
         audit(inspected, errors),
         setup.estimate(sample),
         seconds_of_views(sample, len(setup.dataset), speed_of(setup.devices.slots)),
-        _flattery(inputs, inspected, setup),
+        _flattery(inputs, inspected, setup, progress),
     )
 
 
 def _setup(
     file: SpaceFile, inputs: Inputs, options: Options, say: Say, progress: Progress
-) -> tuple[Setup | None, Sequence[Finding]]:
+) -> "tuple[Setup | None, Sequence[Finding]]":
+    from search.prepare import complete  # after the images were compared: TensorFlow takes half a gigabyte
+
     try:
         return complete(file, inputs, Path(), options, [], None, say, progress), []  # no folder: nothing is written
     except UserError as error:
         return None, [Finding(ERROR, "the search cannot run", str(error).rstrip("."))]
 
 
-def _flattery(inputs: Inputs, inspected: Inspection, setup: Setup) -> Flattery | None:
+def _flattery(inputs: Inputs, inspected: Inspection, setup: "Setup", progress: Progress) -> Flattery | None:
     """Return how much random folds would flatter; None where there is nothing to flatter or to measure it with."""
     dataset, study = inputs.dataset, inputs.study
-    groups = pd.Series(inspected.joint_groups)
-    folds = min(max(study.folds, 2), int(groups.groupby(dataset.labels).nunique().min()))
-    if groups.nunique() == len(dataset) or folds < 2:
+    every = np.array(inspected.joint_groups, dtype=object)
+    rows = sample_of(dataset.labels, every, study.seed)
+    groups, labels = pd.Series(every[rows]), dataset.labels[rows]
+    folds = min(max(study.folds, 2), int(groups.groupby(labels).nunique().min()))
+    if len(set(every)) == len(dataset) or folds < 2:
         return None
     pretrained = [name for name in setup.weights if BACKBONES[name].pretrained]
     if pretrained:
-        features, name = backbone_features(setup.materials, pretrained[0], inputs.images), f"frozen {pretrained[0]}"
+        features = backbone_features(setup.materials, pretrained[0], inputs.images, rows)
+        name = f"frozen {pretrained[0]}"
     else:
-        features, name = thumbnail_features(inputs.thumbnails.pixels), "thumbnails"
-    return flattery(features, name, dataset.labels, groups.to_numpy(), folds, study.seed)
+        features, name = thumbnail_features(inputs.thumbnails.pixels[rows]), "thumbnails"
+    measured = flattery(features, name, labels, groups.to_numpy(), folds, study.seed, progress)
+    return replace(measured, sample=sample_in_words(dataset.labels, rows))

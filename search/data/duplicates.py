@@ -81,13 +81,15 @@ def _textured(thumbnails: np.ndarray, rows: Sequence[int]) -> tuple[np.ndarray, 
     """Return those of the rows that are not of a single shade, and their pictures in grey (rows, SIDE, SIDE)."""
     greys = np.empty((len(rows), SIDE, SIDE), np.uint8)
     kept = list[int]()
-    for row in rows:
-        grey = cv2.cvtColor(thumbnails[row], cv2.COLOR_RGB2GRAY)
-        if grey.std() > FLAT:
-            greys[len(kept)] = grey
-            kept.append(row)
-        if row % WAITING == 0:
+    for done, at in enumerate(np.argsort(rows).tolist()):  # as they lie in the file, to give its memory back
+        greys[at] = cv2.cvtColor(thumbnails[rows[at]], cv2.COLOR_RGB2GRAY)
+        if done % WAITING == 0:
             release(thumbnails)
+    release(thumbnails)
+    for at, row in enumerate(rows):
+        if greys[at].std() > FLAT:
+            greys[len(kept)] = greys[at]
+            kept.append(row)
     return np.array(kept, dtype=int), greys[: len(kept)]
 
 

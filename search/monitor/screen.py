@@ -97,6 +97,23 @@ class TimeLeft:
         return f"about {duration((time.monotonic() - self._start) / new * to_do)} left"
 
 
+class Pace:
+    """The time that a piece of work still takes, from the steps that this process has seen of it."""
+
+    def __init__(self) -> None:
+        """Begin with no work."""
+        self._work, self._start, self._first_done = "", 0.0, 0
+
+    def in_words(self, what: str, count: int, total: int) -> str:
+        """Return "about 3 min left" once a tenth of the work ``what`` is done, or ""."""
+        if what != self._work:
+            self._work, self._start, self._first_done = what, time.monotonic(), count
+        here = count - self._first_done  # what an earlier session did says nothing of this one's pace
+        if here * 10 <= total - self._first_done or count >= total:
+            return ""
+        return f"about {duration((time.monotonic() - self._start) / here * (total - count))} left"
+
+
 class Lines:
     """Plain lines, for logs and pipes: one for each trial that begins or ends."""
 
@@ -106,6 +123,7 @@ class Lines:
         self.time_left = TimeLeft()
         self._trials: set[str] = set()
         self._verdicts: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
+        self._pace = Pace()
         self._tenth = ("", -1)
         self._first = True
         self._last_line = time.monotonic()
@@ -116,11 +134,13 @@ class Lines:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def progress(self, what: str, count: int, total: int) -> None:
-        """Print a line at every tenth of long work."""
+        """Print a line at every tenth of long work, and of any work after a minute without a line."""
+        left = self._pace.in_words(what, count, total)
         tenth = (what, 10 * count // total)
-        if total >= FEWEST_FOR_LINES and count * 10 >= total and tenth != self._tenth:
+        is_long = total >= FEWEST_FOR_LINES or time.monotonic() - self._last_line > SILENT
+        if is_long and count * 10 >= total and tenth != self._tenth:
             self._tenth = tenth
-            self.say(f"{what}: {count} of {total}")
+            self.say(f"{what}: {count} of {total}" + (f", {left}" if left else ""))
 
     def begin(self, max_trials: int) -> None:
         """Remember how many trials there will be."""
@@ -175,7 +195,7 @@ class LiveScreen:
             expand=True,
         )
         self._preparation = self._bars.add_task("", total=1, visible=False, note="")
-        self._work, self._start, self._first_done = "", 0.0, 0  # of the preparation that the bar is about
+        self._pace = Pace()  # of the preparation that the bar is about
         self._trials = self._bars.add_task("Trials", total=1, visible=False, note="")
         self._runs = self._bars.add_task("Runs of these trials", total=1, visible=False, note="")
         self._events: deque[str] = deque(maxlen=EVENTS)
@@ -188,11 +208,7 @@ class LiveScreen:
 
     def progress(self, what: str, count: int, total: int) -> None:
         """Move the bar of the work; it goes when all is done."""
-        if what != self._work:
-            self._work, self._start, self._first_done = what, time.monotonic(), count
-        here = count - self._first_done  # what an earlier session did says nothing of this one's pace
-        seconds_left = (time.monotonic() - self._start) / max(here, 1) * (total - count)
-        note = f"about {duration(seconds_left)} left" if here * 10 > total - self._first_done else ""
+        note = self._pace.in_words(what, count, total)
         self._bars.update(
             self._preparation, description=what, completed=count, total=total, visible=count < total, note=note
         )

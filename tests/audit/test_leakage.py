@@ -1,8 +1,13 @@
 """What random folds would flatter is measured where copies are, and is nothing where there are none."""
 
 import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from search.audit.leakage import Flattery, flattery, thumbnail_features
+from search.audit.leakage import MOST_IMAGES, Flattery, flattery, sample_in_words, sample_of, thumbnail_features
 
 
 def blobs(copies):
@@ -32,6 +37,49 @@ def test_what_may_be_luck_is_not_called_flattery():
     for random, images in ((0.805, 10**6), (0.79, 10**6), (0.84, 100)):
         assert str(Flattery(random, 0.8, "thumbnails", images)).startswith("Whether random folds would flatter cannot")
     assert "flatter by about 4 points" in str(Flattery(0.84, 0.8, "thumbnails", 10**4))
+
+
+def test_a_small_set_is_classified_whole():
+    labels = np.arange(MOST_IMAGES) % 7
+    rows = sample_of(labels, np.arange(MOST_IMAGES), seed=3)
+    assert rows.tolist() == list(range(MOST_IMAGES))
+    assert sample_in_words(labels, rows) == ""
+
+
+def test_of_many_classes_some_are_classified_whole_and_the_answer_says_of_how_many():
+    labels = np.repeat(np.arange(300), 67)
+    groups = np.arange(len(labels)) // 2
+    rows = sample_of(labels, groups, seed=3)
+    assert np.bincount(labels[rows]).tolist().count(67) == 44
+    assert len(rows) == 44 * 67
+    assert rows.tolist() == sorted(rows.tolist()) == sample_of(labels, groups, seed=3).tolist()
+    assert rows.tolist() != sample_of(labels, groups, seed=4).tolist()
+    words = sample_in_words(labels, rows)
+    assert words == "2948 of 20100 images and 44 of 300 classes, drawn at random"
+    assert f"thumbnails of {words}: 0.900 over random folds" in str(Flattery(0.9, 0.8, "thumbnails", 2948, words))
+
+
+@pytest.mark.parametrize("counts", [(20000, 30), (9000, 9000), (4000, 4000, 4000)])
+def test_of_large_classes_equal_numbers_are_classified_in_whole_groups(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    groups = np.array([f"g{row // 3}" for row in range(len(labels))], dtype=object)
+    rows = sample_of(labels, groups, seed=3)
+    classes, drawn = np.unique(labels[rows], return_counts=True)
+    assert len(classes) == 2
+    assert all(abs(n - min(counts[label], MOST_IMAGES // 2)) <= 2 for label, n in zip(classes, drawn, strict=True))
+    within = np.isin(groups, groups[rows])
+    assert (within.sum() - len(rows)) <= 2 * len(counts)  # a group at the border of two classes may be cut
+
+
+def test_the_accuracy_is_that_of_scikit_learns_own_cross_validation():
+    features, labels, groups = blobs(3)
+    steps = []
+    found = flattery(features, "noise", labels, groups, 5, 7, lambda what, done, total: steps.append((done, total)))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, tol=1e-2))
+    splits = StratifiedGroupKFold(5, shuffle=True, random_state=7).split(features, labels, groups)
+    predicted = cross_val_predict(model, features.astype(np.float32), labels, cv=list(splits))
+    assert found.grouped == pytest.approx((predicted == labels).mean())
+    assert steps == [(done, 10) for done in range(11)]
 
 
 def test_features_of_thumbnails_are_means_of_blocks():

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,29 @@ def test_lines_of_a_long_decoding_are_ten_or_so():
     for done in range(1, 2001):
         lines.progress("Decoding images", done, 2000)
     assert len(file.getvalue().splitlines()) == 10
+
+
+def test_lines_of_long_work_say_how_much_time_is_left(monkeypatch):
+    lines, file = plain()
+    for done in range(0, 2001, 200):
+        monkeypatch.setattr(time, "monotonic", lambda done=done: 1000.0 + done / 10)
+        lines.progress("Comparing pairs of images", done, 2000)
+    said = file.getvalue().splitlines()
+    assert said[1] == "Comparing pairs of images: 400 of 2000, about 2 min 40 s left"
+    assert said[-1] == "Comparing pairs of images: 2000 of 2000"
+
+
+def test_lines_of_few_slow_steps_come_after_a_minute_of_silence(monkeypatch):
+    lines, file = plain()
+    lines.say("begins")
+    start = time.monotonic()
+    for done, at in enumerate((1, 20, 70, 75, 140)):
+        monkeypatch.setattr(time, "monotonic", lambda at=at: start + at)
+        lines.progress("Measuring", done, 10)
+    assert file.getvalue().splitlines()[1:] == [
+        "Measuring: 2 of 10, about 4 min 36 s left",
+        "Measuring: 4 of 10, about 3 min 28 s left",
+    ]
 
 
 def interrupted(made, console):
