@@ -17,11 +17,14 @@ from search.data.draws import prefix, random_order
 from search.data.images import Decoded
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
+from search.system.machine import release
 from search.system.progress import Progress, silent
 from search.training.materials import Materials
 
 SIDE = 16  # of the thumbnails that stand in for features where no pretrained backbone is at hand
 MEASURING = "Measuring what copies flatter"
+IMAGES_MAPPED = 512  # whose memory is given back at once
+# DECISIONS: What copies flatter is measured on whole classes
 MOST_IMAGES = 3000  # that are classified: the time grows faster than their number
 
 
@@ -64,8 +67,8 @@ def flattery(
     ``features`` has the shape (n, …), ``labels`` and ``groups`` (n,); ``name`` says what the features are.
     """
     # In float32 and to this tolerance it takes a fortieth of the time, for half a point less of both.
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, tol=1e-2))
-    rows = features.reshape(len(features), -1).astype(np.float32)
+    model = make_pipeline(StandardScaler(copy=False), LogisticRegression(C=0.1, max_iter=300, tol=1e-2))
+    rows = features.reshape(len(features), -1).astype(np.float32, copy=False)
 
     random = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, labels)
     grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, labels, groups)
@@ -132,6 +135,10 @@ def backbone_features(
         shape = shape_of(Recipe(backbone, image_size=images.pixels.shape[1]))
         network = CompiledNetwork(shape, lambda: build(shape, materials.classes, pretrained=True, sha256=weights))
         if rows is not None and len(rows) < len(images.pixels):
-            return Computed(network, inputs, PLAIN, 0, materials.seed)[rows]
+            computed, parts = Computed(network, inputs, PLAIN, 0, materials.seed), []
+            for at in range(0, len(rows), IMAGES_MAPPED):
+                parts.append(computed[rows[at : at + IMAGES_MAPPED]])
+                release(images.pixels)
+            return np.concatenate(parts)
         activations = Activations(materials.cache, weights, materials.seed, materials.cache_bytes)
         return activations.of(network, inputs, PLAIN, 0)[:]
