@@ -26,7 +26,7 @@ def sentences(judgement: Judgement) -> list[str]:
     return [
         _best(judgement, winner, numbers),
         _expectation(judgement, numbers),
-        *([_flattery(judgement)] if useful else []),
+        *([_flattery(judgement, numbers)] if useful else []),
         *_uneven(judgement, winner, numbers),
         *(_rivals(judgement) if useful else []),
         *(_without_search(judgement) if useful else []),
@@ -68,14 +68,16 @@ def _expectation(judgement: Judgement, numbers: Outlook) -> str:
     if numbers.expected.known:
         low, high = (in_100(limit) for limit in (numbers.expected.low, numbers.expected.high))
         line += f"; anything from {low} to {high} would be no surprise"
+    else:
+        line += ". The folds do not show how far off that may be"
     luck = f"Guessing would get {guess}"
     if numbers.beats_guessing is None and numbers.expected.known:
         luck += ", so it is not sure that this is better than guessing"
     return f"{line}. {luck}."
 
 
-def _flattery(judgement: Judgement) -> str:
-    corrected = judgement.corrected
+def _flattery(judgement: Judgement, numbers: Outlook) -> str:
+    corrected, winner = judgement.corrected, judgement.complete[0]
     if corrected is None and len(judgement.complete) == 1:
         return f"This number is the raw result: {judgement.uncorrected}."
     if corrected is None:
@@ -88,6 +90,9 @@ def _flattery(judgement: Judgement) -> str:
             "The best of many is often partly lucky. Here the correction for that came out above the raw result, which "
             "is chance, so the raw result stands."
         )
+    raw = at_size(winner, judgement.rules, judgement.rules.fractions[-1], judgement.rules.objective)
+    if in_100(numbers.expected.mean) == in_100(raw):
+        return "The best of many is often partly lucky. Correcting for that hardly changes this number."
     return "This number is already lowered, as the best of many is partly lucky."
 
 
@@ -160,6 +165,9 @@ def _without_search(judgement: Judgement) -> Iterator[str]:
         Standing.PROBABLY_WORSE: "That is probably more than luck.",
     }.get(difference.standing, "That may be luck.")
     behind = _behind(difference.mean)
+    if behind == _behind(0.0):
+        yield f"The best that needs no search, {called(best)}, does as well."
+        return
     fair = _behind(corrected.score.mean - score(best)) if corrected else behind
     if fair != behind:
         behind += f" ({fair} once the winner's score is corrected)"

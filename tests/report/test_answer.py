@@ -197,3 +197,24 @@ def test_the_card_of_a_model_says_what_guessing_would_have(tmp_path):
     text = " ".join(card(made.end(), ExportFacts(trial, 66, 0, {})).split())
     assert "a balanced accuracy of 0.500 and an accuracy of 0.909" in text
     assert 'recognises 0 of 6 images of "defect", the rarest class' in text
+
+
+def test_what_is_always_right_is_not_lowered_and_a_baseline_as_good_is_not_behind(tmp_path):
+    made = Uneven(tmp_path, "accuracy", counts=(30, 30))
+    for _ in range(5):
+        made.try_out(1, 1)
+    made.try_out(1, 1, baseline="head alone")
+    told = " ".join(answer.sentences(made.end()))
+    assert "Correcting for that hardly changes this number." in told
+    assert "already lowered" not in told
+    assert 'The best that needs no search, the baseline "head alone" (b0), does as well.' in told
+
+
+def test_without_a_range_the_answer_says_so(tmp_path):
+    made = Uneven(tmp_path, "accuracy", counts=(30, 30))
+    for _ in range(2):
+        made.try_out(1, 1)
+    assert (
+        "expect about 100 right, once it is trained on all images. The folds do not show"
+        in answer.sentences(made.end())[1]
+    )
