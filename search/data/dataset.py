@@ -140,10 +140,12 @@ def as_dataset(
     classes: Sequence[str],
     unreadable: Sequence[tuple[str, str]] = (),
     ignored: Sequence[str] = (),
+    masks: int = 0,
 ) -> Dataset:
     """Return the data set of ``rows``: ``id``, class name as ``label``, ``content``, and perhaps a ``split`` and more.
 
-    Groups are the equal files only. Raises UserError for fewer than two classes, and for a class without images.
+    Groups are the equal files only; ``masks`` counts the masks and previews that were left out. Raises UserError for
+    fewer than two classes, and for a class without images.
     """
     table = pd.DataFrame(rows, columns=None if rows else ["id", "label", "content"])
     if "split" not in table:
@@ -155,11 +157,22 @@ def as_dataset(
     ours = ["id", "label", "group", "split", "content"]
     table = table[[*ours, *(name for name in table.columns if name not in ours)]]
     dataset = Dataset(root, table, tuple(classes), tuple(unreadable), tuple(ignored), source=source)
-    _check_classes(dataset)
+    _check_classes(dataset, masks)
     return dataset
 
 
-def _check_classes(dataset: Dataset) -> None:
+def masks_hint(masks: int) -> str:
+    """Return what a data set of one class may lack, where so many images were left out; "" for none."""
+    if not masks:
+        return ""
+    was = "1 image was" if masks == 1 else f"{masks} images were"
+    return (
+        f" {was} left out as masks or previews of others; --keep-masks (in a space file Study(keep_masks=True)) takes "
+        "them for pictures."
+    )
+
+
+def _check_classes(dataset: Dataset, masks: int) -> None:
     empty = [name for name, count in dataset.counts.items() if not count]
     if empty:
         reasons = "".join(f"\n  {id_}: {reason}" for id_, reason in dataset.unreadable[:5])
@@ -172,5 +185,5 @@ def _check_classes(dataset: Dataset) -> None:
     if len(dataset.classes) < 2:
         raise UserError(
             f"{dataset.source} holds one class only ({', '.join(dataset.classes)}). "
-            "A classifier needs two or more classes."
+            f"A classifier needs two or more classes.{masks_hint(masks)}"
         )

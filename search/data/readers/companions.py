@@ -88,6 +88,34 @@ def same_stems(root: Path, labels: Mapping[str, str]) -> Companions:
     return _judged(root, list(stem_pairs(labels)))
 
 
+def classes_of_masks(certain: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the images by class where leaving out ``certain`` masks takes a whole class from two or more others.
+
+    ``labels`` are those of all images by id. Such a class is rather one more class (``label/`` beside ``photo/`` and
+    ``sketch/``), unless each of the others has masks of its own: ``cat_mask/`` and ``dog_mask/`` of ``cat/`` and
+    ``dog/``.
+    """
+    left = {label for id_, label in labels.items() if id_ not in certain}
+    gone: dict[str, list[str]] = defaultdict(list)
+    for id_, reason in certain.items():
+        if reason == MASK and labels[id_] not in left:
+            gone[labels[id_]].append(id_)
+    owners = {_kind_of_folder(name)[1].lower() for name in gone}
+    return {} if len(left) < 2 or owners >= {name.lower() for name in left} else dict(gone)
+
+
+def spared(found: Companions, classes: Mapping[str, Sequence[str]]) -> tuple[Companions, list[str]]:
+    """Return companions without those that are ``classes`` of their own, and in words what may be amiss."""
+    kept = {id_ for ids in classes.values() for id_ in ids}
+    certain = {id_: reason for id_, reason in found.certain.items() if id_ not in kept}
+    notes = [
+        f"Class {name!r} is kept, though its {len(ids)} images look like masks of images in other classes; if they "
+        "are masks, move them away"
+        for name, ids in sorted(classes.items())
+    ]
+    return Companions(certain, (*found.doubtful, *sorted(kept))), notes
+
+
 def named_pairs(ids: Iterable[str]) -> Iterator[Pair]:
     """Yield the images whose names speak of a mask or preview and that have a picture of the same key."""
     pictures: dict[str, list[str]] = defaultdict(list)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from search.data.dataset import Dataset, as_dataset, canonical_split
-from search.data.readers.companions import Companions, companions, same_stems
+from search.data.dataset import Dataset, as_dataset, canonical_split, masks_hint
+from search.data.readers.companions import Companions, classes_of_masks, companions, same_stems, spared
 from search.data.readers.layout import Doubt, Layout, Part, class_nodes, doubt_of, layout_of, outline
 from search.data.readers.names import some
 from search.data.readers.paths import contents_of
@@ -23,12 +23,16 @@ TABLES = frozenset({".csv", ".tsv"})
 
 @dataclass
 class Labelled:
-    """Images by id with their (label, split), the names of classes, and the (id, reason) of those without a label."""
+    """Images by id with their (label, split), the names of classes, and the (id, reason) of those without a label.
+
+    ``bases`` are the folders that hold the class folders, where folders are the classes.
+    """
 
     classes: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
     omitted: dict[str, str] = field(default_factory=dict)
+    bases: frozenset[str] = frozenset()
 
 
 def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
@@ -48,8 +52,10 @@ def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
     reading.check_no_table(root)
     files = scan(root, reading.label_level or 1)
     by_name = Companions() if reading.keep_masks else companions(root, files.ids)
-    ids = [id_ for id_ in files.ids if id_ not in by_name.certain]
-    labelled = _labelled(root, ids, _still_there(files, ids), reading)
+    labelled, ids = _without(by_name, root, files, reading)
+    by_name, notes = spared(by_name, _whole_classes(by_name, labelled))
+    if notes:
+        labelled, ids = _without(by_name, root, files, reading)
     labels = {id_: label for id_, (label, _) in labelled.places.items()}
     found = by_name if reading.keep_masks else by_name | same_stems(root, labels)
     rows = [
@@ -60,15 +66,36 @@ def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
     rows, unreadable = contents_of(root, rows)
     loose = [id_ for id_ in ids if id_ not in labelled.places and id_ not in labelled.omitted]
     dataset = as_dataset(
-        root, root, rows, sorted(labelled.classes), unreadable + files.closed, sorted(files.ignored + loose)
+        root,
+        root,
+        rows,
+        sorted(labelled.classes),
+        unreadable + files.closed,
+        sorted(files.ignored + loose),
+        len(found.certain),
     )
     return dataclasses.replace(
         dataset,
         omitted=tuple(sorted({**labelled.omitted, **found.certain}.items())),
         doubtful=tuple(sorted(set(found.doubtful) & set(labels))),
-        notes=tuple(labelled.notes),
+        notes=(*labelled.notes, *notes),
         reading=reading,
     )
+
+
+def _without(left_out: Companions, root: Path, files: Scan, reading: Reading) -> tuple[Labelled, list[str]]:
+    """Return the images but for those left out, with their labels, and the ids of all of them."""
+    ids = [id_ for id_ in files.ids if id_ not in left_out.certain]
+    return _labelled(root, ids, _still_there(files, ids), reading, len(left_out.certain)), ids
+
+
+def _whole_classes(found: Companions, labelled: Labelled) -> dict[str, list[str]]:
+    """Return the masks by class that are the whole of a class folder beside others."""
+    labels = {id_: label for id_, (label, _) in labelled.places.items()}
+    paths = {id_: PurePosixPath(id_).parent for id_ in found.certain}
+    folders = {id_: path.name for id_, path in paths.items() if path.name and path.parent.as_posix() in labelled.bases}
+    certain = {id_: reason for id_, reason in found.certain.items() if id_ in folders}
+    return classes_of_masks(certain, {**folders, **labels})
 
 
 def _still_there(files: Scan, ids: Sequence[str]) -> list[str]:
@@ -79,7 +106,7 @@ def _still_there(files: Scan, ids: Sequence[str]) -> list[str]:
     return [folder for folder in files.folders if folder in now or folder not in before]
 
 
-def _labelled(root: Path, ids: Sequence[str], folders: Sequence[str], reading: Reading) -> Labelled:
+def _labelled(root: Path, ids: Sequence[str], folders: Sequence[str], reading: Reading, masks: int) -> Labelled:
     if reading.labels_from is not None:
         return by_pattern(root, ids, reading.labels_from)
     tree = tree_of(ids, folders)
@@ -92,15 +119,19 @@ def _labelled(root: Path, ids: Sequence[str], folders: Sequence[str], reading: R
         raise UserError(_looks_split(root, tree, layout.problem))
     if doubt := doubt_of(tree, layout):
         raise UserError(_in_doubt(root, tree, layout, doubt))
-    return by_layout(root, ids, tree, layout)
+    return by_layout(root, ids, tree, layout, masks)
 
 
-def by_layout(root: Path, ids: Sequence[str], tree: Node, layout: Layout) -> Labelled:
-    """Return the images with the labels and splits of a layout. Raises UserError for one class that holds others."""
+def by_layout(root: Path, ids: Sequence[str], tree: Node, layout: Layout, masks: int = 0) -> Labelled:
+    """Return the images with the labels and splits of a layout. Raises UserError for one class that holds others.
+
+    ``masks`` counts the masks and previews that are not among the images.
+    """
     classes = {name for part in layout.parts if part.labelled for name in _at(tree, part.prefix).folders}
     if len(classes) == 1 and not layout.has_splits:
-        _check_single(root, ids, tree, (*layout.parts[0].prefix, *classes))
-    result = Labelled(classes, _in_words(layout, tree))
+        _check_single(root, ids, tree, (*layout.parts[0].prefix, *classes), masks)
+    bases = frozenset("/".join(part.prefix) or "." for part in layout.parts if part.labelled)
+    result = Labelled(classes, _in_words(layout, tree), bases=bases)
     for id_ in ids:
         names = id_.split("/")
         part = next((part for part in layout.parts if tuple(names[: part.level]) == part.prefix), None)
@@ -118,13 +149,13 @@ def _at(tree: Node, path: Sequence[str]) -> Node:
     return tree
 
 
-def _check_single(root: Path, ids: Sequence[str], tree: Node, path: tuple[str, ...]) -> None:
+def _check_single(root: Path, ids: Sequence[str], tree: Node, path: tuple[str, ...], masks: int) -> None:
     """Raise UserError, with what may be meant, where one class is all there is and that may be mended by a word."""
     deeper = sorted(_at(tree, path).folders)
     hints = f"{_labels_in_names(ids)}{_table_hint(root)}"
     if deeper or hints:
         holds = f", which holds the folders {some(deeper)}. Did you mean {root}/{'/'.join(path)}?" if deeper else "."
-        raise UserError(f"{root} holds one class only ({path[-1]}){holds}{hints}")
+        raise UserError(f"{root} holds one class only ({path[-1]}){holds}{hints}{masks_hint(masks)}")
 
 
 def _in_words(layout: Layout, tree: Node) -> list[str]:
@@ -157,6 +188,7 @@ def by_level(root: Path, ids: Sequence[str], folders: Sequence[str], level: int)
         if len(names) > level:
             result.classes.add(names[depth])
             result.places[id_] = names[depth], words.get(names[0], "")
+            result.bases |= {"/".join(names[:depth]) or "."}
         else:
             result.omitted[id_] = f"there is no folder of level {level} above them, and so no label"
     if not result.places:

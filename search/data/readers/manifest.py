@@ -9,7 +9,7 @@ import pandas as pd
 from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset, canonical_split
 from search.data.readers.beside import Beside
 from search.data.readers.columns import IMAGE, LABEL, SPLIT, Columns, hot_labels
-from search.data.readers.companions import Companions, companions, same_stems
+from search.data.readers.companions import Companions, classes_of_masks, companions, same_stems, spared
 from search.data.readers.paths import contents_of, nearest_folder, slashed, within
 from search.data.readers.tables import read_columns, read_table
 from search.data.reading import AS_IT_IS, Reading
@@ -43,15 +43,16 @@ def read_manifest(path: Path, reading: Reading = AS_IT_IS, source: Path | None =
         notes.append(f"Images are looked for in the folders of {root}: {first} is {place}")
     rows = [{**fields, "id": places[id_]} for id_, fields in listed.rows.items()]
     found = Companions() if reading.keep_masks or source else _companions(root, rows)
+    found, amiss = spared(found, classes_of_masks(found.certain, {row["id"]: row["label"] for row in rows}))
     readable, unreadable = contents_of(root, [row for row in rows if row["id"] not in found.certain])
     classes = sorted({row["label"] for row in rows if row["id"] not in found.certain})
-    dataset = as_dataset(source or path, root, readable, classes, unreadable)
+    dataset = as_dataset(source or path, root, readable, classes, unreadable, masks=len(found.certain))
     return dataclasses.replace(
         dataset,
         repeated=tuple(places[id_] for id_ in listed.repeated),
         omitted=tuple(sorted(found.certain.items())),
         doubtful=tuple(sorted(found.doubtful)),
-        notes=tuple(notes),
+        notes=(*notes, *amiss),
         reading=reading,
     )
 

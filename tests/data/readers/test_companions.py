@@ -8,6 +8,7 @@ from search.data.readers.companions import MASK, PREVIEW, is_flat
 from search.data.readers.folders import read_class_folders
 from search.data.readers.manifest import read_manifest
 from search.data.reading import Reading
+from search.system.errors import UserError
 
 pytestmark = pytest.mark.quick
 
@@ -164,6 +165,70 @@ def test_a_class_that_holds_masks_alone_beside_their_images_is_no_class(tmp_path
     dataset = read_class_folders(root)
     assert dataset.classes == CLASSES
     assert left_out(dataset) == ({MASK}, 8, 0)
+
+
+def flat_classes(root, *photos, masks):
+    """Write six photos of each class, and six masks of the same names in each folder of ``masks``."""
+    for at, folder in enumerate((*photos, *masks)):
+        for n in range(6):
+            save(root / folder / f"{n:03d}.png", mask(n + at) if folder in masks else photo(10 * at + n))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("photos", "drawn"),
+    [
+        (("photo", "sketch"), "label"),
+        (("photo", "sketch"), "binary"),
+        (("leaf", "stem"), "leaf_binary"),
+        (("images", "edges"), "contour"),
+        (("train/leaf", "train/stem", "test/leaf", "test/stem"), "train/leaf_mask"),
+    ],
+)
+@pytest.mark.parametrize("level", [None, "named"])
+def test_a_whole_class_that_looks_like_masks_is_kept_and_named(tmp_path, photos, drawn, level):
+    root, name = flat_classes(tmp_path, *photos, masks=[drawn]), drawn.split("/")[-1]
+    reading = Reading(label_level=drawn.count("/") + 1 if level else None)
+    dataset = read_class_folders(root, reading)
+    assert dataset.counts[name] == 6
+    assert set(dataset.classes) == {folder.split("/")[-1] for folder in (*photos, drawn)}
+    assert (dataset.omitted, dataset.doubtful) == ((), tuple(f"{drawn}/{n:03d}.png" for n in range(6)))
+    assert dataset.notes[-1].startswith(f"Class {name!r} is kept, though its 6 images look like masks")
+
+
+def test_masks_of_every_class_are_no_classes(tmp_path):
+    root = flat_classes(tmp_path, "cat", "dog", masks=["cat_mask", "dog_mask"])
+    dataset = read_class_folders(root)
+    assert dataset.counts == {"cat": 6, "dog": 6}
+    assert left_out(dataset) == ({MASK}, 12, 0)
+
+
+def test_masks_within_a_class_beside_two_folders_of_it_are_left_out(tmp_path):
+    folders = [f"{c}/{part}" for c in CLASSES for part in ("images", "more")]
+    root = flat_classes(tmp_path, *folders, masks=[f"{c}/masks" for c in CLASSES])
+    assert left_out(read_class_folders(root, Reading(label_level=1))) == ({MASK}, 12, 0)
+
+
+@pytest.mark.parametrize("names", ["{n:03d}.png", "x_{n}.png"])
+def test_one_class_beside_masks_alone_is_told_of_them(tmp_path, names):
+    for n in range(6):
+        save(tmp_path / "photo" / names.format(n=n), photo(n))
+        save(tmp_path / "label" / names.format(n=n), mask(n))
+    with pytest.raises(UserError, match=r"one class only \(photo\).* 6 images were left out as masks.*--keep-masks"):
+        read_class_folders(tmp_path)
+    assert read_class_folders(tmp_path, Reading(keep_masks=True)).counts == {"label": 6, "photo": 6}
+
+
+def test_a_whole_class_of_a_table_that_looks_like_masks_is_kept_and_named(tmp_path):
+    flat_classes(tmp_path, "photo", "sketch", masks=["label"])
+    rows = {name: "".join(f"{name}/{n:03d}.png,{name}\n" for n in range(6)) for name in ("photo", "label", "sketch")}
+    (tmp_path / "all.csv").write_text("image,label\n" + "".join(rows.values()))
+    dataset = read_manifest(tmp_path / "all.csv")
+    assert dataset.counts == {"label": 6, "photo": 6, "sketch": 6}
+    assert len(dataset.doubtful) == 6
+    (tmp_path / "two.csv").write_text("image,label\n" + rows["photo"] + rows["label"])
+    with pytest.raises(UserError, match=r"6 images were left out as masks .*--keep-masks"):
+        read_manifest(tmp_path / "two.csv")
 
 
 @pytest.mark.parametrize(
