@@ -25,7 +25,7 @@ SIDE = 16  # of the thumbnails that stand in for features where no pretrained ba
 MEASURING = "Measuring what copies flatter"
 IMAGES_MAPPED = 512  # whose memory is given back at once
 # DECISIONS: What copies flatter is measured on whole classes
-MOST_IMAGES = 3000  # that are classified: the time grows faster than their number
+MOST_IMAGES = 3000  # that are classified: more of them have more classes too, and the time grows with both
 
 
 @dataclass(frozen=True)
