@@ -66,9 +66,7 @@ def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
         "holdout": _holdout(record),
         "warnings": list(document.cautions),
         "limits": list(document.limits),
-        "tables": {
-            sheet.name: [_finite(row) for row in frames[sheet.name].head(MOST).to_dict("records")] for sheet in sheets
-        },
+        "tables": {sheet.name: _finite_rows(frames[sheet.name].head(MOST)) for sheet in sheets},
         "shortened": {sheet.name: len(frames[sheet.name]) for sheet in sheets if len(frames[sheet.name]) > MOST},
         "study": record.about.fields,
         "sessions": [session.line for session in record.history.sessions],
@@ -123,13 +121,29 @@ def _holdout(record: Record) -> dict[str, Any] | None:
 
 
 def _finite(row: Mapping[Any, Any]) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if value is None or value is pd.NA:
-            return None
-        value = value.item() if isinstance(value, np.generic) else value
-        return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {str(key): _plain(value) for key, value in row.items()}
 
-    return {str(key): plain(value) for key, value in row.items()}
+
+def _finite_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table, column by column, as they may be thousands."""
+    columns = [_plain_column(frame.iloc[:, at]) for at in range(frame.shape[1])]
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain_column(column: pd.Series) -> list[Any]:
+    if column.dtype.kind == "f" and isinstance(column.dtype, np.dtype):
+        return [value if math.isfinite(value) else None for value in column.tolist()]
+    return list(map(_plain, column.tolist()))
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in {str, int, bool, type(None)}:
+        return value
+    if value is pd.NA:
+        return None
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 TEXT: Schema = {"type": "string"}

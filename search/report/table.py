@@ -52,14 +52,17 @@ class Table:
         return replace(self, rows=self.rows[:most], left_out=more if not self.left_out else f"{self.left_out} {more}")
 
 
-def table(caption: str, titles: str, rows: Iterable[Sequence[Cell] | Row], file: str = "its CSV file") -> Table:
+def table(
+    caption: str, titles: str, rows: Iterable[Sequence[Cell] | Row], file: str = "its CSV file", of: int = 0
+) -> Table:
     """Return a table with these titles, in a text with ``|`` between them; one that begins with # holds numbers.
 
-    At most ``MOST`` rows are there; ``file`` has them all.
+    At most ``MOST`` rows are there; ``file`` has them all. ``of`` is how many there are, where ``rows`` are the first.
     """
     heads = tuple(Title(title.strip(" #"), title.strip().startswith("#")) for title in titles.split("|"))
     every = [row if isinstance(row, Row) else Row(tuple(row)) for row in rows]
-    left_out = f"The first {MOST} of {len(every)} rows; all of them are in {file}." if len(every) > MOST else ""
+    of = of or len(every)
+    left_out = f"The first {MOST} of {of} rows; all of them are in {file}." if of > MOST else ""
     return Table(caption, heads, tuple(every[:MOST]), left_out)
 
 

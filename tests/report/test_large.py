@@ -1,12 +1,15 @@
 """Reports of large searches stay small enough to be mailed, and sensible."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from kit.journals import unsynced
 from kit.lines import event
 from kit.searches import Search, strict_json
+from kit.thousands import write_thousands
 
 from search.analysis import stats
 from search.repertoire.augmentation import Augment
@@ -43,6 +46,16 @@ def train_at_once(made, trial, skill, rng):
     made.journal.append(event("job", trial=trial.id, job=1, file=file, sha256=sha256, runs=runs))
 
 
+PEAK = """
+import sys
+from pathlib import Path
+from search.cli.report import print_report
+
+assert not print_report(Path(sys.argv[1]))
+print(*[line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")])
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("trials", "study"),
@@ -67,3 +80,14 @@ def test_large_searches_have_a_page_that_can_be_mailed(tmp_path, trials, study):
     assert len(told["tables"]["trials"]) == trials
     assert told["winner"]["corrected_score"]["mean"] < told["winner"]["score"]["mean"]
     assert told["answer"][0].startswith("Of ")
+
+
+@pytest.mark.slow
+def test_5000_trials_are_told_within_400_mb(tmp_path):
+    made = write_thousands(tmp_path, 5000)
+    ended = subprocess.run([sys.executable, "-c", PEAK, str(made)], capture_output=True, text=True, check=True)
+    assert int(ended.stdout.split()[-1]) < 400 * 1024  # kB
+    told = strict_json((made / "report" / "report.json").read_text(encoding="utf-8"))
+    assert len(told["tables"]["trials"]) == 5000
+    assert told["winner"]["corrected_score"]["mean"] < told["winner"]["score"]["mean"]
+    assert (made / "report" / "index.html").stat().st_size < MAILED

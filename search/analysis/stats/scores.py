@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import sklearn
 from sklearn import metrics
 
 from search.analysis.stats.intervals import LEVEL, UNKNOWN, Interval
@@ -92,7 +93,9 @@ def roc_auc(is_second: np.ndarray, probability_of_second: np.ndarray) -> float:
     """Return the area under the ROC curve of two classes in [0, 1], NaN where one of them is missing."""
     if len(np.unique(is_second)) < 2:
         return math.nan
-    return float(metrics.roc_auc_score(is_second, probability_of_second))
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):  # hundreds of trials ask
+        false_positives, true_positives, _ = metrics.roc_curve(is_second, probability_of_second)
+        return float(metrics.auc(false_positives, true_positives))
 
 
 def proportion(hits: float, of: float) -> Interval:

@@ -47,18 +47,17 @@ def rows(judgement: Judgement) -> Iterable[Row]:
 
 def _members(judgement: Judgement, backbone: str, unfrozen: str) -> Row:
     """Return which trials of a pair stand out."""
-    scores = {one.id: interval_of(one, judgement.rules).mean for one in judgement.complete}  # best first
     names = {
         one.id: one.baseline
         for one in judgement.record.history.trials.values()
         if one.runs and (one.recipe.backbone, depth(one.recipe)) == (backbone, unfrozen)
     }
-    best = next((name for name in scores if name in names), "")
+    best = next((one for one in judgement.complete if one.id in names), None)
     return {
         "baselines": ", ".join(name for name, baseline in names.items() if baseline),
-        "best": best,
-        "best_score": scores.get(best, math.nan),
-        "winner": best != "" and judgement.winner is not None and best == judgement.winner.id,
+        "best": best.id if best else "",
+        "best_score": interval_of(best, judgement.rules).mean if best else math.nan,
+        "winner": best is not None and best is judgement.winner,
     }
 
 

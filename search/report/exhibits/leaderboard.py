@@ -11,6 +11,7 @@ from search.report import cautions, words
 from search.report.exhibit import Exhibit, Plot, Row, Subject
 from search.report.exhibits import trials
 from search.report.style import PALETTE, Chart, colours, place, room, tips, values
+from search.report.table import MOST as ROWS
 from search.report.table import Cell, Table, count, limits, p_value, records, score, table, text
 from search.report.table import Row as TableRow
 
@@ -149,9 +150,10 @@ def rows(subject: Subject) -> Table:
         [
             _row(row, sizes, choices, row["trial"] in at_chance)
             for part in (trials.complete(subject.frame), others)
-            for row in records(part)
+            for row in records(part.head(ROWS))
         ],
         "trials.csv",
+        len(subject.frame),
     )
 
 
