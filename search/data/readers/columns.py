@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from search.data.dataset import canonical_split
 from search.data.readers.names import some
 from search.data.readers.splits import word_of
 from search.system.errors import UserError
@@ -23,6 +24,11 @@ LABELS = (
     *("target", "targets", "dx", "diagnosis", "findinglabels", "species", "breed", "variety", "tag", "tags", "genre"),
     *("emotion", "labelid", "classid", "categoryid", "y", "type", "level", "answer", "groundtruth", "gt"),
 )
+FLAGS = {  # what 1 says of the split, and what 0 does
+    **dict.fromkeys(("istest", "istesting", "istestset", "istestimage"), ("test", "train")),
+    **dict.fromkeys(("istrain", "istraining", "istrainset", "istrainingimage"), ("train", "test")),
+    **dict.fromkeys(("isval", "isvalid", "isvalidation"), ("validation", "train")),
+}
 SPLITS = ("split", "set", "subset", "partition", "usage", "phase", "dataset")
 CERTAIN = frozenset({"label", "labels", "class"})  # against columns of 0 and 1 beside them
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
@@ -33,20 +39,34 @@ CLEAR = frozenset({"|", ";", ","})  # in no name of one class that shares its pa
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that name image and label, and perhaps split; ``hot`` are those of 0 and 1, one for each class."""
+    """The columns that name image and label, and perhaps split; ``hot`` are those of 0 and 1, one for each class.
+
+    ``unused`` says in words which columns might have been meant and are not used.
+    """
 
     image: str
     label: str = ""
     split: str = ""
     hot: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def in_words(self) -> str:
-        """Return what is taken for what; "" where the names of the columns say so themselves."""
+        """Return what is taken for what, and what is not used; "" where the names of the columns say so themselves."""
+        return "; ".join(filter(None, [self._used(), *self.unused]))
+
+    def _used(self) -> str:
         if (self.image, self.label, self.split) in {(IMAGE, LABEL, ""), (IMAGE, LABEL, SPLIT)}:
             return ""
         labels = f"{len(self.hot)} columns of 0 and 1 are the labels" if self.hot else f"{self.label!r} the labels"
         split = f", and {self.split!r} the given split" if self.split not in {"", SPLIT} else ""
-        return f"Column {self.image!r} names the images, {labels}{split}"
+        if flag := FLAGS.get(plain(self.split)):
+            split += f" (1 is {flag[0]}, 0 is {flag[1]})"
+        return f"column {self.image!r} names the images, {labels}{split}"
+
+    def split_of(self, value: str) -> str:
+        """Return the split that a value in the column of the split stands for."""
+        flag = FLAGS.get(plain(self.split))
+        return canonical_split(value) if flag is None else flag[value.strip().lower() in NO]
 
 
 def plain(name: str) -> str:
@@ -68,10 +88,10 @@ def columns_of(table: pd.DataFrame, path: Path, is_there: Callable[[Sequence[str
     """
     names = [str(name) for name in table.columns]
     _check_pixels(table, path)
-    splits = [name for name in names if name == SPLIT or (plain(name) in SPLITS and _is_split(table[name]))]
-    split = SPLIT if SPLIT in splits else next(iter(splits), "")
+    split, unused = _split_column(table, names)
     image = _image_column(table, names, is_there)
-    others = [name for name in names if name not in {image, split} and not re.match(r"Unnamed: \d+$", name)]
+    taken = {image, split, *_flags(names)}
+    others = [name for name in names if name not in taken and not re.match(r"Unnamed: \d+$", name)]
     if not image:
         raise UserError(
             f"{path} lacks the column 'image'; it needs image, label, and has {some(names, 8)}. Name its columns so in "
@@ -83,7 +103,7 @@ def columns_of(table: pd.DataFrame, path: Path, is_there: Callable[[Sequence[str
         sums = _marks(table, hot).sum(axis=1)
         if not named or (sums == 1).all():
             _check_hot(table, hot, path)
-            return Columns(image, split=split, hot=tuple(hot))
+            return Columns(image, split=split, hot=tuple(hot), unused=unused)
     rest = [name for name in others if plain(name) != GROUP]
     label = named[0] if named else rest[0] if len(rest) == 1 else ""
     if not label:
@@ -92,7 +112,34 @@ def columns_of(table: pd.DataFrame, path: Path, is_there: Callable[[Sequence[str
             "the classes so in the first line."
         )
     _check_classes(table[label].str.strip(), label, path, sure=bool(named))
-    return Columns(image, label, split)
+    return Columns(image, label, split, unused=(*_rivals(table, label, named), *unused))
+
+
+def _split_column(table: pd.DataFrame, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the column of the given split, "" for none, and in words which one that is called so is not used."""
+    splits = [name for name in names if name == SPLIT or (plain(name) in SPLITS and _is_split(table[name]))]
+    flags = _flags(names)
+    if not splits and len(flags) == 1 and set(table[flags[0]].str.strip().str.lower()) <= (YES | NO) - {""}:
+        return flags[0], ()
+    why = "another column is the split" if splits else "a single column of 0 and 1 would be"
+    unused = tuple(f"column {name!r} is not used as the split: {why}" for name in flags)
+    return SPLIT if SPLIT in splits else next(iter(splits), ""), unused
+
+
+def _flags(names: Sequence[str]) -> list[str]:
+    """Return the columns that say of a split whether an image is in it; beside an image alone one is the label."""
+    return [name for name in names if plain(name) in FLAGS] if len(names) > 2 else []
+
+
+def _rivals(table: pd.DataFrame, label: str, named: Sequence[str]) -> list[str]:
+    """Return in words the columns that could be the labels, too, and sort the images otherwise."""
+    own = table[label].str.strip()
+    rivals = []
+    for name in named:
+        values = table[name].str.strip()
+        if not own.nunique() == values.nunique() == len(set(zip(own, values, strict=True))):
+            rivals.append(f"column {name!r} says otherwise than the labels in {label!r} and is not used")
+    return rivals
 
 
 def _image_column(table: pd.DataFrame, names: Sequence[str], is_there: Callable[[Sequence[str]], bool]) -> str:

@@ -51,18 +51,11 @@ def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
         )
     reading.check_no_table(root)
     files = scan(root, reading.label_level or 1)
-    by_name = Companions() if reading.keep_masks else companions(root, files.ids)
-    labelled, ids = _without(by_name, root, files, reading)
-    by_name, notes = spared(by_name, _whole_classes(by_name, labelled))
-    if notes:
-        labelled, ids = _without(by_name, root, files, reading)
+    by_name, labelled, ids = _without_masks(root, files, reading)
     labels = {id_: label for id_, (label, _) in labelled.places.items()}
     found = by_name if reading.keep_masks else by_name | same_stems(root, labels)
-    rows = [
-        {"id": id_, "label": label, "split": split}
-        for id_, (label, split) in labelled.places.items()
-        if id_ not in found.certain
-    ]
+    places = {id_: place for id_, place in labelled.places.items() if id_ not in found.certain}
+    rows = [{"id": id_, "label": label, "split": split} for id_, (label, split) in places.items()]
     rows, unreadable = contents_of(root, rows)
     loose = [id_ for id_ in ids if id_ not in labelled.places and id_ not in labelled.omitted]
     dataset = as_dataset(
@@ -78,9 +71,20 @@ def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
         dataset,
         omitted=tuple(sorted({**labelled.omitted, **found.certain}.items())),
         doubtful=tuple(sorted(set(found.doubtful) & set(labels))),
-        notes=(*labelled.notes, *notes),
+        notes=tuple(labelled.notes),
         reading=reading,
     )
+
+
+def _without_masks(root: Path, files: Scan, reading: Reading) -> tuple[Companions, Labelled, list[str]]:
+    """Return the masks and previews by name, and the other images with their labels, and the ids of all of these."""
+    by_name = Companions() if reading.keep_masks else companions(root, files.ids)
+    labelled, ids = _without(by_name, root, files, reading)
+    by_name, notes = spared(by_name, _whole_classes(by_name, labelled))
+    if notes:
+        labelled, ids = _without(by_name, root, files, reading)
+        labelled.notes.extend(notes)
+    return by_name, labelled, ids
 
 
 def _without(left_out: Companions, root: Path, files: Scan, reading: Reading) -> tuple[Labelled, list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset, canonical_split
+from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset
 from search.data.readers.beside import Beside
 from search.data.readers.columns import IMAGE, LABEL, SPLIT, Columns, hot_labels
 from search.data.readers.companions import Companions, classes_of_masks, companions, same_stems, spared
@@ -86,7 +86,7 @@ def _listed(path: Path, table: pd.DataFrame, columns: Columns, beside: Beside) -
         name = slashed(name).removeprefix(prefix) if prefix else name
         id_, is_fixed = within(name, where, path.parent, beside.base, nearest)
         listed.is_fixed |= is_fixed
-        split = canonical_split(row[columns.split]) if columns.split else ""
+        split = columns.split_of(row[columns.split]) if columns.split else ""
         more = {MANIFEST_COLUMN + name: row[name].strip() for name in extra}
         fields = {"id": id_, "label": label.strip(), "split": split, **more}
         if not fields["label"]:

