@@ -26,7 +26,7 @@ Of 200 planted copies of each kind, .9 must be found:
 | resized                      | 1             | 1             | 1       | 1     |
 | mirrored                     | 1             | 1             | 1       | 1     |
 | cropped around               | 1             | 1             | .990    | 1     |
-| cropped at a corner          | 1             | 1             | 1       | 1     |
+| cropped at a corner          | 1             | 1             | .990    | 1     |
 | turned a little              | 1             | 1             | .995    | 1     |
 | turned without black corners | 1             | .980          | .980    | .990  |
 | brightened                   | .995          | 1             | .955    | 1     |
