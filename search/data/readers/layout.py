@@ -13,6 +13,7 @@ from search.data.readers.names import (
     is_number,
     is_serial,
     may_be_case,
+    may_be_stage,
     says_no_class,
     some,
 )
@@ -22,6 +23,7 @@ from search.data.readers.tree import Node
 INSIDE = 0.1  # of the images; where more lie directly in the folders of a level, these are the classes
 REPEATED = 0.5  # of the images, in folders whose names repeat
 MANY, FEW = 20, 5  # folders called by numbers, with fewer images each than would fill five folds
+STAGES, FILLED = 3, 20  # folders at most, with so many images each, that count cases and may be classes all the same
 VERY_MANY, VERY_FEW = 100, 2  # folders and images each, whatever their names
 FEWEST_LETTERS = 3
 SAME = IMAGES | VERSIONS  # names of folders that lie in all classes
@@ -158,13 +160,20 @@ def _doubts(classes: Mapping[str, Node], layout: Layout) -> Iterator[Doubt]:
             if word_of(name) and len(node.filled()) > 1 and node.images <= INSIDE * node.total:
                 yield Doubt(f"{name} is called like a split and holds {some(list(node.filled()))}", 1)
     deeper = int(any(node.filled() for node in classes.values()) and not layout.split_below)
-    if all(map(is_case, names)) or (len(names) > 2 and all(map(is_date, names)) and not all(map(is_number, names))):
+    are_cases = all(map(is_case, names)) and not (not deeper and _are_stages(classes))
+    if are_cases or (len(names) > 2 and all(map(is_date, names)) and not all(map(is_number, names))):
         yield Doubt(f"{shown} look like cases and not like classes", deeper)
     typical = median(node.total for node in classes.values())
     if len(names) >= MANY and typical < FEW and all(map(is_serial, names)):
         yield Doubt(f"{len(names)} folders ({shown}) with {typical:g} images each look like cases, not classes", deeper)
     if len(names) >= VERY_MANY and typical <= VERY_FEW:
         yield Doubt(f"{len(names)} folders ({shown}) with {typical:g} images each look like cases, not classes", deeper)
+
+
+def _are_stages(classes: Mapping[str, Node]) -> bool:
+    """Return whether folders that count cases may be classes: few, full, and called day1 rather than patient1."""
+    fewest = min(node.total for node in classes.values())
+    return len(classes) <= STAGES and fewest >= FILLED and all(map(may_be_stage, classes))
 
 
 def _doubts_below(classes: Mapping[str, Node], total: int) -> Iterator[Doubt]:

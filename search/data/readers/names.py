@@ -14,6 +14,9 @@ CASES = frozenset(
         *("day", "week", "month", "year", "run", "take", "round", "sample", "specimen", "wsi"),
     )
 )
+STAGES = frozenset(  # such cases can be what a picture shows, as the age of a fruit
+    ("case", "day", "week", "month", "year", "run", "take", "round", "sample", "specimen", "scene")
+)
 VERSIONS = frozenset(
     ("original", "originals", "augmented", "augmentation", "aug", "raw", "processed", "cropped", "crop")
 )
@@ -51,6 +54,11 @@ def is_case(name: str) -> bool:
     """Return whether a name counts cases: patient_07, fold2, case-12."""
     words = tokens(name)
     return len(words) > 1 and words[-1].isdigit() and words[-2] in CASES
+
+
+def may_be_stage(name: str) -> bool:
+    """Return whether a name that counts cases can name a class all the same: day2, case 1."""
+    return is_case(name) and tokens(name)[-2] in STAGES
 
 
 def may_be_case(name: str) -> bool:

@@ -34,6 +34,11 @@ def _stem(word: str) -> str:
     return word
 
 
+def _is_own(word: str) -> bool:
+    """Return whether a word of a folder's name speaks neither of a split nor of images, and is no letter or number."""
+    return len(word) > 1 and not word.isdigit() and _stem(word) not in WORDS and word not in IMAGES | {*_ENDINGS}
+
+
 @dataclass(frozen=True)
 class Tops:
     """Folders that lie beside each other, as splits: by name, the names within each (empty: images only).
@@ -79,9 +84,17 @@ class Tops:
             return False
         if self.is_exact:
             return True
+        if self._are_things():
+            return False
         holding = [self.inner[name] for name in self.labelled]
         common = any(one & other for at, one in enumerate(holding) for other in holding[:at])
         return common or not self.others
+
+    def _are_things(self) -> bool:
+        """Return whether these hold images alone, none is for training, and each has a word of its own: test_strip."""
+        own = {name: frozenset(filter(_is_own, tokens(name))) for name in self.inner}
+        differ = all(own.values()) and len(set(own.values())) == len(own)
+        return differ and not any(self.inner.values()) and TRAIN not in self.words.values()
 
     def problem(self) -> str:
         """Return why these splits cannot be used, "" if they can."""

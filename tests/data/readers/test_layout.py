@@ -93,6 +93,9 @@ def test_splits_within_a_folder_of_images_and_within_classes_are_found():
         ([*within("train", "test"), "other/cat"], "other lies beside them"),
         (["seg_train", "seg_test"], "seg_train holds no class folders"),
         (["trainA", "trainB", "testA", "testB"], "two of them mean the same"),
+        (["test_images_1", "val_images_2"], "test_images_1 holds no class folders"),
+        (["test_street", "val_street"], "test_street holds no class folders"),
+        (["train_clean", "test_noisy"], "train_clean holds no class folders"),
     ],
 )
 def test_what_looks_like_splits_and_cannot_be_used_is_a_problem(folders, problem):
@@ -107,6 +110,8 @@ def test_what_looks_like_splits_and_cannot_be_used_is_a_problem(folders, problem
         ["train_station", "platform", "crossing"],
         ["en", "tr", "te", "va"],
         ["passenger_train", "freight_train"],
+        ["test_strip", "dev_board"],
+        ["test_tube", "eval_board", "dev_kit"],
     ],
 )
 def test_classes_that_hold_a_word_of_a_split_are_classes(folders):
@@ -156,6 +161,21 @@ def test_a_level_of_cases_is_doubted(folders, reason):
 @pytest.mark.parametrize(
     ("folders", "each"),
     [
+        (["case1", "case2"], 19),
+        (["day1", "day2", "day3", "day4"], 40),
+        (["patient1", "patient2"], 40),
+        (["fold1", "fold2", "fold3"], 40),
+        (["part1", "part2"], 400),
+        (["day1/a", "day2/b"], 40),
+    ],
+)
+def test_cases_that_are_many_or_hardly_filled_or_no_stages_are_doubted(folders, each):
+    assert "look like cases and not like classes" in seen(images(*folders, each=each))[-1]
+
+
+@pytest.mark.parametrize(
+    ("folders", "each"),
+    [
         ([f"{n:04d}" for n in range(60)], 3),
         ([f"IMG{n:04d}" for n in range(25)], 2),
         ([f"name {chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(400)], 2),
@@ -190,6 +210,9 @@ def test_very_many_folders_with_hardly_any_images_are_doubted(folders, each):
         ([f"{name}/SOB/{n}/{size}" for name in ("sick", "well") for n in range(3) for size in ("40X", "100X")], 5),
         (["cat", "dog", "dog/deep", "cat/deep", "cat/er", "dog/er"], 5),
         (["image1", "image2"], 5),
+        (["case1", "case2"], 20),
+        (["day1", "day2", "day3"], 20),
+        (["week 1", "week 2"], 40),
     ],
 )
 def test_classes_of_any_number_and_name_raise_no_doubt(folders, each):
