@@ -143,9 +143,11 @@ def prepare(
     images = read_table(folder, IMAGES) if known else None
     if known and known.reading is None and study.label_level is None and study.labels_from is None:
         study = study.replace(**as_before(images, study.data_folder()))
-    if known and study.groups == known.study["groups"] and (study.group_column or study.group_pattern):
-        study = study.with_recorded(known.study["groups"])
-        say(f"Groups: by {known.study['groups']} alone, as when the search began; a new one joins near-duplicates too")
+    if known and study.groups == known.study["groups"]:
+        recorded = study.with_recorded(known.study["groups"])
+        if study.joins_copies and not recorded.joins_copies:
+            say(f"Groups: by {study.groups} alone, as when the search began; a new one joins near-duplicates too")
+        study = recorded
     inputs = read_inputs(study, options, say, progress, images, known.ranges if known else OF_8_BITS)
     findings = known.findings if known else None
     if findings is None:

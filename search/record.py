@@ -182,7 +182,7 @@ def read_record(folder: Path) -> Record:
     """
     about = read_about(folder)
     if about is None:
-        there = sorted(path.parent.name for path in folder.parent.glob(f"*/{STUDY}"))
+        there = names_of_searches(folder.parent)
         known = f" There are: {', '.join(there)}." if there else ""
         raise UserError(f"There is no search in {folder}.{known} Begin one with: {first_command('run')}")
     journal = folder / FILE
@@ -190,6 +190,11 @@ def read_record(folder: Path) -> Record:
     record = Record(folder, about, history, rules_of(about, history))
     check_replayed(folder, history, record.rules)
     return record
+
+
+def names_of_searches(results: Path) -> list[str]:
+    """Return the names of the searches in a folder of results, in order."""
+    return sorted(path.parent.name for path in results.glob(f"*/{STUDY}"))
 
 
 def rules_of(about: About, history: History) -> Rules:

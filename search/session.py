@@ -55,6 +55,7 @@ from search.record import (
     rules_of,
     tables_of,
 )
+from search.repertoire.columns import varied
 from search.system.cache import trim
 from search.system.clock import Clock, duration, rounded
 from search.system.commands import board_command
@@ -185,7 +186,7 @@ class Session:
         """Run jobs and give verdicts until nothing is left to do."""
         self._say_cost()
         with self.executor() as executor, self.screen as screen, Epochs(self.setup.folder) as epochs:
-            screen.begin(self.max_trials)
+            screen.begin(self.max_trials, varied(self.setup.sample()))
             screen.show(self.history, self.rules, [])
             more = self._advance(executor)
             while more:
@@ -379,5 +380,7 @@ class Session:
 
     def _reason(self) -> str:
         if self.history.spent >= self.max_trials:
-            return f"all {self.max_trials} trials are done"
-        return f"the space is exhausted: its {self.history.spent} points have all been tried"
+            return f"all {self.max_trials} trials are done" if self.max_trials > 1 else "the only trial is done"
+        points = len(self.history.proposed)  # those too whose recipe an earlier trial had
+        tried = f"its {points} points have all been tried" if points > 1 else "its only point has been tried"
+        return f"the space is exhausted: {tried}"

@@ -24,6 +24,16 @@ def space(hp):
     return Recipe("SmallCNN", None, dropout={DRAWN}, learning_rate=hp.Float("rate", 1e-4, 1e-2), epochs=1)
 """
 
+GRID = """
+from search import Augment, Recipe, Study
+
+study = Study("shapes", folds=3, train_fractions=(1.0,), STUDY)
+
+def space(hp):
+    choices = {"learning_rate": hp.Choice("rate", [3e-3, 1e-3]), "dropout": hp.Choice("dropout", [0.2, 0.4])}
+    return Recipe("SmallCNN", None, augment=Augment("flip_crop"), epochs=1, **choices)
+"""
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
@@ -95,6 +105,37 @@ def test_images_that_were_moved_are_told_from_images_that_changed(place, begun):
     again = KFoldTuner(space, screen=Lines(wide_console()), executors=Script().executors, offline=True, **options)
     again.search()
     assert len(again.record.history.trials) == 3
+
+
+def test_only_a_search_whose_groups_left_near_duplicates_apart_says_so(place, begun, capsys):
+    line = "alone, as when the search began; a new one joins near-duplicates too"
+    pattern = r"_(\d+)\."
+    for groups in (pattern, f"none+{pattern}"):
+        tuner(groups=groups, fresh=True).search()
+        for again in dict.fromkeys((groups, pattern)):
+            capsys.readouterr()
+            tuner(groups=again, trials=3)
+            assert (line in capsys.readouterr().out) is (groups != again)
+        space, options = reopening(read_record(begun))
+        KFoldTuner(space, screen=Lines(wide_console()), executors=Script().executors, offline=True, **options)
+        assert line not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("study", "reason"),
+    [
+        ('oracle="grid", max_trials=9, baselines=True', "the space is exhausted: its 4 points have all been tried"),
+        ('oracle="grid", max_trials=9, baselines=False', "the space is exhausted: its 4 points have all been tried"),
+        ('oracle="grid", max_trials=1, baselines=False', "the only trial is done"),
+    ],
+)
+def test_an_ending_counts_what_was_tried(place, study, reason):
+    (place / "space.py").write_text(GRID.replace("STUDY", study))
+    searched = tuner()
+    searched.search()
+    history = searched.record.history
+    assert history.end_reason == reason
+    assert bool(history.with_status("duplicate")) is ("baselines=True" in study)
 
 
 # --- a space that is another one each time

@@ -47,11 +47,14 @@ def ignored(inspection: Inspection) -> Iterator[Finding]:
     linked = tuple(id_ for id_, path in paths.items() if id_.endswith("/") and path.name not in JUNK_FOLDERS)
     if outside:
         many = len(outside) >= MANY * (len(dataset) + len(outside))
-        lie = "lies" if len(outside) == 1 else "lie"
-        text = f"{count(len(outside), 'image')} {lie} outside of the class folders and were left out"
+        lie, was = ("lies", "was") if len(outside) == 1 else ("lie", "were")
+        text = f"{count(len(outside), 'image')} {lie} outside of the class folders and {was} left out"
         yield Finding(WARNING if many else NOTE, "outside", text, "Move each into the folder of its class.", outside)
     if linked:
-        text = f"{count(len(linked), 'linked folder')} below classes were not followed: what is in them was left out"
+        were, them = ("was", "it") if len(linked) == 1 else ("were", "them")
+        text = (
+            f"{count(len(linked), 'linked folder')} below classes {were} not followed: what is in {them} was left out"
+        )
         yield Finding(WARNING, "linked folders", text, "Put the folders themselves there.", linked)
     files = tuple(id_ for id_ in dataset.ignored if id_ not in {*outside, *linked})
     if files:
@@ -64,8 +67,9 @@ def repeated(inspection: Inspection) -> Iterator[Finding]:
     """Find images that a manifest lists twice."""
     ids = inspection.dataset.repeated
     if ids:
-        text = f"{count(len(ids), 'line')} of the manifest repeat an earlier one, and were left out"
-        yield Finding(NOTE, "repeated", text, "Remove them.", ids)
+        repeat, were, them = ("repeats", "was", "it") if len(ids) == 1 else ("repeat", "were", "them")
+        text = f"{count(len(ids), 'line')} of the manifest {repeat} an earlier one, and {were} left out"
+        yield Finding(NOTE, "repeated", text, f"Remove {them}.", ids)
 
 
 def equal_files(inspection: Inspection) -> Iterator[Finding]:
@@ -77,8 +81,9 @@ def equal_files(inspection: Inspection) -> Iterator[Finding]:
         yield Finding(
             NOTE,
             "equal files",
-            f"{dataset.copies} images are byte-identical to another; equal files always share a fold",
-            "Remove the copies: they add no information.",
+            f"{count(dataset.copies, 'image')} {'is' if dataset.copies == 1 else 'are'} byte-identical to another; "
+            "equal files always share a fold",
+            f"Remove the {'copy: it adds' if dataset.copies == 1 else 'copies: they add'} no information.",
             tuple(copies["id"]),
         )
 

@@ -181,7 +181,8 @@ def _unreadable(dataset: Dataset) -> str:
     lines = "\n".join(f"  {id_}: {reason}" for id_, reason in dataset.unreadable[:FILES_NAMED])
     more = len(dataset.unreadable) - FILES_NAMED
     rest = f"\n  and {more} more" if more > 0 else ""
-    return f"{len(dataset.unreadable)} images cannot be read:\n{lines}{rest}"
+    plural = "s" if len(dataset.unreadable) > 1 else ""
+    return f"{len(dataset.unreadable)} image{plural} cannot be read:\n{lines}{rest}"
 
 
 def _omitted(dataset: Dataset) -> Iterator[str]:

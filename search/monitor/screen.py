@@ -5,7 +5,7 @@ Both read the history and change nothing.
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -47,8 +47,8 @@ class Screen(Protocol):
         """Show the state of the search."""
         ...
 
-    def begin(self, max_trials: int) -> None:
-        """Learn how many trials there will be: the search itself begins."""
+    def begin(self, max_trials: int, fields: Collection[str] = ()) -> None:
+        """Learn how many trials there will be, and which fields vary in the space: the search itself begins."""
         ...
 
     def __enter__(self) -> Self:
@@ -121,6 +121,7 @@ class Lines:
         """Print to ``console``; ``opening`` begins the line that counts the trials of earlier sessions."""
         self._console, self._opening = console, opening
         self.time_left = TimeLeft()
+        self._fields: frozenset[str] = frozenset()  # that vary in the space
         self._trials: set[str] = set()
         self._verdicts: set[tuple[str, str]] = set()  # with the verdict, as stopped trials may be finished later
         self._pace = Pace()
@@ -142,9 +143,9 @@ class Lines:
             self._tenth = tenth
             self.say(f"{what}: {count} of {total}" + (f", {left}" if left else ""))
 
-    def begin(self, max_trials: int) -> None:
-        """Remember how many trials there will be."""
-        self.time_left.max_trials = max_trials
+    def begin(self, max_trials: int, fields: Collection[str] = ()) -> None:
+        """Remember how many trials there will be, and which fields of their recipes the first ones need to name."""
+        self.time_left.max_trials, self._fields = max_trials, frozenset(fields)
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Print what is new since the last call; after a minute without a line, how far the running jobs are."""
@@ -156,7 +157,7 @@ class Lines:
             if self._trials:
                 self.say(f"{self._opening} {_count(len(self._verdicts))} and {amount(runs_done(history), 'run')}.")
         new = history.trials.keys() - self._trials
-        fields = varied(trial.recipe for trial in history.trials.values()) if new else ()
+        fields = self._fields | varied(trial.recipe for trial in history.trials.values()) if new else self._fields
         for trial in history.trials.values():
             if trial.id in new:
                 self._trials.add(trial.id)
@@ -213,7 +214,7 @@ class LiveScreen:
             self._preparation, description=what, completed=count, total=total, visible=count < total, note=note
         )
 
-    def begin(self, max_trials: int) -> None:
+    def begin(self, max_trials: int, fields: Collection[str] = ()) -> None:  # noqa: ARG002 the leaderboard names them
         """Show the bars of the search."""
         self.time_left.max_trials = max_trials
         self._bars.update(self._trials, total=max_trials, visible=True)

@@ -27,7 +27,7 @@ from search.monitor.console import closing, summary
 from search.monitor.epochs import read_epochs, with_epochs
 from search.monitor.screen import Lines, LiveScreen, open_screen
 from search.racing import Job, Rules
-from search.record import About, Record, read_about, rules_of
+from search.record import About, Record, names_of_searches, read_about, rules_of
 from search.report.write import PAGE, REPORT, document_of
 from search.system.chain import Chain
 from search.system.commands import command_of
@@ -144,7 +144,9 @@ def _wait_for(folder: Path, console: Console) -> Follower:
     waiting = False
     while (follower := _open(folder)) is None:
         if not waiting:
-            text = f"There is no search in {folder} yet; waiting for one to begin (Ctrl-C ends that)."
+            known = names_of_searches(folder.parent)
+            others = f" There are: {', '.join(known)}." if known else ""
+            text = f"There is no search in {folder} yet; waiting for one to begin (Ctrl-C ends that).{others}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
             waiting = True
         time.sleep(TICK)

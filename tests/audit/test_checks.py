@@ -255,6 +255,19 @@ def test_images_where_none_are_looked_for_are_no_mere_note(plain, tmp_path):
     assert topics(inspect(read_class_folders(plain), tmp_path))["outside"].level == NOTE
 
 
+def test_one_file_is_spoken_of_in_the_singular(plain, tmp_path):
+    source = (plain / "down" / "down_001.png").read_bytes()
+    (plain / "loose.png").write_bytes(source)
+    (plain / "down" / "again.png").write_bytes(source)
+    write_shapes(tmp_path / "far", {"more": 3})
+    (plain / "across" / "linked").symlink_to(tmp_path / "far" / "more")
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["outside"].text == "1 image lies outside of the class folders and was left out"
+    assert found["linked folders"].text.startswith("1 linked folder below classes was not followed: what is in it ")
+    assert found["equal files"].text.startswith("1 image is byte-identical to another; ")
+    assert found["equal files"].way_out == "Remove the copy: it adds no information."
+
+
 def test_stacks_are_told_and_are_not_blank(plain, tmp_path):
     for number in range(3):
         save_stack(plain / "down" / f"bright{number}.tif", (1, 0.5, 1 - 0.1 * number))

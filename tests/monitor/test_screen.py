@@ -9,10 +9,13 @@ import pytest
 from kit.searches import fill
 from rich.console import Console
 
+from search.journal import History, Trial
 from search.monitor.epochs import Epochs, read_epochs, with_epochs
 from search.monitor.screen import Lines, LiveScreen, TimeLeft, open_screen
 from search.racing import Job, score
+from search.repertoire.recipe import Recipe
 
+RECIPE = Recipe("SmallCNN", None)
 pytestmark = pytest.mark.quick
 
 
@@ -37,6 +40,17 @@ def test_lines_are_printed_once_for_each_beginning_and_each_end(made):
         lines.show(made.history, rules, [])
     _, ended = file.getvalue().splitlines()
     assert ended.startswith(f"0000 completed: {trial.verdict.reason}; about ")
+
+
+def test_the_first_line_names_what_varies_in_the_space(made):
+    recipe = replace(RECIPE, image_size=32)
+    for fields, named in (((), False), (("image_size",), True)):
+        lines, file = plain()
+        lines.begin(3, fields)
+        lines.show(History(), made.rules, [])
+        lines.show(History({"0000": Trial("0000", {}, recipe)}), made.rules, [])
+        assert (", 32 px" in file.getvalue()) is named
+        assert file.getvalue().startswith("0000 begins: ")
 
 
 def test_lines_of_a_resumed_search_tell_only_what_is_new(filled):
