@@ -256,13 +256,13 @@ def events_in(data: bytes, path: Path, first: int, chain: Chain) -> Iterator[Lin
             event = None
         if not isinstance(event, dict):
             raise UserError(f"{path}, line {number} is damaged. {WAYS_OUT}")
-        version = event.get("format", FORMAT) if event.get("event") == "session" else FORMAT
+        version = event.get("format", 0) if event.get("event") == "session" else 0
         if isinstance(version, int) and version > FORMAT:
             raise UserError(
                 f"{path}, line {number} has format {version}, this version reads {FORMAT} and all before. Use the "
                 "version that wrote it."
             )
-        if problem := chain.problem(line):
+        if problem := chain.problem(line, needs_checksum=version != 0):  # those before 5 have no number
             raise UserError(f"{path}, line {number} {problem}. {WAYS_OUT}")
         event.pop(KEY, None)
         yield event

@@ -17,7 +17,7 @@ class Chain:
     """The running checksum of lines of JSON, each of which is an object that is not empty.
 
     Lines without a checksum, as older versions wrote them, may only come first. They count for the checksum of
-    the first line that has one.
+    the first line that has one. ``sealed`` says that every further line needs one.
     """
 
     def __init__(self, lines: Any = None, *, sealed: bool = False) -> None:
@@ -40,18 +40,28 @@ class Chain:
         self.sealed = True
         return text[:-1] + f', "{KEY}": "{self.checksum}"}}'.encode()
 
-    def problem(self, line: bytes) -> str:
-        """Take in the next line; return what is wrong with it, "" where it fits."""
+    def problem(self, line: bytes, *, needs_checksum: bool = False) -> str:
+        """Take in the next line; return what is wrong with it, "" where it fits.
+
+        ``needs_checksum`` says that whoever wrote the line gave it a checksum, even if no line before it has one.
+        """
         seal = SEAL.search(line)
         if seal is None:
             self._take(line)
-            return "has no checksum, though the line before it has one" if self.sealed else ""
+            return self._why_unsealed(line, needs_checksum)
         self._take(line[: seal.start()] + b"}")
         if self.checksum.encode() == seal[1]:
             self.sealed = True
             return ""
         what = "removed, added or exchanged" if self.sealed else "changed, removed, added or exchanged"
         return f"does not fit its checksum: it was changed, or a line before it was {what}"
+
+    def _why_unsealed(self, line: bytes, needs_checksum: bool) -> str:
+        if SEAL.search(line.removesuffix(b"\r")):
+            return "ends with CRLF, but was written with LF: its line ends were changed. Change them back to LF"
+        if self.sealed:
+            return "has no checksum, though the line before it has one"
+        return "has no checksum, though lines of its format have one: it was changed" if needs_checksum else ""
 
     def _take(self, text: bytes) -> None:
         self._hash.update(text)

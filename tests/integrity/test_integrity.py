@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from kit.journals import changed, sealed, unsealed
+from kit.journals import SUM, changed, sealed, unsealed
 from kit.lines import event
 
 from search.journal import FILE, Journal, read_events, replay
@@ -93,6 +93,39 @@ def test_a_journal_of_a_newer_format_is_refused_as_that(searched):
     (searched.folder / FILE).write_text("".join(lines(searched)).replace('"format": 5', '"format": 6'))
     with pytest.raises(UserError, match=r"line 1 has format 6, this version reads 5 and all before. Use the version"):
         read_record(searched.folder)
+
+
+@pytest.mark.parametrize("edit", ["0.5", "0.6"])
+def test_changed_line_ends_are_called_that(searched, edit):
+    text = "".join(lines(searched)).replace("0.5", edit)
+    (searched.folder / FILE).write_bytes(text.replace("\n", "\r\n").encode())
+    refused(searched, r"line 1 ends with CRLF, but was written with LF: .* Change them back to LF")
+    (searched.folder / FILE).write_bytes(text.encode())
+    if edit == "0.5":
+        assert len(read_record(searched.folder).history.trials) == 7
+    else:
+        refused(searched, "does not fit its checksum")
+
+
+@pytest.mark.parametrize("ending", ["", "\r", " "])
+@pytest.mark.parametrize("version", ["5", "4", "null", '"5"'])
+def test_checksums_cannot_be_left_out_where_the_format_has_them(searched, ending, version):
+    whole = "".join(lines(searched)).replace("0.5", "0.6").replace('"format": 5', f'"format": {version}')
+    rewrite(searched, [line + ending + "\n" for line in SUM.sub("}", whole).splitlines()])
+    refused(searched, "line 1 has no checksum, though lines of its format have one")
+
+
+def test_a_later_session_needs_its_checksum_and_so_does_every_line_after_it(searched):
+    old, new = unsealed("".join(lines(searched))), lines(searched)[0]
+    rewrite(searched, [old, SUM.sub("}", new)])
+    refused(searched, f"line {len(lines(searched))} has no checksum, though lines of its format have one")
+    rewrite(searched, [sealed(new), old])
+    refused(searched, "line 2 has no checksum, though the line before it has one")
+
+
+def test_an_older_journal_may_have_any_line_ends(searched):
+    (searched.folder / FILE).write_bytes(unsealed("".join(lines(searched))).replace("\n", "\r\n").encode())
+    assert len(read_record(searched.folder).history.trials) == 7
 
 
 # --- what cannot be, in journals whose checksums fit, as those of old versions do
