@@ -306,6 +306,7 @@ def begin_record(
 def remove_half_written(folder: Path) -> None:
     """Remove the half-written files that a killed driver left; only the driver that holds the journal may."""
     sweep_files(folder, re.compile("|".join(map(re.escape, WRITTEN_ONCE))))
+    sweep_files(folder / MODULES, re.compile(r".+\.py"))
     sweep_files(folder / RUNS, RUN_FILES)
 
 

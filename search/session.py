@@ -40,6 +40,7 @@ from search.oracles import ask, retell, tell
 from search.prepare import Setup, versions
 from search.racing import Job, jobs_left, next_afterwards, next_holdout_job, next_step
 from search.record import (
+    MODULES,
     RUNS,
     STUDY,
     WAYS_OUT,
@@ -164,7 +165,8 @@ class Session:
     def _new_digests(self) -> dict[str, str]:
         """Return the digests of the files that are written once, for the first session that can tell them."""
         known = any(session.files for session in self.history.sessions)
-        return {} if known else digests_of(self.setup.folder, WRITTEN_ONCE)
+        modules = (f"{MODULES}/{name}" for name in self.setup.file.modules)
+        return {} if known else digests_of(self.setup.folder, (*WRITTEN_ONCE, *modules))
 
     def _say_versions(self) -> None:
         first, now = (self.history.sessions[at].versions for at in (0, -1))

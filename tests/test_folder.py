@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +24,7 @@ from search.record import (
     move_aside,
     read_about,
     read_record,
+    remove_half_written,
     rules_of,
 )
 from search.reopening import reopening
@@ -254,3 +257,29 @@ def test_what_was_said_of_the_data_is_said_again_when_a_search_is_reopened(tmp_p
     assert options["root"] == "/elsewhere"
     study = overridden(options["study"], Options(**{name: options[name] for name in (*said, "data")}))
     assert (study.label_level, study.keep_masks, study.root, study.data) == (2, True, "/elsewhere", Path("moved"))
+
+
+def test_only_half_written_files_of_ours_are_removed(tmp_path):
+    own = [".space.py.original", ".study.json.mybackup", "runs/.0000-1.npz.original", ".study.json.tmp-mine"]
+    own += [".notes.txt.tmp-ab12cd34", "runs/.notes.npz.tmp-ab12cd34", "modules/.rates.py.original"]
+    half = [".study.json.tmp-ab12cd34", "runs/.0000-1.npz.tmp-ab12cd34", "modules/.rates.py.tmp-ab12cd34"]
+    for name in [*own, *half]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    remove_half_written(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(own)
+
+
+def test_what_a_killed_driver_was_writing_is_removed(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from search.system import files
+os.replace = lambda *_: os.kill(os.getpid(), 9)
+files.write_text(Path(sys.argv[1]), "half")
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path / "study.json"], check=False)
+    (half,) = tmp_path.iterdir()
+    assert half.name.startswith(".study.json.tmp-")
+    remove_half_written(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -528,6 +528,7 @@ def test_a_module_beside_the_space_belongs_to_the_search(place, capsys):
         tuner("elsewhere/space.py", trials=1)
     shutil.rmtree(folder)
     record = read_record(place / "results" / "space-shapes")
+    assert {"modules/helpers/__init__.py", "modules/helpers/rates.py"} < record.history.sessions[0].files.keys()
     again = KFoldTuner.reopen(record, screen=Lines(wide_console()), executor="inline", offline=True, trials=2)
     again.search()
     assert len(again.record.history.proposed) == 2

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from search.journal import FILE, WAYS_OUT, check_lines
 from search.system.digests import file_sha256
@@ -10,7 +10,7 @@ from search.system.errors import UserError
 
 
 def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of those of the files ``names`` that are in ``folder``."""
+    """Return the SHA-256 of those of the files ``names``, paths within ``folder``, that are in it."""
     return {name: file_sha256(folder / name) for name in names if (folder / name).is_file()}
 
 
@@ -61,7 +61,13 @@ def journalled_digests(journal: Path) -> dict[str, str]:
             for line in lines:
                 if line.startswith(b'{"event": "session"') and b'"files": {' in line:
                     files = json.loads(line)["files"]
-                    return {str(name): str(sha256) for name, sha256 in files.items() if Path(name).name == name}
+                    return {str(name): str(sha256) for name, sha256 in files.items() if _is_within(name)}
     except (OSError, ValueError, KeyError, AttributeError):  # the replay says it better
         return {}
     return {}
+
+
+def _is_within(name: str) -> bool:
+    """Return whether ``name`` leads nowhere but into the folder of the search."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts

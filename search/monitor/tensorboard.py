@@ -10,9 +10,7 @@ Keras, training and validation are two runs with the tags ``epoch_loss`` and ``e
 import contextlib
 import io
 import math
-import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,11 +26,11 @@ from search.racing import score
 from search.record import Record
 from search.repertoire.columns import briefs
 from search.system.errors import UserError
-from search.system.files import is_real_file, is_real_folder
+from search.system.files import TEMPORARY, is_real_file, is_real_folder, new_file
 
 FOLDER = "tensorboard"
 FILE = "events.out.tfevents.search"  # TensorBoard reads what has "tfevents" in its name, and nothing else
-HALF = ".half-"
+HALF = "half"  # names what is not whole yet
 ABANDONED = 60.0  # seconds after which no living process still writes a file
 TAGS = ("epoch_loss", "epoch_accuracy")
 PARTS = {"values": f"{FILE}.1", "result": f"{FILE}.2"}
@@ -62,13 +60,10 @@ class Board:
         check_at_hand()
         self.folder = search / FOLDER
         self._done: set[tuple[str, ...]] = set()
-        halves = [path for path in self.folder.glob(f"{HALF}*") if is_real_folder(self.folder) and is_real_file(path)]
+        halves = [path for path in self.folder.glob(f".{HALF}*") if is_real_folder(self.folder) and is_real_file(path)]
         for half in halves:
             with contextlib.suppress(FileNotFoundError):  # whoever writes it has just finished
-                if (
-                    re.fullmatch(rf"{re.escape(HALF)}[a-z0-9_]{{8}}", half.name)
-                    and time.time() - half.stat().st_mtime > ABANDONED
-                ):
+                if re.fullmatch(rf"\.{HALF}{TEMPORARY}", half.name) and time.time() - half.stat().st_mtime > ABANDONED:
                     half.unlink()
 
     def update(self, record: Record) -> list[str]:
@@ -141,15 +136,8 @@ class Board:
         for event in [_event(0.0, file_version="brain.Event:2"), *events]:
             writer.write(event.SerializeToString())
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, half = tempfile.mkstemp(dir=self.folder, prefix=HALF)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(buffer.getvalue())
-            Path(half).chmod(0o644)  # mkstemp hides the file from everyone else
-            Path(half).replace(path)
-        except BaseException:
-            Path(half).unlink(missing_ok=True)
-            raise
+        with new_file(path, beside=self.folder / HALF) as file:
+            file.write(buffer.getvalue())
 
 
 def _end_of(files: Iterable[Path]) -> float:

@@ -14,6 +14,7 @@ from search.repertoire.backbones.backbone import Backbone
 from search.system.commands import command
 from search.system.digests import file_sha256
 from search.system.errors import UserError
+from search.system.files import new_file
 
 PROBE_SECONDS = 5.0
 PACKAGED = Path(__file__).parent / "backbones"
@@ -172,14 +173,11 @@ def _save(answer: BinaryIO, size: int, target: Path) -> None:
     from rich.progress import wrap_file
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file, wrap_file(answer, size, description=target.name, transient=True) as source:
+    with new_file(target) as file:
+        with wrap_file(answer, size, description=target.name, transient=True) as source:
             shutil.copyfileobj(source, file)
-        if size and partial.stat().st_size != size:
-            raise OSError(f"{partial.stat().st_size} of {size} bytes arrived")
-        if damage(partial):
+        file.flush()
+        if size and file.tell() != size:
+            raise OSError(f"{file.tell()} of {size} bytes arrived")
+        if damage(Path(file.name)):
             raise OSError("what arrived is no HDF5 file; does a proxy answer in its place?")
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from search.system.errors import UserError
-from search.system.files import LOCK, is_left_over, is_real_folder, locked, new_folder, sweep_folder, write_text
+from search.system.files import (
+    LOCK,
+    is_left_over,
+    is_real_folder,
+    locked,
+    new_folder,
+    sweep_folder,
+    temporary_path,
+    write_text,
+)
 
 T = TypeVar("T")
 
@@ -222,7 +231,7 @@ def _time_and_bytes(entry: Path) -> tuple[float, int]:
 
 def _drop(entry: Path) -> bool:
     """Take an entry away in one step, so that nobody loads half of it; return whether that was possible."""
-    wreck = entry.with_name(f".{entry.name}.{os.getpid()}.{time.monotonic_ns()}")
+    wreck = temporary_path(entry)
     try:
         entry.rename(wreck)
     except OSError:

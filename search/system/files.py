@@ -5,6 +5,7 @@ import fcntl
 import io
 import os
 import re
+import secrets
 import shutil
 import struct
 import sys
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -21,24 +22,44 @@ from search.system.errors import naming
 T = TypeVar("T")
 JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
 LOCK = ".lock"
-TEMPORARY = r"\.[a-z0-9_]{8}|\.\d+\.\d+"  # what mkdtemp adds to a name; process and time
+MARK = ".tmp-"  # in the names of temporary files and folders; nobody's own file is called so
+TEMPORARY = rf"{re.escape(MARK)}[a-z0-9_]{{8}}"  # with what tempfile adds
+TEMPORARY_BEFORE = r"\.[a-z0-9_]{8}|\.\d+\.\d+"  # in earlier versions: people name files so too, but not by digests
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, process
+
+
+@contextlib.contextmanager
+def new_file(path: Path, beside: Path | None = None) -> Iterator[IO[bytes]]:
+    """Give a temporary file and, when the block ends well, let it replace the one at ``path`` in one step.
+
+    It is made beside ``path``, or else ``beside``, and named after that. Its ``name`` is its path.
+    """
+    place = beside or path
+    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=_prefix(place), delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
+            os.chmod(file.name, 0o644)  # it is hidden from everyone else
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}{MARK}"
+
+
+def temporary_path(path: Path) -> Path:
+    """Return a path beside ``path`` that is recognised as temporary, and at which there is nothing."""
+    return path.with_name(_prefix(path) + secrets.token_hex(4))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace the file at ``path`` by ``data`` in one step; its folder must exist."""
-    with naming(path):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # mkstemp hides the file from everyone else
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    with naming(path), new_file(path) as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,28 +89,24 @@ def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Ite
 
     A full disk is an OSError, where writing to a map of the file would kill the process.
     """
-    written = 0
     with naming(path), path.open("wb") as file:
-        descr = np.lib.format.dtype_to_descr(dtype)
-        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-        for batch in batches:
-            assert batch.shape[1:] == shape[1:], f"rows of {batch.shape[1:]}, not {shape[1:]}"
-            file.write(np.ascontiguousarray(batch, dtype).data)
-            written += len(batch)
+        _write_rows(file, shape, dtype, batches)
+
+
+def _write_rows(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, batches: Iterable[np.ndarray]) -> None:
+    descr, written = np.lib.format.dtype_to_descr(dtype), 0
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    for batch in batches:
+        assert batch.shape[1:] == shape[1:], f"rows of {batch.shape[1:]}, not {shape[1:]}"
+        file.write(np.ascontiguousarray(batch, dtype).data)
+        written += len(batch)
     assert written == shape[0], f"{written} rows, not {shape[0]}"
 
 
 def write_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, batches: Iterable[np.ndarray]) -> None:
     """Replace the ``.npy`` file at ``path`` in one step by an array that comes batch of rows after batch."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with naming(path):
-        try:
-            write_rows(temporary, shape, dtype, batches)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())  # the name must not survive a power cut that the content does not
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with naming(path), new_file(path) as file:
+        _write_rows(file, shape, dtype, batches)
 
 
 @contextlib.contextmanager
@@ -194,7 +211,7 @@ def new_folder(final: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _temporary_folder(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=_prefix(final)))
     handle = os.open(temporary, os.O_RDONLY)
     try:
         _flock(handle, fcntl.LOCK_EX)  # for as long as this process lives: sweep_folder then leaves it alone
@@ -210,19 +227,23 @@ def is_real_folder(path: Path) -> bool:
 
 
 def is_left_over(name: str, final: re.Pattern[str]) -> bool:
-    """Return whether ``name`` is one that we give to a lock or a temporary folder of something named like ``final``."""
-    return re.fullmatch(rf"\.(?:{final.pattern})(?:{re.escape(LOCK)}|{TEMPORARY})", name) is not None
+    """Return whether ``name`` is one that we give to a lock or a temporary folder of something named like ``final``.
+
+    Such is also what earlier versions gave, so ``final`` must be names that nobody types.
+    """
+    endings = "|".join((re.escape(LOCK), TEMPORARY, TEMPORARY_BEFORE))
+    return re.fullmatch(rf"\.(?:{final.pattern})(?:{endings})", name) is not None
 
 
 def sweep_files(parent: Path, final: re.Pattern[str]) -> None:
     """Remove the half-written files of things named like ``final`` that a killed process left in ``parent``.
 
-    Nobody else may be writing there. Only regular files with the names that ``write_bytes`` gives are removed;
+    Nobody else may be writing there. Only regular files with the names that ``new_file`` gives are removed;
     nothing is looked for behind a link.
     """
     if is_real_folder(parent):
         for path in parent.iterdir():
-            if re.fullmatch(rf"\.(?:{final.pattern})(?:{TEMPORARY})", path.name) and is_real_file(path):
+            if re.fullmatch(rf"\.(?:{final.pattern}){TEMPORARY}", path.name) and is_real_file(path):
                 path.unlink()
 
 

@@ -8,6 +8,7 @@ import pytest
 from kit.journals import SUM, changed, sealed, unsealed
 from kit.lines import event
 
+from search.integrity.written import digests_of, journalled_digests
 from search.journal import FILE, Journal, read_events, replay
 from search.record import WRITTEN_ONCE, read_about, read_record
 from search.system.digests import file_sha256
@@ -179,6 +180,28 @@ def test_a_true_journal_of_an_older_version_is_read(searched):
 
 
 # --- files that are written once
+
+
+def test_modules_of_a_space_are_what_they_were(made):
+    kept = made.folder / "modules" / "helpers" / "rates.py"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("RATE = 1e-3\n")
+    files = digests_of(made.folder, ["study.json", "modules/helpers/rates.py", "modules/none.py"])
+    assert files.keys() == {"study.json", "modules/helpers/rates.py"}
+    made.journal.append(event("session", max_trials=20, racing=True, files=files))
+    made.journal.close()
+    assert read_record(made.folder).history.sessions[-1].files == files
+    kept.write_text("RATE = 1e-2\n")
+    refused(made, r"rates.py was changed since the search began")
+    kept.unlink()
+    refused(made, r"rates.py is gone")
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "modules/../../elsewhere", "/etc/hostname"])
+def test_no_digest_leads_out_of_the_folder(made, name):
+    made.journal.append(event("session", max_trials=20, racing=True, files={name: "0" * 64}))
+    made.journal.close()
+    assert journalled_digests(made.folder / FILE) == {}
 
 
 @pytest.mark.parametrize("name", ["study.json", "folds.csv", "space.py"])

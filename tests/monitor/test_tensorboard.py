@@ -195,7 +195,7 @@ def test_what_is_there_stays_and_what_is_missing_comes_later(made):
 def test_halves_of_a_killed_driver_are_unseen_and_swept(made):
     made.complete(0.5)
     boards.Board(made.folder).update(made.record)
-    half = made.folder / boards.FOLDER / f"{boards.HALF}x1234567"
+    half = made.folder / boards.FOLDER / f".{boards.HALF}.tmp-x1234567"
     half.write_bytes(b"half")
     assert "tfevents" not in half.name
     boards.Board(made.folder)

@@ -2,9 +2,7 @@
 
 import contextlib
 import csv
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -18,6 +16,7 @@ from search.data.readers.npz import Member
 from search.data.readers.paths import check_names, check_outside
 from search.system.cache import CHECKSUMS
 from search.system.errors import UserError
+from search.system.files import new_file
 
 COLUMNS = ("image", "label", "split")
 MARK = "finetune_search_pack"  # the array that tells a pack from other people's files; it holds FORMAT
@@ -56,7 +55,7 @@ def pack(
     more = {MANIFEST_COLUMN + name: texts for name, texts in columns.items()}
     for name, texts in {"ids": ids, "splits": splits, **more}.items():
         arrays[name] = np.array(texts, dtype=np.str_)
-    with _new_file(to) as handle, zipfile.ZipFile(handle, "w") as archive, _every_image_there():
+    with _new_pack(to) as handle, zipfile.ZipFile(handle, "w") as archive, _every_image_there():
         arrays["ends"] = np.cumsum([path.stat().st_size for path in paths], dtype=np.int64)
         for name, array in arrays.items():
             with _entry(archive, name) as entry:
@@ -199,17 +198,7 @@ def _every_image_there() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _new_file(to: Path) -> Iterator[IO[bytes]]:
-    """Give a temporary file beside ``to`` and, when the block ends well, rename it."""
-    handle, name = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp hides the file from everyone else
+def _new_pack(to: Path) -> Iterator[IO[bytes]]:
+    with new_file(to) as file:
+        yield file
         check_target(to)  # again: packing takes its time
-        temporary.replace(to)
-    finally:
-        temporary.unlink(missing_ok=True)
