@@ -1,6 +1,7 @@
 """The hp of spaces: what Keras Tuner refuses works or is told with the way out, and nothing else is searched."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -188,7 +189,18 @@ def test_values_that_depend_on_another_hyperparameter_are_refused(space):
 def test_the_values_of_both_points_are_told():
     message = refusal(bounds)
     assert "'batch_size'" in message
-    assert "it is a number from 8 to 16 first, and a number from" in message
+    assert "it is a number from 8 to 16 at the first point, and a number from" in message
+
+
+def test_bounds_of_many_digits_are_told_in_few():
+    def rates(hp):
+        low = hp.Float("low", 1e-4, 1e-3, sampling="log")
+        return Recipe("Toy", learning_rate=hp.Float("rate", low, 2.0))
+
+    message = refusal(rates)
+    assert re.search(
+        r"it is a number from 0\.0001 to 2 at the first point, and a number from 0\.000\d{2,4} to 2 at", message
+    )
 
 
 def test_a_scope_that_depends_on_its_parent_is_refused():
@@ -223,7 +235,11 @@ def test_a_scope_that_depends_on_its_parent_is_refused():
             [5],
             "no value opens this scope, so that what stands in it would never vary. 'x' is a number from 0 to 4.",
         ),
-        ((0.0, 1.0), [0.5], "of which no single value can open a scope (an hp.Choice can)"),
+        (
+            (0.0, 1.0),
+            [0.5],
+            "is a number from 0 to 1. No single one of its values can open a scope: declare it as an hp.Choice.",
+        ),
     ],
     ids=str,
 )

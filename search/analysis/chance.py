@@ -83,7 +83,7 @@ def cause(recipe: Recipe, rates: Sequence[float]) -> str:
         return f"probably its learning rate, as {rate:.2g} is high for {WORDS[kind]}"
     if not rates:
         return "perhaps the images do not show what tells the classes apart, or their labels are wrong"
-    return "the cause is not plain"
+    return "not known: its learning rate is a usual one, so compare its other settings with those of trials that learnt"
 
 
 WORDS = {"unfrozen": "unfrozen blocks", "from scratch": "a network from scratch", "head": "a head"}

@@ -1,8 +1,9 @@
 """Checks of files and folders: what cannot be read, is no image, is there twice, or lies a level too deep."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from search.audit.inspection import Inspection, count
 from search.data.decoding import SUFFIXES
@@ -56,11 +57,29 @@ def ignored(inspection: Inspection) -> Iterator[Finding]:
             f"{count(len(linked), 'linked folder')} below classes {were} not followed: what is in {them} was left out"
         )
         yield Finding(WARNING, "linked folders", text, "Put the folders themselves there.", linked)
-    files = tuple(id_ for id_ in dataset.ignored if id_ not in {*outside, *linked})
+    hidden = tuple(id_ for id_ in dataset.ignored if _is_hidden_folder(dataset.root, id_))
+    if hidden:
+        text = f"{count(len(hidden), 'hidden folder')} {'was' if len(hidden) == 1 else 'were'} passed over"
+        images = sum(_images_in(dataset.root / id_) for id_ in hidden)
+        text += f", with {count(images, 'image')} in {'it' if len(hidden) == 1 else 'them'}" if images else ""
+        yield Finding(NOTE, "hidden folders", text, "", hidden)
+    files = tuple(id_ for id_ in dataset.ignored if id_ not in {*outside, *linked, *hidden})
     if files:
         is_one = len(files) == 1
         text = f"{count(len(files), 'file')} that {'is no image was' if is_one else 'are no images were'} passed over"
         yield Finding(NOTE, "ignored", text, "", files)
+
+
+def _is_hidden_folder(root: Path, id_: str) -> bool:
+    """Return whether a path is a folder that is hidden, or an operating system's."""
+    name = PurePosixPath(id_).name
+    is_hidden = name.startswith(".") or name in JUNK_FOLDERS
+    return is_hidden and os.path.isdir(root / id_)  # noqa: PTH112 that of Path fails where a folder above is closed
+
+
+def _images_in(folder: Path) -> int:
+    """Return the number of images below a folder, by their names."""
+    return sum(PurePosixPath(name).suffix.lower() in SUFFIXES for *_, names in os.walk(folder) for name in names)
 
 
 def repeated(inspection: Inspection) -> Iterator[Finding]:

@@ -72,7 +72,8 @@ def _patterns(names: Sequence[str]) -> Iterator[tuple[str, _Judge]]:
     yield rf"^([^\W\d_]+[\W_]?\d+){after}", _word_is_of_a_thing
     yield rf"{before}([^\W\d_]+[\W_]?\d+)\.\w+$", _word_is_of_a_thing
     yield rf"^(\d+){after}", _same_are_missing
-    yield r"(?<!\d)(\d+)\.\w+$", _same_are_missing
+    if not any(re.search(r"\d[xX]\d+\.\w+$", name) for name in names):  # the size of a preview: photo-48x48.jpg
+        yield r"(?<!\d)(\d+)\.\w+$", _same_are_missing
     yield rf"^\D*(\d+){after}", _same_are_missing
 
 

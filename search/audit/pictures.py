@@ -38,15 +38,14 @@ def narrow(inspection: Inspection) -> Iterator[Finding]:
         if few:
             ids = tuple(dataset.ids[row] for row in few)
             highest = max(rows, key=lambda row: facts[row].high)
-            use = "uses" if len(few) == 1 else "use"
             text = (
-                f"{count(len(few), f'{kind} image')} {use} less than an eighth of the range from 0 to {top}, and "
-                f"{'shows' if len(few) == 1 else 'show'} few shades; the highest value, {facts[highest].high:g}, is in "
-                f"{dataset.ids[highest]}"
+                f"{count(len(few), f'{kind} image')} {'has' if len(few) == 1 else 'have'} values in less than an "
+                f"eighth of the range from 0 to {top}, and so {'shows' if len(few) == 1 else 'show'} few shades. The "
+                f"highest value of all images of this kind is {facts[highest].high:g}, in {dataset.ids[highest]}"
             )
             way_out = (
-                "If that image is the odd one, mend or leave out that one. Else stretch all of them by the same factor "
-                "and save them with 8 bits."
+                f"If {dataset.ids[highest]} alone has such high values, mend it or leave it out. Else multiply the "
+                "values of all these images by one factor, and save them with 8 bits."
             )
             yield Finding(WARNING, "small range", text, way_out, ids)
 

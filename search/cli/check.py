@@ -37,7 +37,7 @@ from search.system.texts import json_text
 @SEED
 @OFFLINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone; what is said goes to standard error.")
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with the duplicates.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with all findings.")
 def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None:
     """Say what is odd about the data, what SPACE would search and what it would cost; search nothing."""
     from search.check import check as result_of

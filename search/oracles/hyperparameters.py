@@ -245,9 +245,11 @@ def _check_scope(name: str, written: Any, values: list[Any], parents: list[Any])
     result = "no value opens this scope, so that what stands in it would never vary"
     if len(strays) < len(values):
         result = f"{stray!r} is none of its values, and opens nothing"
+    is_listed = all(map(_is_listed, parents))
+    single = "" if is_listed else " No single one of its values can open a scope: declare it as an hp.Choice."
     raise UserError(
         f"hp.conditional_scope({name!r}, {written!r}): {result}.{hint} {name!r} is "
-        f"{' or '.join(map(_in_words, parents))}."
+        f"{' or '.join(map(_in_words, parents))}.{single}"
     )
 
 
@@ -270,11 +272,15 @@ def _in_words(hp: Any) -> str:
     """Return what a hyperparameter may be, in words."""
     if isinstance(hp, kinds.Float | kinds.Int):
         every = f", in steps of {hp.step}" if hp.step not in {None, 1} else ""
-        single = ", of which no single value can open a scope (an hp.Choice can)" if not _is_listed(hp) else ""
-        return f"a number from {hp.min_value} to {hp.max_value}{every}{single}"
+        return f"a number from {_rounded(hp.min_value)} to {_rounded(hp.max_value)}{every}"
     listed = list(hp.values)
     more = f" and {len(listed) - VALUES_IN_WORDS} more" if len(listed) > VALUES_IN_WORDS else ""
     return f"one of {listed[:VALUES_IN_WORDS]}{more}"
+
+
+def _rounded(number: float) -> str:
+    """Return a number with at most three digits that count; whole numbers are exact."""
+    return str(number) if isinstance(number, int) else f"{number:.3g}"
 
 
 def _stray(name: str, is_moved: bool) -> str:
@@ -297,8 +303,8 @@ def _bounds(hp: Any) -> Values:
 def _dependent(name: str, first: Any, here: Any) -> str:
     return (
         f"The hyperparameter {name!r} is declared with other values at other points of the space: it is "
-        f"{_in_words(first)} first, and {_in_words(here)} elsewhere. Keras Tuner would keep the first in silence. "
-        "Let no bound depend on another value: "
+        f"{_in_words(first)} at the first point, and {_in_words(here)} at another. Keras Tuner would keep the first in "
+        "silence. Let no bound depend on another value: "
         'declare a factor, such as hp.Int("factor", 1, 4), and multiply; or declare one of another name in an '
         "hp.conditional_scope for each case."
     )

@@ -64,9 +64,12 @@ def lines(checked: "CheckResult") -> list[str]:
             f"{checked.inputs.study.max_trials} trials of {len(checked.inputs.plan.folds)} runs (rough)."
         )
     if checked.views:
+        most = max(checked.views.values())
+        takes = f"{duration(most)} at most" if most >= 1 else "less than a second"
+        pairs = "1 pair" if len(checked.views) == 1 else f"{len(checked.views)} pairs"
         sentences.append(
-            "Each pair of augmentation policy and strength needs views of its own, once for each backbone and depth: "
-            f"{len(checked.views)} pairs, {duration(max(checked.views.values()))} or less each."
+            "Each pair of augmentation policy and strength needs views of its own, once for each backbone and depth. "
+            f"There {'is' if len(checked.views) == 1 else 'are'} {pairs}; the views of a pair take {takes}."
         )
     return sentences
 

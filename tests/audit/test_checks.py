@@ -239,6 +239,20 @@ def test_several_causes_are_counted(plain, tmp_path):
     assert "; 1 × an empty file; 1 × a web page: " in text
 
 
+def test_hidden_folders_are_told_apart_from_files(plain, tmp_path):
+    source = (plain / "down" / "down_001.png").read_bytes()
+    for folder, images in ((plain / ".thumbnails", 10), (plain / "down" / "@eaDir", 2), (plain / ".git", 0)):
+        folder.mkdir()
+        (folder / "notes").write_text("x")
+        for number in range(images):
+            (folder / f"{number}.png").write_bytes(source)
+    (plain / "notes.txt").write_text("x")
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["hidden folders"].text == "3 hidden folders were passed over, with 12 images in them"
+    assert found["hidden folders"].files == (".git", ".thumbnails", "down/@eaDir/")
+    assert found["ignored"].files == ("notes.txt",)
+
+
 def test_images_where_none_are_looked_for_are_no_mere_note(plain, tmp_path):
     source = (plain / "down" / "down_001.png").read_bytes()
     for number in range(7):
@@ -290,11 +304,12 @@ def test_deep_images_of_a_small_range_are_named_and_not_to_be_removed(plain, tmp
     found = topics(inspect(read_class_folders(plain), tmp_path))
     assert found["small range"].level == WARNING
     assert found["small range"].text == (
-        "4 16-bit grey images use less than an eighth of the range from 0 to 65535, and show few shades; the highest "
-        "value, 65535, is in across/bright.png"
+        "4 16-bit grey images have values in less than an eighth of the range from 0 to 65535, and so show few "
+        "shades. The highest value of all images of this kind is 65535, in across/bright.png"
     )
     assert found["small range"].files == tuple(f"down/scan{number}.png" for number in range(4))
     assert "emove" not in found["small range"].way_out
+    assert found["small range"].way_out.startswith("If across/bright.png alone has such high values, mend it")
     assert "blank" not in found
     save_deep(plain / "across" / "flat.png", 500, 500)
     assert topics(inspect(read_class_folders(plain), tmp_path))["blank"].files == ("across/flat.png",)

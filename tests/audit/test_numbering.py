@@ -56,6 +56,11 @@ def test_numbers_that_count_images_are_not(form):
     assert numbering(*named(form)) is None
 
 
+def test_sizes_of_previews_number_nothing():
+    ids, classes = named(lambda _, number: f"i{number}-{(48, 150, 300)[number % 3]}x48.jpg")
+    assert numbering([id_.replace("x48", f"x{id_.split('-')[1].split('x')[0]}") for id_ in ids], classes) is None
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_random_numbers_that_classes_share_by_chance_are_not(seed):
     rng = random.Random(seed)

@@ -45,6 +45,11 @@ FLAT = 0.93  # of the pixels in two far shades: a mask that was saved as JPEG
 SAMPLE = 16  # files of a folder that decide whether the others are looked at
 ALIKE = 0.9  # correlation of a preview with its picture
 _WORD = re.compile(r"[^\W_\d]+")
+_SIZE = re.compile(r"\d{2,4}x\d{2,4}|scaled")  # at the end of names of previews: photo-150x150.jpg, as WordPress has it
+_FUSED = re.compile(  # where a mark is written onto a word: 7mask, 7Mask, colormask
+    r"(?<=[a-z\d])(?=(?:Colou?r)?(?:Mask|Label|Thumb))|(?<=\d)(?=(?:colou?r)?(?:mask|thumb))"
+    r"|(?:(?<=[Cc]olor)|(?<=[Cc]olour))(?=[Mm]ask)"
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,10 @@ class Companions:
     doubtful: tuple[str, ...] = ()
 
     def __or__(self, other: "Companions") -> "Companions":
-        """Return those of both."""
-        return Companions({**self.certain, **other.certain}, (*self.doubtful, *other.doubtful))
+        """Return those of both; what one of them is certain of is not doubtful."""
+        certain = {**self.certain, **other.certain}
+        doubtful = dict.fromkeys((*self.doubtful, *other.doubtful))
+        return Companions(certain, tuple(id_ for id_ in doubtful if id_ not in certain))
 
 
 @dataclass(frozen=True)
@@ -72,11 +79,13 @@ class Pair:
 def companions(root: Path, ids: Sequence[str]) -> Companions:
     """Return the companions whose names say so: in masks/ beside images/, x_mask.png beside x.png, thumbs/x.jpg.
 
-    Those in masks/ beside images/ that fit no picture by name are doubtful if they look like masks.
+    Those in masks/ beside images/, and those called masks, that fit no picture by name are doubtful if they look
+    like masks.
     """
     pairs = list(named_pairs(ids))
     paired = {pair.id for pair in pairs}
-    single = [id_ for id_ in _beside_images(ids) if id_ not in paired]
+    called = dict.fromkeys((*_beside_images(ids), *filter(_is_called_mask, ids)))
+    single = [id_ for id_ in called if id_ not in paired]
     with ThreadPoolExecutor(cores()) as pool:
         small = pool.map(lambda id_: _small(root / id_), single)
     flat = tuple(id_ for id_, image in zip(single, small, strict=True) if image and is_flat(image.pixels))
@@ -117,9 +126,14 @@ def spared(found: Companions, classes: Mapping[str, Sequence[str]]) -> tuple[Com
 
 
 def named_pairs(ids: Iterable[str]) -> Iterator[Pair]:
-    """Yield the images whose names speak of a mask or preview and that have a picture of the same key."""
+    """Yield the images whose names speak of a mask or preview and that have a picture of the same key.
+
+    Where there is none, the picture may be that of a shorter name: i0.jpg for i0_color_mask.png and i0-150x150.jpg.
+    """
     pictures: dict[str, list[str]] = defaultdict(list)
     marked: list[tuple[str, str, str, str]] = []
+    ids = list(ids)
+    paired: set[str] = set()
     for id_ in ids:
         key, kind, bucket = _key(id_)
         if kind:
@@ -128,7 +142,12 @@ def named_pairs(ids: Iterable[str]) -> Iterator[Pair]:
             pictures[key].append(id_)
     for id_, key, kind, bucket in marked:
         if key in pictures:
+            paired.add(id_)
             yield Pair(id_, pictures[key][0], kind, bucket)
+    for id_ in ids:
+        further = () if id_ in paired else _further_keys(id_)
+        if found := next(((key, *of) for key, *of in further if key in pictures and pictures[key] != [id_]), None):
+            yield Pair(id_, pictures[found[0]][0], *found[1:])
 
 
 def _beside_images(ids: Sequence[str]) -> list[str]:
@@ -151,6 +170,49 @@ def _key(id_: str) -> tuple[str, str, str]:
             kept.append(rest.lower())
     stem, of_file, mark = _kind_of_stem(PurePosixPath(name).stem)
     return "/".join([*filter(None, kept), stem.lower()]), of_file or kind, mark or bucket
+
+
+def _further_keys(id_: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what an image may share with a picture of a shorter name, with the kind and the mark.
+
+    Words between the mark and the picture's name are left out, but no numbers; and so are words of a folder of masks.
+    """
+    *folders, name = id_.split("/")
+    stem = PurePosixPath(name).stem
+    of_folders = [(*_kind_of_folder(folder), folder) for folder in folders]
+    plain = [rest.lower() for kind, rest, _ in of_folders if not kind and rest.lower() not in IMAGES]
+    kept = [rest.lower() for _, rest, _ in of_folders if rest and rest.lower() not in IMAGES]
+    marked = next(((kind, f"{folder}/") for kind, _, folder in of_folders if kind), None)
+    if marked and plain != kept:
+        yield "/".join([*plain, _kind_of_stem(stem)[0].lower()]), *marked
+    words = re.findall(r"[^\W_]+", _FUSED.sub("_", stem))
+    for at, word in enumerate(words):
+        is_last = at == len(words) - 1
+        kind = PREVIEW if is_last and at and _SIZE.fullmatch(word.lower()) else _kind_of_word(word.lower())
+        if kind:
+            for rest in _shorter(words, at):
+                yield "/".join([*kept, _bare(rest).lower()]), kind, word if kind != PREVIEW else "preview"
+
+
+def _shorter(words: Sequence[str], at: int) -> Iterator[Sequence[str]]:
+    """Yield the words before a mark at ``at``, then ever fewer, as long as no number is lost; and those after it."""
+    numbered = [any(character.isdigit() for character in word) for word in words]
+    for end in range(at, 0, -1):
+        if any(numbered[end:at]) or any(numbered[at + 1 :]):
+            break
+        yield words[:end]
+    for begin in range(at + 1, len(words)):
+        if any(numbered[:at]) or any(numbered[at + 1 : begin]):
+            break
+        yield words[begin:]
+
+
+def _is_called_mask(id_: str) -> bool:
+    """Return whether a file is called a mask, and no folder above it has the same word, as that of a class may."""
+    *folders, name = id_.split("/")
+    _, kind, mark = _kind_of_stem(_FUSED.sub("_", PurePosixPath(name).stem))
+    word = mark.strip("^").lower().removesuffix("s")
+    return kind == MASK and not any(word in folder.lower() for folder in folders)
 
 
 def _kind_of_folder(name: str) -> tuple[str, str]:
@@ -242,7 +304,7 @@ def _verdict(root: Path, pair: Pair) -> str:
     same_shape = abs(np.log(own.aspect / picture.aspect)) < 0.1
     smaller = own.size[0] < 0.9 * picture.size[0] and own.size[1] < 0.9 * picture.size[1]
     if pair.kind == PREVIEW:
-        return PREVIEW if same_shape and smaller and _alike(own.pixels, picture.pixels) else ""
+        return PREVIEW if smaller and _alike(own.pixels, _middle(picture.pixels, own.aspect)) else ""
     few = is_flat(own.pixels) and not is_flat(picture.pixels)
     sized = own.size == picture.size if pair.kind == UNSURE else same_shape
     return MASK if few and sized else ""
@@ -293,6 +355,14 @@ def is_flat(pixels: np.ndarray) -> bool:
         return True
     shades = np.bincount(colours.mean(axis=1).astype(np.int64) >> 5, minlength=8) / len(names)
     return bool(shades[0] + shades[7] >= FLAT and shades[7] > 0.005 and np.ptp(colours, axis=1).mean() < 16)
+
+
+def _middle(pixels: np.ndarray, aspect: float) -> np.ndarray:
+    """Return the middle of a picture (h, w, 3) at an aspect, width over height, as square previews show it."""
+    height, width = pixels.shape[:2]
+    across, down = min(width, max(1, round(height * aspect))), min(height, max(1, round(width / aspect)))
+    left, top = (width - across) // 2, (height - down) // 2
+    return pixels[top : top + down, left : left + across]
 
 
 def _alike(preview: np.ndarray, picture: np.ndarray) -> bool:

@@ -166,8 +166,8 @@ def _in_words(layout: Layout, tree: Node) -> list[str]:
     """Return what is not plain of a layout, in words."""
     if layout.split_below:
         return ["The folders within the classes are read as a given split"]
-    named = [part for part in layout.parts if part.split and part.labelled and not _is_plain(part)]
-    if not named:
+    named = [part for part in layout.parts if part.split and part.labelled]
+    if all(map(_is_plain, named)):
         return []
     words = [f"{'/'.join(part.prefix)} ({_at(tree, part.prefix).total} images) as {part.split}" for part in named]
     return [f"Folders are read as a given split: {', '.join(words)}"]

@@ -40,7 +40,8 @@ def read_manifest(path: Path, reading: Reading = AS_IT_IS, source: Path | None =
         notes.append(f"Absolute paths, and those with '..', lead into {root}")
     if any(place != id_ for id_, place in places.items()):
         first, place = next((id_, place) for id_, place in places.items() if place != id_)
-        notes.append(f"Images are looked for in the folders of {root}: {first} is {place}")
+        where = "the folder of the table" if root == path.parent else root
+        notes.append(f"The table names images otherwise than they lie in {where}: {first} is {place}")
     rows = [{**fields, "id": places[id_]} for id_, fields in listed.rows.items()]
     found = Companions() if reading.keep_masks or source else _companions(root, rows)
     found, amiss = spared(found, classes_of_masks(found.certain, {row["id"]: row["label"] for row in rows}))

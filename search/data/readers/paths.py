@@ -104,7 +104,7 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
 
 def no_file(path: Path) -> str:
     """Return why nothing is at ``path``, in words."""
-    link = "a link to a file that is not there: get the file (git annex get, datalad get, dvc pull), or mend the link"
+    link = "a link to a file that is not there: fetch it with git annex get, datalad get or dvc pull, or mend the link"
     return link if path.is_symlink() else "there is no such file"
 
 

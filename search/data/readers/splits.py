@@ -102,11 +102,25 @@ class Tops:
         if self.others:
             return f"{self.others[0]} lies beside them"
         if len(set(words.values())) < len(words):
-            return "two of them mean the same"
+            return self._same_twice()
         if not self.labelled:
             return f"{self.unlabelled[0]} holds no class folders"
         trains = [name for name in self.unlabelled if words[name] == TRAIN]
         return f"{trains[0]} holds no class folders" if trains else ""
+
+    def _same_twice(self) -> str:
+        """Return which two mean the same split, and how classes in such names can be folders: A of trainA."""
+        words = self.words
+        one, other = next(
+            (one, other) for one in words for other in words if one < other and words[one] == words[other]
+        )
+        rests = [" ".join(word for word in tokens(name) if _stem(word) not in WORDS) for name in (one, other)]
+        way_out = ""
+        if all(rests) and rests[0] != rests[1]:
+            names = [rest.upper() if len(rest) == 1 else rest for rest in rests]
+            folders = " and ".join(f"{words[one]}/{name}" for name in names)
+            way_out = f" (if {' and '.join(names)} are classes, name the folders {folders})"
+        return f"{one} and {other} both mean {words[one]}{way_out}"
 
 
 def is_wrapper(name: str, inner: str) -> bool:

@@ -66,6 +66,13 @@ def left_out(dataset):
         ("{c}/rgb/{n}.png", "{c}/other/{n}.png"),
         ("{c}/{n}.jpg", "{c}/{n}_mask.jpg"),
         ("{c}/{n}_rgb.png", "{c}/{n}_labels.png"),
+        ("{c}/i{n}.jpg", "{c}/i{n}_color_mask.png"),
+        ("{c}/i{n}.jpg", "{c}/i{n}-mask-coloured.png"),
+        ("{c}/i{n}.jpg", "{c}/i{n}_colormask.png"),
+        ("{c}/i{n}.jpg", "{c}/color_mask_i{n}.png"),
+        ("{c}/i{n}.jpg", "{c}/i{n}mask.png"),
+        ("{c}/images/i{n}.jpg", "{c}/lung masks/i{n}.png"),
+        ("images/{c}/i{n}.jpg", "lung masks/{c}/i{n}.png"),
     ],
 )
 def test_masks_beside_their_images_are_left_out(tmp_path, picture, other):
@@ -94,11 +101,33 @@ def test_label_maps_of_a_few_near_values_are_masks(tmp_path):
         ("{c}/{n}.jpg", "{c}/thumb_{n}.jpg"),
         ("{c}/{n}.jpg", "{c}/thumbnails/{n}.jpg"),
         ("{c}/images/{n}.png", "{c}/previews/{n}.png"),
+        ("{c}/i{n}.jpg", "{c}/i{n}-16x16.jpg"),
+        ("{c}/i{n}.jpg", "{c}/i{n}_150X150.jpg"),
+        ("{c}/i{n}.jpg", "{c}/i{n}-scaled.jpg"),
     ],
 )
 def test_previews_of_images_are_left_out(tmp_path, picture, other):
     root = draw(tmp_path, picture, other, lambda seed: photo(seed)[::2, ::2])
     assert left_out(read_class_folders(root)) == ({PREVIEW}, 8, 0)
+
+
+def test_square_previews_of_the_middle_are_left_out(tmp_path):
+    for c, label in enumerate(CLASSES):
+        for n in range(4):
+            wide = np.concatenate([photo(seed + 20 * c + n) for seed in (100, 200, 300)], axis=1)
+            save(tmp_path / label / f"i{n}.png", wide)
+            save(tmp_path / label / f"i{n}-16x16.png", wide[::2, 32:64:2])
+    assert left_out(read_class_folders(tmp_path)) == ({PREVIEW}, 8, 0)
+
+
+def test_flat_images_called_masks_without_a_picture_are_only_named(tmp_path):
+    root = draw(tmp_path, "{c}/i{n}.jpg", "{c}/other{n}_color_mask.png")
+    assert left_out(read_class_folders(root)) == (set(), 0, 8)
+
+
+def test_photographs_called_masks_without_a_picture_are_not_named(tmp_path):
+    root = draw(tmp_path, "{c}/i{n}.jpg", "{c}/person{n}_with_mask.jpg", lambda seed: photo(seed + 500))
+    assert left_out(read_class_folders(root)) == (set(), 0, 0)
 
 
 def test_a_small_image_of_something_else_is_only_named(tmp_path):
@@ -136,6 +165,9 @@ def test_masks_are_kept_where_a_person_says_so(tmp_path):
         ("{c}/{n}.jpg", "{c}/1{n}.png", mask),
         ("{c}/day1/{n}.jpg", "{c}/day2/{n}.jpg", lambda seed: photo(seed + 500)),
         ("photos/{c}{n}.png", "drawings/{c}{n}.png", mask),
+        ("mask/{c}{n}.png", "other/mask{c}{n}.png", mask),
+        ("bare/{c}{n}.png", "mask/mask_{c}{n}.png", mask),
+        ("{c}/{n}.jpg", "{c}/{n}-2x4.jpg", lambda seed: photo(seed + 500)),
     ],
 )
 def test_classes_and_drawings_are_no_masks(tmp_path, picture, other, make):

@@ -166,6 +166,13 @@ def test_class_folders_that_are_all_empty_are_told(tmp_path):
         read_class_folders(tmp_path / "hole")
 
 
+def test_every_split_is_told_where_one_is_called_otherwise(tmp_path):
+    for folder in ("dev/a", "dev/b", "eval/a", "eval/b"):
+        write(tmp_path / folder / "x.png")
+    notes = read_class_folders(tmp_path).notes
+    assert notes == ("Folders are read as a given split: dev (2 images) as validation, eval (2 images) as evaluation",)
+
+
 def test_a_given_split_is_merged_and_kept(tmp_path):
     for number, name in enumerate(["training/a", "training/b", "Val/a", "Val/b", "test/b"]):
         write_shapes(tmp_path / name, {"deep": 2}, seed=number)
@@ -183,7 +190,7 @@ def test_a_given_split_is_merged_and_kept(tmp_path):
     ("folders", "problem"),
     [
         (["train/a", "train/b", "test/a", "other/a"], "other lies beside them"),
-        (["train/a", "train/b", "val/a", "validation/a"], "two of them mean the same"),
+        (["train/a", "train/b", "val/a", "validation/a"], "val and validation both mean validation"),
     ],
 )
 def test_what_may_be_splits_or_classes_is_not_guessed(tmp_path, folders, problem):

@@ -89,13 +89,16 @@ def test_splits_within_a_folder_of_images_and_within_classes_are_found():
         (["train", "test"], "train holds no class folders"),
         (["train", *within("test")], "train holds no class folders"),
         ([*within("train", "training")], ""),
-        ([*within("train", "training", "test")], "two of them mean the same"),
+        ([*within("train", "training", "test")], "train and training both mean train"),
         ([*within("train", "test"), "other/cat"], "other lies beside them"),
         (["seg_train", "seg_test"], "seg_train holds no class folders"),
-        (["trainA", "trainB", "testA", "testB"], "two of them mean the same"),
         (["test_images_1", "val_images_2"], "test_images_1 holds no class folders"),
         (["test_street", "val_street"], "test_street holds no class folders"),
         (["train_clean", "test_noisy"], "train_clean holds no class folders"),
+        (
+            ["trainA", "trainB", "testA", "testB"],
+            "trainA and trainB both mean train (if A and B are classes, name the folders train/A and train/B)",
+        ),
     ],
 )
 def test_what_looks_like_splits_and_cannot_be_used_is_a_problem(folders, problem):
