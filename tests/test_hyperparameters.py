@@ -195,7 +195,7 @@ def test_the_values_of_both_points_are_told():
 def test_bounds_of_many_digits_are_told_in_few():
     def rates(hp):
         low = hp.Float("low", 1e-4, 1e-3, sampling="log")
-        return Recipe("Toy", learning_rate=hp.Float("rate", low, 2.0))
+        return Recipe("SmallCNN", learning_rate=hp.Float("rate", low, 2.0))
 
     message = refusal(rates)
     assert re.search(
