@@ -199,7 +199,7 @@ def test_bounds_of_many_digits_are_told_in_few():
 
     message = refusal(rates)
     assert re.search(
-        r"it is a number from 0\.0001 to 0.5 at the first point, and a number from 0\.000\d{2,4} to 2 at", message
+        r"it is a number from 0\.0001 to 0.5 at the first point, and a number from 0\.000\d{1,4} to 0.5 at", message
     )
 
 
