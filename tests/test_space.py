@@ -1,5 +1,7 @@
 """A space file's mistakes are told by file, line and way out; what it may choose from is what is at hand."""
 
+import importlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import weights_folder
 from search.space import Hand, amounts_at_hand, at_hand, build_recipe, holding, load_space_file
 from search.study import Study
+from search.system.commands import first_command
 from search.system.errors import UserError
 
 SPACES = Path(__file__).resolve().parents[1] / "spaces"
@@ -58,14 +61,13 @@ def test_the_space_files_that_come_along_load(path):
 
 def test_a_missing_file_is_named_with_the_default(tmp_path):
     assert refusal(tmp_path / "no.py") == (
-        f"There is no space file {tmp_path / 'no.py'} (in {Path.cwd()}). "
-        "The default one is the project's spaces/finetune.py."
+        f"There is no space file {tmp_path / 'no.py'} (in {Path.cwd()}). With the default one: {first_command('run')}"
     )
 
 
 def test_what_is_no_text_cannot_be_read(tmp_path):
     (tmp_path / "latin.py").write_bytes("# Größe".encode("latin-1"))
-    assert refusal(tmp_path).startswith(f"The space file {tmp_path} cannot be read: ")
+    assert refusal(tmp_path).startswith(f"{tmp_path} is a folder, where a space file is wanted")
     assert refusal(tmp_path / "latin.py").startswith(f"The space file {tmp_path / 'latin.py'} cannot be read: 'utf-8'")
 
 
@@ -257,7 +259,7 @@ def test_amounts_may_be_values_of_their_own_kind():
 
 def beside(folder, rates="[0.0, 0.2]", name="rates"):
     """Write a space file with a module beside it; another one is imported only when the space is called."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(f"RATES = {rates}\n\ndef images():\n    import late\n    return late.IMAGES\n")
     (folder / "late.py").write_text("IMAGES = 'images'\nEPOCHS = 3\n")
     space = f"""from search import Recipe, Study
@@ -299,3 +301,68 @@ def test_what_is_installed_is_no_module_beside_a_space(tmp_path):
     (tmp_path / "plain.py").write_text(text)
     assert load_space_file(tmp_path / "plain.py").modules == {}
     assert load_space_file(SPACES / "finetune.py").modules == {}
+
+
+@pytest.fixture
+def namespaces(tmp_path):
+    """Two folders with a space, whose modules of the same names lie in folders without ``__init__.py``."""
+    for name, rates in (("one", "[0.0, 0.2]"), ("two", "[0.5, 0.6]")):
+        deep = tmp_path / name / "lib" / "deep"
+        deep.mkdir(parents=True)
+        (deep / "rates.py").write_text(f"RATES = {rates}\n")
+        (tmp_path / name / "space.py").write_text(
+            "from lib.deep.rates import RATES\nfrom search import Recipe, Study\nstudy = Study(data='x')\n"
+            "def space(hp): return Recipe('SmallCNN', None, dropout=RATES[hp])\n"
+        )
+    return tmp_path
+
+
+def kept(loaded, folder):
+    """The space as a search keeps it, in a folder of its own."""
+    for name, text in loaded.modules.items():
+        (folder / "modules" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "modules" / name).write_text(text)
+    (folder / "space.py").write_text(loaded.text)
+    return load_space_file(folder / "space.py", folder / "modules")
+
+
+def test_modules_in_folders_without_an_init_are_known_kept_and_each_spaces_own(namespaces):
+    one, two = (load_space_file(namespaces / name / "space.py") for name in ("one", "two"))
+    assert [each.space(1).dropout for each in (one, two, one)] == [0.2, 0.6, 0.2]
+    assert two.modules == {"lib/deep/rates.py": "RATES = [0.5, 0.6]\n"}
+    assert not [name for name in sys.modules if name.partition(".")[0] == "lib"]
+    again = kept(two, namespaces / "kept")
+    shutil.rmtree(namespaces / "two")
+    assert again.space(1).dropout == 0.6
+    assert again.modules == two.modules
+
+
+def test_modules_on_a_path_that_a_space_adds_are_found_again_where_they_are_kept(tmp_path):
+    path = beside(tmp_path / "one" / "lib").rename(tmp_path / "one" / "space.py")
+    add = "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'lib'))\n"
+    path.write_text(add + path.read_text())
+    before = list(sys.path)
+    loaded = load_space_file(path)
+    assert loaded.space(1).dropout == 0.2
+    assert loaded.modules.keys() == {"rates.py", "late.py"}
+    assert sys.path == before
+    assert kept(loaded, tmp_path).space(1).dropout == 0.2
+    assert not {"rates", "late"} & set(sys.modules)
+
+
+def test_what_somebody_else_has_imported_from_below_a_space_stays_theirs(namespaces, monkeypatch):
+    monkeypatch.syspath_prepend(str(namespaces / "one"))
+    theirs = importlib.import_module("lib.deep.rates")
+    load_space_file(namespaces / "one" / "space.py").space(1)
+    assert sys.modules["lib.deep.rates"] is theirs
+    assert load_space_file(namespaces / "two" / "space.py").space(1).dropout == 0.6
+    for name in ("lib", "lib.deep", "lib.deep.rates"):
+        assert sys.modules.pop(name)
+
+
+def test_a_module_that_is_no_text_cannot_be_kept(tmp_path):
+    path = beside(tmp_path)
+    (tmp_path / "rates.py").write_bytes("# -*- coding: latin-1 -*-\nRATES, images = [0.0], 'é'\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"rates\.py, which the space imports, is no text in UTF-8.*Save it as UTF-8"):
+        load_space_file(path)
+    assert "rates" not in sys.modules

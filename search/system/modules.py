@@ -1,51 +1,62 @@
-"""Modules that lie beside a script: found wherever it is run from, and known by their texts."""
+"""Modules that lie beside a script or below its folder: found wherever it is run from, and known by their texts."""
 
 import contextlib
+import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from search.system.errors import UserError
+
 T = TypeVar("T")
 
 INSTALLED = tuple({path for name, path in sysconfig.get_paths().items() if name.endswith("lib") or "stdlib" in name})
-OWN = {"search", "__main__"}
+PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))  # of other users, say
+OWN = {"search", "__main__", "__mp_main__"}
 
 
 class Beside:
-    """The modules that lie in one folder, while a script of that folder runs.
+    """The modules that lie in one folder or below it, while a script of that folder runs.
 
     They are imported anew for each script: another folder may have modules of the same names, and they may have
-    changed. ``texts`` maps those that the script has imported to their texts, by their paths within the folder.
+    changed. ``texts`` maps those that the script has imported to their texts, by the paths at which a folder must hold
+    them to be imported from there: mostly those within this folder.
     """
 
     def __init__(self, folder: Path) -> None:
         """Import nothing yet."""
         self.folder = folder.resolve()
-        files = [*self.folder.glob("*.py"), *(path.parent for path in self.folder.glob("*/__init__.py"))]
+        self._below = tuple({str(path).rstrip(os.sep) + os.sep for path in (self.folder, folder.absolute())})
+        files = [*self.folder.glob("*.py"), *(path for path in self.folder.glob("*/") if path.name.isidentifier())]
         self._names = {path.stem for path in files} - OWN - sys.stdlib_module_names
         self.texts: dict[str, str] = {}
         self._modules: dict[str, ModuleType] = {}
+        self._paths = [str(self.folder)]
+        self._others: dict[str, Any] = {}  # modules of elsewhere: there are thousands, to be looked at but once
 
     @contextlib.contextmanager
     def importable(self) -> Iterator[None]:
-        """Let the modules of the folder be imported inside the block."""
-        hidden = {name: sys.modules.pop(name) for name in self._loaded() if not _is_installed(sys.modules[name])}
+        """Let the modules of the folder be imported inside the block.
+
+        Raises UserError after it where one of them is no text.
+        """
+        hidden = {name: sys.modules.pop(name) for name in self._loaded()}
         sys.modules.update(self._modules)
-        sys.path.insert(0, str(self.folder))
+        before = list(sys.path)
+        sys.path[:0] = self._paths
         try:
             yield
         finally:
-            with contextlib.suppress(ValueError):
-                sys.path.remove(str(self.folder))
-            for name in [name for name in self._loaded() if not _is_installed(sys.modules[name])]:
-                if name not in self._modules:
-                    self._note(sys.modules[name])
-                self._modules[name] = sys.modules.pop(name)
+            new = {name: sys.modules.pop(name) for name in self._loaded()}  # a path of namespaces follows sys.path
+            self._modules.update(new)
+            self._leave(before)
             sys.modules.update(hidden)
+        for name, module in new.items():
+            self._note(name, module)
 
     def calling(self, function: Callable[..., T]) -> Callable[..., T]:
         """Return the function as one that may import these modules when it is called."""
@@ -58,18 +69,61 @@ class Beside:
         return call
 
     def _loaded(self) -> list[str]:
-        """Return the names of loaded modules, and of their own ones, that could be of this folder."""
-        tops = {name for name in self._names if name in sys.modules}
-        return [name for name in sys.modules if name.partition(".")[0] in tops] if tops else []
+        """Return the names of loaded modules that are of this folder, or that have the names of such."""
+        names = [name for name in list(sys.modules) if self._others.get(name) is not sys.modules[name]]
+        for name in names:
+            if not self._is_own(name, _places(sys.modules[name])):
+                self._others[name] = sys.modules[name]
+        return [name for name in names if self._others.get(name) is not sys.modules[name]]
 
-    def _note(self, module: ModuleType) -> None:
-        """Keep the text of a module of this folder."""
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and (path := Path(file).resolve()).is_relative_to(self.folder):
-            self.texts[path.relative_to(self.folder).as_posix()] = path.read_text(encoding="utf-8")
+    def _is_own(self, name: str, places: Collection[str]) -> bool:
+        top = name.partition(".")[0]
+        if top in OWN or not places or _are_installed(places):
+            return False
+        return top in self._names or name in self._modules or any(map(self._is_below, places))
+
+    def _is_below(self, place: str) -> bool:
+        return f"{place}{os.sep}".startswith(self._below)
+
+    def _leave(self, before: Iterable[str]) -> None:
+        """Take from ``sys.path`` what was put there for this folder, also by the script, until the next block."""
+        for path in self._paths:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(path)
+        old = set(before)
+        added = [path for path in sys.path if path not in old and self._is_below(str(Path(path).absolute()))]
+        sys.path[:] = [path for path in sys.path if path not in added]
+        self._paths = [*added, *self._paths]
+
+    def _note(self, name: str, module: ModuleType) -> None:
+        """Keep the text of a module of this folder; a folder without ``__init__.py`` has none."""
+        file = module.__dict__.get("__file__")
+        if not isinstance(file, str) or not self._is_below(file):
+            return
+        is_package = "__path__" in module.__dict__
+        kept = "/".join(name.split(".")) + ("/__init__.py" if is_package else ".py")
+        if kept in self.texts:
+            return
+        try:
+            self.texts[kept] = Path(file).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{file}, which the space imports, is no text in UTF-8. A search keeps the modules below the folder of "
+                "its space as texts. Save it as UTF-8; or install it as a package, which is not kept."
+            ) from None
 
 
-def _is_installed(module: ModuleType) -> bool:
-    """Return whether a module belongs to Python or to an installed package."""
-    file = getattr(module, "__file__", None)
-    return isinstance(file, str) and file.startswith(INSTALLED)
+def _places(module: Any) -> list[str]:
+    """Return where a module lies: its file, or the folders of a package that has no file; [] where it has neither.
+
+    Only its own names are looked at: asking some modules for others loads them.
+    """
+    names = getattr(module, "__dict__", {})
+    if isinstance(file := names.get("__file__"), str):
+        return [file]
+    return [str(path) for path in names.get("__path__", ())]
+
+
+def _are_installed(places: Collection[str]) -> bool:
+    """Return whether these are places of Python's own modules or of installed packages."""
+    return any(place.startswith(INSTALLED) or any(part in place for part in PACKAGES) for place in places)
