@@ -329,3 +329,82 @@ def test_what_keras_tuner_would_have_taken_is_taken_for_an_older_search():
 
     assert register(space, strict=False).get_config()["space"][0]["config"]["max_value"] == 0.5
     assert isinstance(register(space), HyperParameters)
+
+
+@pytest.mark.parametrize("values", [[True, False], [np.bool_(True), np.bool_(False)]])
+def test_a_choice_of_booleans_gives_booleans_and_stays_what_oracles_and_journals_know(values):
+    from keras_tuner import HyperParameters as KerasTuners
+
+    def space(hp):
+        value = hp.Choice("x", values)
+        with hp.conditional_scope("x", [True]):
+            hp.Choice("y", [1, 2])
+        return value, hp.get("x")
+
+    theirs = KerasTuners()
+    theirs.Choice("x", [True, False])
+    with theirs.conditional_scope("x", [True]):
+        theirs.Choice("y", [1, 2])
+    declared = register(space)
+    assert declared.get_config() == theirs.get_config()
+    assert list(points(declared)) == [{"x": 1, "y": 1}, {"x": 1, "y": 2}, {"x": 0}]
+    assert [space(at_values(declared, {"x": known, "y": 1})) for known in (1, 0)] == [(True, True), (False, False)]
+    assert {type(value) for found in drawn(space) for value in found} == {bool}
+    assert type(register(space, strict=False).values["x"]) is int
+    assert {type(value) for value in space(register(space, strict=False))} == {int}  # as an older search began
+
+
+NO_NUMBERS = [float("inf"), float("-inf"), float("nan"), np.float32("inf"), np.float64("nan")]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(value, is_strict):
+    spaces = {
+        "hp.Choice('x', …) has the value": lambda hp: hp.Choice("x", [1.0, value]),
+        "hp.Fixed('x', …) has the value": lambda hp: hp.Fixed("x", value),
+        "hp.Float('x', …): max_value is": lambda hp: hp.Float("x", 0.0, value),
+        "hp.Int('x', …): min_value is": lambda hp: hp.Int("x", value, 3),
+        "hp.Float('x', …): step is": lambda hp: hp.Float("x", 0.0, 1.0, step=value),
+        "hp.Int('x', …): default is": lambda hp: hp.Int("x", 0, 3, default=value),
+    }
+    for message, space in spaces.items():
+        found = refusal(space, strict=is_strict)
+        assert found.startswith(f"{message} {float(value)!r}, which is no finite number. Give a finite one")
+
+
+def test_a_number_that_is_not_finite_is_refused_among_others_and_as_a_default():
+    assert "the value inf, which is no finite" in refusal(lambda hp: hp.Choice("x", [None, float("inf")]))
+    assert "the value nan, which is no finite" in refusal(lambda hp: hp.Choice("x", [1.0], default=float("nan")))
+    assert "cannot be written into a journal" in refusal(lambda hp: hp.Choice("x", [[1.0, float("inf")], None]))
+    assert "max_value is a number of more than 300 digits" in refusal(lambda hp: hp.Int("x", 0, 10**400))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (lambda hp: hp.Choice("x", ["\ud800", "a"]), r"hp.Choice('x', …) has the text '\ud800', which is not valid"),
+        (lambda hp: hp.Choice("x", [["\ud800"], "a"]), r"has the value ['\ud800'], which cannot be written"),
+        (lambda hp: hp.Fixed("x", "\ud800"), r"hp.Fixed('x', …) has the text '\ud800', which is not valid Unicode"),
+        (lambda hp: hp.Fixed("x", print), "hp.Fixed('x', …) has the value <built-in function print>, which cannot"),
+        (lambda hp: hp.Choice("x", [1, None], default=print), "hp.Choice('x', …) has the value <built-in function"),
+        (lambda hp: hp.Boolean("\ud800"), r"hp.Boolean('\ud800', …) has a name that is not valid Unicode"),
+        (lambda hp: hp.Int("x", 0, 4, step=0), "hp.Int('x', …): step is 0, so that no value would follow"),
+        (lambda hp: hp.Float("x", 0, 1, step=0.0), "hp.Float('x', …): step is 0, so that no value would follow"),
+    ],
+)
+def test_what_no_journal_can_hold_and_no_oracle_can_draw_is_refused(space, message):
+    assert message in refusal(space)
+
+
+def test_values_of_numpy_may_stand_anywhere():
+    def space(hp):
+        hp.Float("rate", np.float32(0), np.float32(0.5), step=np.float32(0.25), default=np.float32(0.25))
+        hp.Int("depth", np.int64(0), np.int64(4), default=np.int64(2))
+        hp.Choice("size", [1.5, 2.5], default=np.float32(2.5))
+        return hp.Fixed("flag", np.bool_(True)), hp.Fixed("few", np.int64(3)), hp.Boolean("b", default=np.bool_(True))
+
+    declared = register(space)
+    assert json.loads(json.dumps(declared.get_config()["space"]))
+    assert declared.values == {"rate": 0.25, "depth": 2, "size": 2.5, "flag": True, "few": 3, "b": True}
+    assert [type(value) for value in space(declared)] == [bool, int, bool]

@@ -5,18 +5,27 @@ mistakes that Keras Tuner passes over in silence, so that another space would be
 """
 
 import contextlib
-import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
-import numpy as np
-
-from search.repertoire.augmentation import POLICIES, Augment
+from search.oracles.values import (
+    CLOSE,
+    PLAIN,
+    check_name,
+    check_range,
+    check_values,
+    is_plain,
+    label_of,
+    label_of_fixed,
+    labels_of,
+    misses_the_last,
+    options_of,
+    plain,
+)
+from search.repertoire.augmentation import POLICIES
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.recipe import Recipe
-from search.repertoire.synthetic import Synthetic
-from search.system.digests import canonical, seed_from
+from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.tf import silenced
 from search.system.validation import nearest
@@ -27,13 +36,7 @@ with silenced(), warnings.catch_warnings():
     from keras_tuner.engine import hyperparameters as kinds
 
 POINTS_CHECKED = 100
-CLOSE = 1e-9
 VALUES_IN_WORDS = 12
-PLAIN = (str, int, float, bool)  # what Keras Tuner's Choice holds, if all values are of one of these types
-NAMES_FOR_VALUES = (
-    'Give the values names: VALUES = {{"first": …, "second": …}}, and VALUES[hp.Choice({name!r}, list(VALUES))].'
-)
-
 Values = dict[str, Any]
 
 
@@ -41,7 +44,8 @@ class HyperParameters(keras_tuner.HyperParameters):
     """Keras Tuner's hyperparameters, as spaces declare them.
 
     A choice among values of several types, None or objects is known to oracles and journals by texts, its labels;
-    ``objects`` maps these to the values, by the name of the choice. ``strict`` tells of every mistake; without it
+    ``objects`` maps these to the values, by the name of the choice; ``booleans`` names the choices among True and
+    False, known as 1 and 0. ``strict`` tells of every mistake; without it
     the hyperparameters are as Keras Tuner takes them. ``complete`` tells whether all that the space may choose from
     is at hand: a scope that no value opens is a mistake only then. ``is_point`` is true at a point of a space whose
     hyperparameters are known: nothing new may be declared there.
@@ -52,6 +56,7 @@ class HyperParameters(keras_tuner.HyperParameters):
         super().__init__()
         self.strict, self.complete, self.is_point = strict, complete, is_point
         self.objects: dict[str, dict[str, Any]] = {}
+        self.booleans: set[str] = set()
 
     def Choice(  # noqa: N802 Keras Tuner's name
         self,
@@ -63,32 +68,75 @@ class HyperParameters(keras_tuner.HyperParameters):
         parent_values: Any = None,
     ) -> Any:
         """Return one of ``values``; None under a scope that is closed."""
-        options = _options(name, values)
-        if len({type(option) for option in options}) == 1 and isinstance(options[0], PLAIN):
-            return super().Choice(name, options, ordered, default, parent_name, parent_values)
-        labels = _labels(name, options)
+        options, default = options_of(name, values), plain(default)
+        check_name("Choice", name)
+        if self.strict or is_plain(options):
+            check_values(f"hp.Choice({name!r}, …)", [*options, default])
+        if is_plain(options):
+            value = super().Choice(name, options, ordered, default, parent_name, parent_values)
+            return bool(value) if self._is_boolean(name, options) and value is not None else value
+        labels = labels_of(name, options)
         self.objects.setdefault(self._get_name(name), {}).update(labels)
-        default = None if default is None else label_of(default)
+        default = None if default is None else next(iter(labels_of(name, [default])))
         label = super().Choice(name, list(labels), ordered, default, parent_name, parent_values)
         return None if label is None else labels[label]
 
+    def _is_boolean(self, name: str, options: list[Any]) -> bool:
+        """Return whether a choice is between booleans, which Keras Tuner turns into 1 and 0, and note it if so."""
+        is_boolean = self.strict and isinstance(options[0], bool)
+        if is_boolean:
+            self.booleans.add(self._get_name(name))
+        return is_boolean
+
+    def Int(  # noqa: N802 likewise
+        self,
+        name: str,
+        min_value: int,
+        max_value: int,
+        step: int | None = None,
+        sampling: str = "linear",
+        default: int | None = None,
+        **parent: Any,
+    ) -> Any:
+        """Return a whole number from ``min_value`` to ``max_value``."""
+        low, high, step, default = map(plain, (min_value, max_value, step, default))
+        check_name("Int", name)
+        check_range(f"hp.Int({name!r}, …)", low, high, step, default)
+        return super().Int(name, low, high, step, sampling, default, **parent)
+
     def Float(  # noqa: N802 likewise
-        self, name: str, min_value: float, max_value: float, step: float | None = None, *args: Any, **options: Any
+        self,
+        name: str,
+        min_value: float,
+        max_value: float,
+        step: float | None = None,
+        sampling: str = "linear",
+        default: float | None = None,
+        **parent: Any,
     ) -> Any:
         """Return a number from ``min_value`` to ``max_value``; with a step, both of these are drawn too."""
-        is_linear = (args[0] if args else options.get("sampling")) in {None, "linear"}
-        if self.strict and step and is_linear and _misses_the_last(min_value, max_value, step):
-            max_value += CLOSE * step
-        return super().Float(name, min_value, max_value, step, *args, **options)
+        low, high, step, default = map(plain, (min_value, max_value, step, default))
+        check_name("Float", name)
+        check_range(f"hp.Float({name!r}, …)", low, high, step, default)
+        if self.strict and step and sampling in {None, "linear"} and misses_the_last(low, high, step):
+            high += CLOSE * step
+        return super().Float(name, low, high, step, sampling, default, **parent)
+
+    def Boolean(self, name: str, default: bool = False, *args: Any, **options: Any) -> Any:  # noqa: N802 likewise
+        """Return True or False."""
+        check_name("Boolean", name)
+        return super().Boolean(name, plain(default), *args, **options)
 
     def Fixed(self, name: str, value: Any, parent_name: str | None = None, parent_values: Any = None) -> Any:  # noqa: N802
         """Return ``value``; scopes can stand on it, as on a choice."""
+        value = plain(value)
+        check_name("Fixed", name)
         if isinstance(value, PLAIN):
+            check_values(f"hp.Fixed({name!r}, …)", [value])
             return super().Fixed(name, value, parent_name, parent_values)
-        labels = _labels(name, [value])
-        self.objects.setdefault(self._get_name(name), {}).update(labels)
-        label = super().Fixed(name, next(iter(labels)), parent_name, parent_values)
-        return None if label is None else value
+        label = label_of_fixed(name, value)
+        self.objects.setdefault(self._get_name(name), {})[label] = value
+        return None if super().Fixed(name, label, parent_name, parent_values) is None else value
 
     @contextlib.contextmanager
     def conditional_scope(self, parent_name: str, parent_values: Any) -> Iterator[None]:
@@ -110,7 +158,7 @@ class HyperParameters(keras_tuner.HyperParameters):
             raise UserError(f"hp.conditional_scope({name!r}, []) names no value. Give those that open it, as a list.")
         if isinstance(values, set | frozenset):  # which have no order, but the digest of a space has
             listed.sort(key=str)
-        listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
+        listed = [plain(value) for value in listed]
         if name in self.objects:
             return [label if (label := label_of(value)) is not None else value for value in listed]
         mixed = self.strict and {type(value) for value in listed} == {int, float}
@@ -136,8 +184,10 @@ class HyperParameters(keras_tuner.HyperParameters):
         return super()._retrieve(hp)
 
     def get(self, name: str) -> Any:
-        """Return the value of a hyperparameter by its name: the object itself where a label stands for it."""
+        """Return the value of a hyperparameter by its name: the object or boolean that a label or number means."""
         value = super().get(name)
+        if self._get_name(name) in self.booleans and value is not None:
+            return bool(value)
         objects = self.objects.get(self._get_name(name), {})
         return objects.get(value, value) if objects else value
 
@@ -145,76 +195,9 @@ class HyperParameters(keras_tuner.HyperParameters):
         """Return the same hyperparameters at the same values, which may then be changed."""
         copy = type(self).from_config(self.get_config())
         copy.objects = {name: dict(labels) for name, labels in self.objects.items()}
+        copy.booleans = set(self.booleans)
         copy.strict, copy.complete, copy.is_point = self.strict, self.complete, self.is_point
         return copy
-
-
-def _options(name: str, values: Any) -> list[Any]:
-    """Return the values of a choice as a list. Raises UserError for a text, a set, or nothing."""
-    if isinstance(values, str):
-        raise UserError(f"hp.Choice({name!r}, {values!r}) has a text in place of a list. Write [{values!r}].")
-    if isinstance(values, set | frozenset):
-        raise UserError(f"hp.Choice({name!r}, …) has a set, which has no order of its own. Give a list.")
-    if not isinstance(values, Iterable):
-        raise UserError(f"hp.Choice({name!r}, {values!r}) must have a list of values, such as [{values!r}].")
-    options = [value.item() if isinstance(value, np.generic) else value for value in values]
-    if not options:
-        raise UserError(f"hp.Choice({name!r}, []) has no values. Give some.")
-    return options
-
-
-def _labels(name: str, values: list[Any]) -> dict[str, Any]:
-    """Return the values of a choice by their labels."""
-    labels: dict[str, Any] = {}
-    for value in values:
-        if (label := label_of(value)) is None:
-            raise UserError(
-                f"hp.Choice({name!r}, …) has the value {value!r}, which cannot be written into a journal. "
-                + NAMES_FOR_VALUES.format(name=name)
-            )
-        if label in labels:
-            raise UserError(
-                f"hp.Choice({name!r}, …) has the values {labels[label]!r} and {value!r}, which a journal cannot tell "
-                "apart. Leave one out. Or: " + NAMES_FOR_VALUES.format(name=name)
-            )
-        labels[label] = value
-    return labels
-
-
-def label_of(value: Any) -> str | None:
-    """Return the text by which journals know a value (None, a number, an Augment, a list …), None where it has none."""
-    if isinstance(value, str):
-        return value
-    if value is None or isinstance(value, PLAIN):
-        return repr(value)
-    try:
-        json_types = json_of(value)
-        return json_types if isinstance(json_types, str) else canonical(json_types)
-    except (TypeError, ValueError):
-        return None
-
-
-def json_of(value: Any) -> Any:
-    """Return a value of a recipe as JSON types, an Augment as its level. Raises TypeError for anything else."""
-    match value:
-        case Augment():
-            return value.level
-        case Synthetic():
-            return value.to_json()
-        case Recipe():
-            return value.to_dict()
-        case Mapping():
-            return {str(key): json_of(item) for key, item in value.items()}
-        case list() | tuple():
-            return [json_of(item) for item in value]
-    json.dumps(value, allow_nan=False)
-    return value
-
-
-def _misses_the_last(low: float, high: float, step: float) -> bool:
-    """Return whether Keras Tuner's rounding loses the highest value: 0.5 // 0.1 is 4."""
-    steps = (high - low) / step
-    return abs(steps - round(steps)) < CLOSE * max(1.0, steps) and (high - low) // step < round(steps)
 
 
 def _no_parent(name: str, known: list[str]) -> str:
