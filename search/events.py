@@ -4,6 +4,8 @@ One frozen class for each kind of event. What stands in a line never changes its
 the names here and the keys there differ where the words of the code have become clearer since.
 """
 
+import contextlib
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +13,8 @@ from enum import Enum, StrEnum, auto
 from typing import Any, Self
 
 from search.repertoire.recipe import Recipe
+from search.system.errors import UserError
+from search.system.validation import one_of
 
 Line = dict[str, Any]
 FORMAT = 5  # of journals; those before it have no number, and no checksums
@@ -62,8 +66,8 @@ class Run:
     @classmethod
     def from_json(cls, line: Line, file: str, sha256: str) -> Self:
         """Return the run of a line; its file stands beside it."""
-        scores = {name: number(score) for name, score in line["scores"].items()}
-        return cls(line["fold"], scores, number(line["seconds"]), line["synthetic"], file, sha256)
+        scores = _numbers(line["scores"])
+        return cls(line["fold"], scores, number("seconds", line["seconds"]), line["synthetic"], file, sha256)
 
     def to_json(self) -> Line:
         """Return it as JSON types, without its file."""
@@ -285,9 +289,9 @@ class VerdictEvent:
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line."""
-        score, status = None if line["score"] is None else number(line["score"]), Status(line["status"])
-        if status is Status.OPEN:
-            raise ValueError("open is no verdict")
+        score = None if line["score"] is None else number("score", line["score"])
+        one_of("status", line["status"], [status for status in Status if status is not Status.OPEN])
+        status = Status(line["status"])
         return cls(line["trial"], Verdict(status, score, line["reason"]))
 
     def to_json(self) -> Line:
@@ -381,12 +385,13 @@ def event_of(line: Line) -> Event | None:
     return None if read is None else read(line)
 
 
-def number(value: Any) -> float:
-    """Return the value if it is a finite number. Raises ValueError otherwise."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return value
+def number(name: str, value: Any) -> float:
+    """Return the value if it is a finite number. Raises UserError, naming it, otherwise."""
+    with contextlib.suppress(TypeError, OverflowError):
+        if not isinstance(value, bool) and math.isfinite(value):
+            return value
+    raise UserError(f"{name} is {json.dumps(value)}, which is no finite number.")
 
 
 def _numbers(stages: dict[str, Any]) -> dict[str, float]:
-    return {stage: number(seconds) for stage, seconds in stages.items()}
+    return {name: number(name, value) for name, value in stages.items()}

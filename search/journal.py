@@ -39,7 +39,7 @@ from search.events import (
 )
 from search.repertoire.recipe import Recipe
 from search.system.chain import KEY, Chain
-from search.system.errors import UserError
+from search.system.errors import UserError, fault_of
 from search.system.files import mark_held, unused, write_bytes
 
 FILE = "journal.jsonl"
@@ -217,15 +217,17 @@ def add_stages(total: dict[str, float], stages: Mapping[str, float]) -> None:
         total[stage] = total.get(stage, 0.0) + seconds
 
 
-def replay(lines: Iterable[Line], history: History | None = None, first: int = 1) -> History:
-    """Return the history of these lines, after that of ``history``; ``first`` is the number of the first line."""
+def replay(
+    lines: Iterable[Line], history: History | None = None, first: int = 1, path: str | Path = "The journal"
+) -> History:
+    """Return the history of lines of ``path``, after that of ``history``; ``first`` is the number of the first line."""
     history = history or History()
     for number, line in enumerate(lines, start=first):
         try:
             if (event := event_of(line)) is not None:
                 history.apply(event)
         except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
-            raise UserError(f"Event {number} of the journal cannot be understood ({error!r}). {WAYS_OUT}") from None
+            raise UserError(f"{path}, line {number} cannot be understood ({fault_of(error)}). {WAYS_OUT}") from None
     return history
 
 
@@ -245,10 +247,7 @@ def check_lines(path: Path) -> None:
 
 
 def events_in(data: bytes, path: Path, first: int, chain: Chain) -> Iterator[Line]:
-    """Yield the events, as JSON, of some lines of the journal at ``path``, the first of which has this number.
-
-    ``chain`` has taken in the lines before them.
-    """
+    """Yield the events of lines of the journal at ``path``, from number ``first``, after those that ``chain`` has."""
     for number, line in enumerate(data.split(b"\n")[:-1], start=first):
         try:
             event = json.loads(line)
@@ -289,7 +288,7 @@ class Journal:
             mark_held(self._file)  # for those who watch
             self._cut_tail()
             self._state = self._state_of_file()
-            self.history = replay(read_events(self.path, self._chain))
+            self.history = replay(read_events(self.path, self._chain), path=self.path)
         except BaseException:
             os.close(self._file)
             raise

@@ -192,7 +192,7 @@ def complete(
     build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
     identity = _identity(file, inputs, pool, weights, hyperparameters, build, known)
     if known:
-        check_same(folder, known, identity, file.text, dataset, pool, file.modules)
+        check_same(folder, known, identity, file.text, dataset, pool, file.modules, plan)
     simple = _baselines(weights, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,
@@ -260,7 +260,7 @@ def _identity(
 ) -> Identity:
     """Return what must be the same for the search to go on. Raises UserError for a space that differs each time."""
     meaning = _meaning(hyperparameters, build)
-    if known is None or known.identity["space"] != meaning:
+    if known is None or known.identity.get("space") != meaning:
         _check_repeatable(file, inputs, pool, weights, hyperparameters)
     return identity_of(inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION)
 

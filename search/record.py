@@ -22,8 +22,9 @@ from search.data.folds import PLANNING_VERSION, Plan, plan_digest, plan_table
 from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool
 from search.events import SessionEvent
-from search.integrity.differences import differences
+from search.integrity.differences import change_of, differences
 from search.integrity.replayed import check_replayed
+from search.integrity.studied import problem_of_study
 from search.integrity.written import check_journal_is_there, check_written
 from search.journal import FILE, History, read_events, replay
 from search.racing import PlannedFold, Rules
@@ -40,14 +41,6 @@ STUDY, SPACE, MODULES, RUNS = "study.json", "space.py", "modules", "runs"
 FOLDS, IMAGES, SYNTHETIC = "folds.csv", "images.csv", "synthetic.csv"
 RUN_FILES = re.compile(r"[a-z]?\d+-(?:\d+|holdout)\.npz")  # in RUNS: trial, and job
 WRITTEN_ONCE = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
-
-NEEDED = {
-    **dict.fromkeys(("identity", "weights", "classes"), dict),
-    **dict.fromkeys(("images", "threads"), int),
-    **dict.fromkeys(("unreadable", "folds"), list),
-    "data": str,
-    "synthetic": str | None,
-}
 
 WAYS_OUT = "Begin anew with --fresh, or under another --name."
 
@@ -163,13 +156,13 @@ def read_about(folder: Path) -> About | None:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         version = fields["format"]
-        lacking = [key for key in NEEDED if key not in fields or not isinstance(fields[key], NEEDED[key])]
+        problem = problem_of_study(fields) if version == FORMAT else ""
     except FileNotFoundError:  # --fresh moved it away just now
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}). {WAYS_OUT}") from None
-    if version == FORMAT and lacking:
-        raise UserError(f"{path} cannot be read (it lacks {lacking[0]!r}, or has it wrong). {WAYS_OUT}")
+    if problem:
+        raise UserError(f"{path} cannot be read ({problem}). Restore it from a copy. {WAYS_OUT}")
     if version != FORMAT:
         raise UserError(f"{path} has format {version}, this version reads {FORMAT}. Use the version that began it.")
     return About.of(fields)
@@ -186,7 +179,7 @@ def read_record(folder: Path) -> Record:
         known = f" There are: {', '.join(there)}." if there else ""
         raise UserError(f"There is no search in {folder}.{known} Begin one with: {first_command('run')}")
     journal = folder / FILE
-    history = replay(read_events(journal)) if journal.exists() else History()
+    history = replay(read_events(journal), path=journal) if journal.exists() else History()
     record = Record(folder, about, history, rules_of(about, history))
     check_replayed(folder, history, record.rules)
     return record
@@ -351,10 +344,11 @@ def check_same(
     dataset: Dataset | None = None,
     pool: SyntheticPool | None = None,
     modules: Texts = NO_TEXTS,
+    plan: Plan | None = None,
 ) -> None:
     """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``.
 
-    ``dataset`` and ``pool`` are what there is now: their files are compared with those that the search recorded.
+    ``dataset``, ``pool`` and ``plan`` are what there is now: they are compared with the tables of the search.
     ``modules`` are the texts of those that the space imports.
     """
     recorded = {
@@ -364,8 +358,13 @@ def check_same(
     images = read_table(folder, IMAGES), images_table(dataset) if dataset else None
     synthetic = read_table(folder, SYNTHETIC), pool.table(dataset.ids) if dataset and pool else None
     found = differences(about.identity, identity, texts, images, synthetic)
-    if dataset and about.identity["data"] == identity["data"] and about.classes != dataset.counts:
+    if dataset and about.identity.get("data") == identity["data"] and about.classes != dataset.counts:
         found.append(f"{STUDY} was changed: its classes ({listed(list(about.classes))}) are not those of the images")
+    if dataset and plan and not found:
+        tables = tables_of(dataset, pool, plan)
+        found = [
+            change for name, table in tables.items() if (change := change_of(name, read_table(folder, name), table))
+        ]
     if found:
         lines = "\n".join(f"  - {difference}" for difference in found)
         raise UserError(

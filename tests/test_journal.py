@@ -221,7 +221,7 @@ def test_half_a_line_is_cut_off_so_that_the_next_is_whole(filled, monkeypatch):
 )
 def test_an_event_that_is_not_ours_is_told_by_its_number(filled, event):
     (filled / FILE).write_text(sealed((filled / FILE).read_text() + json.dumps(event) + "\n"))
-    with pytest.raises(UserError, match=r"Event 9 of the journal cannot be understood.*--fresh"):
+    with pytest.raises(UserError, match=rf"{FILE}, line 9 cannot be understood \(.*--fresh"):
         Journal(filled)
 
 
@@ -231,5 +231,5 @@ def test_a_score_that_is_no_number_is_told(tmp_path, score):
     fill(journal)
     journal.close()
     changed(tmp_path / FILE, '"score": 0.875', f'"score": {json.dumps(score)}')
-    with pytest.raises(UserError, match="Event 7"):
+    with pytest.raises(UserError, match=rf"{FILE}, line 7 cannot be understood \(score is .*no finite number"):
         Journal(tmp_path)

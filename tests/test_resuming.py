@@ -223,6 +223,28 @@ def test_a_class_renamed_in_an_older_search_is_noticed_on_resuming(begun):
     assert "study.json was changed: its classes (crosswise, down) are not those of the images" in refusal(trials=3)
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("folds.csv", ",across/", ",across/x"),
+        ("images.csv", ",across,", ",down,"),
+        ("images.csv", ".png,across,", None),
+    ],
+)
+def test_a_changed_table_of_an_older_search_is_noticed_on_resuming(begun, name, old, new):
+    text = unsealed((begun / FILE).read_text())
+    (begun / FILE).write_text(
+        text.replace(text[text.index(', "files"') : text.index("}", text.index('"files"')) + 1], "")
+    )
+    tuner(trials=3)
+    table = (begun / name).read_text()
+    at = next(number for number, line in enumerate(table.splitlines()) if old in line)
+    lines = table.splitlines(keepends=True)
+    lines[at] = lines[at].replace(old, new) if new else ""
+    (begun / name).write_text("".join(lines))
+    assert f"{name} was changed: " in refusal(trials=3)
+
+
 def test_a_lost_journal_is_not_begun_anew(begun):
     (begun / FILE).unlink()
     assert "is gone, but its search had begun" in refusal()

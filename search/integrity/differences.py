@@ -35,15 +35,15 @@ def differences(old: Identity, new: Identity, texts: tuple[str, str], images: Ta
         f"{line} (--groups none is what it was)" if line.startswith("groups was None ") else line
         for line in fields_that_differ(old["study"], {**dict.fromkeys(old["study"]), **new["study"]})
     ]
-    if old["space"] != new["space"]:
+    if old.get("space") != new["space"]:
         found.append(_of_spaces(*texts))
     others = [field for field in VERSIONS if old.get(field) != new[field]]
     found += [VERSION.format(VERSIONS[field]) for field in others]
-    if old["data"] != new["data"]:
+    if old.get("data") != new["data"]:
         found.append(of_tables("images", "the images, their labels or groups changed", images))
-    if old["synthetic"] != new["synthetic"]:
+    if old.get("synthetic") != new["synthetic"]:
         found.append(of_tables("synthetic images", "the synthetic images changed", synthetic))
-    if old["plan"] != new["plan"] and "planning" not in others and old["data"] == new["data"]:
+    if old.get("plan") != new["plan"] and "planning" not in others and old.get("data") == new["data"]:
         found.append("the planned folds differ")
     return found
 
@@ -77,6 +77,25 @@ def of_tables(what: str, words: str, tables: Tables) -> str:
             lines.append(_counted(what, phrase, sorted(both[differ])))
     told = [f"      {line}" for line in lines if line]
     return "\n".join([f"{words}:", *told]) if told else words
+
+
+def change_of(name: str, was: pd.DataFrame | None, now: pd.DataFrame) -> str:
+    """Return how the table that a search recorded differs from what it must be, "" where it does not.
+
+    Columns that only one of them has are those of another version, and no change.
+    """
+    if was is None:
+        return ""
+    if len(was) != len(now):
+        return f"{name} was changed: it has {len(was)} row{'s' * (len(was) != 1)}, where the search has {len(now)}"
+    for column in [column for column in was if column in now]:
+        old, new = was[column].astype(str), now[column].astype(str)
+        for row in (old.to_numpy() != new.to_numpy()).nonzero()[0][:1]:
+            return (
+                f"{name} was changed: in row {row + 1} below its header, {column} is {old.iloc[row]!r}, where the "
+                f"search has {new.iloc[row]!r}"
+            )
+    return ""
 
 
 def _counted(what: str, phrase: str, names: list[str]) -> str:

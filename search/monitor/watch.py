@@ -78,7 +78,7 @@ class Follower:
         whole = data[: data.rfind(b"\n") + 1]
         touched = set()
         for number, line in enumerate(events_in(whole, self.path, self._lines + 1, self._chain), start=self._lines + 1):
-            replay([line], self.history, number)
+            replay([line], self.history, number, self.path)
             if (event := event_of(line)) is not None:
                 self._note(event)
                 touched.add(getattr(event, "trial", ""))

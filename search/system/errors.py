@@ -36,3 +36,10 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None or f"/.{path.name}." in f"/{error.filename}":
             error.filename, error.filename2 = str(path), None
         raise
+
+
+def fault_of(error: Exception) -> str:
+    """Return what is wrong with fields that were read from a file, from the error that they raised, without a stop."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0]}"
+    return str(error).rstrip(".") if isinstance(error, UserError) else "a value is not of the kind that belongs there"
