@@ -18,7 +18,7 @@ import pandas as pd
 from search.data.dataset import Dataset
 from search.data.depth import Ranges
 from search.data.finding import listed
-from search.data.folds import PLANNING_VERSION, Plan, plan_digest, plan_table
+from search.data.folds import PLANNING_VERSION, Plan, lacking_classes, plan_digest, plan_table
 from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool
 from search.events import SessionEvent
@@ -61,7 +61,8 @@ class About:
     ``identity`` is what must be the same for it to go on. ``weights`` maps backbones to the SHA-256 of their weights.
     ``data`` and ``synthetic`` are what was read, ``root`` the folder from which the ids of images lead to their files;
     ``space_file`` is None where the space was a function. ``images`` counts all of them, ``in_folds`` those that
-    the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``classes`` has the number of images by
+    the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``holdout_lacks`` are the classes with
+    no image among those held out, empty where an older search does not say. ``classes`` has the number of images by
     name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, None where an older search has
     none. ``reading`` is what was said of the data, None for an older search. ``fields`` are those of
     the file itself: a report repeats them.
@@ -76,6 +77,7 @@ class About:
     images: int
     in_folds: int
     holdout: int
+    holdout_lacks: list[str]
     left_out: int
     classes: dict[str, int]
     unreadable: list[list[str]]
@@ -99,6 +101,7 @@ class About:
             images=fields["images"],
             in_folds=fields.get("in_folds", fields["images"]),
             holdout=fields.get("holdout", 0),
+            holdout_lacks=fields.get("holdout_lacks", []),
             left_out=fields.get("beside_holdout", 0),
             classes=fields["classes"],
             unreadable=fields["unreadable"],
@@ -252,6 +255,7 @@ def about_of(
         "images": len(dataset),
         "in_folds": plan.in_folds,
         "holdout": len(plan.holdout.validation) if plan.holdout else 0,
+        "holdout_lacks": lacking_classes(dataset, plan.holdout),
         "beside_holdout": len(plan.left_out),
         "classes": dataset.counts,
         "unreadable": [list(pair) for pair in dataset.unreadable],

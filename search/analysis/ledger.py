@@ -15,6 +15,7 @@ from search.record import Record
 from search.system.clock import rounded
 
 MARKS = "▁▂▃▄▅▆▇█"
+NAMED = 12
 STATUS_ORDER = {status: place for place, status in enumerate(Status)}
 
 
@@ -65,11 +66,19 @@ def seen_before(history: History) -> str:
     return f"looked at {times}; a search extended after a look is no longer blind"
 
 
+def _unjudged(record: Record) -> str:
+    """Return in words the classes that the hold-out says nothing of."""
+    names = record.about.holdout_lacks
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    which = f"{'class' if len(names) == 1 else 'classes'} {', '.join(names[:NAMED])}{more}"
+    return f", none of them of {which}, of which this says nothing" if names else ""
+
+
 def on_holdout(record: Record) -> str:
     """Return in words what the hold-out says of the winner, "" where nothing is held out."""
     if not record.rules.holdout:
         return ""
-    history, images = record.history, f"{record.about.holdout} images that no trial saw"
+    history, images = record.history, f"{record.about.holdout} images that no trial saw{_unjudged(record)}"
     seen = f" ({text})" if (text := seen_before(history)) else ""
     best = ranked(history.trials.values())
     score = history.holdout_score(best[0].id) if best else None

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -28,7 +29,7 @@ from search.cli.run import run
 from search.cli.watch import watch
 from search.cli.weights import weights
 from search.system.errors import UserError, in_words
-from search.system.texts import rename_hint
+from search.system.texts import rename_hint, visible_names
 
 SIGNALLED = 128  # the exit code of a process that a signal ended is that of the signal and this
 INTERRUPTED = SIGNALLED + signal.SIGINT
@@ -118,4 +119,4 @@ def _in_words(error: Exception) -> str:
             return in_words(error, "standard output, or a file without a name")
         case MemoryError():
             return "There is too little memory. Give it more, or fewer --slots; the same command resumes."
-    return str(error)
+    return visible_names(str(error), [*sys.argv[1:], str(Path.cwd())])

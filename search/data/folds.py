@@ -211,13 +211,19 @@ def _raised(data: Ordered, train: np.ndarray, fraction: float, name: str) -> lis
     ]
 
 
+def lacking_classes(dataset: Dataset, holdout: Fold | None) -> list[str]:
+    """Return the classes of which a hold-out has no images, and so cannot judge; none where nothing is held out."""
+    held = set(dataset.labels[holdout.validation].tolist()) if holdout else range(len(dataset.classes))
+    return [name for label, name in enumerate(dataset.classes) if label not in held]
+
+
 def _on_holdout(dataset: Dataset, holdout: Fold, left_out: np.ndarray) -> list[str]:
     counts = np.bincount(dataset.labels[holdout.validation], minlength=len(dataset.classes))
     listed = ", ".join(f"{name} {count}" for name, count in list(zip(dataset.classes, counts, strict=True))[:12])
     more = ", …" if len(counts) > 12 else ""
     images = f"{len(holdout.validation)} images ({listed}{more})"
     notes = [f"Hold-out: {images} that no trial sees; scored once, at the end, for the winner"]
-    if lacking := [name for name, count in zip(dataset.classes, counts, strict=True) if not count]:
+    if lacking := lacking_classes(dataset, holdout):
         some = ", ".join(lacking[:12]) + (f" and {len(lacking) - 12} more" if len(lacking) > 12 else "")
         them = "them" if len(lacking) > 1 else "it"
         notes.append(

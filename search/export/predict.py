@@ -22,7 +22,7 @@ from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.machine import cores
 from search.system.progress import Steps
-from search.system.texts import as_cell
+from search.system.texts import as_cell, visible
 
 FORMAT = 1
 MODEL, RECIPE = "model.keras", "recipe.json"
@@ -149,13 +149,16 @@ def as_json(predictions: Predictions, top: int) -> str:
 
 
 def as_csv(predictions: Predictions) -> str:
-    """Return the predictions as CSV: image, label, the probability of each class, and why an image was not read."""
+    """Return the predictions as CSV: image, label, the probability of each class, and why an image was not read.
+
+    Letters of a path that a terminal would obey, or could not show, are escaped; JSON has paths as they are.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["image", "label", *(f"p({name})" for name in predictions.classes), "unreadable"])
     for row, path in enumerate(predictions.images):
         probabilities = [f"{value:.6f}" for value in predictions.probabilities[row]]
-        writer.writerow([as_cell(str(path)), as_cell(predictions.best(row, 1)[0][0]), *probabilities, ""])
+        writer.writerow([as_cell(visible(str(path))), as_cell(predictions.best(row, 1)[0][0]), *probabilities, ""])
     for path, reason in predictions.unreadable:
-        writer.writerow([as_cell(str(path)), "", *("" for _ in predictions.classes), as_cell(reason)])
+        writer.writerow([as_cell(visible(str(path))), "", *("" for _ in predictions.classes), as_cell(visible(reason))])
     return buffer.getvalue()

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from search.system.errors import UserError
@@ -24,6 +25,17 @@ def visible(text: str) -> str:
 def visible_lines(text: str) -> str:
     """Return the same of a text whose lines stay."""
     return "\n".join(map(visible, text.split("\n")))
+
+
+def visible_names(text: str, paths: Iterable[str]) -> str:
+    r"""Return a text in which the names in ``paths`` have such escapes, ``\n`` for a line break, too.
+
+    Lines of the text itself stay. So no name of a folder can look like a line of its own.
+    """
+    names = {name for path in paths for name in re.split("[/=]", path) if not name.isprintable()}
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, visible(name))
+    return text
 
 
 def _visible(letter: str) -> str:

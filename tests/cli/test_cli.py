@@ -51,6 +51,13 @@ runpy.run_module("search", run_name="__main__")
     assert all(verb in helped.stdout for verb in ("run ", "resume ", "report "))
 
 
+def test_a_line_break_in_an_argument_makes_no_line_of_an_error(tmp_path):
+    ended = python("-m", "search", "report", "x\nError: all is lost", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(r"Error: There is no search in results/x\nError: all is lost")
+    assert "\nError" not in ended.stderr
+
+
 def test_wrong_usage_exits_with_2_and_a_users_error_with_1(tmp_path):
     unused, unknown = (python("-m", "search", *words, cwd=tmp_path) for words in (["run"], ["report", "nothing"]))
     assert unused.returncode == 2

@@ -10,7 +10,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from search.data.dataset import Dataset
-from search.data.folds import make_plan, plan_digest, plan_table
+from search.data.folds import lacking_classes, make_plan, plan_digest, plan_table
 from search.data.holdout import HOLDOUT
 from search.study import Study
 from search.system.errors import UserError
@@ -177,6 +177,8 @@ def test_a_given_split_that_lacks_a_class_is_held_out_and_the_class_named():
     splits = ["train"] * 9 + ["test"] * 6
     plan = make_plan(dataset([0, 1, 2] * 3 + [1, 2] * 3, None, splits), study(folds=2, holdout="test"))
     assert plan.holdout.validation.tolist() == [*range(9, 15)]
+    assert lacking_classes(dataset([0, 1, 2] * 3 + [1, 2] * 3), plan.holdout) == ["ant"]
+    assert lacking_classes(dataset([0, 1, 2] * 3), None) == []
     assert plan.notes[1] == (
         "The hold-out has no images of ant: its score says nothing of it, only how often other images are taken for it"
     )

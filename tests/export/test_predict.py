@@ -117,6 +117,13 @@ def test_top_says_how_many_classes_are_shown():
     assert as_csv(told).splitlines()[1] == "x.png,b,0.200000,0.500000,0.300000,"
 
 
+def test_csv_shows_what_a_terminal_would_obey():
+    told = Predictions(("a", "b"), ("n\u202egnp.png",), np.array([[0.25, 0.75]]), (("x\n\x1b[2J.png", "torn\n\x9b"),))
+    first, second = as_csv(told).splitlines()[1:]
+    assert first == r"n\u202egnp.png,b,0.250000,0.750000,"
+    assert second == r"x\n\x1b[2J.png,,,,torn\n\x9b"
+
+
 def test_names_can_hold_anything(model, finished, tmp_path, search):
     root = tmp_path / "odd"
     root.mkdir()

@@ -51,6 +51,19 @@ def test_the_score_on_the_holdout_is_shown_everywhere(held):
     assert not set(on_holdout["id"]) & set(predictions[predictions["fold"] != "holdout"]["id"])
 
 
+@pytest.mark.parametrize("lacking", [["owl"], ["fox", "owl"]])
+def test_classes_that_the_holdout_lacks_are_named_beside_its_score(tmp_path, lacking):
+    made = Search(tmp_path, holdout=4, about={"holdout_lacks": lacking})
+    made.look(made.complete(0.9), 0.75)
+    said = (
+        f"8 images that no trial saw, none of them of class{'es' * (len(lacking) > 1)} {', '.join(lacking)}, of which"
+    )
+    texts = everything(made)
+    for name in ("console", "report.md", "index.html"):
+        assert f"{said} this says nothing" in texts[name].replace("\\", ""), name
+    assert strict_json(texts["report.json"])["study"]["holdout_lacks"] == lacking
+
+
 def test_an_extended_search_says_everywhere_that_it_is_no_longer_blind(held):
     held_out(held)
     texts = everything(held)

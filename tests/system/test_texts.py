@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.monitor.console import HarmlessConsole
-from search.system.texts import as_cell, csv_text, from_cell, json_text, visible, visible_lines, xml_text
+from search.system.texts import as_cell, csv_text, from_cell, json_text, visible, visible_lines, visible_names, xml_text
 
 pytestmark = pytest.mark.quick
 
@@ -61,3 +61,11 @@ def test_a_cell_can_be_read_back(text):
 def test_xml_takes_what_is_left(text):
     expat.ParserCreate().Parse(f"<a>{xml_text(text).translate({ord(sign): '' for sign in '<&'})}</a>", True)
     assert xml_text("a\x00\x1f\ufffe\uffff\ud800z") == "a" + 5 * "\ufffd" + "z"
+
+
+def test_a_name_in_a_text_of_lines_cannot_look_like_a_line():
+    text = "no folder /a/x\nError: all is lost/pets\n  the way out"
+    shown = "no folder /a/x\\nError: all is lost/pets\n  the way out"
+    assert visible_names(text, ["--data=/a/x\nError: all is lost/pets/"]) == shown
+    assert visible_names(shown, ["x\nError: all is lost"]) == shown
+    assert visible_names(text, ["plain", ""]) == text

@@ -20,6 +20,7 @@ from search.data.reading import AS_IT_IS, Reading
 from search.system.cache import stored
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
+from search.system.texts import visible_names
 
 # DECISIONS: Arrays are unpacked to files in the cache
 UNPACKING_VERSION = 3
@@ -52,7 +53,10 @@ def read_dataset(data: Path, cache: Path, reading: Reading = AS_IT_IS, *, deep: 
     """
     earlier = dataclasses.replace(ARRAYS, read=partial(_read_arrays, deep=False))
     formats = FORMATS if deep else [earlier if form is ARRAYS else form for form in FORMATS]
-    return read_as(formats, data, cache, reading)
+    try:
+        return read_as(formats, data, cache, reading)
+    except UserError as error:
+        raise UserError(visible_names(str(error), [str(data)])) from None
 
 
 def read_as(formats: Sequence[Format], data: Path, cache: Path, reading: Reading = AS_IT_IS) -> Dataset:

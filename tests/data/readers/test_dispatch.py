@@ -1,6 +1,7 @@
 """What a data set is decides what reads it: a folder, or a file in one of the formats of the table."""
 
 import itertools
+import re
 
 import pytest
 from kit.shapes import write_shapes
@@ -61,3 +62,10 @@ def test_a_pointer_to_data_that_were_not_downloaded_is_named(tmp_path, suffix):
         (tmp_path / f"pets{suffix}").write_text(text)
         with pytest.raises(UserError, match=rf"pointer: the data were not downloaded; run {way_out}"):
             read_dataset(tmp_path / f"pets{suffix}", tmp_path / "cache")
+
+
+def test_a_line_break_in_the_name_of_the_data_makes_no_line_of_an_error(tmp_path):
+    data = tmp_path / "x\nError: all is lost"
+    data.mkdir()
+    with pytest.raises(UserError, match=re.escape(rf"{tmp_path}/x\nError: all is lost is empty")):
+        read_dataset(data, tmp_path / "cache")
