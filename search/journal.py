@@ -42,7 +42,7 @@ from search.system.chain import KEY, Chain
 from search.system.errors import UserError, fault_of
 from search.system.files import mark_held, unused, write_bytes
 
-FILE = "journal.jsonl"
+FILE, BEGINNING = "journal.jsonl", b'{"event": "'
 WAYS_OUT = "Restore the file from a copy, or begin anew with --fresh (which moves the old folder aside)."
 
 
@@ -286,9 +286,9 @@ class Journal:
         try:
             _lock(self._file, folder)
             mark_held(self._file)  # for those who watch
+            self.history = replay(read_events(self.path, self._chain), path=self.path)
             self._cut_tail()
             self._state = self._state_of_file()
-            self.history = replay(read_events(self.path, self._chain), path=self.path)
         except BaseException:
             os.close(self._file)
             raise
@@ -296,6 +296,8 @@ class Journal:
     def _cut_tail(self) -> None:
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
+        if not whole and data.strip(b"\0") and not data.startswith(BEGINNING) and not BEGINNING.startswith(data):
+            raise UserError(f"{self.path} is no journal, so it is left as it is. Give the search another --name.")
         if whole < len(data):
             os.ftruncate(self._file, whole)
 
@@ -380,9 +382,8 @@ class Journal:
 
 def check_unused(folder: Path) -> None:
     """Raise UserError if a search is running in ``folder``, whatever its journal holds."""
-    path = folder / FILE
-    if path.is_file():
-        file = os.open(path, os.O_RDWR)
+    if (folder / FILE).is_file():
+        file = os.open(folder / FILE, os.O_RDWR)
         try:
             _lock(file, folder)
         finally:

@@ -233,3 +233,19 @@ def test_a_score_that_is_no_number_is_told(tmp_path, score):
     changed(tmp_path / FILE, '"score": 0.875', f'"score": {json.dumps(score)}')
     with pytest.raises(UserError, match=rf"{FILE}, line 7 cannot be understood \(score is .*no finite number"):
         Journal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"{}", b"first\nsecond", b'{"a": 1}\nsecond', b"\n\nsecond"])
+def test_a_file_that_is_no_journal_loses_nothing(tmp_path, content):
+    (tmp_path / "mine").write_bytes(content)
+    (tmp_path / "journal.jsonl").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"is no journal, so it is left|line 1 is damaged|cannot be understood"):
+        Journal(tmp_path)
+    assert (tmp_path / "mine").read_bytes() == content
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b'{"event": "sess', b"\0" * 40])
+def test_a_first_line_that_a_crash_cut_short_is_no_loss(tmp_path, torn):
+    (tmp_path / "journal.jsonl").write_bytes(torn)
+    Journal(tmp_path).close()
+    assert (tmp_path / "journal.jsonl").read_bytes() == b""
