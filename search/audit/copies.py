@@ -105,7 +105,7 @@ def telling_names(inspection: Inspection) -> Iterator[Finding]:
     text = (
         f"file names seem to say which images are copies. The pattern {proposal.pattern} finds the same text in an "
         f"image and one of its copies for {proposal.explained:.0%} of the images that have copies (and for "
-        f"{proposal.chance:.1%} of any two images). It makes {proposal.keys} groups"
+        f"{proposal.chance:.1%} of any two images). It makes {count(proposal.keys, 'group')}"
     )
     use = f'Study(groups=r"{proposal.pattern}")'
     if now > CLEARLY_MORE * proposal.keys:

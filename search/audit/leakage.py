@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from search.audit.inspection import count
 from search.data.draws import prefix, random_order
 from search.data.images import Decoded
 from search.repertoire.recipe import Recipe
@@ -50,7 +51,7 @@ class Flattery:
         luck = 200 * (self.grouped * (1 - self.grouped) / self.images) ** 0.5
         if points < max(1, luck):
             return f"Whether random folds would flatter cannot be told from {self.images} images ({how})"
-        return f"Random folds would flatter by about {points:.0f} points of accuracy ({how})"
+        return f"Random folds would flatter by about {count(round(points), 'point')} of accuracy ({how})"
 
 
 def flattery(

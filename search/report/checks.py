@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader
 from rich.console import Console
 from rich.text import Text
 
-from search.audit.inspection import DuplicateGroup
+from search.audit.inspection import DuplicateGroup, count
 from search.data.dataset import Dataset
 from search.data.finding import ERROR, NOTE, WARNING
 from search.report.thumbnails import in_proportion, jpeg
@@ -44,7 +44,7 @@ def show(checked: "CheckResult", console: Console) -> None:
 
 def kinds(facts: dict[str, Any]) -> str:
     """Return what kinds of files there are, in a line."""
-    counted = [f"{name} {count}" for kind in ("formats", "modes") for name, count in facts[kind].items()]
+    counted = [f"{name} {number}" for kind in ("formats", "modes") for name, number in facts[kind].items()]
     side = facts["longest_side"]
     sizes = f"longest side {side['smallest']} to {side['largest']} px, median {side['median']:g}"
     odd = [
@@ -59,17 +59,18 @@ def lines(checked: "CheckResult") -> list[str]:
     """Return how much random folds would flatter, and what the search would cost, in sentences."""
     sentences = [f"{checked.flattery}."] if checked.flattery else []
     if checked.cost:
+        trials, runs = count(checked.inputs.study.max_trials, "trial"), count(len(checked.inputs.plan.folds), "run")
         sentences.append(
             f"Estimated cost: {duration(checked.cost.low)} to {duration(checked.cost.high)} for "
-            f"{checked.inputs.study.max_trials} trials of {len(checked.inputs.plan.folds)} runs (rough)."
+            f"{trials} of {runs} (rough)."
         )
     if checked.views:
         most = max(checked.views.values())
         takes = f"{duration(most)} at most" if most >= 1 else "less than a second"
-        pairs = "1 pair" if len(checked.views) == 1 else f"{len(checked.views)} pairs"
         sentences.append(
             "Each pair of augmentation policy and strength needs views of its own, once for each backbone and depth. "
-            f"There {'is' if len(checked.views) == 1 else 'are'} {pairs}; the views of a pair take {takes}."
+            f"There {'is' if len(checked.views) == 1 else 'are'} {count(len(checked.views), 'pair')}; the views of a "
+            f"pair take {takes}."
         )
     return sentences
 

@@ -37,6 +37,7 @@ def test_what_may_be_luck_is_not_called_flattery():
     for random, images in ((0.805, 10**6), (0.79, 10**6), (0.84, 100)):
         assert str(Flattery(random, 0.8, "thumbnails", images)).startswith("Whether random folds would flatter cannot")
     assert "flatter by about 4 points" in str(Flattery(0.84, 0.8, "thumbnails", 10**4))
+    assert "flatter by about 1 point of accuracy" in str(Flattery(0.8104, 0.8, "thumbnails", 10**4))
 
 
 def test_a_small_set_is_classified_whole():
