@@ -121,6 +121,19 @@ def test_only_a_search_whose_groups_left_near_duplicates_apart_says_so(place, be
         assert line not in capsys.readouterr().out
 
 
+def test_files_that_do_not_fit_the_pattern_are_listed_when_a_search_goes_on(place):
+    options = {"groups": r"_(\d+)\."}
+    tuner(**options).search()
+    shapes = place / "shapes"
+    some = sorted((shapes / "across").iterdir())
+    shutil.copy(some[0], shapes / "across" / "one_more.png")
+    some[1].unlink()
+    text = refusal(**options)
+    assert "      1 image more: across/one_more.png\n" in text
+    assert f"      1 image fewer: across/{some[1].name}\n" in text
+    assert "does not fit" not in text
+
+
 @pytest.mark.parametrize(
     ("study", "reason"),
     [

@@ -187,7 +187,7 @@ def _what_would_work(data: Ordered, study: Study, repeat: int) -> str:
         for folds in range(study.folds - 1, 1, -1):
             _, lacking = _first_whole(data, study.replace(folds=folds), repeat, None)
             if not lacking:
-                return f"folds={folds} works; or split the groups"
+                return f"--folds {folds} (folds={folds} in the study) works; or split the groups"
     return "split the groups, or leave the class out"
 
 
@@ -251,7 +251,8 @@ def _check_counts(data: Ordered, study: Study, left_out: int) -> None:
                 addition += f" ({left_out} were left out because they share a group with it)"
             needed = f"the {fewest} folds" if study.splits == "kfold" else "the 2 that a split needs"
             ways = ["hold out less"] if study.holdout is not None else []
-            ways.append(f"use folds={count}" if study.splits == "kfold" and count > 1 else "leave the class out")
+            fewer = f"use --folds {count} (folds={count} in the study)"
+            ways.append(fewer if study.splits == "kfold" and count > 1 else "leave the class out")
             raise UserError(
                 f"Class {name!r} has {count} readable {things}{addition}, fewer than {needed}. "
                 f"Add some to {data.source}, or {', or '.join(ways)}."

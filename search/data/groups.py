@@ -18,12 +18,13 @@ from search.system.errors import UserError
 COPIES = "copies"  # the column of a data set that is equal for images that show the same picture
 
 
-def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) -> Dataset:
+def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray, *, strict: bool = True) -> Dataset:
     """Return the data set with the groups that the study asks for, and which images are copies.
 
     Equal files always share a group. ``near`` is the number of each image's group of near-duplicates, shape (n,);
     it counts unless the study leaves near-duplicates apart. Under ``groups="auto"`` the column ``group`` of a
-    manifest counts too. Raises UserError for a column that is not there and for a pattern that does not fit a name.
+    manifest counts too. Raises UserError for a column that is not there and, if ``strict``, for a pattern that does
+    not fit a name; else such an image stands for itself.
     """
     bonds: list[Sequence[object] | np.ndarray] = [dataset.contents]
     if study.joins_copies:
@@ -31,7 +32,7 @@ def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray) 
     if study.group_column is not None:
         names = _column(dataset, study.group_column)
     elif study.group_pattern is not None:
-        names = [_matched(id_, study.group_pattern) for id_ in dataset.ids]
+        names = [_matched(id_, study.group_pattern, strict=strict) for id_ in dataset.ids]
     elif study.groups == AUTO and f"{MANIFEST_COLUMN}group" in dataset.table:
         names = _column(dataset, "group")
     else:
@@ -78,9 +79,11 @@ def _folders(dataset: Dataset, level: int) -> list[str]:
     return ["/".join(names[:level]) if len(names) > level else "/".join(names) for names in parts]
 
 
-def _matched(id_: str, pattern: str) -> str:
+def _matched(id_: str, pattern: str, *, strict: bool) -> str:
     match = re.search(pattern, PurePosixPath(id_).name)
     if match is None or match[1] is None:
+        if not strict:
+            return id_
         raise UserError(
             f"groups={pattern!r} does not fit the file name of {id_}. Mend the pattern, or leave it out: "
             'groups="auto" keeps near-duplicates together.'

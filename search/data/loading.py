@@ -95,7 +95,8 @@ def read_inputs(
     else:
         pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, progress, dataset.ranges)
         near = grouped(len(dataset), pairs)
-        dataset = regrouped(dataset, study, near)
+        # Images that a search began without need not fit its pattern: what changed is said once all is compared.
+        dataset = regrouped(dataset, study, near, strict=earlier is None)
     for line in (_in_words(dataset, size), *dataset.notes, *_omitted(dataset), *_ranges_in_words(dataset)):
         say(line)
     if dataset.unreadable:

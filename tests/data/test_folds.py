@@ -235,7 +235,8 @@ def refusal(data, **fields):
 def test_too_few_images_of_a_class():
     data = dataset([0] * 9 + [1] * 3)
     assert refusal(data, folds=5) == (
-        "Class 'bee' has 3 readable images, fewer than the 5 folds. Add some to data, or use folds=3."
+        "Class 'bee' has 3 readable images, fewer than the 5 folds. Add some to data, or "
+        "use --folds 3 (folds=3 in the study)."
     )
     assert make_plan(data, study(folds=3)).folds
 
@@ -252,7 +253,8 @@ def test_a_class_that_no_number_of_folds_can_help(count):
 def test_too_few_groups_of_a_class():
     data = dataset([0] * 9 + [1] * 9, [*range(9), *[20, 21, 22] * 3])
     assert refusal(data, folds=4) == (
-        "Class 'bee' has 3 readable groups of images, fewer than the 4 folds. Add some to data, or use folds=3."
+        "Class 'bee' has 3 readable groups of images, fewer than the 4 folds. Add some to data, or "
+        "use --folds 3 (folds=3 in the study)."
     )
     assert make_plan(data, study(folds=3)).folds
 

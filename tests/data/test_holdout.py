@@ -226,7 +226,7 @@ def test_the_table_and_the_digest_hold_the_holdout():
         ([0, 1] * 9, "", {"holdout": 9}, "holdout=9 takes all 9 images of class 'ant'. Hold out fewer"),
         ([0, 1] * 9, "", {"holdout": 0.1}, "holdout=0.1 of the 9 images of class 'ant' is less than one."),
         ([0, 1] * 9, "", {"holdout": 6}, "has 3 readable images beside the hold-out, fewer than the 5 folds"),
-        ([0, 1] * 9, "", {"holdout": 6}, "hold out less, or use folds=3."),
+        ([0, 1] * 9, "", {"holdout": 6}, "hold out less, or use --folds 3 (folds=3 in the study)."),
         ([0, 0, 0, 1], "", {"splits": "shuffle"}, "Class 'bee' has 1 readable image, fewer than the 2 that a split"),
     ],
 )

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from search.data.dataset import SPLIT_WORDS
-from search.data.readers.npz import Member, open_npz
-from search.data.readers.packs import COLUMNS, KEPT, MARK, unpack_pack, write_manifest, write_new
+from search.data.readers.npz import MARK, Member, open_npz
+from search.data.readers.packs import COLUMNS, KEPT, unpack_pack, write_manifest, write_new
 from search.data.readers.paths import check_names
 from search.data.readers.pickles import read_pickle
 from search.data.readers.pixels import Stack, images

@@ -13,6 +13,7 @@ import numpy as np
 
 from search.system.errors import UserError
 
+MARK = "finetune_search_pack"  # the array that tells a pack from other people's files; it holds its format
 _LARGE = 2**30
 _MOST_SHRUNK = 1000  # deflate reaches 1032 on zeros, no photograph 10
 _KINDS = "biufUS"
@@ -88,10 +89,23 @@ def damage_named(file: Path, name: str = "") -> Iterator[None]:
         yield
     except _DAMAGE as error:
         where = f"{file}, array {name!r}," if name else f"{file}"
+        if is_pack(file):
+            raise UserError(
+                f"{where} cannot be read as a whole pack ({error}). Copy it anew, or pack the images anew."
+            ) from None
         raise UserError(
             f"{where} cannot be read as a whole .npz file ({error}). Copy or make it anew, with "
             "numpy.savez(file, x=images, y=labels)."
         ) from None
+
+
+def is_pack(file: Path) -> bool:
+    """Return whether a file, perhaps a damaged one, has the array that tells a pack from other people's files."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return f"{MARK}.npy" in archive.namelist()
+    except _DAMAGE:
+        return False
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> Member:

@@ -12,14 +12,13 @@ import numpy as np
 
 from search.data.dataset import MANIFEST_COLUMN
 from search.data.readers.manifest import MANIFEST
-from search.data.readers.npz import Member
+from search.data.readers.npz import MARK, Member
 from search.data.readers.paths import check_names, check_outside
 from search.system.cache import CHECKSUMS
 from search.system.errors import UserError
 from search.system.files import new_file
 
 COLUMNS = ("image", "label", "split")
-MARK = "finetune_search_pack"  # the array that tells a pack from other people's files; it holds FORMAT
 FORMAT = 1
 _TEXTS = ("ids", "splits")
 _KEYS = (MARK, *_TEXTS, "labels", "class_names", "ends", "bytes")

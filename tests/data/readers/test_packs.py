@@ -1,6 +1,7 @@
 """A pack gives the very files again, and leads nowhere else."""
 
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from kit.unpacking import RNG, unpacked
 from search.data.readers import packs
 from search.data.readers.folders import read_class_folders
 from search.data.readers.manifest import read_manifest
-from search.data.readers.packs import MARK, check_target, pack
+from search.data.readers.npz import MARK
+from search.data.readers.packs import check_target, pack
 from search.system.errors import UserError
 
 pytestmark = pytest.mark.quick
@@ -132,6 +134,17 @@ def test_a_pack_that_contradicts_itself_is_refused(packed, tmp_path, change):
     np.savez(tmp_path / "b.npz", **changed)
     with pytest.raises(UserError):
         unpacked(tmp_path / "b.npz", tmp_path / "folder")
+
+
+@pytest.mark.parametrize("member", ["checksums.json", "readme.txt"])
+def test_a_pack_with_a_file_that_is_no_array_is_spoken_of_as_a_pack(packed, tmp_path, member):
+    with zipfile.ZipFile(packed[1], "a") as archive:
+        archive.writestr(member, "{}")
+    with pytest.raises(UserError, match="cannot be read as a whole pack") as error:
+        unpacked(packed[1], tmp_path / "folder")
+    assert member in str(error.value)
+    assert "pack the images anew" in str(error.value)
+    assert "numpy.savez" not in str(error.value)
 
 
 def test_images_pass_one_at_a_time(tmp_path):
