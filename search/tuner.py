@@ -22,7 +22,7 @@ from search.monitor.console import summary, wide_console
 from search.monitor.screen import Screen, open_screen
 from search.monitor.tensorboard import check_at_hand
 from search.options import Options
-from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values
+from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values, retell
 from search.oracles.habits import MODELS, TUNER, UNUSED, refused_arguments, refused_option
 from search.prepare import Setup, prepare
 from search.racing import ranked
@@ -47,6 +47,9 @@ class KFoldTuner(BaseTuner):
     anything that a person must mend.
     """
 
+    _is_made = False
+    _oracle: Any = None
+
     def __init__(
         self,
         space: str | Path | Space | SpaceFile | None = None,
@@ -69,6 +72,7 @@ class KFoldTuner(BaseTuner):
         with tempfile.TemporaryDirectory() as folder:  # Keras Tuner looks for files of its own; there are none
             super().__init__(oracle=oracle, directory=folder, project_name="search")
         self.hypermodel = SimpleNamespace(build=self._no_models)
+        self._is_made = True
 
     @classmethod
     def reopen(cls, record: Record, *, screen: Screen | None = None, **options: Any) -> Self:
@@ -122,6 +126,19 @@ class KFoldTuner(BaseTuner):
         """The search as its folder tells it. Raises UserError before the first ``search``."""
         return read_record(self.setup.folder)
 
+    @property
+    def oracle(self) -> Any:
+        """The oracle; of a search that has begun, with all its trials."""
+        begun = self._is_made and not self.setup.options.fresh and (self.setup.folder / STUDY).exists()
+        if begun and not self._oracle.trials:
+            study = self.setup.study
+            self._oracle = retell(study.oracle, self.setup.hyperparameters, study.seed, self.record.history)
+        return self._oracle
+
+    @oracle.setter
+    def oracle(self, oracle: Any) -> None:
+        self._oracle = oracle
+
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """Return the hyperparameters of the best complete trials, best first; baselines have none."""
         best = ranked(self.record.history.proposed)[:num_trials]
@@ -132,6 +149,14 @@ class KFoldTuner(BaseTuner):
         command = command_of(self.setup.folder, "export", to=f"{self.setup.folder.name}-model")
         raise UserError(MODELS.format(command=command))
 
+    def _no_steps(self, *_values: Any, **_named: Any) -> NoReturn:
+        """Raise UserError: nothing is called at epochs and batches."""
+        raise UserError(
+            "A search calls nothing of its tuner at epochs or batches: there are no callbacks. tensorboard=True writes "
+            "what TensorBoard shows, and the recipe says what changes from epoch to epoch: Recipe(schedule=…)."
+        )
+
+    on_epoch_begin = on_epoch_end = on_batch_begin = on_batch_end = _no_steps
     get_best_models = load_model = save_model = _no_models
 
     def run_trial(self, *_values: Any, **_named: Any) -> NoReturn:

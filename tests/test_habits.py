@@ -9,7 +9,7 @@ from kit.shapes import write_shapes
 from search import KFoldTuner, Recipe, Study, UserError
 from search.options import Options
 from search.oracles import BaseTuner
-from search.oracles.habits import TUNER, refused_option
+from search.oracles.habits import STEPS, TUNER, refused_option
 
 
 def space(hp):
@@ -85,7 +85,26 @@ def test_a_model_is_answered_with_its_export(made):
     assert "There is no search in" in refusal(made.reload)
 
 
-@pytest.mark.parametrize("hook", sorted({*HOOKS, "run_trial"}))
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("BayesianOptimization", "bayesian"),
+        ("RandomSearch", "random"),
+        ("GridSearch", "grid"),
+        ("TPESampler", "tpe"),
+        ("Bayesian", "bayesian"),
+    ],
+)
+def test_oracles_by_their_names_in_keras_tuner_are_told_ours(written, meant):
+    assert f"Did you mean {meant!r}?" in refusal(Study, "images", oracle=written)
+
+
+def test_a_step_of_training_is_answered(made):
+    for step in STEPS:
+        assert "there are no callbacks" in refusal(getattr(made, step), None, None, 0)
+
+
+@pytest.mark.parametrize("hook", sorted({*HOOKS, *STEPS, "run_trial"}))
 def test_a_subclass_whose_method_nothing_would_call_is_refused(hook):
     with pytest.raises(UserError, match=f"Mine.{hook} would never be called"):
         type("Mine", (KFoldTuner,), {hook: lambda self, *values: None})

@@ -203,6 +203,43 @@ def test_bounds_of_many_digits_are_told_in_few():
     )
 
 
+def declared(declare):
+    return lambda hp: declare(hp) and Recipe("SmallCNN", unfrozen_blocks=None)
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (
+            lambda hp: hp.Float("dropout", 0.5, 0.1),
+            "dropout",
+        ),
+        (
+            lambda hp: hp.Int("batch", 32, 8, step=8),
+            "batch",
+        ),
+        (
+            lambda hp: hp.get("nothing"),
+            "hp.get('nothing'): the space declares no hyperparameter of this name before it.",
+        ),
+        (lambda hp: hp["nothing"], "hp.get('nothing'): the space declares no hyperparameter of this name before it."),
+        (lambda hp: hp.Uniform("rate", 0, 1), "hp has no 'Uniform'. Here it is: hp.Float(NAME, LOW, HIGH)."),
+        (lambda hp: hp.suggest_categorical("a", [1]), "Here it is: hp.Choice(NAME, VALUES)."),
+        (lambda _: Recipe("SmallCNN", dropout=[0.1, 0.2]), "write dropout=hp.Choice('dropout', [0.1, 0.2])."),
+    ],
+)
+def test_mistakes_in_spaces_are_refused_with_the_way_out(declare, message):
+    assert message in refusal(declared(declare))
+
+
+def test_names_of_hyperparameters_can_be_asked_for():
+    hp = HyperParameters()
+    hp.Choice("depth", [1, 2])
+    assert "depth" in hp
+    assert "width" not in hp
+    assert not hasattr(hp, "width")
+
+
 def test_a_scope_that_depends_on_its_parent_is_refused():
     assert "'rate' stands under other scopes at other points" in refusal(scope)
 

@@ -73,6 +73,16 @@ def begun(place, one_trial):
     return place
 
 
+def test_the_oracle_of_a_finished_search_knows_its_trials(begun):
+    again = tuner(trials=1)
+    (best,) = again.oracle.get_best_trials(1)
+    (trial,) = again.record.history.proposed
+    assert (best.trial_id, best.hyperparameters.values) == (trial.id, trial.values)
+    assert best.score == trial.verdict.score
+    assert begun.is_dir()
+    assert tuner(trials=1, fresh=True).oracle.get_best_trials(1) == []
+
+
 def tuner(space="space.py", **options):
     """Search inline, where no process has to load TensorFlow first."""
     return KFoldTuner(space, screen=Lines(wide_console()), **{"offline": True, "executor": "inline", **options})

@@ -35,7 +35,11 @@ TUNER: Mapping[str, str] = {
     "hyperparameters": "the space declares them",
     "distribution_strategy": "slots=N trains N runs at a time",
 }
-UNUSED = ("run_trial", "pre_create_trial", "on_trial_begin", "on_trial_end", "on_search_begin", "on_search_end")
+STEPS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
+UNUSED = (
+    *("run_trial", "pre_create_trial", "on_trial_begin", "on_trial_end", "on_search_begin", "on_search_end"),
+    *STEPS,
+)
 MODELS = (
     "A search keeps predictions, not networks, and a space gives recipes: tuner.setup.recipe(hp.values) is that of "
     "hyperparameters. The recommended one is trained on all images, and written with its network, by: {command}"

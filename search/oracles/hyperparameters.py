@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
+from search.oracles.elsewhere import ELSEWHERE, OWN, no_value
 from search.oracles.values import (
     CLOSE,
     PLAIN,
@@ -185,11 +186,24 @@ class HyperParameters(keras_tuner.HyperParameters):
 
     def get(self, name: str) -> Any:
         """Return the value of a hyperparameter by its name: the object or boolean that a label or number means."""
+        known = self._get_name(name)
+        if known not in self.values:
+            raise UserError(no_value(name, known in self._hps, list(self._hps)))
         value = super().get(name)
         if self._get_name(name) in self.booleans and value is not None:
             return bool(value)
         objects = self.objects.get(self._get_name(name), {})
         return objects.get(value, value) if objects else value
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether a hyperparameter of that name has a value."""
+        return self._get_name(name) in self.values
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise UserError for what other libraries' spaces have, and say what does it here; else AttributeError."""
+        if name in ELSEWHERE:
+            raise UserError(f"hp has no {name!r}. Here it is: {ELSEWHERE[name]}.")
+        raise AttributeError(f"hp has no {name!r}. It has {OWN}.", name=name, obj=self)
 
     def copy(self) -> Self:
         """Return the same hyperparameters at the same values, which may then be changed."""

@@ -122,13 +122,15 @@ def check_values(where: str, values: Iterable[Any]) -> None:
 
 
 def check_range(where: str, low: Any, high: Any, step: Any, default: Any) -> None:
-    """Raise UserError for bounds, a step or a default that are no finite numbers, and for a step of 0."""
+    """Raise UserError for bounds, a step or a default that are no finite numbers, swapped bounds, and a step of 0."""
     for name, value in (("min_value", low), ("max_value", high), ("step", step), ("default", default)):
         if isinstance(value, int | float) and not _is_finite(value):
             shown = repr(value) if isinstance(value, float) else "a number of more than 300 digits"
             raise UserError(f"{where}: {name} is {shown}, which is no finite number. Give a finite one.")
     if isinstance(step, int | float) and step == 0:
         raise UserError(f"{where}: step is 0, so that no value would follow the first. Give a step above 0, or none.")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        raise UserError(f"{where}: the lowest value, {low}, is above the highest, {high}. Swap them.")
 
 
 def _is_finite(number: float) -> bool:

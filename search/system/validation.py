@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 from search.system.errors import UserError
 
 T = TypeVar("T")
+FEWEST = 3  # letters of an option with which a longer name begins: grid of GridSearch
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
-    """Return the option that a misspelt name probably means, None where none is near."""
+    """Return the option that a misspelt or a longer name probably means, None where none is near."""
     by_lower_case = {option.lower(): option for option in options}
     near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.6)
+    near = near or [option for option in by_lower_case if len(option) >= FEWEST and name.lower().startswith(option)]
     return by_lower_case[near[0]] if near else None
 
 

@@ -31,11 +31,20 @@ def pages(tmp_path_factory):
     @functools.cache
     def file(kind):
         folder = tmp_path_factory.mktemp(kind)
-        text = rooms(folder / "made") if kind == "rooms" else kinds.html(kind)
+        makers = {"rooms": rooms, "perfect": perfect}
+        text = makers[kind](folder / "made") if kind in makers else kinds.html(kind)
         (folder / "page.html").write_text(text, encoding="utf-8")
         return folder / "page.html"
 
     return file
+
+
+def perfect(folder):
+    """A search whose winner has score 1."""
+    made = kinds.Searched(folder)
+    kinds.add_trials(made, 5, 0)
+    made.complete(1.0)
+    return page(contents.document(Judgement.of(made.record)), {})
 
 
 def unreadable(shown):
@@ -52,6 +61,7 @@ def unreadable(shown):
     ("kind", "width"),
     [
         *((kind, width) for kind in ("usual", "rooms") for width in (PHONE, TABLET, LAPTOP)),
+        *(("perfect", PHONE), ("perfect", LAPTOP)),
         *(("two", PHONE), ("hundred_classes", PHONE)),
     ],
 )

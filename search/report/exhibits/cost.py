@@ -11,6 +11,7 @@ from search.report.exhibits.leaderboard import colour, mark_tips, marks, names, 
 from search.report.style import Chart, place, room, values
 
 MOST = 300
+HEIGHT, ROOM_ABOVE = 300, 18  # px; a name stands above its dot, and must not reach the legend
 TIMES = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400)
 AS_TIME = (
     "datum.value < 60 ? datum.value + ' s' : datum.value < 3600 ? datum.value / 60 + ' min' : datum.value / 3600 + ' h'"
@@ -35,11 +36,12 @@ def draw(subject: Subject) -> Chart | None:
         axis=axis,
         title="time of all runs of a trial (logarithmic)",
     )
-    y = alt.Y("score:Q", scale=alt.Scale(domain=room(row["score"] for row in rows), nice=False), title=None)
+    scores = alt.Scale(domain=room(row["score"] for row in rows), range=[HEIGHT, ROOM_ABOVE], nice=False)
+    y = alt.Y("score:Q", scale=scores, title=None)
     base = alt.Chart(values(rows)).encode(x=x, y=y, tooltip=mark_tips(subject))
     dots = base.mark_point(filled=True, size=80, opacity=0.9).encode(color=colour(best), shape=shape())
     middle = math.sqrt(min(times) * max(times))
-    return place(dots + names(base, f"datum.seconds > {middle}"), height=300, above=words.SCORE)
+    return place(dots + names(base, f"datum.seconds > {middle}"), height=HEIGHT, above=words.SCORE)
 
 
 def reading(subject: Subject) -> str:
