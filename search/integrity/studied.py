@@ -1,6 +1,5 @@
 """Whether study.json holds what every search wrote into it: its keys, their kinds, and numbers in their ranges."""
 
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,5 +67,5 @@ def _check_identity(fields: Mapping[str, Any]) -> None:
         raise UserError("identity: study lacks 'objective' or 'val'.")
     Study("data").as_recorded({**study, **(fields.get("reading") or {})})
     for kind, top in (identity.get("ranges") or {}).items():
-        if isinstance(top, bool) or not isinstance(top, numbers.Real) or not top > 0:
+        if isinstance(top, bool) or not isinstance(top, int | float) or not top > 0:
             raise UserError(f"identity: ranges: {kind}={top!r} must be a number above 0.")
