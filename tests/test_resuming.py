@@ -99,7 +99,7 @@ def test_images_of_another_class_or_group_are_named(place):
 
 def test_images_that_were_moved_are_told_from_images_that_changed(place, begun):
     (place / "shapes").rename(place / "elsewhere")
-    with pytest.raises(UserError, match=r"were in .*shapes, where there is nothing now.*--data PATH"):
+    with pytest.raises(UserError, match=r"were in .*shapes, where there is nothing now.*resume.*--data FOLDER"):
         reopening(read_record(begun))
     space, options = reopening(read_record(begun), data="elsewhere", trials=3)
     again = KFoldTuner(space, screen=Lines(wide_console()), executors=Script().executors, offline=True, **options)

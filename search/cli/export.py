@@ -28,7 +28,7 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
 
     record = read_record(folder_by_name(name, results))
     trial_id = trial_to_export(record, trial).id
-    space, reopened = reopening(record, executor="inline", **options)
+    space, reopened = reopening(record, verb="export", executor="inline", **options)
     echo("Loading TensorFlow and Keras Tuner")
     from search.export.export import check_target
     from search.export.export import export as write
