@@ -163,7 +163,7 @@ def test_harmed_runs_are_said_and_left_out(filled, harm):
     assert rest.equals(whole[whole["fold"] != "f1"].reset_index(drop=True))
     texts = written(filled)
     for name in ("report.md", "index.html"):
-        assert f"their trials are left out of corrections and images: {run.file}." in texts[name].replace("\\", "")
+        assert f"the correction and the images leave out their trials: {run.file}." in texts[name].replace("\\", "")
     assert strict_json(texts["report.json"])["winner"]["uncorrected"] == (
         "3 complete trials, of which the predictions of 2 are there are too few to correct it (5 are needed)"
     )
