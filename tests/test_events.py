@@ -7,6 +7,7 @@ from kit.lines import event
 
 from search.events import KINDS, HoldoutEvent, JobKind, Status, event_of
 from search.journal import read_events
+from search.system.errors import UserError
 
 FAILURE = {"error": "no memory", "final": False}
 
@@ -53,7 +54,7 @@ def test_the_number_of_a_job_and_its_folds_tell_its_kind():
 
 def test_a_status_is_a_word_of_the_journal():
     assert event("verdict", trial="0000", status="stopped", score=0.5, reason="late").verdict.status is Status.STOPPED
-    with pytest.raises(ValueError, match="lost"):
+    with pytest.raises(UserError, match="lost"):
         event("verdict", trial="0000", status="lost", score=0.5, reason="late")
 
 
