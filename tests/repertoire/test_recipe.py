@@ -64,8 +64,10 @@ def recipes(draw):
         ("dropout", False, "a number, 0 or more and at most 0.95"),
         *(
             ("synthetic_per_class", wrong, "must be a whole number of images of each class, 0 or more; a ratio of")
-            for wrong in (-1, -0.5, NAN, True, "8", None, [8], {1: 8}, (1, 2))
+            for wrong in (-1, -0.5, NAN, True, "8", None, {1: 8})
         ),
+        ("synthetic_per_class", [8], "write synthetic_per_class=hp.Choice('synthetic_per_class', [8])"),
+        ("synthetic_per_class", (1, 2), "write synthetic_per_class=hp.Choice('synthetic_per_class', [1, 2])"),
         ("synthetic_per_class", 100.5, "is a ratio, as it has a decimal point: at most 100"),
         ("synthetic_per_class", INFINITY, "Write a whole number, such as 480"),
         ("learning_rate", 0.0, "a number, above 0 and at most 10"),
