@@ -32,7 +32,6 @@ from search.system.errors import UserError, in_words
 from search.system.texts import rename_hint, visible_names
 
 SIGNALLED = 128  # the exit code of a process that a signal ended is that of the signal and this
-INTERRUPTED = SIGNALLED + signal.SIGINT
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # what ends us as Ctrl-C does: `kill`, a closed terminal, a batch system
 
 

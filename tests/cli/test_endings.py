@@ -23,12 +23,18 @@ def place(tmp_path):
     return tmp_path
 
 
-def test_sigterm_in_a_terminal_shows_the_cursor_again_and_says_how_to_resume(place):
+def run_in_terminal(place, kind):
+    """Begin the search in a terminal of this kind; return its process and the terminal."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(place)
-        os.environ["TERM"] = "xterm"
+        os.environ["TERM"] = kind
         os.execv(sys.executable, [sys.executable, *RUN])
+    return child, terminal
+
+
+def test_sigterm_in_a_terminal_shows_the_cursor_again_and_says_how_to_resume(place):
+    child, terminal = run_in_terminal(place, "xterm")
     shown, sent = b"", False
     while select.select([terminal], [], [], 120)[0]:
         try:
@@ -46,11 +52,7 @@ def test_sigterm_in_a_terminal_shows_the_cursor_again_and_says_how_to_resume(pla
 
 
 def test_plain_lines_come_as_a_search_goes_where_the_terminal_is_dumb(place):
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(place)
-        os.environ["TERM"] = "dumb"
-        os.execv(sys.executable, [sys.executable, *RUN])
+    child, terminal = run_in_terminal(place, "dumb")
     shown = b""
     while b"0000 begins: SmallCNN" not in shown and select.select([terminal], [], [], 120)[0]:
         shown += os.read(terminal, 65536)

@@ -40,11 +40,6 @@ def is_number(name: str) -> bool:
     return name.strip().isdigit()
 
 
-def is_year(name: str) -> bool:
-    """Return whether a name is a year."""
-    return re.fullmatch(r"(19|20)\d\d", name.strip()) is not None
-
-
 def is_date(name: str) -> bool:
     """Return whether a name is a date."""
     return _DATE.fullmatch(name.strip()) is not None
