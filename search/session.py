@@ -57,6 +57,7 @@ from search.record import (
     tables_of,
 )
 from search.repertoire.columns import varied
+from search.repertoire.recipe import Recipe
 from search.system.cache import trim
 from search.system.clock import Clock, duration, rounded
 from search.system.commands import board_command
@@ -186,9 +187,10 @@ class Session:
 
     def run(self) -> None:
         """Run jobs and give verdicts until nothing is left to do."""
-        self._say_cost()
+        sample = self.setup.sample()
+        self._say_cost(sample)
         with self.executor() as executor, self.screen as screen, Epochs(self.setup.folder) as epochs:
-            screen.begin(self.max_trials, varied(self.setup.sample()))
+            screen.begin(self.max_trials, varied(sample))
             screen.show(self.history, self.rules, [])
             more = self._advance(executor)
             while more:
@@ -210,9 +212,9 @@ class Session:
             with self.clock.stage("write"):
                 self.board.update(Record(self.setup.folder, self.about, self.history, self.rules))
 
-    def _say_cost(self) -> None:
+    def _say_cost(self, sample: list[Recipe]) -> None:
         if left := self.setup.trials_left(self.history):
-            cost = self.setup.estimate(self.setup.sample(), self.history)
+            cost = self.setup.estimate(sample, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
             self.screen.say(
                 f"Estimated cost{' of what is left' * bool(self.history.trials)}: {duration(cost.low)} to "
