@@ -136,8 +136,8 @@ def contenders(cells: np.ndarray, parts: float) -> np.ndarray:
     if not len(cells):
         return np.zeros(0, dtype=bool)
     best = winner(cells)
-    p = np.array([each.p for each in _differences(cells, best, range(len(cells)), parts)])
-    within = ~(p < ALPHA)  # NaN: not told apart either
+    differences = _differences(cells, best, range(len(cells)), parts)
+    within = np.array([each.standing is Standing.ALIKE for each in differences])
     within[best] = True
     return within
 
