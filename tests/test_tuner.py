@@ -377,9 +377,7 @@ def test_a_value_that_the_space_imports_is_part_of_it(place, monkeypatch):
     (place / "my_rates.py").write_text("RATES = [1e-3, 3e-3]")
     (place / "space.py").write_text(SPACE.replace("[1e-3, 3e-3, 1e-2]", "__import__('my_rates').RATES"))
     tuner(trials=1).search()
-    import my_rates
-
-    monkeypatch.setattr(my_rates, "RATES", [1e-3, 5e-3])
+    (place / "my_rates.py").write_text("RATES = [1e-3, 0.005]")  # of another length: Python then sees the change
     with pytest.raises(UserError, match="the space changed"):
         tuner(trials=1)
 
