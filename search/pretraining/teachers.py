@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.graph import graph_of
 from search.repertoire.backbones.table import BACKBONES
 from search.system.files import npz_bytes, write_bytes
 from search.system.tf import keras, tf
@@ -75,8 +76,8 @@ class Teachers:
 
 def _two_depths(backbone: Backbone) -> Callable[[Any], list[Any]]:
     """Return what maps images, uint8 or as such, to the maps of a backbone: before its last block, and its last one."""
-    network = construct(backbone, pretrained=True)
-    both = keras.Model(network.input, [network.get_layer(backbone.border(1)).output, network.output])
+    graph = graph_of(construct(backbone, pretrained=True))
+    both = keras.Model(graph.input, [graph.tensors[str(backbone.border(1))], graph.output])
     return lambda images: both(backbone.scaled(images), training=False)
 
 

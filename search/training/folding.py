@@ -8,6 +8,7 @@ layers, and gradients reach them through the product.
 from collections import Counter
 from typing import Any
 
+from search.repertoire.backbones.graph import Graph, graph_of
 from search.system.tf import keras, tf
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -48,7 +49,8 @@ def folded(model: keras.Model) -> keras.Model:
 
     BatchNorm that does not follow a convolution, or shares one with another layer, stays as it is.
     """
-    pairs = _pairs(model)
+    graph = graph_of(model)
+    pairs = _pairs(graph)
     norms = {norm.name for norm in pairs.values()}
 
     def replaced(layer: Any) -> Any:
@@ -56,22 +58,22 @@ def folded(model: keras.Model) -> keras.Model:
             return Folded(layer, pairs[layer.name])
         return _Nothing(name=layer.name) if layer.name in norms else layer
 
-    return keras.models.clone_model(model, clone_function=replaced)
+    return keras.models.clone_model(keras.Model(graph.input, graph.output), clone_function=replaced)
 
 
-def _pairs(model: keras.Model) -> dict[str, Any]:
+def _pairs(graph: Graph) -> dict[str, Any]:
     """Return the BatchNorm layers that can be folded, by the names of their convolutions."""
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    makers = {id(layer.output): layer for layer in layers if isinstance(layer, CONVOLUTIONS) and _plain(layer)}
-    uses = Counter(id(tensor) for layer in layers for tensor in keras.tree.flatten(layer.input))
-    outputs = {id(tensor) for tensor in model.outputs}
+    calls = Counter(id(call.operation) for call in graph.calls)
+    uses = Counter(id(tensor) for tensor in (graph.output, *(each for call in graph.calls for each in call.inputs)))
+    once = [call for call in graph.calls if calls[id(call.operation)] == 1]
+    convolutions = (call for call in once if isinstance(call.operation, CONVOLUTIONS) and _plain(call.operation))
+    makers = {id(call.outputs[0]): call.operation for call in convolutions}
     return {
-        makers[id(layer.input)].name: layer
-        for layer in layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-        and id(layer.input) in makers
-        and uses[id(layer.input)] == 1
-        and id(layer.input) not in outputs
+        makers[id(call.inputs[0])].name: call.operation
+        for call in once
+        if isinstance(call.operation, keras.layers.BatchNormalization)
+        and id(call.inputs[0]) in makers
+        and uses[id(call.inputs[0])] == 1
     }
 
 

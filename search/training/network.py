@@ -13,6 +13,7 @@ import numpy as np
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.graph import graph_of
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
@@ -168,8 +169,9 @@ def _split(
     if border is None:
         frozen, body = joined(base), None
     else:
-        tensor = base.get_layer(border).output
-        frozen, body = joined(keras.Model(base.input, tensor)), joined(keras.Model(tensor, base.output))
+        graph = graph_of(base)
+        tensor = graph.tensors[border]
+        frozen, body = joined(keras.Model(graph.input, tensor)), joined(keras.Model(tensor, graph.output))
 
     # One trace serves batches of any length.
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]

@@ -83,11 +83,24 @@ def test_what_cannot_be_folded_stays():
     shared = stirred(keras.Model(inputs, keras.layers.Add()([norm()(x), x])))
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3)(inputs)
-    returned = stirred(keras.Model(inputs, [norm()(x), x]))
+    added = stirred(keras.Model(inputs, norm()(x) + x))
+    inputs, twice = keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 3, padding="same")
+    repeated = stirred(keras.Model(inputs, twice(norm()(twice(inputs)))))
     images = RNG.normal(size=(5, 8, 8, 3)).astype(np.float32)
-    for model in (activated, grouped, first, shared, returned):
-        wanted = keras.tree.flatten(model(images, training=False))
+    for model in (activated, grouped, first, shared, added, repeated):
         after = folded(model)
         assert folds_in(after) == 0
-        for one, other in zip(keras.tree.flatten(after(images, training=False)), wanted, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5)
+        np.testing.assert_allclose(after(images, training=False), model(images, training=False), atol=1e-5)
+
+
+def test_models_within_a_network_are_folded_too():
+    inner = keras.Sequential([keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(), keras.layers.ReLU()])
+    middle = keras.Input((6, 6, 4))
+    outer = chain(inner, keras.Model(middle, keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 1)(middle))))
+    for variable in outer.variables:
+        variable.assign(RNG.uniform(0.5, 1.5, variable.shape))
+    images = RNG.normal(size=(5, 8, 8, 3)).astype(np.float32)
+    after = folded(outer)
+    assert folds_in(after) == 2
+    np.testing.assert_allclose(after(images, training=False), outer(images, training=False), rtol=1e-4)
+    assert {id(variable) for variable in after.variables} == {id(variable) for variable in outer.variables}
