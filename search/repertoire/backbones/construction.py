@@ -21,6 +21,6 @@ def construct(backbone: Backbone, pretrained: bool, sha256: str = "") -> Any:
     try:
         return backbone.make(file)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        packaged = backbone.weights is None or backbone.weights.packaged
-        way_out = "Install the package again" if packaged else "Delete the file and fetch it again"
+        fetched = backbone.weights is not None and backbone.weights.url
+        way_out = "Delete the file and fetch it again" if fetched else "Install the package again"
         raise UserError(f"The weights of {backbone.name} cannot be loaded from {file}: {error}. {way_out}.") from error

@@ -3,7 +3,16 @@
 To add one, write its row in the file of its family, or in a new file with a line here.
 """
 
-from search.repertoire.backbones import densenet, efficientnet, embedded, mobilenet, resnet, small_cnn, vgg
+from search.repertoire.backbones import (
+    densenet,
+    efficientnet,
+    efficientnet_lite,
+    embedded,
+    mobilenet,
+    resnet,
+    small_cnn,
+    vgg,
+)
 from search.repertoire.backbones.backbone import Backbone
 
 BACKBONES: dict[str, Backbone] = {  # by name, in the order in which messages list them
@@ -11,6 +20,7 @@ BACKBONES: dict[str, Backbone] = {  # by name, in the order in which messages li
     for backbone in (
         *small_cnn.FAMILY,
         *embedded.FAMILY,
+        *efficientnet_lite.FAMILY,
         *mobilenet.FAMILY,
         *efficientnet.FAMILY,
         *resnet.FAMILY,
