@@ -19,12 +19,12 @@ study = Study(
     seed=7,
 )
 
-PRETRAINED = ["MobileNetV2_0.35", "MobileNet_0.25", "MobileNetV2", "EfficientNetV2B0", "Embedded"]
+PRETRAINED = ["EfficientNetLite0", "MobileNetV2_0.35", "MobileNet_0.25", "MobileNetV2", "EfficientNetV2B0", "Embedded"]
 
 
 def space(hp):
-    # Backbones whose ImageNet weights are neither cached nor downloadable are left out, and said; Embedded comes with
-    # this package, SmallCNN has no weights to begin with.
+    # Backbones whose ImageNet weights are neither here nor downloadable are left out, and said. pip brings those of
+    # EfficientNetLite0, this package those of Embedded; SmallCNN has no weights to begin with.
     backbone = hp.Choice("backbone", at_hand([*PRETRAINED, "SmallCNN"]))
     # To fix it: backbone = hp.Fixed("backbone", "Embedded"), as the scope needs its name.
     with hp.conditional_scope("backbone", PRETRAINED):
