@@ -3,7 +3,8 @@
     python -m search run spaces/finetune.py
 
 A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``,
-``at_hand``, ``amounts_at_hand``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
+``Times``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a
+notebook.
 """
 
 import importlib
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
     from search.repertoire.augmentation import Augment
+    from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
     from search.repertoire.synthetic import Synthetic
-    from search.space import amounts_at_hand, at_hand
+    from search.space import amounts_at_hand, at_hand, image_sizes
     from search.study import Study
     from search.system.errors import UserError
     from search.tuner import KFoldTuner
@@ -27,10 +29,12 @@ __all__ = [
     "Recipe",
     "Study",
     "Synthetic",
+    "Times",
     "UserError",
     "amounts_at_hand",
     "at_hand",
     "handwritten_digits",
+    "image_sizes",
 ]
 
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
@@ -39,10 +43,12 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "Recipe": "search.repertoire.recipe",
     "Study": "search.study",
     "Synthetic": "search.repertoire.synthetic",
+    "Times": "search.repertoire.rates",
     "UserError": "search.system.errors",
     "amounts_at_hand": "search.space",
     "at_hand": "search.space",
     "handwritten_digits": "search.data.digits",
+    "image_sizes": "search.space",
 }
 
 

@@ -46,7 +46,7 @@ from search.repertoire.weights import (
     resolve,
     weights_folder,
 )
-from search.space import Hand, SpaceFile, build_recipe, holding, read_space
+from search.space import Hand, SpaceFile, build_recipe, holding, read_space, sizes_in_words, sizes_of
 from search.study import Study
 from search.system.devices import Devices, Machine, devices
 from search.system.digests import digest
@@ -222,7 +222,8 @@ def _space(
     file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, options: Options, known: About | None, say: Say
 ) -> tuple[Build, dict[str, str], HyperParameters]:
     """Return what makes recipes, the digests of the weights that it may use, and the hyperparameters of the space."""
-    hand = Hand()  # gives all: a scope that no value opens is then no matter of what is at hand
+    sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
+    hand = Hand(sizes=sizes)  # gives all: a scope that no value opens is then no matter of what is at hand
     build = _build(file, inputs, pool, hand)
     mistake = None
     try:
@@ -237,6 +238,8 @@ def _space(
     if new:
         again = run_command(file.path, file.written or file.study, inputs.study, options)
         say(f"At hand now, but not when this search began, so not in it: {', '.join(new)}. To search them too: {again}")
+    if hand.sized:
+        say(sizes_in_words(sizes))
     hand.weights, hand.synthetic = weights, pool is not None
     if known:  # an older search may have begun with what is refused now
         older = register(build, strict=False)
@@ -319,7 +322,8 @@ def _check_repeatable(
 
     The file is run again for it, as a resume will.
     """
-    hand = Hand(weights=weights, synthetic=pool is not None)
+    sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
+    hand = Hand(weights=weights, synthetic=pool is not None, sizes=sizes)
     build = _build(file, inputs, pool, hand)
     first = _recipes(hyperparameters, build)
     _check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import runpy
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,8 @@ from search.system.validation import nearest, one_of
 Space = Callable[[Any], Recipe]
 
 FIELD_NAMED = re.compile(r"^(?:Augment |Synthetic )?(\w+)=|has no field '(\w+)'|unexpected keyword argument '(\w+)'")
+STEP, GRID, CAP = 1.4, 16, 224  # of image sizes: about twice the pixels, in px, and the most that suits a CPU
+PHOTOGRAPHS = 160  # px
 OPTIONS_OF_HP = (
     *("name", "values", "value", "default", "ordered", "min_value", "max_value", "step", "sampling"),
     *("parent_name", "parent_values"),
@@ -39,17 +41,20 @@ OPTIONS_OF_HP = (
 
 @dataclass
 class Hand:
-    """What ``at_hand`` and ``amounts_at_hand`` answer.
+    """What ``at_hand``, ``amounts_at_hand`` and ``image_sizes`` answer.
 
     ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
     that has none). While it is None, everything asked for is given and noted in ``requests``.
-    ``synthetic`` tells whether there are synthetic images.
+    ``synthetic`` tells whether there are synthetic images. ``sizes`` are the image sizes in px, and ``sized``
+    whether they were asked for.
     ``ready`` is false while a space file is being loaded: it is too early to ask.
     """
 
     ready: bool = True
     weights: dict[str, str] | None = None
     synthetic: bool = True
+    sizes: tuple[int, ...] = ()
+    sized: bool = False
     requests: list[str] = field(default_factory=list)
 
     def ask(self, *names: str) -> None:
@@ -109,6 +114,32 @@ def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
     if {type(choice) for choice in choices if choice} == {float}:
         return [float(choice) for choice in choices]
     return choices
+
+
+def image_sizes() -> list[int]:
+    """Return the image sizes in px to choose from: as the images are, and one step up, at about twice the cost.
+
+    As they are is their typical longest side, from 32 to 160 px; the step up is 1.4 times as much, at most 224 px.
+    A study that names its image size has this one alone.
+    """
+    hand = _hand_in_time("image_sizes")
+    if hand is None:
+        return list(sizes_of(PHOTOGRAPHS))
+    hand.sized = True
+    return list(hand.sizes or sizes_of(PHOTOGRAPHS))
+
+
+def sizes_of(native: int, *, fixed: bool = False) -> tuple[int, ...]:
+    """Return what ``image_sizes`` gives for images of this side in px; that side alone where a study has fixed it."""
+    step = min(CAP, GRID * round(STEP * native / GRID))
+    return (native,) if fixed or step <= native else (native, step)
+
+
+def sizes_in_words(sizes: Sequence[int]) -> str:
+    """Return what image sizes there are to choose from, and what each costs beside the first."""
+    first, *more = sizes
+    costs = "".join(f", or {size} px at {(size / first) ** 2:.1f} times the cost" for size in more)
+    return f"Image sizes: {first} px{costs}"
 
 
 def _hand_in_time(function: str) -> Hand | None:

@@ -12,6 +12,7 @@ import pytest
 import search
 from search.cli.main import cli
 from search.repertoire.augmentation import Augment
+from search.repertoire.rates import BASES
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.space import Hand, build_recipe, holding, load_space_file
@@ -218,6 +219,11 @@ def test_every_choice_is_described(field):
     names = str(refusal.value).split("Choose one of: ")[1].rstrip(".").split(", ")
     assert names
     assert not [name for name in names if f"`{name}`" not in SPACES and f'`"{name}"`' not in SPACES]
+
+
+def test_the_bases_of_learning_rates_are_listed():
+    listed = [float(base) for _, base in table_rows(SPACES, "Learning rates")]
+    assert listed == list(BASES.values())
 
 
 def numbers_in_the_code():

@@ -11,7 +11,17 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import weights_folder
-from search.space import Hand, amounts_at_hand, at_hand, build_recipe, holding, load_space_file
+from search.space import (
+    Hand,
+    amounts_at_hand,
+    at_hand,
+    build_recipe,
+    holding,
+    image_sizes,
+    load_space_file,
+    sizes_in_words,
+    sizes_of,
+)
 from search.study import Study
 from search.system.commands import first_command
 from search.system.errors import UserError
@@ -241,8 +251,30 @@ def test_an_unknown_backbone_is_answered_with_the_nearest():
         at_hand(["SmallCNN", "MobileNetv2"])
 
 
+@pytest.mark.parametrize(
+    ("native", "sizes"),
+    [(32, [32, 48]), (64, [64, 96]), (100, [100, 144]), (160, [160, 224]), (200, [200, 224]), (256, [256])],
+)
+def test_image_sizes_are_the_native_one_and_a_step_up_to_a_cap(native, sizes):
+    with holding(Hand(sizes=sizes_of(native))) as held:
+        assert not held.sized
+        assert image_sizes() == sizes
+        assert held.sized
+    with holding(Hand(sizes=sizes_of(native, fixed=True))):
+        assert image_sizes() == [native]
+
+
+def test_what_image_sizes_cost_is_said():
+    assert sizes_in_words(sizes_of(160)) == "Image sizes: 160 px, or 224 px at 2.0 times the cost"
+    assert sizes_in_words(sizes_of(256)) == "Image sizes: 256 px"
+
+
+def test_without_a_driver_image_sizes_are_those_of_photographs():
+    assert image_sizes() == [160, 224]
+
+
 def test_asking_outside_of_the_space_is_refused():
-    for ask in (lambda: at_hand(["SmallCNN"]), lambda: amounts_at_hand([0, 8])):
+    for ask in (lambda: at_hand(["SmallCNN"]), lambda: amounts_at_hand([0, 8]), image_sizes):
         with holding(Hand(ready=False)), pytest.raises(UserError, match=r"inside space\(hp\)"):
             ask()
 

@@ -49,7 +49,7 @@ def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> d
             found.append((trial, mean))
         else:
             learnt.append(trial)
-    rates = {kind: [one.recipe.learning_rate for one in learnt if kind_of(one.recipe) == kind] for kind in WORDS}
+    rates = {kind: [one.recipe.rate for one in learnt if kind_of(one.recipe) == kind] for kind in WORDS}
     return {
         trial.id: Chance(trial, mean, guessing, cause(trial.recipe, rates[kind_of(trial.recipe)]))
         for trial, mean in found
@@ -74,7 +74,7 @@ def _error(counts: np.ndarray, share: float) -> float:
 
 def cause(recipe: Recipe, rates: Sequence[float]) -> str:
     """Return in words why a recipe probably learnt nothing; ``rates`` are those at which others of its kind learnt."""
-    rate, kind = recipe.learning_rate, kind_of(recipe)
+    rate, kind = recipe.rate, kind_of(recipe)
     if rate <= LOWEST:
         return f"probably its learning rate, as {rate:.2g} is very low"
     if rates and kind != "head" and rate >= HIGHER * max(rates):

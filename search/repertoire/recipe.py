@@ -11,6 +11,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field, Schema, Subfield, declare, integer, member, number
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
+from search.repertoire.rates import FITTED, ZERO, Times, has_body, settle_body_rate, settle_rate, settle_start
 from search.repertoire.schedules import SCHEDULES
 from search.repertoire.synthetic import Synthetic, amount_of
 from search.repertoire.weighting import WEIGHTINGS
@@ -20,6 +21,7 @@ from search.system.validation import named_fields, one_of, whole
 
 HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
+THIRD = 3  # likewise, the start of the head and the rate of the body
 
 TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
 NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
@@ -98,11 +100,15 @@ class Recipe:
     everything. ``image_size`` is the side in px (None: the study's). ``epochs`` passes over the
     training part, of which the last one counts; epoch ``e`` shows view ``e mod views`` of each
     image, and ``views`` is how many fixed versions an augmentation policy makes.
-    ``learning_rate`` is the peak of a cosine decay after a short warm-up; ``weight_decay`` is
-    AdamW's (Loshchilov & Hutter 2019). ``synthetic_per_class`` is how many synthetic images of
-    each class join the training part, where that many are admissible: a ``Synthetic``; or an int
-    for a count, a float for a ratio of the class's real images, or a dict of these by class.
-    ``head``, ``optimizer`` and ``schedule`` are names in their tables.
+    ``learning_rate`` is the peak of a cosine decay after a short warm-up, or ``Times`` for a factor of
+    the base of its depth, of which the rate is kept; ``weight_decay`` is AdamW's (Loshchilov & Hutter
+    2019). ``synthetic_per_class`` is how many synthetic images of each class join the training part, where
+    that many are admissible: a ``Synthetic``; or an int for a count, a float for a ratio of the class's
+    real images, or a dict of these by class.
+    ``head``, ``optimizer`` and ``schedule`` are names in their tables. Where blocks of a pretrained backbone
+    train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as it was, and
+    ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
+    elsewhere both have their defaults.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -179,13 +185,13 @@ class Recipe:
             exact=True,
         ),
     )
-    learning_rate: float = field(
+    learning_rate: float | Times = field(
         default=1e-3,
         metadata=declare(
             "learning rate",
-            number(0, 10, open_low=True),
+            settle_rate,
             _describe(NUMBER, "Peak of the schedule."),
-            words=lambda recipe: f"lr {recipe.learning_rate:.2g}",
+            words=lambda recipe: f"lr {recipe.rate:.2g}",
         ),
     )
     weight_decay: float = field(
@@ -272,6 +278,29 @@ class Recipe:
             since=SECOND,
         ),
     )
+    head_start: str = field(
+        default=ZERO,
+        metadata=declare(
+            "head's start",
+            settle_start,
+            _describe(TEXT, f"{ZERO} or {FITTED}: how the head of an unfrozen body starts."),
+            words=lambda recipe: f"{recipe.head_start} start",
+            level=lambda recipe: recipe.head_start,
+            is_choice=has_body,
+            since=THIRD,
+        ),
+    )
+    body_rate: float = field(
+        default=1.0,
+        metadata=declare(
+            "body's rate",
+            settle_body_rate,
+            _describe(NUMBER, "Learning rate of the unfrozen blocks, as a factor of the head's."),
+            words=lambda recipe: f"body at {recipe.body_rate:.2g} of the rate",
+            is_choice=has_body,
+            since=THIRD,
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""
@@ -301,6 +330,12 @@ class Recipe:
         assert self.image_size is not None
         assert self.unfrozen_blocks is not None
         return self.image_size, self.unfrozen_blocks
+
+    @property
+    def rate(self) -> float:
+        """The learning rate itself, however it was written."""
+        assert isinstance(self.learning_rate, float)
+        return self.learning_rate
 
     @property
     def head_only(self) -> bool:
@@ -333,6 +368,16 @@ class Recipe:
         """Return the recipe in one line, what matters first; some fields are in it only if ``varied`` names them."""
         rows = (row for row in FIELDS.values() if not row.aside or row.name in varied)
         return ", ".join(words for row in rows if (words := row.words_of(self)))
+
+
+def first_step(recipe: Recipe) -> Recipe | None:
+    """Return how the head of an unfrozen body is fitted before the body trains; None where it starts at zero.
+
+    It is the recipe with a frozen backbone, the learning rate of heads, and the images as they are.
+    """
+    if recipe.head_start == ZERO:
+        return None
+    return dataclasses.replace(recipe, unfrozen_blocks=0, learning_rate=Times(1.0), augment=Augment())
 
 
 FIELDS: dict[str, Field] = {  # the table of fields, by name, in their order

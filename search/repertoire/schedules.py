@@ -31,7 +31,7 @@ def _cosine(recipe: "Recipe", steps: int) -> np.ndarray:
     at = np.arange(total)
     up = (at + 1) / warm
     down = 0.5 * (1 + np.cos(np.pi * (at - warm) / max(1, total - warm)))
-    return (recipe.learning_rate * np.where(at < warm, up, down)).astype(np.float32).reshape(recipe.epochs, steps)
+    return (recipe.rate * np.where(at < warm, up, down)).astype(np.float32).reshape(recipe.epochs, steps)
 
 
 SCHEDULES = {schedule.name: schedule for schedule in (Schedule("cosine", _cosine),)}

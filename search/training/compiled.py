@@ -70,14 +70,11 @@ class CompiledNetwork:
         for step in tf.range(tf.shape(ends)[0]):
             end = ends[step]
             truth = targets[start:end]
-            network.optimizer.learning_rate.assign(rates[step])
             with tf.GradientTape() as tape:
                 logits = network.logits(inputs[start:end], training=True)
                 losses = tf.nn.softmax_cross_entropy_with_logits(truth, logits) * weights[start:end]
                 loss = tf.reduce_mean(losses)
-            variables = network.trained
-            gradients = tape.gradient(loss, [variable.value for variable in variables])
-            network.optimizer.apply(gradients, variables)
+            network.step(tape.gradient(loss, [variable.value for variable in network.trained]), rates[step])
             total += tf.reduce_sum(losses)
             hits += tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == tf.argmax(truth, 1), tf.int32))
             start = end

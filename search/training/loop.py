@@ -87,8 +87,14 @@ class TrainingRun:
         self.watch(self.recipe.epochs - 1, labels, probabilities)
 
 
-def fit_body(feed: Feed, compiled_network: CompiledNetwork, run: TrainingRun, proceed: Callable[[], None]) -> None:
-    """Fit a network with an unfrozen part from fresh weights, and predict.
+def fit_body(
+    feed: Feed,
+    compiled_network: CompiledNetwork,
+    run: TrainingRun,
+    proceed: Callable[[], None],
+    start: FittedHead | None = None,
+) -> None:
+    """Fit a network with an unfrozen part from fresh weights, its head from ``start`` if given, and predict.
 
     ``proceed`` is called before each epoch and may raise.
     """
@@ -100,7 +106,7 @@ def fit_body(feed: Feed, compiled_network: CompiledNetwork, run: TrainingRun, pr
         pieces = _pieces(run.fold.validation)
         return np.concatenate([compiled_network.predict(plain.take(rows)).numpy() for rows in pieces])
 
-    network.reset(recipe, run.seed)
+    network.reset(recipe, run.seed, start)
     for epoch in range(recipe.epochs):
         proceed()
         inputs = feed.view(compiled_network, recipe, epoch)

@@ -14,7 +14,7 @@ import numpy as np
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.graph import graph_of
-from search.repertoire.heads import HEADS
+from search.repertoire.heads import HEADS, FittedHead
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape
@@ -46,12 +46,13 @@ class VariableDropout(keras.layers.Layer):
 
 @dataclass
 class Network:
-    """A classifier of so many classes in two parts, with its optimizer.
+    """A classifier of so many classes in two parts, each with its optimizer.
 
     ``prefix`` maps uint8 images to activations at the border, in inference mode, and is never
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
-    ``initial`` are the pretrained values of ``body``.
+    ``body_rate`` is the learning rate of the body as a factor of the head's, a value of a run. ``initial`` are
+    the pretrained values of ``body``.
     """
 
     shape: Shape
@@ -62,7 +63,9 @@ class Network:
     pool: keras.layers.Layer
     dropout: VariableDropout
     head: Sequence[keras.layers.Layer]
-    optimizer: keras.optimizers.Optimizer
+    body_optimizer: keras.optimizers.Optimizer
+    head_optimizer: keras.optimizers.Optimizer
+    body_rate: keras.Variable
     initial: list[np.ndarray]
 
     def logits(self, inputs: Any, training: bool) -> Any:
@@ -90,8 +93,28 @@ class Network:
     @property
     def trained(self) -> list[Any]:
         """The variables that training changes."""
-        body = self.body.trainable_variables if self.body is not None else []
-        return [*body, *(variable for layer in self.head for variable in layer.trainable_variables)]
+        return [*self.body_trained, *self.head_trained]
+
+    @property
+    def body_trained(self) -> list[Any]:
+        """The variables of the body that training changes."""
+        return list(self.body.trainable_variables) if self.body is not None else []
+
+    @property
+    def head_trained(self) -> list[Any]:
+        """The variables of the head that training changes."""
+        return [variable for layer in self.head for variable in layer.trainable_variables]
+
+    def step(self, gradients: Sequence[Any], rate: Any) -> None:
+        """Change the ``trained`` variables by these gradients: the head at a learning rate, the body at its part of it.
+
+        Each has an optimizer of its own, as Keras gives one rate to all variables of an optimizer.
+        """
+        body, head = self.body_trained, self.head_trained
+        self.body_optimizer.learning_rate.assign(rate * self.body_rate)
+        self.body_optimizer.apply(gradients[: len(body)], body)
+        self.head_optimizer.learning_rate.assign(rate)
+        self.head_optimizer.apply(gradients[len(body) :], head)
 
     @property
     def body_weights(self) -> dict[str, np.ndarray]:
@@ -101,12 +124,17 @@ class Network:
     @property
     def head_weights(self) -> list[np.ndarray]:
         """The weights of the head's layers, in their order."""
-        return [variable.numpy() for layer in self.head for variable in layer.weights]
+        return [variable.numpy() for variable in self.head_variables]
 
-    def reset(self, recipe: Recipe, seed: int) -> None:
-        """Begin a run: fresh weights, optimiser and draws, and the recipe's values.
+    @property
+    def head_variables(self) -> list[Any]:
+        """The variables of the head's layers, in their order."""
+        return [variable for layer in self.head for variable in layer.weights]
 
-        Pretrained weights are assigned again, others are drawn from ``seed``.
+    def reset(self, recipe: Recipe, seed: int, head: FittedHead | None = None) -> None:
+        """Begin a run: fresh weights, optimisers and draws, and the recipe's values.
+
+        Pretrained weights are assigned again, others are drawn from ``seed``; the head starts as ``head``, if given.
         """
         if self.body is not None and self.backbone.pretrained:
             for variable, value in zip(self.body.variables, self.initial, strict=True):
@@ -114,9 +142,15 @@ class Network:
         elif self.body is not None:
             initialise(self.body.layers, seed)
         initialise(self.head, seed_from(seed, "head"))
-        for variable in self.optimizer.variables:
-            variable.assign(keras.ops.zeros_like(variable))
-        self.optimizer.weight_decay.assign(recipe.weight_decay)
+        if head is not None:
+            start = [value for layer in head.layers() for value in layer.get_weights()]
+            for variable, value in zip(self.head_variables, start, strict=True):
+                variable.assign(value)
+        for optimizer in (self.body_optimizer, self.head_optimizer):
+            for variable in optimizer.variables:
+                variable.assign(keras.ops.zeros_like(variable))
+            optimizer.weight_decay.assign(recipe.weight_decay)
+        self.body_rate.assign(recipe.body_rate)
         self.dropout.reset(recipe.dropout, seed)
 
 
@@ -142,10 +176,13 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "") -> Net
     dropout.build((None, features))
     head = _head(shape.head, features, classes)
     assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
-    optimizer = OPTIMIZERS[shape.optimizer].keras()
+    body_optimizer, head_optimizer = (OPTIMIZERS[shape.optimizer].keras() for _ in range(2))
+    body_rate = keras.Variable(1.0, trainable=False, name="body_rate")
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
-    network = Network(shape, classes, backbone, prefix, body, pool, dropout, head, optimizer, initial)
-    optimizer.build(network.trained)
+    parts = shape, classes, backbone, prefix, body, pool, dropout, head
+    network = Network(*parts, body_optimizer, head_optimizer, body_rate, initial)
+    body_optimizer.build(network.body_trained)
+    head_optimizer.build(network.head_trained)
     return network
 
 

@@ -15,7 +15,8 @@ import psutil
 
 from search.data.folds import Fold
 from search.racing import Job
-from search.repertoire.recipe import Recipe
+from search.repertoire.heads import FittedHead
+from search.repertoire.recipe import Recipe, first_step
 from search.repertoire.shape import Shape, shape_of
 from search.system.clock import Clock
 from search.system.errors import UserError
@@ -140,6 +141,7 @@ class Trainer:
     ) -> tuple[list[TrainingRun], float]:
         """Return the runs, fitted, and the seconds that this took."""
         runs = [TrainingRun(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
+        starts = self._starts(recipe, runs)
         compiled_network = self._network(shape_of(recipe))
         self._feed.store(compiled_network, recipe)
         if not recipe.head_only:
@@ -150,9 +152,22 @@ class Trainer:
             if recipe.head_only:
                 fit_heads(self._feed, compiled_network, runs, proceed)
             else:
-                for run in runs:
-                    fit_body(self._feed, compiled_network, run, proceed)
+                for run, start in zip(runs, starts, strict=True):
+                    fit_body(self._feed, compiled_network, run, proceed, start)
         return runs, time.perf_counter() - began
+
+    # DECISIONS: The head of an unfrozen body starts fitted
+    def _starts(self, recipe: Recipe, runs: Sequence[TrainingRun]) -> Sequence[FittedHead | None]:
+        """Return the heads that the runs start from: fitted on the training part of each run's own fold, if at all."""
+        first = first_step(recipe)
+        if first is None:
+            return [None] * len(runs)
+        network = self._network(shape_of(first))
+        self._feed.store(network, first)
+        heads = [TrainingRun(first, run.fold, run.part, self.materials.seed) for run in runs]
+        with self.clock.stage("train"):
+            fit_heads(self._feed, network, heads, lambda: None)
+        return [run.head for run in heads]
 
     def _build(self, shape: Shape) -> Network:
         pretrained = shape.architecture.pretrained

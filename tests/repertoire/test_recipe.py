@@ -88,6 +88,9 @@ def recipes(draw):
         ("head", "liner", "Did you mean 'linear'?"),
         ("optimizer", None, "Choose one of: adamw"),
         ("schedule", 3, "Choose one of: cosine"),
+        ("head_start", "fited", "Did you mean 'fitted'?"),
+        ("body_rate", 0, "a number, above 0 and at most 1"),
+        ("body_rate", 1.5, "a number, above 0 and at most 1"),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):

@@ -8,6 +8,7 @@ from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
 from search.system.tf import keras
 from search.training.compiled import CompiledNetwork
+from search.training.heads.linear import LinearHead
 from search.training.network import build
 from search.training.trainer import set_up
 
@@ -154,3 +155,31 @@ def test_recipes_that_differ_in_values_only_share_a_network():
     one = recipe(learning_rate=1e-4, dropout=0.1, weight_decay=0.0, epochs=3, batch_size=8)
     assert shape_of(one) == shape_of(recipe())
     assert shape_of(one) != shape_of(recipe(unfrozen_blocks=2))
+
+
+def test_a_head_may_start_from_a_fitted_one():
+    net, rng = network(depth=1), np.random.default_rng(0)
+    head = LinearHead(rng.normal(size=(1280, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32))
+    net.reset(recipe(), 1, head)
+    np.testing.assert_array_equal(net.head_weights[0], head.kernel)
+    np.testing.assert_array_equal(net.head_weights[1], head.bias)
+    net.reset(recipe(), 1)
+    assert not any(weights.any() for weights in net.head_weights)
+
+
+def test_the_rate_of_the_body_is_a_part_of_that_of_the_head():
+    net = network(depth=1)
+    head = LinearHead(np.ones((1280, 3), np.float32), np.zeros(3, np.float32))
+    gradients = [np.ones(variable.shape, np.float32) for variable in net.trained]
+    moves = {}
+    for part in (1.0, 0.25):
+        net.reset(recipe(body_rate=part, weight_decay=0.0), 1, head)
+        before = [variable.numpy() for variable in net.trained]
+        net.step(gradients, np.float32(1e-2))
+        moves[part] = [variable.numpy() - was for variable, was in zip(net.trained, before, strict=True)]
+    count = len(net.body_trained)
+    for whole, quarter in zip(moves[1.0][:count], moves[0.25][:count], strict=True):
+        np.testing.assert_allclose(quarter, 0.25 * whole, atol=1e-6)
+    for one, other in zip(moves[1.0][count:], moves[0.25][count:], strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, -1e-2, atol=1e-5)

@@ -1,5 +1,7 @@
 """Training: each choice of a recipe does what it says, and no run knows of another."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from kit.runs import materials, run, small, write_pool
@@ -7,8 +9,9 @@ from kit.runs import materials, run, small, write_pool
 from search.analysis.stats import scores
 from search.data.images import decode
 from search.repertoire.augmentation import Augment
-from search.repertoire.recipe import Recipe
+from search.repertoire.recipe import Recipe, first_step
 from search.training.loop import DivergedError, TrainingRun
+from search.training.network import Network
 from search.training.trainer import CancelledError, Trainer, set_up
 
 set_up(2)
@@ -357,3 +360,22 @@ def test_synthetic_images_cost_nothing_where_none_are_used(shapes, tmp_path):
         run(trainer, small(augment=Augment("flip_crop"), views=2, epochs=2), "f0")
         counts.append(len(list((cache / "activations").iterdir())))
     assert counts[0] == counts[1] == 2
+
+
+def test_a_fitted_start_knows_the_training_part_of_its_fold_alone(shapes, tmp_path, monkeypatch):
+    """Other labels of the validation part change nothing; the head that it starts from is that of the frozen body."""
+    recipe = Recipe("Embedded", 1, image_size=32, epochs=2, head_start="fitted", body_rate=0.1)
+    data = materials(shapes, tmp_path / "cache", folds=3, train_fractions=(1.0,), weights=["Embedded"])
+    starts = []
+    reset = Network.reset
+    monkeypatch.setattr(Network, "reset", lambda *given: (starts.append(given[3]), reset(*given))[1])
+    (result,) = run(Trainer(data), recipe, "f0")
+    others = data.labels.copy()
+    others[data.folds["f0"].validation] = 1 - others[data.folds["f0"].validation]
+    (other,) = run(Trainer(dataclasses.replace(data, labels=others)), recipe, "f0")
+    np.testing.assert_array_equal(result.probabilities, other.probabilities)
+    assert not np.array_equal(result.labels, other.labels)
+    frozen = Trainer(data).train(first_step(recipe), data.folds["f0"], lambda: None)
+    assert np.abs(frozen.run.head.kernel).max() > 0
+    for start in starts:
+        np.testing.assert_array_equal(start.kernel, frozen.run.head.kernel)

@@ -1,0 +1,76 @@
+"""How fast a network learns, and from where: factors of a base that suits its depth, and its head apart from its body.
+
+With a factor no draw of a space is wasted on a rate at which a network of that depth does not learn.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search.repertoire.backbones.backbone import Backbone
+from search.system.validation import named_fields, one_of, real
+
+if TYPE_CHECKING:
+    from search.repertoire.recipe import Recipe
+
+HIGHEST, HIGHEST_FACTOR = 10, 100
+ZERO, FITTED = "zero", "fitted"  # how the head of an unfrozen body starts
+
+# DECISIONS: Learning rates are factors of a base
+BASES = {  # peaks of the schedule, by what trains
+    "head": 3e-3,
+    "blocks": 5e-4,
+    "everything": 5e-4,
+    "scratch": 3e-3,
+}
+
+
+@named_fields
+@dataclass(frozen=True)
+class Times:
+    """A learning rate as a factor of ``base_rate``, above 0 and at most 100: ``Times(0.5)`` is half of it.
+
+    A recipe keeps the rate that comes of it. Raises UserError for a factor out of range.
+    """
+
+    factor: float
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        object.__setattr__(self, "factor", real("Times factor", self.factor, 0, HIGHEST_FACTOR, open_low=True))
+
+    def of(self, base: float) -> float:
+        """Return the learning rate."""
+        return self.factor * base
+
+
+def base_rate(backbone: Backbone, unfrozen_blocks: int) -> float:
+    """Return the learning rate at which a recipe of this depth usually learns best, with AdamW and batches of 32."""
+    if unfrozen_blocks == 0:
+        return BASES["head"]
+    if not backbone.pretrained:
+        return BASES["scratch"]
+    return BASES["blocks" if backbone.has_frozen_part(unfrozen_blocks) else "everything"]
+
+
+def has_body(recipe: "Recipe") -> bool:
+    """Return whether blocks of a pretrained backbone train, whose head may start and learn apart from them."""
+    return recipe.architecture.pretrained and not recipe.head_only
+
+
+def settle_rate(name: str, value: Any, recipe: "Recipe") -> float:
+    """Return the learning rate of a recipe: a number, or ``Times``."""
+    if isinstance(value, Times):
+        value = value.of(base_rate(recipe.architecture, recipe.unfrozen_blocks or 0))
+    return real(name, value, 0, HIGHEST, open_low=True)
+
+
+def settle_start(name: str, value: Any, recipe: "Recipe") -> str:
+    """Return how the head of an unfrozen body starts; "zero" where there is no such body."""
+    one_of(name, value, (ZERO, FITTED))
+    return str(value) if has_body(recipe) else ZERO
+
+
+def settle_body_rate(name: str, value: Any, recipe: "Recipe") -> float:
+    """Return the rate of an unfrozen body as a factor of its head's; 1 where there is no such body."""
+    factor = real(name, value, 0, 1, open_low=True)
+    return factor if has_body(recipe) else 1.0
