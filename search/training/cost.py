@@ -18,7 +18,7 @@ from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.heads import HEADS
-from search.repertoire.recipe import Recipe
+from search.repertoire.recipe import Recipe, first_step
 from search.repertoire.shape import shape_of
 from search.system.machine import cores
 
@@ -118,15 +118,16 @@ def estimate(
     """
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
+    starts = [first for r in sample if (first := first_step(r))]
     shared = {
         (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
-        for r in sample
+        for r in (*sample, *starts)
         for pool in ((0, 1) if r.synthetic else (0,))
     }
     shapes = {shape_of(r) for r in sample}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
-    heads = scale * sum(_trained(r, folds, speed, synthetic_images) for r in sample if r.head_only)
+    heads = scale * sum(_trained(r, folds, speed, synthetic_images) for r in (*sample, *starts) if r.head_only)
     deep = scale * sum(_trained(r, folds, speed, synthetic_images) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 

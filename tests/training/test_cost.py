@@ -49,6 +49,7 @@ def cost(recipe=DEEP, trials=20, plan=None, images=200, pool=0, racing=True, dra
         {"recipe": dataclasses.replace(DEEP, image_size=160)},
         {"recipe": dataclasses.replace(DEEP, augment=Augment("flip_crop"))},
         {"recipe": dataclasses.replace(DEEP, backbone="MobileNetV2")},
+        {"recipe": dataclasses.replace(DEEP, head_start="fitted")},
     ],
     ids=lambda more: next(iter(more)),
 )
