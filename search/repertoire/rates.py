@@ -18,8 +18,8 @@ ZERO, FITTED = "zero", "fitted"  # how the head of an unfrozen body starts
 # DECISIONS: Learning rates are factors of a base
 BASES = {  # peaks of the schedule, by what trains
     "head": 3e-3,
-    "blocks": 5e-4,
-    "everything": 5e-4,
+    "blocks": 4e-4,
+    "everything": 4e-4,
     "scratch": 3e-3,
 }
 

@@ -156,7 +156,7 @@ class Trainer:
                     fit_body(self._feed, compiled_network, run, proceed, start)
         return runs, time.perf_counter() - began
 
-    # DECISIONS: The head of an unfrozen body starts fitted
+    # DECISIONS: A body and its head start and learn together
     def _starts(self, recipe: Recipe, runs: Sequence[TrainingRun]) -> Sequence[FittedHead | None]:
         """Return the heads that the runs start from: fitted on the training part of each run's own fold, if at all."""
         first = first_step(recipe)
