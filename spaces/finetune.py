@@ -7,7 +7,7 @@ The same line again resumes. `study` is what stays the same over all trials, `sp
 varies: to fix a value write a value, to search over it wrap it in `hp.…` (Keras Tuner's idiom).
 """
 
-from search import Augment, Recipe, Study, amounts_at_hand, at_hand, handwritten_digits
+from search import Augment, Recipe, Study, Times, amounts_at_hand, at_hand, handwritten_digits, image_sizes
 
 study = Study(
     data=handwritten_digits,        # a folder of class folders, or a function that makes one
@@ -34,11 +34,12 @@ def space(hp):
         strength = hp.Choice("augment_strength", [0.3, 0.7])
     return Recipe(
         backbone=backbone,
+        image_size=hp.Choice("image_size", image_sizes()),  # as the images are, and a step up at twice the cost
         unfrozen_blocks=unfrozen_blocks,  # None (everything) for SmallCNN
         dropout=hp.Choice("dropout", [0.0, 0.2, 0.4]),
         augment=Augment(policy, strength),
         class_weight=hp.Choice("class_weight", ["none", "balanced"]),
         synthetic_per_class=hp.Choice("synthetic_per_class", amounts_at_hand([0.0, 0.5, 1.0])),
-        learning_rate=hp.Float("learning_rate", 3e-4, 1e-2, sampling="log"),
+        learning_rate=Times(hp.Float("rate", 0.3, 3.0, sampling="log")),  # of what suits the depth
         epochs=15,
     )
