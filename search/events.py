@@ -387,6 +387,8 @@ def event_of(line: Line) -> Event | None:
 
 def number(name: str, value: Any) -> float:
     """Return the value if it is a finite number. Raises UserError, naming it, otherwise."""
+    if type(value) is float and math.isfinite(value):  # thousands of trials have hundreds of thousands of these
+        return value
     with contextlib.suppress(TypeError, OverflowError):
         if not isinstance(value, bool) and math.isfinite(value):
             return value

@@ -67,6 +67,16 @@ class Rules:
         """(repeat, index) of every fold."""
         return sorted({fold.split for fold in self.folds})
 
+    @cached_property
+    def of_size(self) -> dict[float, list[str]]:
+        """The names of the folds of each training size."""
+        return {size: [fold.id for fold in self.folds if fold.fraction == size] for size in self.fractions}
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Where the scores of each fold stand in a table of (training sizes, splits)."""
+        return {fold.id: (self.fractions.index(fold.fraction), self.splits.index(fold.split)) for fold in self.folds}
+
     @property
     def parts(self) -> float:
         """How many times the images hold a validation part: k, or 1 / val."""
@@ -232,10 +242,10 @@ def _reason_to_fail(trial: Trial) -> str:
 def cells(trial: Trial, rules: Rules) -> np.ndarray:
     """Return the trial's objective as (training sizes, splits), NaN where it has not run."""
     table = np.full((len(rules.fractions), len(rules.splits)), np.nan)
-    for fold in rules.folds:
-        run: Run | None = trial.runs.get(fold.id)
+    for fold, place in rules.places.items():
+        run: Run | None = trial.runs.get(fold)
         if run is not None:
-            table[rules.fractions.index(fold.fraction), rules.splits.index(fold.split)] = run.scores[rules.objective]
+            table[place] = run.scores[rules.objective]
     return table
 
 

@@ -34,6 +34,7 @@ from search.study import Study
 from search.system.commands import first_command
 from search.system.errors import UserError
 from search.system.files import is_real_file, is_real_folder, sweep_files, unused, write_text
+from search.system.machine import no_garbage_collection
 from search.system.texts import csv_text, from_cell
 
 FORMAT = 1
@@ -171,6 +172,7 @@ def read_about(folder: Path) -> About | None:
     return About.of(fields)
 
 
+@no_garbage_collection()
 def read_record(folder: Path) -> Record:
     """Return the search in ``folder``, running or ended.
 

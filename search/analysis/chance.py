@@ -41,9 +41,10 @@ def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> d
     best: dict[float, float] = {}
     for _, fraction, mean, _ in sizes:
         best[fraction] = max(mean, best.get(fraction, 0.0))
+    lucks = {folds: SURE * _error(numbers, folds / rules.parts) for folds in {folds for *_, folds in sizes}}
     found, learnt = [], []
     for trial, fraction, mean, folds in sizes:
-        luck = SURE * _error(numbers, folds / rules.parts)
+        luck = lucks[folds]
         most = WORTH * (best[fraction] - guessing) if best[fraction] > guessing + luck else luck
         if trial.verdict and mean - guessing <= min(luck, most):
             found.append((trial, mean))
@@ -59,10 +60,10 @@ def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> d
 def _largest(trial: Trial, rules: Rules) -> tuple[float, float, int] | None:
     """Return the largest training size that a trial ran, its mean balanced accuracy there, and on how many folds."""
     for fraction in reversed(rules.fractions):
-        folds = [fold.id for fold in rules.folds if fold.fraction == fraction]
-        runs = [trial.runs[fold] for fold in folds if fold in trial.runs]
-        if runs and all(BALANCED in run.scores for run in runs):
-            return fraction, float(np.mean([run.scores[BALANCED] for run in runs])), len(runs)
+        runs = [run for fold in rules.of_size[fraction] if (run := trial.runs.get(fold))]
+        scores = [run.scores[BALANCED] for run in runs if BALANCED in run.scores]
+        if runs and len(scores) == len(runs):
+            return fraction, float(np.add.reduce(scores)) / len(scores), len(scores)
     return None
 
 

@@ -33,10 +33,9 @@ def interval(trial: Trial, rules: Rules) -> Interval:
 
 def at_size(trial: Trial, rules: Rules, fraction: float, metric: str) -> float:
     """Return a metric's mean over the runs at one training size, NaN unless all of them have run."""
-    folds = [fold.id for fold in rules.folds if fold.fraction == fraction]
-    if any(fold not in trial.runs for fold in folds):
-        return float("nan")
-    return float(np.mean([trial.runs[fold].scores[metric] for fold in folds]))
+    runs = [trial.runs.get(fold) for fold in rules.of_size[fraction]]
+    scores = [run.scores[metric] for run in runs if run]
+    return float(np.add.reduce(scores)) / len(scores) if len(scores) == len(runs) else float("nan")
 
 
 def marks(trial: Trial, rules: Rules, low: float, high: float) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from search.racing import PlannedFold
 from search.record import IMAGES, Record, read_table
 
 MOST_TRIALS = 300  # the best; one further behind is never the best of a bootstrap draw
+READ = frozenset({"ids", "labels", "probabilities"})  # of a run, for the evidence
 
 Arrays = dict[str, np.ndarray]
 
@@ -24,8 +25,11 @@ def read_run(folder: Path, run: Run) -> Arrays | None:
     return read_runs(folder, [run]).get(run.fold)
 
 
-def read_runs(folder: Path, runs: Iterable[Run]) -> dict[str, Arrays]:
-    """Return the stored arrays of runs by fold, each file read once; without those whose file is gone or changed."""
+def read_runs(folder: Path, runs: Iterable[Run], names: Collection[str] = ()) -> dict[str, Arrays]:
+    """Return the stored arrays of runs by fold, each file read once; without those whose file is gone or changed.
+
+    ``names`` are the arrays that are wanted, all unless given.
+    """
     by_file: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         by_file.setdefault((run.file, run.sha256), []).append(run.fold)
@@ -39,9 +43,8 @@ def read_runs(folder: Path, runs: Iterable[Run]) -> dict[str, Arrays]:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 for fold in folds:
                     prefix = f"{fold}/"
-                    arrays[fold] = {
-                        name.removeprefix(prefix): archive[name] for name in archive.files if name.startswith(prefix)
-                    }
+                    stored = [file.removeprefix(prefix) for file in archive.files if file.startswith(prefix)]
+                    arrays[fold] = {name: archive[prefix + name] for name in stored if not names or name in names}
     return arrays
 
 
@@ -103,7 +106,7 @@ def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
     layout: _Layout | None = None
     for trial in complete[:MOST_TRIALS]:
         runs = [trial.runs[fold.id] for fold in folds]
-        arrays = read_runs(record.folder, runs)
+        arrays = read_runs(record.folder, runs, READ)
         absent_files = {run.file for run in runs if run.fold not in arrays}
         lost_files |= absent_files
         if not absent_files:

@@ -21,6 +21,8 @@ def shortfalls(run: Run) -> dict[str, tuple[int, int]]:
 
 def columns(run: Run) -> dict[str, int | str | None]:
     """Return what a table says of a run; ``synthetic_short`` as in "cat: 3 of 8; dog: 0 of 8"."""
+    if not run.synthetic:
+        return {"synthetic_asked": 0, "synthetic_admissible": 0, "synthetic_drawn": 0, "synthetic_short": ""}
     short = "; ".join(f"{name}: {supply} of {demand}" for name, (supply, demand) in shortfalls(run).items())
     return {
         **{f"synthetic_{what}": total(run, what) for what in ("asked", "admissible", "drawn")},

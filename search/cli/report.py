@@ -33,16 +33,21 @@ def print_report(folder: Path, to: Path | None = None) -> str:
     ``to`` is as for ``write_report``. Returns why the report could not be written, "" where it was: what is known
     of the search is printed all the same.
     """
+    from search.report.drawing import preload
+
+    preload()  # while we read
     from search.monitor.console import closing, summary, wide_console
     from search.record import read_record
     from search.report.write import PAGE, Report, document_of, write_report
+    from search.system.machine import no_garbage_collection
 
     console = wide_console()
     record = read_record(folder)
     written: Report | None = None
     problem = ""
     try:
-        written = write_report(record, to=to)  # first: what is printed may be cut off
+        with no_garbage_collection():
+            written = write_report(record, to=to)  # first: what is printed may be cut off
     except OSError as error:
         place = error.filename or to or folder / "report"
         again = command_of(folder, "report", to=f"{folder.name}-report")

@@ -1,5 +1,6 @@
 """``run``: search what a space file describes, or go on with it."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,10 @@ def run_search(space: "Path | SpaceFile", **options: Any) -> None:
 
     tuner = KFoldTuner(space, **options)
     tuner.search()
-    _print_report(tuner.setup.folder)
+    folder = tuner.setup.folder
+    del tuner  # a report of thousands of trials needs memory too
+    gc.collect()
+    _print_report(folder)
 
 
 def _print_report(folder: Path) -> None:

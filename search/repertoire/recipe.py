@@ -305,7 +305,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Settle every field, in order."""
         for name in FIELDS:
-            if isinstance(values := getattr(self, name), list | tuple):
+            if isinstance(values := getattr(self, name), (list, tuple)):
                 raise UserError(
                     f"{name}={values!r} has several values, and a recipe has one. To search among them, write "
                     f"{name}=hp.Choice({name!r}, {list(values)!r})."

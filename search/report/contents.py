@@ -5,6 +5,8 @@ A new exhibit is a file in ``exhibits`` and a name here: page, Markdown, CSV, JS
 
 from collections.abc import Sequence
 
+from altair.utils.schemapi import debug_mode
+
 from search.analysis.judgement import Judgement
 from search.report import answer, cautions, terms
 from search.report.document import Document
@@ -133,7 +135,8 @@ def _display(exhibit: Exhibit, subject: Subject) -> Display:
 
 def _figure(exhibit: Exhibit, subject: Subject) -> Figure | None:
     plot = exhibit.plot
-    chart = plot.draw(subject) if plot else None
+    with debug_mode(arg=False):
+        chart = plot.draw(subject) if plot else None
     if plot is None or chart is None:
         return None
     reading = plot.reading if isinstance(plot.reading, str) else plot.reading(subject)

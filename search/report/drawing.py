@@ -5,6 +5,7 @@ This file is also the program of that process. It then has nothing of this packa
 
 import atexit
 import base64
+import contextlib
 import json
 import re
 import subprocess
@@ -12,11 +13,18 @@ import sys
 import threading
 from typing import Any
 
+FIRST = {"data": {"values": []}, "mark": "point"}
 SCALE = 2  # px of a PNG for each of the chart
 
 
 class DrawingError(Exception):
     """A chart that could not be drawn; the message says why."""
+
+
+def preload() -> None:
+    """Start the process of the chart library now, which takes most of a second; where that fails, drawing will say."""
+    with contextlib.suppress(OSError):
+        _PAINTER.start()
 
 
 def svg_of(spec: str) -> str:
@@ -62,7 +70,7 @@ class _Painter:
             raise DrawingError(text)
         return str(text)
 
-    def _answer(self, request: str) -> str:
+    def start(self) -> "subprocess.Popen[str]":
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(  # noqa: S603 our own program
                 [sys.executable, "-P", __file__],
@@ -73,7 +81,10 @@ class _Painter:
                 start_new_session=True,  # Ctrl-C is for us
             )
             atexit.register(self.close)
-        process = self._process
+        return self._process
+
+    def _answer(self, request: str) -> str:
+        process = self.start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -105,6 +116,8 @@ def _serve() -> None:
         "png": lambda text: base64.b64encode(vl_convert.svg_to_png(text, scale=SCALE)).decode(),
         "script": vl_convert.javascript_bundle,
     }
+    with contextlib.suppress(ValueError):
+        vl_convert.vegalite_to_svg(FIRST, allowed_base_urls=[])  # starts it, before the first chart is there
     for line in sys.stdin:
         what, text = json.loads(line)
         try:

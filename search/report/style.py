@@ -69,9 +69,17 @@ def variables(colours: dict[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
 
 
-def values(rows: Iterable[Row]) -> alt.InlineData:
+class Values(alt.InlineData):
+    """The data of a chart, which nobody changes: Altair would copy every row each time that a chart is refined."""
+
+    def __deepcopy__(self, _memo: dict[int, Any] | None = None) -> "Values":
+        """Return the data themselves."""
+        return self
+
+
+def values(rows: Iterable[Row]) -> Values:
     """Return rows as the data of a chart: plain Python values, and null where there is none."""
-    return alt.InlineData(values=[{key: _plain(value) for key, value in row.items()} for row in rows])
+    return Values(values=[{key: _plain(value) for key, value in row.items()} for row in rows])
 
 
 def _plain(value: Any) -> Any:

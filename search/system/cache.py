@@ -34,7 +34,7 @@ from search.system.files import (
 
 T = TypeVar("T")
 
-KINDS = ("activations", "decoded", "duplicates", "extents", "unpacked")
+KINDS = ("activations", "decoded", "duplicates", "extents", "scripts", "unpacked")
 PERMANENT = frozenset({"unpacked"})  # images themselves: a search that runs would miss them
 # DECISIONS: A folder is a cache by its marker
 MARKER = "CACHEDIR.TAG"  # known to backup programs: https://bford.info/cachedir/

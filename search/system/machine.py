@@ -1,10 +1,13 @@
 """The machine: its cores and memory, and how a worker ends with its driver."""
 
+import contextlib
+import gc
 import mmap
 import multiprocessing
 import os
 import resource
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +46,23 @@ def check_address_space() -> None:
             f"{ADDRESS_SPACE / 1e9:.0f} GB or more. Raise the limit: `ulimit -v unlimited`, or ask the batch system "
             "for more."
         )
+
+
+@contextlib.contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Look for no circles of garbage within the block, whose hundreds of thousands of objects hold none.
+
+    What there is when the block begins is passed over also where a library asks for a collection.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
 
 
 def release(array: np.ndarray) -> None:

@@ -15,6 +15,11 @@ def cache_folder(choice: str | None, data: Path) -> Path:
     here = Path("data")
     if here.is_dir() and os.access(here, os.W_OK) and here.resolve() != data.resolve():
         return here / ".cache"
+    return users_cache()
+
+
+def users_cache() -> Path:
+    """Return where to cache what belongs to no data set."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "finetune-search"
 

@@ -19,7 +19,7 @@ from search.repertoire.recipe import Recipe
 from search.report import contents
 from search.report.drawing import DrawingError, svg_of
 from search.report.exhibits import classes, confusion, cost, curves, leaderboard, parallel, survival
-from search.report.figures import as_data, png, specification, svg, themed, write_pictures
+from search.report.figures import as_data, bundle, png, specification, svg, themed, write_pictures
 from search.report.style import DARK, LIGHT
 
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
@@ -48,9 +48,26 @@ def values(figure, field):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_charts_are_valid_and_vega_compiles_them(kind):
-    for figure in figures(kind).values():  # Altair has validated them
+    for figure in figures(kind).values():
+        alt.TopLevelSpec.validate(figure.spec)  # against the schema of Vega-Lite, which a report leaves out
         assert vl_convert.vegalite_to_vega(figure.spec)["marks"]
         json.dumps(figure.spec, allow_nan=False)
+
+
+def test_the_script_of_charts_is_made_once_for_all_reports(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = bundle.__wrapped__()
+    assert "vegaEmbed" in made
+    monkeypatch.setattr("search.report.figures.script", lambda: pytest.fail("made again"))
+    assert bundle.__wrapped__() == made
+
+
+def test_a_cache_of_something_else_is_done_without(tmp_path, monkeypatch):
+    thesis = tmp_path / "finetune-search" / "thesis"
+    thesis.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "vegaEmbed" in bundle.__wrapped__()
+    assert list(thesis.parent.iterdir()) == [thesis]
 
 
 def test_every_chart_is_drawn_of_a_usual_search():
@@ -82,6 +99,21 @@ def test_many_trials_are_drawn_in_part_and_that_is_said():
     for name in ("leaderboard", "cost", "survival"):
         assert {judgement("many").winner.id, judgement("many").recommended.id} <= values(many[name], "trial")
     assert {"b0", "b1"} <= values(many["leaderboard"], "trial") & values(many["cost"], "trial")
+
+
+def test_of_many_recipes_the_lines_are_the_best_and_some_of_all_the_rest():
+    drawn = values(figures("many")["parallel"], "trial")
+    ranks = [rank for rank, trial in enumerate(proposed(judgement("many"))) if trial.id in drawn]
+    best = parallel.MOST // 2
+    assert ranks[:best] == list(range(best))
+    assert ranks[-1] == len(proposed(judgement("many"))) - 1
+    steps = np.diff(ranks[best:])
+    assert steps.max() - steps.min() <= 1
+
+
+def proposed(told):
+    """The complete trials without the baselines, best first."""
+    return [trial for trial in told.complete if not trial.baseline]
 
 
 def test_few_trials_are_all_drawn_and_nothing_is_said_to_be_left_out():

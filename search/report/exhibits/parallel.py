@@ -12,7 +12,7 @@ from search.report.exhibit import Exhibit, Plot, Row, Subject
 from search.report.exhibits import trials
 from search.report.style import LEVELS, PALETTE, Chart, place, tips, values
 
-MOST = 300
+MOST = 150  # recipes: half of them the best, half spread evenly over the rest
 FEWEST = 12  # recipes: fewer lines show nothing that the table of trials does not
 APART = 0.05  # of an axis: its labels are no nearer
 NAMED = 7  # values along an axis of recipes
@@ -21,7 +21,7 @@ LONGEST = 17  # letters of a name along it
 
 def draw(subject: Subject) -> Chart | None:
     """Draw complete recipes as lines over their values, the better the deeper; None of few, or where nothing varies."""
-    done = _proposed(subject).head(MOST)
+    done = _thinned(_proposed(subject))
     columns = [field for field in words.FIELDS if field in done]
     fields = [field for field in columns if done[field].map(words.setting).unique().size > 1]
     if len(done) < FEWEST or not fields:
@@ -46,6 +46,15 @@ def _proposed(subject: Subject) -> pd.DataFrame:
     """Return the complete trials without the baselines, whose values nobody chose."""
     done = trials.complete(subject.frame)
     return done[done["baseline"] == ""]
+
+
+def _thinned(done: pd.DataFrame) -> pd.DataFrame:
+    """Return the best of the trials, and as many spread evenly over the rest, where there are too many to draw."""
+    if len(done) <= MOST:
+        return done
+    best = MOST // 2
+    rest = np.linspace(best, len(done) - 1, MOST - best).round().astype(int)
+    return done.iloc[[*range(best), *rest]]
 
 
 def _chosen(done: pd.DataFrame, fields: list[str]) -> list[str]:
@@ -141,9 +150,16 @@ def _lines(rows: list[Row], names: list[Row], axes: list[str], fifths: list[str]
 
 def reading(subject: Subject) -> str:
     """Return how to read the chart."""
+    of, best = len(_proposed(subject)), MOST // 2
     return (
         "Each line is a recipe, from value to value; the darker (in the dark: the lighter), the better its score. "
-        "Only what varies between them is drawn, and no baseline." + words.only(MOST, len(_proposed(subject)))
+        "Only what varies between them is drawn, and no baseline."
+        + (
+            f" The chart shows {MOST} of {of:,} complete trials: the {best} best, and {MOST - best} spread evenly over "
+            "the rest; trials.csv has all."
+            if of > MOST
+            else ""
+        )
     )
 
 
