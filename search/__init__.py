@@ -2,7 +2,7 @@
 
     python -m search run spaces/finetune.py
 
-A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``,
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``, ``Backbone``,
 ``Times``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a
 notebook.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
     from search.repertoire.augmentation import Augment
+    from search.repertoire.backbones.backbone import Backbone
     from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
     from search.repertoire.synthetic import Synthetic
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Augment",
+    "Backbone",
     "KFoldTuner",
     "Recipe",
     "Study",
@@ -39,6 +41,7 @@ __all__ = [
 
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
     "Augment": "search.repertoire.augmentation",
+    "Backbone": "search.repertoire.backbones.backbone",
     "KFoldTuner": "search.tuner",
     "Recipe": "search.repertoire.recipe",
     "Study": "search.study",

@@ -100,10 +100,11 @@ def _flattery(inputs: Inputs, inspected: Inspection, setup: "Setup", progress: P
     folds = min(max(study.folds, 2), int(groups.groupby(labels).nunique().min()))
     if len(set(every)) == len(dataset) or folds < 2:
         return None
-    pretrained = [name for name in setup.weights if BACKBONES[name].pretrained]
+    candidates = [setup.own.get(name) or BACKBONES[name] for name in setup.weights]
+    pretrained = [each for each in candidates if each.pretrained and each.side in {None, inputs.image_size}]
     if pretrained:
         features = backbone_features(setup.materials, pretrained[0], inputs.images, rows)
-        name = f"frozen {pretrained[0]}"
+        name = f"frozen {pretrained[0].name}"
     else:
         features, name = thumbnail_features(inputs.thumbnails.pixels[rows]), "thumbnails"
     measured = flattery(features, name, labels, groups.to_numpy(), folds, study.seed, progress)

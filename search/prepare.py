@@ -20,6 +20,7 @@ from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
 from search.events import CONFIRM, Status
 from search.executors.table import EXECUTORS, Executors
+from search.integrity.differences import REPEATABLE, check_equal
 from search.journal import History
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
 from search.oracles import HyperParameters, at_values, random_points, register
@@ -35,6 +36,8 @@ from search.record import (
     read_about,
     read_table,
 )
+from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.own import in_words
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
 from search.repertoire.recipe import Recipe
@@ -45,6 +48,7 @@ from search.repertoire.weights import (
     missing_in_words,
     resolve,
     weights_folder,
+    weights_sha256,
 )
 from search.space import Hand, SpaceFile, build_recipe, holding, read_space, sizes_in_words, sizes_of
 from search.study import Study
@@ -52,22 +56,18 @@ from search.system.devices import Devices, Machine, devices
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.machine import cores, memory
+from search.system.modules import Home
 from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
 from search.system.tf import ONEDNN, has_gpu
 from search.system.validation import one_of
 from search.training.cost import Estimate, estimate_of, pace
 from search.training.materials import Materials, materials_of
-from search.training.trainer import TRAINING_VERSION
+from search.training.trainer import TRAINING_VERSION, pin_threads
 
 POINTS_COSTED = 64
 # DECISIONS: A space is known by what it declares
 POINTS_COMPARED = 256
-REPEATABLE = (
-    "A search of it could never be resumed or exported. Take every choice from hp, and draw nothing by chance, by the "
-    "time or by the process."
-)
-
 Build = Callable[[HyperParameters], Recipe]
 
 
@@ -76,9 +76,9 @@ class Setup:
     """A search that is ready to begin or to go on: all that is fixed before its first trial.
 
     ``folder`` is that of the search. ``hyperparameters`` are what its space declares, and ``build`` makes the recipe of
-    a point of it. ``weights`` maps each backbone that may be used to the SHA-256 of its weights. ``baselines`` are
-    recipes by what they are called. ``findings`` are those of the audit. ``about`` is what study.json says, and
-    ``materials`` what workers need.
+    a point of it. ``weights`` maps each backbone that may be used to the SHA-256 of its weights, and ``own`` has those
+    that are somebody's own. ``baselines`` are recipes by what they are called. ``findings`` are those of the audit.
+    ``about`` is what study.json says, and ``materials`` what workers need.
     """
 
     file: SpaceFile
@@ -89,6 +89,7 @@ class Setup:
     plan: Plan
     pool: SyntheticPool | None
     weights: dict[str, str]
+    own: dict[str, Backbone]
     hyperparameters: HyperParameters
     build: Build
     baselines: dict[str, Recipe]
@@ -189,11 +190,13 @@ def complete(
     _say_plan(inputs, say)
     pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
     shares = _devices(options, executors, len(plan.folds), known)
-    build, weights, hyperparameters = _space(file, inputs, pool, options, known, say)
-    identity = _identity(file, inputs, pool, weights, hyperparameters, build, known)
+    pin_threads(shares.threads)  # own backbones are built here, and perhaps trained
+    build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
+    weights = hand.weights or {}
+    identity = _identity(file, inputs, pool, hand, hyperparameters, build, known)
     if known:
         check_same(folder, known, identity, file.text, dataset, pool, file.modules, plan)
-    simple = _baselines(weights, inputs.image_size, hyperparameters, build, known)
+    simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,
         options=options,
@@ -203,13 +206,14 @@ def complete(
         plan=plan,
         pool=pool,
         weights=weights,
+        own=hand.own,
         hyperparameters=hyperparameters,
         build=build,
         baselines=simple if study.baselines else {},
         devices=shares,
         findings=findings,
         about=about_of(identity, file, dataset, pool, plan, weights, simple, findings, shares.threads),
-        materials=_materials(inputs, pool, weights, shares.threads, options),
+        materials=_materials(inputs, pool, weights, shares.threads, options, file.beside.home()),
     )
 
 
@@ -220,8 +224,8 @@ def _say_plan(inputs: Inputs, say: Say) -> None:
 
 def _space(
     file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, options: Options, known: About | None, say: Say
-) -> tuple[Build, dict[str, str], HyperParameters]:
-    """Return what makes recipes, the digests of the weights that it may use, and the hyperparameters of the space."""
+) -> tuple[Build, Hand, HyperParameters]:
+    """Return what makes recipes, what is at hand for them, and the hyperparameters of the space."""
     sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
     hand = Hand(sizes=sizes)  # gives all: a scope that no value opens is then no matter of what is at hand
     build = _build(file, inputs, pool, hand)
@@ -233,8 +237,8 @@ def _space(
             raise
         mistake = error
         register(build, strict=False)
-    weights = _pinned(known.weights, say) if known else _resolve(hand.requests, options, say)
-    new = [name for name in hand.requests if name not in weights and is_cached(BACKBONES[name])]
+    weights = _pinned(known.weights, hand, say) if known else _resolve(hand, options, say)
+    new = [name for name in hand.requests if name not in {*weights, *hand.own} and is_cached(BACKBONES[name])]
     if new:
         again = run_command(file.path, file.written or file.study, inputs.study, options)
         say(f"At hand now, but not when this search began, so not in it: {', '.join(new)}. To search them too: {again}")
@@ -246,17 +250,17 @@ def _space(
         if _meaning(older, build) == known.identity["space"]:
             if mistake:
                 say(f"Warning: {mistake} The search began so, and goes on so.")
-            return build, weights, older
+            return build, hand, older
     if mistake:
         raise mistake
-    return build, weights, register(build, complete=False)
+    return build, hand, register(build, complete=False)
 
 
 def _identity(
     file: SpaceFile,
     inputs: Inputs,
     pool: SyntheticPool | None,
-    weights: dict[str, str],
+    hand: Hand,
     hyperparameters: HyperParameters,
     build: Build,
     known: About | None,
@@ -264,15 +268,19 @@ def _identity(
     """Return what must be the same for the search to go on. Raises UserError for a space that differs each time."""
     meaning = _meaning(hyperparameters, build)
     if known is None or known.identity.get("space") != meaning:
-        _check_repeatable(file, inputs, pool, weights, hyperparameters)
-    return identity_of(inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION)
+        _check_repeatable(file, inputs, pool, hand.weights or {}, hyperparameters)
+    identity = identity_of(
+        inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION
+    )
+    networks = {name: weights_sha256(backbone) for name, backbone in hand.own.items()}
+    return identity | ({"networks": networks} if networks else {})
 
 
 def _baselines(
-    weights: dict[str, str], image_size: int, hyperparameters: HyperParameters, build: Build, known: About | None
+    hand: Hand, image_size: int, hyperparameters: HyperParameters, build: Build, known: About | None
 ) -> dict[str, Recipe]:
     """Return the baselines by name: those that a search began with, or of an older version had."""
-    backbones = [BACKBONES[name] for name in weights]
+    backbones = [backbone for name in hand.weights or () if (backbone := hand.backbone(name))]
     if known:
         return known.baselines or baselines(backbones, image_size)
     points = random_points(hyperparameters, POINTS_COSTED, seed=0)
@@ -283,16 +291,17 @@ def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Ha
     """Return what makes the recipe of ``space(hp)``, given what is at hand."""
 
     def build(hp: HyperParameters) -> Recipe:
-        with holding(hand):
+        with holding(hand), file.beside.at_work():
             recipe = build_recipe(file.space, hp, inputs.image_size, file.path)
         if hand.weights is None:
-            hand.ask(recipe.backbone)  # it may be written out, not taken from at_hand
+            hand.ask(recipe.architecture)  # it may be written out, not taken from at_hand
             return recipe
         check_amounts(recipe.synthetic, inputs.dataset.classes, pool, file.path)
-        if recipe.backbone not in hand.weights:
+        name = recipe.architecture.name
+        if name not in hand.weights and not recipe.architecture.is_own:
             raise UserError(
-                f"{file.path} uses {recipe.backbone}, whose weights are not at hand (see above). Take it from "
-                f'at_hand(["{recipe.backbone}", …]), which leaves out what cannot be had.'
+                f"{file.path} uses {name}, whose weights are not at hand (see above). Take it from "
+                f'at_hand(["{name}", …]), which leaves out what cannot be had.'
             )
         return recipe
 
@@ -326,25 +335,14 @@ def _check_repeatable(
     hand = Hand(weights=weights, synthetic=pool is not None, sizes=sizes)
     build = _build(file, inputs, pool, hand)
     first = _recipes(hyperparameters, build)
-    _check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")
+    check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")
     if file.on_disk:
         with contextlib.redirect_stdout(None):
-            build = _build(read_space(file.path, file.home), inputs, pool, hand)
+            build = _build(read_space(file.path, file.home, file.beside.files), inputs, pool, hand)
         declared = register(build, strict=False).get_config()["space"]
         if declared != hyperparameters.get_config()["space"]:
             raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")
-        _check_equal(first, _recipes(hyperparameters, build), str(file.path), "read")
-
-
-def _check_equal(first: list[dict[str, Any]], second: list[dict[str, Any]], what: str, when: str) -> None:
-    for one, other in zip(first, second, strict=True):
-        if one != other:
-            changes = "; ".join(
-                f"{name} is {was!r} and then {other[name]!r}" for name, was in one.items() if other[name] != was
-            )
-            raise UserError(
-                f"{what} gives another recipe each time it is {when}: at the same values {changes}. {REPEATABLE}"
-            )
+        check_equal(first, _recipes(hyperparameters, build), str(file.path), "read")
 
 
 def _devices(options: Options, executors: Executors, folds: int, known: About | None) -> Devices:
@@ -356,13 +354,13 @@ def _devices(options: Options, executors: Executors, folds: int, known: About | 
 
 
 def _materials(
-    inputs: Inputs, pool: SyntheticPool | None, weights: dict[str, str], threads: int, options: Options
+    inputs: Inputs, pool: SyntheticPool | None, weights: dict[str, str], threads: int, options: Options, home: Home
 ) -> Materials:
     again: list[Fold] = reshuffled(inputs.dataset, inputs.study, CONFIRM) if options.confirm else []
     folds = (*inputs.plan.every, *again)
     place = weights_folder().parent
     seed, cache = inputs.study.seed, inputs.cache
-    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, cache, options.cache_bytes)
+    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, cache, options.cache_bytes, home)
 
 
 def versions() -> dict[str, str]:
@@ -371,20 +369,27 @@ def versions() -> dict[str, str]:
     return {"python": sys.version.split()[0], "onednn": ONEDNN, **{package: version(package) for package in packages}}
 
 
-def _resolve(backbones: list[str], options: Options, say: Say) -> dict[str, str]:
-    weights, missing = resolve([BACKBONES[name] for name in backbones], offline=options.offline, announce=say)
+def _resolve(hand: Hand, options: Options, say: Say) -> dict[str, str]:
+    backbones = [backbone for name in hand.requests if (backbone := hand.backbone(name))]
+    weights, missing = resolve(backbones, offline=options.offline, announce=say)
     if missing and options.strict:
         raise UserError(f"{missing_in_words(missing)}\n--strict makes that an error.")
     say(f"Backbones: {', '.join(weights) or 'none'}")
+    for own in hand.own.values():
+        say(in_words(own))
     if missing:
         say(missing_in_a_line(missing))
     return weights
 
 
-def _pinned(weights: dict[str, str], say: Say) -> dict[str, str]:
-    """Return the recorded weights if they are still here; what has come since stays out."""
+def _pinned(weights: dict[str, str], hand: Hand, say: Say) -> dict[str, str]:
+    """Return the recorded weights if they are still here; what has come since stays out.
+
+    An own network is another matter: it is part of the identity of a search, and so compared with the rest of it.
+    """
     say(f"Backbones: {', '.join(weights)}, as when the search began")
     for name, sha256 in weights.items():
-        if BACKBONES[name].pretrained:
-            check_weights(BACKBONES[name], sha256)
+        backbone = hand.backbone(name)
+        if backbone and backbone.pretrained and not backbone.is_own:
+            check_weights(backbone, sha256)
     return weights

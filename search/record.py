@@ -65,8 +65,8 @@ class About:
     the folds use, ``holdout`` those held out and ``left_out`` those of neither. ``holdout_lacks`` are the classes with
     no image among those held out, empty where an older search does not say. ``classes`` has the number of images by
     name; ``unreadable`` pairs of (id, reason). ``findings`` are those of the audit, None where an older search has
-    none. ``reading`` is what was said of the data, None for an older search. ``fields`` are those of
-    the file itself: a report repeats them.
+    none. ``reading`` is what was said of the data, None for an older search. ``files`` are those of own backbones, by
+    name. ``fields`` are those of the file itself: a report repeats them.
     """
 
     identity: Identity
@@ -87,6 +87,7 @@ class About:
     reading: dict[str, Any] | None
     threads: int
     folds: tuple[PlannedFold, ...]
+    files: dict[str, str]
     fields: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -111,6 +112,7 @@ class About:
             reading=fields.get("reading"),
             threads=fields["threads"],
             folds=tuple(PlannedFold(fold["id"], tuple(fold["split"]), fold["fraction"]) for fold in fields["folds"]),
+            files=fields.get("files", {}),
             fields=fields,
         )
 
@@ -268,6 +270,7 @@ def about_of(
         "synthetic_left_out": pool.left_out if pool else 0,
         "synthetic_unsourced": sum(pool.unsourced) if pool else 0,
         "threads": threads,
+        **({"files": dict(file.beside.files)} if file.beside.files else {}),
         "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in plan.folds],
     }
     return About.of(fields)

@@ -35,7 +35,7 @@ def reopening(
             f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
         )
     modules, last = record.folder / MODULES, (record.history.sessions or [SessionEvent(racing=True)])[-1]
-    space = read_space(record.folder / SPACE, modules if modules.is_dir() else None)
+    space = read_space(record.folder / SPACE, modules if modules.is_dir() else None, record.about.files)
     return space, {
         **_reading(record),
         **({"root": root} if root else {}),

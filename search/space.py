@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.table import BACKBONES, backbone_of
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
 from search.study import Study
 from search.system.commands import first_command
 from search.system.errors import UserError
-from search.system.modules import Beside
+from search.system.modules import Beside, beside_now
 from search.system.texts import check_utf8
 from search.system.validation import nearest, one_of
 
@@ -44,7 +45,8 @@ class Hand:
     """What ``at_hand``, ``amounts_at_hand`` and ``image_sizes`` answer.
 
     ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
-    that has none). While it is None, everything asked for is given and noted in ``requests``.
+    that has none). While it is None, everything asked for is given and noted in ``requests``; ``own`` are those of
+    them that are somebody's own, by name.
     ``synthetic`` tells whether there are synthetic images. ``sizes`` are the image sizes in px, and ``sized``
     whether they were asked for.
     ``ready`` is false while a space file is being loaded: it is too early to ask.
@@ -56,10 +58,18 @@ class Hand:
     sizes: tuple[int, ...] = ()
     sized: bool = False
     requests: list[str] = field(default_factory=list)
+    own: dict[str, Backbone] = field(default_factory=dict)
 
-    def ask(self, *names: str) -> None:
-        """Note that these backbones are wanted."""
-        self.requests += [name for name in names if name not in self.requests]
+    def ask(self, *backbones: Backbone) -> None:
+        """Note that these backbones are wanted. Raises UserError where two of them have one name."""
+        for backbone in backbones:
+            if backbone.is_own and self.own.setdefault(backbone.name, backbone) != backbone:
+                raise UserError(f"Two backbones of the space have the name {backbone.name!r}. Give each its own.")
+        self.requests += [one for one in dict.fromkeys(each.name for each in backbones) if one not in self.requests]
+
+    def backbone(self, name: str) -> Backbone | None:
+        """Return the backbone of a name; None for one that is neither in the table nor asked for."""
+        return self.own.get(name) or BACKBONES.get(name)
 
 
 _hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
@@ -75,25 +85,28 @@ def holding(hand: Hand) -> Iterator[Hand]:
         _hand.reset(token)
 
 
-def at_hand(backbones: Iterable[str]) -> list[str]:
-    """Return those of ``backbones`` that can be trained here, in the same order.
+def at_hand(backbones: Iterable[str | Backbone]) -> list[str | Backbone]:
+    """Return those of ``backbones`` that can be trained here, in the same order: names, or somebody's own.
 
     Raises UserError for an unknown name, and where none is left.
     """
-    names = list(backbones)
-    for name in names:
-        one_of("at_hand backbone", name, BACKBONES)
+    values = list(backbones)
+    for value in values:
+        if not isinstance(value, Backbone):
+            one_of("at_hand backbone", value, BACKBONES)
     hand = _hand_in_time("at_hand")
+    every = [backbone_of("at_hand backbone", value) for value in values]
     if hand is None:
-        choices = [name for name in names if is_cached(BACKBONES[name])]
+        choices = [backbone for backbone in every if is_cached(backbone)]
     elif hand.weights is None:
-        hand.ask(*names)
-        choices = names
+        hand.ask(*every)
+        choices = every
     else:
-        choices = [name for name in names if name in hand.weights]
+        choices = [backbone for backbone in every if backbone.name in hand.weights]
     if not choices:
+        names = [backbone.name for backbone in every]
         raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'Embedded', which comes along.")
-    return choices
+    return [backbone.reference for backbone in choices]
 
 
 def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
@@ -154,7 +167,7 @@ class SpaceFile:
     """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only.
 
     ``modules`` has the texts of its own modules that it has imported so far, by their paths from ``home``, where they
-    lie: None is beside it.
+    lie: None is beside it. ``beside`` holds them, and the files of own backbones.
     ``written`` is the study as the file has it, where ``study`` takes its place.
     """
 
@@ -166,18 +179,19 @@ class SpaceFile:
     modules: Mapping[str, str] = field(default_factory=dict)
     home: Path | None = None
     written: Study | None = None
+    beside: Beside = field(default_factory=beside_now)
 
 
-def read_space(path: Path, modules: Path | None = None) -> SpaceFile:
-    """Return a space file as read: too early to ask what is at hand. ``modules`` is as for ``load_space_file``."""
+def read_space(path: Path, modules: Path | None = None, files: Mapping[str, str] | None = None) -> SpaceFile:
+    """Return a space file as read: too early to ask what is at hand. The rest is as for ``load_space_file``."""
     with holding(Hand(ready=False)):
-        return load_space_file(path, modules)
+        return load_space_file(path, modules, files)
 
 
-def load_space_file(path: Path, modules: Path | None = None) -> SpaceFile:
+def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str, str] | None = None) -> SpaceFile:
     """Run a space file and return what it defines.
 
-    Its own modules lie in ``modules``, or else beside it.
+    Its own modules lie in ``modules``, or else beside it; ``files`` are those of own backbones, where they were.
 
     Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
     """
@@ -195,9 +209,11 @@ def load_space_file(path: Path, modules: Path | None = None) -> SpaceFile:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The space file {path} cannot be read: {error}.") from None
-    beside = Beside(modules or path.parent)
+    beside = Beside(modules or path.parent, files)
+    beside.is_early = True
     with beside.importable():
         names = _run(path)
+    beside.is_early = False
     study, space = names.get("study"), names.get("space")
     if study is None:
         raise UserError(f'{path} defines no study. Add a line such as study = Study(data="data/my-images").')
@@ -209,7 +225,7 @@ def load_space_file(path: Path, modules: Path | None = None) -> SpaceFile:
         raise UserError(f"{path}: space must be a function space(hp), but is {type(space).__name__}.")
     if callable(study.data) and not str(getattr(study.data, "__module__", "")).startswith("search."):
         study = study.replace(data=beside.calling(study.data))
-    return SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules)
+    return SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules, beside=beside)
 
 
 def _run(path: Path) -> dict[str, Any]:

@@ -276,7 +276,7 @@ class _Runs:
 
     def backbones_and_depths(self) -> tuple[list[str], list[str]]:
         """Return the backbone and the depth of each run."""
-        return self.expand([r.backbone for r in self.recipes]), self.expand([depth(r) for r in self.recipes])
+        return self.expand([r.architecture.name for r in self.recipes]), self.expand([depth(r) for r in self.recipes])
 
     def levels(self) -> dict[str, list[str]]:
         """Return the levels of every factor by trial; numbers of many values in thirds."""

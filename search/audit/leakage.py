@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from search.audit.inspection import count
 from search.data.draws import prefix, random_order
 from search.data.images import Decoded
+from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
 from search.system.machine import release
@@ -119,7 +120,7 @@ def thumbnail_features(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def backbone_features(
-    materials: Materials, backbone: str, images: Decoded, rows: np.ndarray | None = None
+    materials: Materials, backbone: Backbone, images: Decoded, rows: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the frozen activations of a pretrained backbone, (rows, features), of these rows or of all.
 
@@ -130,11 +131,13 @@ def backbone_features(
     from search.training.compiled import CompiledNetwork
     from search.training.network import build
 
-    weights = materials.weights[backbone]
+    weights = materials.weights[backbone.name]
     inputs = Images(images.pixels, materials.contents, images.key)
     with silenced():
-        shape = shape_of(Recipe(backbone, image_size=images.pixels.shape[1]))
-        network = CompiledNetwork(shape, lambda: build(shape, materials.classes, pretrained=True, sha256=weights))
+        shape = shape_of(Recipe(backbone.reference, image_size=images.pixels.shape[1]))
+        network = CompiledNetwork(
+            shape, lambda: build(shape, materials.classes, pretrained=True, sha256=weights, home=materials.home)
+        )
         if rows is not None and len(rows) < len(images.pixels):
             computed, parts = Computed(network, inputs, PLAIN, 0, materials.seed), []
             for at in range(0, len(rows), IMAGES_MAPPED):

@@ -120,7 +120,9 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
 
 def _recipe_lines(recipe: Recipe) -> dict[str, Any]:
     """Return the values of a recipe by field; those with subfields come last, with these side by side."""
-    values = {name: value for name, value in recipe.to_dict().items() if not FIELDS[name].subfields}
+    values = {
+        name: FIELDS[name].cell_of(getattr(recipe, name)) for name in recipe.to_dict() if not FIELDS[name].subfields
+    }
     cells: dict[str, list[Any]] = {}
     for column in columns_of([recipe]):
         if column.field.subfields and (cell := column.cell(recipe)) is not None:

@@ -113,10 +113,10 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
 
 
 def _write(to: Path, record: Record, trial: Trial, materials: Materials, network: TrainedNetwork) -> None:
-    shape, name = shape_of(trial.recipe), trial.recipe.backbone
+    shape, name = shape_of(trial.recipe), trial.recipe.architecture.name
     sha256 = materials.weights.get(name, "")
     pretrained = trial.recipe.architecture.pretrained
-    model = plain_model(shape, network.body, network.run.head, pretrained, sha256)
+    model = plain_model(shape, network.body, network.run.head, pretrained, sha256, materials.home)
     synthetic = sum(network.run.part.synthetic.get("drawn", {}).values())
     facts, judgement = ExportFacts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
     try:
@@ -157,7 +157,7 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
     """Return recipe.json, but for what is known once the model is saved."""
     record, trial = judgement.record, facts.trial
     sessions = record.history.sessions
-    image_size, _ = trial.recipe.settled
+    (image_size, _), name = trial.recipe.settled, trial.recipe.architecture.name
     return {
         "format": FORMAT,
         "search": record.name,
@@ -171,7 +171,7 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
         "scores": scores(judgement, trial),
         "identity": record.about.identity,
         **({} if materials.ranges.by_file else {"ranges": dict(materials.ranges.tops)}),
-        "weights": {trial.recipe.backbone: materials.weights.get(trial.recipe.backbone, "")},
+        "weights": {name: materials.weights.get(name, "")},
         "seed": {"study": materials.seed, "run": network.run.seed},
         "threads": materials.threads,
         "versions": {"finetune-search": version("finetune-search"), **facts.versions},

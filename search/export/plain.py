@@ -8,6 +8,7 @@ from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.heads import FittedHead
 from search.repertoire.shape import Shape
+from search.system.modules import Home
 from search.system.tf import keras
 
 WHITE = 255.0
@@ -19,15 +20,16 @@ def plain_model(
     head: FittedHead,
     pretrained: bool = False,
     sha256: str = "",
+    home: Home | None = None,
 ) -> keras.Model:
     """Return the network of ``shape`` from pixels of 0 to 255, (n, side, side, 3), to probabilities (n, classes).
 
     ``body`` holds the weights of the unfrozen part by path; what is frozen is as ``construct`` gives it with
-    ``pretrained`` and ``sha256``. ``head`` turns the pooled features into probabilities.
+    ``pretrained``, ``sha256`` and ``home``. ``head`` turns the pooled features into probabilities.
     BatchNorm is in inference mode, dropout is gone.
     """
     backbone = shape.architecture
-    base = construct(backbone, pretrained, sha256)
+    base = construct(backbone, pretrained, sha256, home)
     variables = {variable.path: variable for variable in base.weights}
     for path, value in body.items():
         variables[path].assign(value)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from search.data.finding import listed
+from search.system.errors import UserError
 
 LINES_SHOWN = 20
 SAME_TEXT = (
@@ -17,8 +18,25 @@ VERSION = "this version {} otherwise than the one that began the search: finish 
 VERSIONS = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
 KEYS = ("id", "image")  # columns that name a file, of images and of synthetic ones
 
+REPEATABLE = (
+    "A search of it could never be resumed or exported. Take every choice from hp, and draw nothing by chance, by the "
+    "time or by the process."
+)
+
 Identity = Mapping[str, Any]
 Tables = tuple[pd.DataFrame | None, pd.DataFrame | None]  # as recorded, and as it is now
+
+
+def check_equal(first: list[dict[str, Any]], second: list[dict[str, Any]], what: str, when: str) -> None:
+    """Raise UserError where recipes at the same values differ; ``what`` gave them each time that it was ``when``."""
+    for one, other in zip(first, second, strict=True):
+        if one != other:
+            changes = "; ".join(
+                f"{name} is {was!r} and then {other[name]!r}" for name, was in one.items() if other[name] != was
+            )
+            raise UserError(
+                f"{what} gives another recipe each time it is {when}: at the same values {changes}. {REPEATABLE}"
+            )
 
 
 def fields_that_differ(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -35,7 +53,10 @@ def differences(old: Identity, new: Identity, texts: tuple[str, str], images: Ta
         f"{line} (--groups none is what it was)" if line.startswith("groups was None ") else line
         for line in fields_that_differ(old["study"], {**dict.fromkeys(old["study"]), **new["study"]})
     ]
-    if old.get("space") != new["space"]:
+    networks = [name for name, sha256 in old.get("networks", {}).items() if new.get("networks", {}).get(name) != sha256]
+    if networks:
+        found.append(f"the network of {listed(networks)} changed: its code, its weights or its file")
+    if old.get("space") != new["space"] and (not networks or texts[0] != texts[1]):
         found.append(_of_spaces(*texts))
     others = [field for field in VERSIONS if old.get(field) != new[field]]
     found += [VERSION.format(VERSIONS[field]) for field in others]

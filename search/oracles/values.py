@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.system.digests import canonical
@@ -90,10 +91,13 @@ def label_of(value: Any) -> str | None:
 
 
 def json_of(value: Any) -> Any:
-    """Return a value of a recipe as JSON types, an Augment as its level. Raises TypeError for anything else."""
+    """Return a value of a recipe as JSON types. Raises TypeError for what is none.
+
+    A Backbone is its name, an Augment its level.
+    """
     match value:
-        case Augment():
-            return value.level
+        case Backbone() | Augment():
+            return value.name if isinstance(value, Backbone) else value.level
         case Synthetic():
             return value.to_json()
         case Recipe():

@@ -14,20 +14,20 @@ from search.repertoire.recipe import Recipe
 class Baseline:
     """A recipe that needs no search: a row of the table of baselines.
 
-    ``recipe`` makes it of the name of a backbone and the image size in px. It is for ``pretrained``
+    ``recipe`` makes it of a backbone, as recipes have it, and the image size in px. It is for ``pretrained``
     backbones, or else for a search that has none of these.
     """
 
     name: str
-    recipe: Callable[[str, int], Recipe]
+    recipe: Callable[[str | Backbone, int], Recipe]
     pretrained: bool = True
 
 
-def _head(backbone: str, image_size: int) -> Recipe:
+def _head(backbone: str | Backbone, image_size: int) -> Recipe:
     return Recipe(backbone, 0, image_size=image_size)
 
 
-def _whole(backbone: str, image_size: int) -> Recipe:
+def _whole(backbone: str | Backbone, image_size: int) -> Recipe:
     """Return a recipe that is like BiT-HyperRule (Kolesnikov et al. 2020) in kind.
 
     Everything trains for a fixed time, with a decaying learning rate, flips and crops, no dropout and no
@@ -37,7 +37,7 @@ def _whole(backbone: str, image_size: int) -> Recipe:
     return Recipe(backbone, None, dropout=0.0, augment=flips, learning_rate=5e-4, image_size=image_size)
 
 
-def _scratch(backbone: str, image_size: int) -> Recipe:
+def _scratch(backbone: str | Backbone, image_size: int) -> Recipe:
     return Recipe(backbone, None, augment=Augment("flip_crop"), learning_rate=3e-3, image_size=image_size)
 
 
@@ -62,11 +62,13 @@ def baselines(backbones: Iterable[Backbone], image_size: int, space: Sequence[Re
     candidates = list(backbones)
     backbone = next((each for each in candidates if each.pretrained), candidates[0])
     rows = [row for row in BASELINES if row.pretrained == backbone.pretrained]
-    recipes = {row.name: row.recipe(backbone.name, image_size) for row in rows}
+    recipes = {row.name: row.recipe(backbone.reference, backbone.side or image_size) for row in rows}
     if not space:
         return recipes
-    alike = [recipe for recipe in space if recipe.backbone == backbone.name] or list(space)
+    alike = [recipe for recipe in space if recipe.architecture.name == backbone.name] or list(space)
     shared = {field: _common(space[0], alike, field) for field in SHARED}
+    if backbone.side:  # it takes no other
+        shared["image_size"] = backbone.side
     return {name: dataclasses.replace(recipe, **shared) for name, recipe in recipes.items()}
 
 

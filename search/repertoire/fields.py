@@ -84,7 +84,7 @@ class Field:
 
     def text_of(self, value: Any, digits: int) -> str:
         """Return a value as text, with numbers to so many digits, unless they must be exact."""
-        return self.rounded(self.brief_of(value) if self.subfields else self.to_json(value), digits)
+        return self.rounded(self.brief_of(value) if self.subfields else self.cell_of(value), digits)
 
     def rounded(self, cell: Any, digits: int) -> str:
         """Return a cell as text, a number to so many digits, unless it must be exact."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.repertoire.architecture import name_of, settle_backbone, settle_depth, settle_image_size
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
@@ -25,25 +26,6 @@ THIRD = 3  # likewise, the start of the head and the rate of the body
 
 TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
 NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
-
-
-def _settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
-    backbone = recipe.architecture
-    if value is None:
-        return backbone.blocks
-    if not backbone.pretrained and value != backbone.blocks:
-        raise UserError(
-            f"{name}={value!r} with backbone={backbone.name!r}, which starts from random "
-            "weights: a frozen block would stay random. Give None (train everything); in a space, put "
-            'unfrozen_blocks under hp.conditional_scope("backbone", [the pretrained ones]).'
-        )
-    try:
-        return whole(name, value, 0, backbone.blocks)
-    except UserError:
-        raise UserError(
-            f"{name}={value!r} with backbone={backbone.name!r}, which has {backbone.blocks} blocks: it must be a whole "
-            f"number from 0 (the head alone) to {backbone.blocks}, or None for everything."
-        ) from None
 
 
 def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
@@ -96,8 +78,9 @@ def _describe(schema: Schema, description: str) -> Schema:
 class Recipe:
     """One complete way to fine-tune.
 
-    ``unfrozen_blocks`` counts from the top of the backbone: 0 trains the head alone, None trains
-    everything. ``image_size`` is the side in px (None: the study's). ``epochs`` passes over the
+    ``backbone`` is the name of a row of the table, or somebody's own ``Backbone``. ``unfrozen_blocks``
+    counts from its top: 0 trains the head alone, None trains everything. ``image_size`` is the side
+    in px (None: the study's, or the only one that the backbone takes). ``epochs`` passes over the
     training part, of which the last one counts; epoch ``e`` shows view ``e mod views`` of each
     image, and ``views`` is how many fixed versions an augmentation policy makes.
     ``learning_rate`` is the peak of a cosine decay after a short warm-up, or ``Times`` for a factor of
@@ -113,20 +96,24 @@ class Recipe:
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
 
-    backbone: str = field(
+    backbone: str | Backbone = field(
         metadata=declare(
             "backbone",
-            member(BACKBONES),
+            settle_backbone,
             _describe(TEXT, "Recipe."),
-            words=lambda recipe: recipe.backbone,
-            level=lambda recipe: recipe.backbone,
+            words=lambda recipe: recipe.architecture.name,
+            level=lambda recipe: recipe.architecture.name,
+            to_json=lambda value: value.to_json() if isinstance(value, Backbone) else value,
+            from_json=Backbone.from_json,
+            cell=name_of,
+            brief=name_of,
         )
     )
     unfrozen_blocks: int | None = field(
         default=0,
         metadata=declare(
             "unfrozen blocks",
-            _settle_depth,
+            settle_depth,
             _describe(INTEGER, "Blocks that train, from the top; 0 is the head alone."),
             words=_depth_in_words,
             level=depth,
@@ -239,7 +226,7 @@ class Recipe:
         default=None,
         metadata=declare(
             "image size",
-            integer(32, 1024, optional=True),
+            settle_image_size,
             _describe(INTEGER, "Side in px."),
             words=lambda recipe: f"{recipe.image_size} px" if recipe.image_size else "",
             aside=True,
@@ -316,7 +303,7 @@ class Recipe:
     @property
     def architecture(self) -> Backbone:
         """The backbone itself."""
-        return BACKBONES[self.backbone]
+        return self.backbone if isinstance(self.backbone, Backbone) else BACKBONES[self.backbone]
 
     @property
     def synthetic(self) -> Synthetic:

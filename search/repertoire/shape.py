@@ -15,7 +15,7 @@ class Shape:
     constants of its network. The number of classes is the same throughout a search.
     """
 
-    backbone: str
+    backbone: str | Backbone
     unfrozen_blocks: int
     image_size: int
     head: str
@@ -24,7 +24,7 @@ class Shape:
     @property
     def architecture(self) -> Backbone:
         """The backbone itself."""
-        return BACKBONES[self.backbone]
+        return self.backbone if isinstance(self.backbone, Backbone) else BACKBONES[self.backbone]
 
     @property
     def frozen(self) -> bool:

@@ -185,7 +185,9 @@ def _obstacle(backbone: Backbone, known: str, announce: Callable[[str], None]) -
 
 
 def weights_sha256(backbone: Backbone) -> str:
-    """Return the SHA-256 of the weights as they are here; "" for a backbone that has none."""
+    """Return the SHA-256 of the weights as they are here, of an own backbone that of its network; "" without any."""
+    if backbone.network is not None:
+        return backbone.network.sha256
     file = weights_file(backbone)
     return file_sha256(file) if file else ""
 

@@ -118,7 +118,7 @@ def called(trial: Trial) -> str:
 
 def deed(recipe: Recipe) -> str:
     """Return in plain words what a recipe trains: "fine-tuning the last 2 blocks of Embedded"."""
-    backbone, blocks = recipe.backbone, recipe.unfrozen_blocks
+    backbone, blocks = recipe.architecture.name, recipe.unfrozen_blocks
     if not recipe.architecture.pretrained:
         return f"training {backbone} from scratch"
     if recipe.head_only:

@@ -4,7 +4,9 @@ import contextlib
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from types import ModuleType
@@ -19,20 +21,38 @@ PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-p
 OWN = {"search", "__main__", "__mp_main__"}
 
 
+@dataclass(frozen=True)
+class Home:
+    """Where the modules of a script lie, and files that it names: these by what they are called there."""
+
+    modules: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def file(self, name: str, path: str) -> Path | None:
+        """Return the file of that name: where it was; or else at ``path``, from beside the script, or from here."""
+        places = [Path(self.files[name])] if name in self.files else []
+        places += [self.modules / path, Path.cwd() / path]
+        return next((place.resolve() for place in places if place.is_file()), None)
+
+
 class Beside:
     """The modules that lie in one folder or below it, while a script of that folder runs.
 
     They are imported anew for each script: another folder may have modules of the same names, and they may have
     changed. ``texts`` maps those that the script has imported to their texts, by the paths at which a folder must hold
-    them to be imported from there: mostly those within this folder.
+    them to be imported from there: mostly those within this folder. ``files`` maps names that the script gives to
+    files to where these lie; ``memory`` is for what is made of modules and files, while the script is as it was read.
+    ``is_early`` is true while it is being read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Mapping[str, str] | None = None) -> None:
         """Import nothing yet."""
-        self.folder = folder.resolve()
+        self.folder, self.files = folder.resolve(), dict(files or {})
+        self.memory: dict[Any, Any] = {}
+        self.is_early = False
         self._below = tuple({str(path).rstrip(os.sep) + os.sep for path in (self.folder, folder.absolute())})
-        files = [*self.folder.glob("*.py"), *(path for path in self.folder.glob("*/") if path.name.isidentifier())]
-        self._names = {path.stem for path in files} - OWN - sys.stdlib_module_names
+        scripts = [*self.folder.glob("*.py"), *(path for path in self.folder.glob("*/") if path.name.isidentifier())]
+        self._names = {path.stem for path in scripts} - OWN - sys.stdlib_module_names
         self.texts: dict[str, str] = {}
         self._modules: dict[str, ModuleType] = {}
         self._paths = [str(self.folder)]
@@ -49,7 +69,8 @@ class Beside:
         before = list(sys.path)
         sys.path[:0] = self._paths
         try:
-            yield
+            with self.at_work():
+                yield
         finally:
             new = {name: sys.modules.pop(name) for name in self._loaded()}  # a path of namespaces follows sys.path
             self._modules.update(new)
@@ -57,6 +78,24 @@ class Beside:
             sys.modules.update(hidden)
         for name, module in new.items():
             self._note(name, module)
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let ``beside_now`` return this inside the block."""
+        token = _at_work.set(self)
+        try:
+            yield
+        finally:
+            _at_work.reset(token)
+
+    def home(self) -> Home:
+        """Return where modules and files lie, for other processes."""
+        return Home(self.folder, dict(self.files))
+
+    def adopt(self, texts: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Note modules and files that something was made of for the script, as if it had imported them itself."""
+        self.texts.update(texts)
+        self.files.update(files)
 
     def calling(self, function: Callable[..., T]) -> Callable[..., T]:
         """Return the function as one that may import these modules when it is called."""
@@ -111,6 +150,14 @@ class Beside:
                 f"{file}, which the space imports, is no text in UTF-8. A search keeps the modules below the folder of "
                 "its space as texts. Save it as UTF-8; or install it as a package, which is not kept."
             ) from None
+
+
+_at_work: ContextVar[Beside | None] = ContextVar("at_work", default=None)
+
+
+def beside_now() -> Beside:
+    """Return the modules beside the script that runs now; of the working directory where none does."""
+    return _at_work.get() or Beside(Path.cwd())
 
 
 def _places(module: Any) -> list[str]:

@@ -144,6 +144,8 @@ class Activations:
 
     def _key(self, rows: Computed) -> str:
         shape, augment = rows.compiled_network.shape, rows.augment
-        frozen_part = [shape.backbone, self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
+        frozen_part = (
+            [shape.architecture.to_json(), self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
+        )
         augmentation = [augment.policy, augment.strength, rows.view, self.seed] if not augment.is_plain else None
         return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, frozen_part, augmentation])

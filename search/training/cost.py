@@ -120,7 +120,9 @@ def estimate(
     scale = trials / len(sample)
     starts = [first for r in sample if (first := first_step(r))]
     shared = {
-        (r.backbone, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
+        (r.architecture.name, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(
+            r, images[pool], speed
+        )
         for r in (*sample, *starts)
         for pool in ((0, 1) if r.synthetic else (0,))
     }

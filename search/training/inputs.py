@@ -128,7 +128,7 @@ class Feed:
 
     def _activations(self, network: CompiledNetwork, views: int) -> Activations:
         materials = self.materials
-        weights = materials.weights.get(network.shape.backbone, "")
+        weights = materials.weights.get(network.shape.architecture.name, "")
         stored_views = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
         return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, stored_views)
 

@@ -10,6 +10,7 @@ from search.data.dataset import Dataset
 from search.data.depth import OF_8_BITS, Ranges
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool
+from search.system.modules import Home
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Materials:
     """What all jobs of a search share: the images by path and content, labels, folds, weights, seed.
 
     ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
-    ``threads`` pins TensorFlow's thread count, on which the fourth decimal of a result depends.
+    ``home`` is where the code and files of own backbones lie. ``threads`` pins TensorFlow's thread
+    count, on which the fourth decimal of a result depends.
     ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images.
     """
 
@@ -34,6 +36,7 @@ class Materials:
     threads: int
     cache_bytes: int | None = None
     ranges: Ranges = OF_8_BITS
+    home: Home | None = None
 
 
 def materials_of(
@@ -46,6 +49,7 @@ def materials_of(
     threads: int,
     cache: Path,
     cache_bytes: int | None = None,
+    home: Home | None = None,
 ) -> Materials:
     """Return what the jobs of a search share; paths are absolute, as workers may be elsewhere."""
     return Materials(
@@ -62,4 +66,5 @@ def materials_of(
         threads=threads,
         cache_bytes=cache_bytes,
         ranges=dataset.ranges,
+        home=home,
     )

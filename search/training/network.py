@@ -19,6 +19,7 @@ from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape
 from search.system.digests import seed_from
+from search.system.modules import Home
 from search.system.tf import keras, tf
 from search.training.folding import folded
 
@@ -165,10 +166,10 @@ def initialise(layers: Sequence[keras.layers.Layer], seed: int) -> None:
             variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
 
 
-def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "") -> Network:
-    """Return the network for a shape; ``pretrained`` and ``sha256`` as in ``construct``."""
+def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: Home | None = None) -> Network:
+    """Return the network for a shape; ``pretrained``, ``sha256`` and ``home`` as in ``construct``."""
     backbone = shape.architecture
-    base = construct(backbone, pretrained, sha256)
+    base = construct(backbone, pretrained, sha256, home)
     pool = backbone.pooling()
     border = backbone.border(shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape.image_size)

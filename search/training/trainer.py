@@ -4,6 +4,7 @@ Every run starts from fresh weights, and every draw in it comes from (seed, reci
 neither the order of runs nor the process that they happen in changes a result.
 """
 
+import contextlib
 import itertools
 import time
 from collections import OrderedDict
@@ -81,6 +82,12 @@ def set_up(threads: int) -> None:
         _pin_threads(threads)
         tf.config.experimental.enable_op_determinism()
         tf.zeros(())
+
+
+def pin_threads(threads: int) -> None:
+    """Let TensorFlow use so many threads in this process, if it has not run here yet."""
+    with contextlib.suppress(UserError):
+        _pin_threads(threads)
 
 
 def _pin_threads(threads: int) -> None:
@@ -172,7 +179,8 @@ class Trainer:
     def _build(self, shape: Shape) -> Network:
         pretrained = shape.architecture.pretrained
         with self.clock.stage("build"):
-            return build(shape, self.materials.classes, pretrained, self.materials.weights.get(shape.backbone, ""))
+            sha256 = self.materials.weights.get(shape.architecture.name, "")
+            return build(shape, self.materials.classes, pretrained, sha256, self.materials.home)
 
     def _proceed(self, epoch: int) -> None:
         if self._cancelled():

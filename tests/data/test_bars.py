@@ -193,7 +193,7 @@ def frozen_features(dataset, folder):
         keras_home=folder,
         threads=1,
     )
-    return backbone_features(materials, BACKBONE, images)
+    return backbone_features(materials, BACKBONES[BACKBONE], images)
 
 
 def test_groups_that_were_found_score_as_the_true_ones_do(photographs, imagenet, tmp_path):

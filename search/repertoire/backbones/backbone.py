@@ -1,13 +1,24 @@
 """Backbone: a network that turns images into features, with all that the program needs to know of it."""
 
+import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from search.system.errors import UserError
+from search.system.texts import is_utf8
+from search.system.validation import named_fields
 
 # Input scaling, as (scale, offset) of uint8 pixels; IDENTITY where the network scales by itself.
 SIGNED = (1 / 127.5, -1.0)
 IDENTITY = (1.0, 0.0)
+MODES = ("tf", "torch", "caffe")  # of preprocessing in keras.applications
+FILE = ".keras"
+FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+Scaling = tuple[float, float] | str
 
 
 @dataclass(frozen=True)
@@ -37,9 +48,36 @@ def average(**options: Any) -> Any:
     return keras.layers.GlobalAveragePooling2D(**options)
 
 
+def unchanged(**options: Any) -> Any:
+    """Return the Keras layer that leaves vectors of features as they are."""
+    from search.system.tf import keras
+
+    return keras.layers.Identity(**options)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is known of somebody's own network once it was built.
+
+    ``sha256`` is that of its file; or of the code that makes it, with its weights where it is ``pretrained``: two
+    networks that the code makes have the same. ``side`` is the only image size that it takes, in px; None if it takes
+    any. ``vectors`` tells whether it gives vectors of features (n, c), in place of maps. ``cut_off`` names the layer of
+    the classifier that its file had, "" where there was none. ``layers`` are the kinds of layers that Keras does not
+    have: an export with such can be loaded only by who has their code.
+    """
+
+    sha256: str
+    pretrained: bool
+    side: int | None
+    vectors: bool
+    cut_off: str
+    layers: tuple[str, ...] = ()
+
+
+@named_fields
 @dataclass(frozen=True)
 class Backbone:
-    """A network that turns images into features: one row of the table of backbones.
+    """A network that turns images into features: one row of the table of backbones, or somebody's own.
 
     ``make`` builds its Keras model for images of any size, (n, side, side, 3) to maps (n, h, w, c),
     with the weights in a file, or with random ones where it gets None. ``scaling`` brings uint8
@@ -49,25 +87,50 @@ class Backbone:
     millions of multiply-adds of dense convolutions (depthwise ones are charged two to three times,
     as they run on CPUs); it serves the estimate of a search's cost only. ``weights`` is None for a
     network that starts from random weights. ``pooling`` makes the layer that follows the last map.
+
+    Of an own one ``make`` is a text: "module:function", or the path of a .keras file. ``scaling``, ``cuts`` and
+    ``mega_macs`` that are not given are found when it is first built, and ``network`` is then known.
+    Raises UserError for a field of an own one that is wrong, naming it.
     """
 
     name: str
-    make: Callable[[Path | None], Any]
-    scaling: tuple[float, float] | str
-    cuts: tuple[str, ...]
-    mega_macs: float
+    make: Callable[[Path | None], Any] | str
+    scaling: Scaling = ""
+    cuts: tuple[str, ...] | None = None
+    mega_macs: float = 0.0
     weights: Weights | None = None
     pooling: Callable[..., Any] = average
+    network: Network | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a person gives."""
+        if isinstance(self.make, str):
+            _check_own(self)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is somebody's own, and no row of the table."""
+        return isinstance(self.make, str)
+
+    @property
+    def reference(self) -> "str | Backbone":
+        """What a recipe has of it: the name of a row of the table, or an own backbone itself."""
+        return self if self.is_own else self.name
 
     @property
     def blocks(self) -> int:
         """How many blocks can be unfrozen, counted from the top (the output end)."""
-        return len(self.cuts) + 1
+        return len(self.cuts or ()) + 1
 
     @property
     def pretrained(self) -> bool:
         """Whether it starts from weights that were trained before, on other pictures."""
-        return self.weights is not None
+        return self.network.pretrained if self.network else self.weights is not None
+
+    @property
+    def side(self) -> int | None:
+        """The only image size that it takes, in px; None where it takes any."""
+        return self.network.side if self.network else None
 
     def has_frozen_part(self, unfrozen_blocks: int) -> bool:
         """Return whether a recipe that unfreezes so many blocks has a frozen part, whose activations can be kept.
@@ -83,7 +146,7 @@ class Backbone:
         """
         if unfrozen_blocks == 0:
             return None
-        return self.cuts[-unfrozen_blocks] if self.has_frozen_part(unfrozen_blocks) else ""
+        return (self.cuts or ())[-unfrozen_blocks] if self.has_frozen_part(unfrozen_blocks) else ""
 
     def scaled(self, pixels: Any) -> Any:
         """Return uint8 ``pixels`` (…, 3) as the float32 input that the backbone was trained on."""
@@ -94,3 +157,47 @@ class Backbone:
             return keras.applications.imagenet_utils.preprocess_input(images, mode=self.scaling)
         scale, offset = self.scaling
         return images * scale + offset
+
+    def to_json(self) -> str | dict[str, Any]:
+        """Return it as JSON types: a row of the table as its name, an own one with all that was found of it."""
+        if not self.is_own:
+            return self.name
+        assert self.network is not None, "its network was built"
+        scaling = self.scaling if isinstance(self.scaling, str) else list(self.scaling)
+        fields = {"name": self.name, "make": self.make, "scaling": scaling, "cuts": list(self.cuts or ())}
+        network = {**asdict(self.network), "layers": list(self.network.layers)}
+        return fields | {"mega_macs": self.mega_macs, "network": network}
+
+    @classmethod
+    def from_json(cls, fields: Any) -> "str | Backbone":
+        """Return what a recipe has of a backbone that ``to_json`` wrote."""
+        if not isinstance(fields, dict):
+            return str(fields)
+        network = Network(**{**fields["network"], "layers": tuple(fields["network"]["layers"])})
+        return cls(**{**fields, "network": network, "pooling": unchanged if network.vectors else average})
+
+
+def _check_own(backbone: Backbone) -> None:
+    """Raise UserError for a field of an own backbone that is wrong; bring its cuts and scaling to tuples."""
+    name, make, scaling, cuts = backbone.name, str(backbone.make), backbone.scaling, backbone.cuts
+    where = f"Backbone({name!r}, …)"
+    if not isinstance(name, str) or not name.strip() or not is_utf8(name):
+        raise UserError(f"Backbone({name!r}, …): the name must be a text, as in Backbone('mine', make=…).")
+    if not make.endswith(FILE) and not FUNCTION.fullmatch(make):
+        raise UserError(
+            f"{where}: make={make!r} must be 'module:function', as in 'my_nets:network', or the path of a {FILE} file."
+        )
+    if isinstance(scaling, list | tuple):
+        if len(scaling) != len(IDENTITY) or not all(_is_number(value) for value in scaling):
+            raise UserError(f"{where}: scaling={scaling!r} must be (scale, offset), as in (1 / 127.5, -1).")
+        object.__setattr__(backbone, "scaling", tuple(map(float, scaling)))
+    elif scaling not in {"", *MODES}:
+        raise UserError(f"{where}: scaling={scaling!r} must be (scale, offset), or one of {', '.join(MODES)}.")
+    if isinstance(cuts, str) or (cuts is not None and not all(isinstance(cut, str) and cut for cut in cuts)):
+        raise UserError(f"{where}: cuts={cuts!r} must be names of layers, as in cuts=('block_1', 'block_2').")
+    if cuts is not None:
+        object.__setattr__(backbone, "cuts", tuple(cuts))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

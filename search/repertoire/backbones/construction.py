@@ -6,19 +6,25 @@ from typing import Any
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.weights import check_weights, weights_file
 from search.system.errors import UserError
+from search.system.modules import Home, beside_now
 
 
-def construct(backbone: Backbone, pretrained: bool, sha256: str = "") -> Any:
+def construct(backbone: Backbone, pretrained: bool, sha256: str = "", home: Home | None = None) -> Any:
     """Return the Keras model of a backbone for images of any size, without pooling or a head.
 
     It is ``pretrained``, or has random weights (where it has no others, or for tests of the structure).
-    Raises UserError where the weights are absent, other than the ``sha256`` that the search began
-    with, or damaged.
+    An own backbone is made from its ``home``. Raises UserError where the weights are absent, other than the ``sha256``
+    that the search began with, or damaged.
     """
+    if backbone.is_own:
+        from search.repertoire.backbones.own import network_of
+
+        return network_of(backbone, home or beside_now().home())
     if pretrained:
         check_weights(backbone, sha256)
     file = weights_file(backbone) if pretrained else None
     try:
+        assert not isinstance(backbone.make, str)
         return backbone.make(file)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         fetched = backbone.weights is not None and backbone.weights.url

@@ -14,6 +14,8 @@ from search.repertoire.backbones import (
     vgg,
 )
 from search.repertoire.backbones.backbone import Backbone
+from search.system.errors import UserError
+from search.system.validation import one_of
 
 BACKBONES: dict[str, Backbone] = {  # by name, in the order in which messages list them
     backbone.name: backbone
@@ -28,3 +30,25 @@ BACKBONES: dict[str, Backbone] = {  # by name, in the order in which messages li
         *vgg.FAMILY,
     )
 }
+
+
+def backbone_of(field: str, value: str | Backbone) -> Backbone:
+    """Return a backbone by its name in the table, or somebody's own with all that its network tells.
+
+    Raises UserError for a name that is not known, and for an own one that cannot be used.
+    """
+    if not isinstance(value, Backbone):
+        one_of(field, value, BACKBONES)
+        return BACKBONES[value]
+    if BACKBONES.get(value.name) == value:
+        return value
+    if value.name in BACKBONES:
+        raise UserError(f"Backbone({value.name!r}, …) has the name of one that the program has: give it another.")
+    if not value.is_own:
+        raise UserError(
+            f"Backbone({value.name!r}, make=…): make must be a text that workers can follow: 'module:function', or the "
+            "path of a .keras file."
+        )
+    from search.repertoire.backbones.own import found
+
+    return found(value)

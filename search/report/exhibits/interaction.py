@@ -50,7 +50,7 @@ def _members(judgement: Judgement, backbone: str, unfrozen: str) -> Row:
     names = {
         one.id: one.baseline
         for one in judgement.record.history.trials.values()
-        if one.runs and (one.recipe.backbone, depth(one.recipe)) == (backbone, unfrozen)
+        if one.runs and (one.recipe.architecture.name, depth(one.recipe)) == (backbone, unfrozen)
     }
     best = next((one for one in judgement.complete if one.id in names), None)
     return {

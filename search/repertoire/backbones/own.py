@@ -1,0 +1,304 @@
+"""Somebody's own network: made by a function of a module beside the space, or read from a .keras file.
+
+It is built before a recipe holds it, to find what was not said of it: its cuts, its scaling, its cost, whether it is
+pretrained, and a digest of what it is made of. Workers build it again and compare the digest, so a network that
+changed is never trained in the place of another.
+"""
+
+import hashlib
+import importlib
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, Network, average, unchanged
+from search.repertoire.backbones.cuts import SIDE, found_cuts
+from search.repertoire.backbones.graph import Call, graph_of
+from search.system.digests import digest, file_sha256
+from search.system.errors import UserError
+from search.system.modules import Beside, Home, beside_now
+from search.system.validation import nearest
+
+CHANNELS = 3
+VECTORS, MAPS = 2, 4  # ranks of batches
+NO_SCALING = ("Random", "Resizing", "CenterCrop", "ZeroPadding", "Dropout", "Gaussian", "Identity", "GetItem", "Cast")
+SCALING = ("Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract")
+AFTER_LOGITS = ("Activation", "Softmax", "Dropout")
+DEPTHWISE = 2.5  # such multiply-adds cost so much more than those of dense convolutions, on CPUs
+LETTERS = 300  # of an error of Keras, which can be long
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network as it was built, with the digest of what it was made of: texts of modules by path, or a file.
+
+    ``cut_off`` names the layer of its classifier, "" where it had none.
+    """
+
+    model: Any
+    sha256: str
+    texts: Mapping[str, str] = field(default_factory=dict)
+    file: Path | None = None
+    cut_off: str = ""
+
+
+def found(backbone: Backbone) -> Backbone:
+    """Return an own backbone with all that its network tells, which is built for that once while a space is read.
+
+    Raises UserError where it cannot be built, or does not turn images into features.
+    """
+    if backbone.network is not None:
+        return backbone
+    beside = beside_now()
+    if beside.is_early:
+        raise UserError(f"{_where(backbone)} is built when the search begins. Make recipes with it inside space(hp).")
+    if backbone not in beside.memory:
+        beside.memory[backbone] = _found(backbone, beside)
+    result: Backbone = beside.memory[backbone]
+    return result
+
+
+def _found(backbone: Backbone, beside: Beside) -> Backbone:
+    where, built = _where(backbone), _built(backbone, beside.home())
+    beside.adopt(built.texts, {backbone.name: str(built.file)} if built.file else {})
+    model = built.model
+    _check_shapes(model, where)
+    pretrained = built.file is not None or _is_pretrained(model, _built(backbone, beside.home()).model, where)
+    scaling = backbone.scaling or (IDENTITY if _scales(model) else "")
+    if not scaling:
+        raise UserError(
+            f"{where} does not begin with a Rescaling or Normalization layer: it is not known which pixels it takes. "
+            "Say it: scaling=(scale, offset), as in (1 / 127.5, -1) for pixels from -1 to 1, or (1, 0) for those from "
+            "0 to 255; or the mode of keras.applications that it was trained with: 'tf', 'torch' or 'caffe'."
+        )
+    sha256, side, vectors = _sha256(built, pretrained), model.input.shape[1], len(model.output.shape) == VECTORS
+    return replace(
+        backbone,
+        scaling=scaling,
+        cuts=_cuts(backbone, model, where),
+        mega_macs=backbone.mega_macs or _mega_macs(model),
+        pooling=unchanged if vectors else average,
+        network=Network(sha256, pretrained, side, vectors, built.cut_off, _foreign_layers(model)),
+    )
+
+
+def network_of(backbone: Backbone, home: Home) -> Any:
+    """Return the Keras model of an own backbone; UserError where it is not the one that the search began with."""
+    assert backbone.network is not None, "a recipe holds it with all that was found"
+    built = _built(backbone, home)
+    if _sha256(built, backbone.network.pretrained) != backbone.network.sha256:
+        raise UserError(
+            f"{_where(backbone)} changed: its network is another one than the search began with. Undo the change, or "
+            "begin another search with --name or --fresh."
+        )
+    return built.model
+
+
+def in_words(backbone: Backbone) -> str:
+    """Return in a line what was found of an own backbone."""
+    network, cuts = backbone.network, backbone.cuts or ()
+    assert network is not None, "it was found"
+    parts = [
+        "pretrained" if network.pretrained else "from random weights, all of it trains",
+        f"without its classifier, the layer {network.cut_off!r}" if network.cut_off else "",
+        f"for images of {network.side} px" if network.side else "",
+        "pixels as they are" if backbone.scaling == IDENTITY else f"pixels scaled by {backbone.scaling}",
+        f"cuts after {', '.join(cuts)}" if cuts else "no cuts",
+        f"with layers that Keras does not have ({', '.join(network.layers)}), so an export needs their code"
+        if network.layers
+        else "",
+    ]
+    return f"{backbone.name} ({backbone.make}): {'; '.join(part for part in parts if part)}"
+
+
+def _where(backbone: Backbone) -> str:
+    return f"The backbone {backbone.name!r} ({backbone.make})"
+
+
+def _sha256(built: Built, pretrained: bool) -> str:
+    """Return what names a network: its file, or the code that makes it with the weights that this gives it."""
+    if built.file is not None or not pretrained:
+        return built.sha256
+    weights = hashlib.sha256()
+    for variable in built.model.weights:
+        weights.update(f"{variable.shape}{variable.dtype}".encode() + variable.numpy().tobytes())
+    return digest([built.sha256, weights.hexdigest()])
+
+
+def _built(backbone: Backbone, home: Home) -> Built:
+    """Return the network, made anew."""
+    from search.system.tf import silenced
+
+    make = _loaded if str(backbone.make).endswith(FILE) else _made
+    # Keras numbers layers without a name of their own thread by thread: in a new one they are called as ever.
+    with silenced(), ThreadPoolExecutor(1) as thread:
+        return thread.submit(make, backbone, home).result()
+
+
+def _made(backbone: Backbone, home: Home) -> Built:
+    """Return what a function of a module makes."""
+    where, (place, _, name) = _where(backbone), str(backbone.make).partition(":")
+    beside = Beside(home.modules)
+    with beside.importable():
+        module = _imported(place, home, where)
+        function = getattr(module, name, None)
+        if not callable(function):
+            near = nearest(name, [known for known, value in vars(module).items() if callable(value)])
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise UserError(f"{where}: the module {place} has no function {name!r}.{hint}")
+        try:
+            model = function()
+        except Exception as error:  # noqa: BLE001 it is anyone's code
+            raise UserError(f"{where}: {name}() fails: {type(error).__name__}: {error}") from None
+        code = Path(module.__file__).read_text(encoding="utf-8", errors="replace") if module.__file__ else ""
+    _check_graph(model, where)
+    return Built(model, digest([code, sorted(beside.texts.items())]), dict(beside.texts))
+
+
+def _imported(place: str, home: Home, where: str) -> Any:
+    parents = [".".join(place.split(".")[:length]) for length in range(1, place.count(".") + 2)]
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name in parents:
+            raise UserError(f"{where}: there is no module {place} in {home.modules}, nor is one installed.") from None
+        raise UserError(f"{where}: {place} cannot be imported: {error}.") from None
+    except Exception as error:  # noqa: BLE001 it is anyone's code
+        raise UserError(f"{where}: {place} cannot be imported: {type(error).__name__}: {error}") from None
+
+
+def _loaded(backbone: Backbone, home: Home) -> Built:
+    """Return the network in a file, without its classifier."""
+    from search.system.tf import keras
+
+    where, file = _where(backbone), home.file(backbone.name, str(backbone.make))
+    if file is None:
+        places = dict.fromkeys(map(str, (home.modules, Path.cwd())))
+        raise UserError(f"{where}: there is no such file in {', nor in '.join(places)}.")
+    try:
+        sha256 = file_sha256(file)
+        model = keras.models.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # noqa: BLE001 Keras raises errors of every kind
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(
+            f"{where}: {file} cannot be loaded: {first[:LETTERS]}\nCode is never run from a file, so one with layers "
+            "of your own, or with functions in it, is refused. Write a function that makes the network and loads the "
+            "file's weights into it, in a module beside the space: make='my_nets:network'."
+        ) from None
+    _check_graph(model, where)
+    headless, cut_off = _without_classifier(model)
+    return Built(headless, sha256, file=file, cut_off=cut_off)
+
+
+def _check_graph(model: Any, where: str) -> None:
+    """Raise UserError unless it is a Keras model with a graph, of one input and one output."""
+    from search.system.tf import keras
+
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{where} gives {type(model).__name__}, where a keras.Model is wanted.")
+    has_graph = isinstance(model, keras.Sequential | keras.Function) and model.inputs
+    if not has_graph or len(model.inputs) != 1 or len(model.outputs) != 1:
+        counts = f" {len(model.inputs)} inputs and {len(model.outputs)} outputs" if has_graph else "out a graph"
+        raise UserError(
+            f"{where} gives a model with{counts}, where one input and one output are wanted. Wrap it: inputs = "
+            "keras.Input((None, None, 3)), and keras.Model(inputs, network(inputs))."
+        )
+
+
+def _check_shapes(model: Any, where: str) -> None:
+    """Raise UserError unless it turns images (n, side, side, 3) into maps (n, h, w, c) or vectors (n, c)."""
+    taken, given = tuple(model.input.shape), tuple(model.output.shape)
+    if len(taken) != MAPS or taken[-1] != CHANNELS or taken[1] != taken[2]:
+        raise UserError(f"{where} takes inputs of the shape {taken}, where it must take images: (None, side, side, 3).")
+    if len(given) not in {VECTORS, MAPS} or given[-1] is None:
+        raise UserError(
+            f"{where} gives outputs of the shape {given}, where they must be feature maps (None, height, width, "
+            "channels) or vectors (None, features). End it with a layer that pools, or takes the token of the class."
+        )
+
+
+def _without_classifier(model: Any) -> tuple[Any, str]:
+    """Return the model without its last layer if that is dense, and what follows it; and the layer's name, or ""."""
+    from search.system.tf import keras
+
+    graph = graph_of(model)
+    makers = {id(tensor): call for call in graph.calls for tensor in call.outputs}
+    last = makers.get(id(graph.output))
+    while last is not None and type(last.operation).__name__ in AFTER_LOGITS:
+        last = makers.get(id(last.inputs[0]))
+    if last is None or not isinstance(last.operation, keras.layers.Dense):
+        return model, ""
+    return keras.Model(graph.input, last.inputs[0], name=model.name), last.name
+
+
+def _is_pretrained(model: Any, again: Any, where: str) -> bool:
+    """Return whether two models that the same code made have equal weights; UserError where only some are equal."""
+    pairs = list(zip(model.weights, again.weights, strict=True))
+    drawn = [one for one, other in pairs if not (one.numpy() == other.numpy()).all()]
+    kept = [one for one, other in pairs if (one.numpy() == other.numpy()).all() and np.ptp(one.numpy()) > 0]
+    if drawn and kept:
+        raise UserError(
+            f"{where} has weights that are drawn anew each time it is made ({drawn[0].path}), beside weights that stay "
+            f"({kept[0].path}). Leave the new layers off: the search adds a head. Or load weights into all of them."
+        )
+    return not drawn
+
+
+def _foreign_layers(model: Any) -> tuple[str, ...]:
+    """Return the kinds of layers that are not of Keras."""
+    kinds = {type(call.operation) for call in graph_of(model).calls}
+    return tuple(sorted(kind.__name__ for kind in kinds if kind.__module__.partition(".")[0] != "keras"))
+
+
+def _scales(model: Any) -> bool:
+    """Return whether a network begins by scaling its pixels."""
+    kinds = (type(call.operation).__name__ for call in graph_of(model).calls)
+    first = next((kind for kind in kinds if not kind.startswith(NO_SCALING)), "")
+    return first in SCALING
+
+
+def _cuts(backbone: Backbone, model: Any, where: str) -> tuple[str, ...]:
+    """Return the cuts of a network: found in its graph, or as given. UserError for one where it cannot be cut."""
+    if backbone.cuts is None:
+        return found_cuts(_maps_only(model))
+    places = [place.name for place in graph_of(model).places]
+    for cut in backbone.cuts:
+        if cut not in places:
+            near = nearest(cut, places)
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise UserError(
+                f"{where} cannot be cut after {cut!r}: there is no such layer, or others go past it.{hint} Without "
+                "cuts=…, they are found."
+            )
+    if sorted(backbone.cuts, key=places.index) != list(dict.fromkeys(backbone.cuts)):
+        raise UserError(f"{where} has cuts={backbone.cuts!r}: give them from the input to the output, each once.")
+    return backbone.cuts
+
+
+def _maps_only(model: Any) -> Any:
+    """Return a model without what follows its last map, as there vectors cannot be told from maps that are halved."""
+    from search.system.tf import keras
+
+    graph = graph_of(model)
+    maps = [call for call in graph.places if len(call.outputs[0].shape) == MAPS]
+    return keras.Model(graph.input, maps[-1].outputs[0]) if len(graph.output.shape) == VECTORS and maps else model
+
+
+def _mega_macs(model: Any) -> float:
+    """Return the millions of multiply-adds of one forward pass at 224 px, as far as layers with weights do them."""
+    total = sum(_multiply_adds(call) for call in graph_of(model, SIDE).calls)
+    return float(f"{total * (SIDE / (model.input.shape[1] or SIDE)) ** 2 / 1e6:.3g}")
+
+
+def _multiply_adds(call: Call) -> float:
+    positions = math.prod(length or 1 for length in call.outputs[0].shape[1:-1])
+    return sum(
+        positions * math.prod(weight.shape) * (DEPTHWISE if "Depthwise" in type(call.operation).__name__ else 1)
+        for weight in getattr(call.operation, "weights", ())
+        if len(weight.shape) > 1
+    )
