@@ -3,6 +3,7 @@
 import importlib
 import shutil
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -390,6 +391,23 @@ def test_what_somebody_else_has_imported_from_below_a_space_stays_theirs(namespa
     assert load_space_file(namespaces / "two" / "space.py").space(1).dropout == 0.6
     for name in ("lib", "lib.deep", "lib.deep.rates"):
         assert sys.modules.pop(name)
+
+
+def test_what_somebody_else_imports_or_exchanges_between_two_calls_of_a_space_stays_theirs(namespaces, monkeypatch):
+    two = load_space_file(namespaces / "two" / "space.py")
+    assert [two.space(1).dropout, two.space(0).dropout] == [0.6, 0.5]
+    monkeypatch.syspath_prepend(str(namespaces / "one"))
+    theirs = importlib.import_module("lib.deep.rates")
+    assert two.space(1).dropout == 0.6
+    assert sys.modules["lib.deep.rates"] is theirs
+    exchanged = types.ModuleType("lib.deep.rates")
+    exchanged.__file__ = theirs.__file__
+    sys.modules["lib.deep.rates"] = exchanged
+    assert two.space(1).dropout == 0.6
+    assert sys.modules["lib.deep.rates"] is exchanged
+    for name in ("lib", "lib.deep", "lib.deep.rates"):
+        assert sys.modules.pop(name)
+    assert two.space(1).dropout == 0.6
 
 
 def test_a_module_that_is_no_text_cannot_be_kept(tmp_path):
