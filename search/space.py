@@ -32,7 +32,9 @@ from search.system.validation import nearest, one_of
 Space = Callable[[Any], Recipe]
 
 FIELD_NAMED = re.compile(r"^(?:Augment |Synthetic )?(\w+)=|has no field '(\w+)'|unexpected keyword argument '(\w+)'")
+# DECISIONS: Image size is a choice from 96 px on
 STEP, GRID, CAP = 1.4, 16, 224  # of image sizes: about twice the pixels, in px, and the most that suits a CPU
+SMALL = 96  # px: pictures below it are icons and digits, of which a larger copy shows no more
 PHOTOGRAPHS = 160  # px
 OPTIONS_OF_HP = (
     *("name", "values", "value", "default", "ordered", "min_value", "max_value", "step", "sampling"),
@@ -133,7 +135,7 @@ def image_sizes() -> list[int]:
     """Return the image sizes in px to choose from: as the images are, and one step up, at about twice the cost.
 
     As they are is their typical longest side, from 32 to 160 px; the step up is 1.4 times as much, at most 224 px.
-    A study that names its image size has this one alone.
+    Pictures below 96 px have no step up. A study that names its image size has this one alone.
     """
     hand = _hand_in_time("image_sizes")
     if hand is None:
@@ -145,7 +147,7 @@ def image_sizes() -> list[int]:
 def sizes_of(native: int, *, fixed: bool = False) -> tuple[int, ...]:
     """Return what ``image_sizes`` gives for images of this side in px; that side alone where a study has fixed it."""
     step = min(CAP, GRID * round(STEP * native / GRID))
-    return (native,) if fixed or step <= native else (native, step)
+    return (native,) if fixed or native < SMALL or step <= native else (native, step)
 
 
 def sizes_in_words(sizes: Sequence[int]) -> str:
