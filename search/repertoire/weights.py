@@ -59,13 +59,13 @@ def is_cached(backbone: Backbone) -> bool:
 
 
 def fault(backbone: Backbone) -> str:
-    """Return what is wrong with weights whose digest is known, in a word: "gone" or "damaged"; "" if nothing is."""
-    file = weights_file(backbone)
-    if file is None or backbone.weights is None or not backbone.weights.sha256:
+    """Return what is wrong with weights of a package, in a word: "gone" or "damaged"; "" if nothing is."""
+    weights, file = backbone.weights, weights_file(backbone)
+    if file is None or weights is None or weights.url:
         return ""
     if not file.is_file():
         return "gone"
-    return "" if file_sha256(file) == backbone.weights.sha256 else "damaged"
+    return "" if file_sha256(file) == weights.sha256 else "damaged"
 
 
 def check_digest(backbone: Backbone) -> None:
@@ -82,16 +82,15 @@ def check_digest(backbone: Backbone) -> None:
 
 
 def check_weights(backbone: Backbone, sha256: str = "") -> None:
-    """Raise UserError unless the weights are there, whole if their digest is known, and equal ``sha256`` if given."""
+    """Raise UserError unless the weights are there, whole if a package has them, and equal ``sha256`` if given."""
     check_digest(backbone)
     file = weights_file(backbone)
     if file is None or not file.is_file():
         raise UserError(
             f"The weights of {backbone.name} are gone: {file} is not there. Put it back, or set KERAS_HOME."
         )
-    known = backbone.weights.sha256 if backbone.weights else ""
-    if sha256 and (known or weights_sha256(backbone)) != sha256:
-        if known:
+    if sha256 and weights_sha256(backbone) != sha256:
+        if backbone.weights and not backbone.weights.url:
             raise UserError(
                 f"This search began with other weights of {backbone.name}, of another version of this package: go on "
                 "with that version, or begin anew with --fresh or under another --name."
