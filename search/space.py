@@ -209,8 +209,12 @@ def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str,
             f"{path} is a folder, where a space file is wanted, such as spaces/finetune.py. If these are your images: "
             f"{first_command('check', data=path)}"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The space file {path} cannot be read: {error}.") from None
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path} is no text in UTF-8, where a space file is wanted, such as spaces/finetune.py."
+        ) from None
+    except OSError as error:
+        raise UserError(f"The space file {path} cannot be read: {error.strerror}.") from None
     beside = Beside(modules or path.parent, files)
     beside.is_early = True
     with beside.importable():

@@ -79,7 +79,7 @@ def test_a_missing_file_is_named_with_the_default(tmp_path):
 def test_what_is_no_text_cannot_be_read(tmp_path):
     (tmp_path / "latin.py").write_bytes("# Größe".encode("latin-1"))
     assert refusal(tmp_path).startswith(f"{tmp_path} is a folder, where a space file is wanted")
-    assert refusal(tmp_path / "latin.py").startswith(f"The space file {tmp_path / 'latin.py'} cannot be read: 'utf-8'")
+    assert refusal(tmp_path / "latin.py").startswith(f"{tmp_path / 'latin.py'} is no text in UTF-8, where a space file")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def folds(space: Path, to: Path, fractions: str | None, copy: bool, **options: A
     from search.monitor.screen import open_screen
     from search.options import Options, overridden
     from search.space import read_space
+    from search.system.texts import check_utf8
 
+    check_utf8(str(to), "--to")
     choices = Options(**options, results=str(to))  # ``to`` is the one place that is written to
     study = overridden(read_space(space).study, choices)
     if fractions is not None:

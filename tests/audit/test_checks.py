@@ -315,6 +315,23 @@ def test_deep_images_of_a_small_range_are_named_and_not_to_be_removed(plain, tmp
     assert topics(inspect(read_class_folders(plain), tmp_path))["blank"].files == ("across/flat.png",)
 
 
+def test_deep_images_that_are_nearly_black_but_for_a_few_pixels_are_named(plain, tmp_path):
+    for number in range(3):
+        scan = plain / "down" / f"scan{number}.png"
+        save_deep(scan, 300, 3800, seed=number)
+        values = np.array(Image.open(scan))
+        values[0, 0] = 65535  # a dead pixel, or the mark that radiographs carry
+        Image.fromarray(values).save(scan)
+    found = topics(inspect(read_class_folders(plain), tmp_path))
+    assert found["nearly black"].level == WARNING
+    assert found["nearly black"].text == (
+        "3 16-bit grey images have all but a hundredth of their pixels in the darkest eighth of the range from 0 to "
+        "65535, and so look nearly black"
+    )
+    assert found["nearly black"].files == tuple(f"down/scan{number}.png" for number in range(3))
+    assert {"small range", "blank"}.isdisjoint(found)
+
+
 def test_images_of_one_colour_are_named(plain, tmp_path):
     Image.new("RGB", (32, 32), "grey").save(plain / "down" / "blank.png")
     assert topics(inspect(read_class_folders(plain), tmp_path))["blank"].files == ("down/blank.png",)

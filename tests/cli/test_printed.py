@@ -93,6 +93,10 @@ def test_commands_in_refusals_work_as_printed(search, tmp_path):
     code, _, error = search(*words(first))
     assert code == 1
     assert "finetune.py is there already" in error
+    code, _, error = search("new-space", "b\udcfcck.py")  # which no verb could read
+    assert code == 1
+    assert "is not valid UTF-8" in error
+    assert not Path("b\udcfcck.py").exists()
 
 
 def test_weights_that_came_later_are_said_with_a_command_that_uses_them(search, imagenet, tmp_path, monkeypatch):

@@ -25,12 +25,13 @@ MASKS = frozenset(
         *("gt", "groundtruth", "groundtruths", "seg", "segs", "segm", "segmentation", "segmentations"),
         *("segmentationclass", "segmentationobject", "segmap", "segmaps", "trimap", "trimaps", "contour"),
         *("contours", "matte", "mattes", "alpha", "alphas", "binary", "roi", "rois", "target", "targets"),
+        *("labelids", "labeltrainids", "instanceids", "masque", "masques", "maske", "masken"),
     )
 )
 PREVIEWS = frozenset(
     (
         *("thumb", "thumbs", "thumbnail", "thumbnails", "tn", "preview", "previews", "small", "smaller"),
-        *("lowres", "resized", "icon", "icons", "tiny", "mini"),
+        *("lowres", "resized", "icon", "icons", "tiny", "mini", "th", "lq"),
     )
 )
 DRAWN = frozenset(
@@ -261,18 +262,27 @@ def _kind_of_word(word: str) -> str:
 
 
 def stem_pairs(labels: Mapping[str, str]) -> Iterator[Pair]:
-    """Yield, both ways, images of one class that share a stem: in one folder, or in two beside each other."""
-    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    """Yield, both ways, images of one class that share a stem: in one folder, in two beside each other or in each other."""
+    alike: dict[tuple[str, ...], list[PurePosixPath]] = defaultdict(list)
     for id_, label in labels.items():
         path = PurePosixPath(id_)
-        alike[label, str(path.parent.parent), path.stem.lower()].append(id_)
-        alike[label, str(path.parent), path.stem.lower(), "here"].append(id_)
-    for (_, _, _, *here), ids in alike.items():
-        places = {str(PurePosixPath(id_).parent) for id_ in ids}
-        if len(ids) == 2 and len(places) == (1 if here else 2):
-            for id_, picture in (ids, ids[::-1]):
-                one, other = PurePosixPath(id_), PurePosixPath(picture)
-                yield Pair(id_, picture, UNSURE, f"{one.parent} {one.suffix} {other.parent} {other.suffix}")
+        stem = path.stem.lower()
+        alike[label, str(path.parent), stem, "here"].append(path)
+        alike[label, str(path.parent.parent), stem, "beside"].append(path)
+        for folder in (path.parent, path.parent.parent):
+            alike[label, str(folder), stem, "within"].append(path)
+    for (_, _, _, where), paths in alike.items():
+        if len(paths) == 2 and where == _relation(*paths):
+            for one, other in (paths, paths[::-1]):
+                bucket = f"{one.parent} {one.suffix} {other.parent} {other.suffix}"
+                yield Pair(str(one), str(other), UNSURE, bucket)
+
+
+def _relation(one: PurePosixPath, other: PurePosixPath) -> str:
+    """Return how the folders of two images lie to each other."""
+    if one.parent == other.parent:
+        return "here"
+    return "beside" if one.parent.parent == other.parent.parent else "within"
 
 
 def _judged(root: Path, pairs: Sequence[Pair]) -> Companions:

@@ -211,4 +211,4 @@ def _outlined(name: str, node: Node) -> str:
     inner = list(node.filled().items())
     holds = ", ".join(f"{below}/ {deeper.total}" for below, deeper in inner[:NAMED])
     more = f", … ({len(inner)} folders)" if len(inner) > NAMED else ""
-    return f"{name}/: {node.total} images" + (f" in {holds}{more}" if inner else "")
+    return f"{name}/: {node.total} {'image' if node.total == 1 else 'images'}" + (f" in {holds}{more}" if inner else "")

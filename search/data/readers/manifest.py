@@ -110,10 +110,11 @@ def _places(path: Path, listed: _Listed, beside: Beside) -> tuple[Path, dict[str
         return root, {id_: id_ for id_ in ids}
     found = beside.search(ids)
     if not found:
-        first = f", such as {ids[0]!r}," if ids else ""
+        if not ids:
+            raise UserError(f"{path} lists no images: there is no line below the names of its columns. Add one for each.")
         places = " or ".join(map(str, beside.first))
         raise UserError(
-            f"None of the images that {path} lists{first} is in {places}, nor in a folder there. Paths are relative "
+            f"None of the images that {path} lists, such as {ids[0]!r}, is in {places}, nor in a folder there. Paths are relative "
             "to one of these: move the file, mend the paths, or name the folder of the images with --root."
         )
     first_of: dict[str, str] = {}

@@ -45,13 +45,15 @@ def within(name: str, where: str, start: Path, base: Path, nearest: Path) -> tup
     Absolute paths, and those with "..", which count from the folder ``start``, must lead into ``base``. Raises
     UserError, beginning with ``where``, for any other; the way out is to name ``nearest``, which holds all images.
     """
-    if not leads_away(name):
+    of_windows = name[1:2] == ":"
+    if not of_windows and not leads_away(name):
         return inside(name, where), False
-    for begin, folder in ((start.absolute(), base.absolute()), (start.resolve(), base.resolve())):
+    bases = ((start.absolute(), base.absolute()), (start.resolve(), base.resolve()))
+    for begin, folder in () if of_windows else bases:
         target = os.path.normpath(begin / slashed(name))
         if target != str(folder) and Path(target).is_relative_to(folder):
             return inside(Path(target).relative_to(folder).as_posix(), where), True
-    there = f"--root {nearest}" if nearest.is_dir() else "--root FOLDER"
+    there = f"--root {nearest}" if nearest.is_dir() and not of_windows else "--root FOLDER"
     raise UserError(
         f"{where}: the path {name!r} must be relative and lead to no other folder (no leading slash, no '..'), or "
         f"lead into {base}. If the images are elsewhere, name the folder that holds all of them: {there}, or "

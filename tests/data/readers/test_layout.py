@@ -231,3 +231,4 @@ def test_an_outline_has_five_lines_with_the_images_of_each_folder():
         "… and 5 more folders",
     ]
     assert outline(tree_of(images("a", "b", each=2))) == ["a/: 2 images", "b/: 2 images"]
+    assert outline(tree_of(images("a", each=1))) == ["a/: 1 image"]

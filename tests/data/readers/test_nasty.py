@@ -661,7 +661,7 @@ def test_labels_that_pandas_would_take_for_nothing_are_labels(pets, cache):
         ("image,label,group", [f'{row},"{row}' + '\n"' for row in LISTED], "line 2: the group"),
         ("image,label,split", [f"{row},\7" for row in LISTED], "line 2: the split"),
         ("image,label", ['"' + LISTED[0], *LISTED[1:]], "cannot be read as CSV"),
-        ("image,label", [], "None of the images"),
+        ("image,label", [], "lists no images"),
     ],
 )
 def test_a_table_that_could_be_misread_is_refused(pets, cache, head, lines, words):
@@ -678,9 +678,9 @@ def test_a_table_in_another_encoding_is_refused_with_the_way_out(pets, cache, en
 
 def test_a_hundred_thousand_lines_that_lead_nowhere_are_refused_in_a_moment(pets, cache):
     nowhere = [f"no/{number}.png,cat" for number in range(100_000)]
-    began = time.monotonic()
+    began = time.process_time()
     assert "None of the images that" in refusal(manifest(pets, nowhere), cache)
-    assert time.monotonic() - began < 4 * HASTE
+    assert time.process_time() - began < 4 * HASTE
 
 
 def test_a_few_images_among_very_many_lines_that_lead_nowhere_are_found(pets, cache):

@@ -123,6 +123,11 @@ def test_other_numbers_are_refused(saved, numbers):
         saved(x=numbers, y=Y)
 
 
+def test_whole_numbers_of_more_than_8_bits_are_told_their_type(saved):
+    with pytest.raises(UserError, match=r"hold numbers from 0 to 4080\. .* save x\.astype\('uint16'\) if these are such"):
+        saved(x=GREY.astype(np.int64) << 4, y=Y)
+
+
 def test_transparency_is_laid_on_white(saved):
     clear = np.concatenate([X, np.tile(np.uint8([0, 255, 0, 255, 0, 255, 0]), (6, 5, 1))[..., None]], axis=3)
     found = pixels(*saved(x=clear, y=Y))

@@ -229,6 +229,7 @@ def test_paths_to_a_sibling_folder_need_a_root(dogs):
 def test_paths_of_another_machine_are_looked_for_below_the_root(dogs, before):
     path = written(dogs, "image,label", before + "{id}.png,{label}")
     assert "line 2: the path" in refusal(path)
+    assert "--root FOLDER" in refusal(path)
     assert is_whole(read_manifest(path, Reading(root=dogs)))
 
 
