@@ -73,7 +73,8 @@ def _of_spaces(recorded: str, now: str) -> str:
     """Return the lines of a space that changed."""
     diff = difflib.unified_diff(recorded.splitlines(), now.splitlines(), "recorded", "now", n=0, lineterm="")
     changed = list(diff)[2:]
-    more = [f"… {len(changed) - LINES_SHOWN} lines more"] if len(changed) > LINES_SHOWN else []
+    rest = len(changed) - LINES_SHOWN
+    more = [f"… {rest} {'line' if rest == 1 else 'lines'} more"] if rest > 0 else []
     lines = [f"      {line}" for line in [*changed[:LINES_SHOWN], *more]]
     return "the space changed:\n" + "\n".join(lines) if lines else SAME_TEXT
 

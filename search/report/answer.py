@@ -13,7 +13,7 @@ from search.racing import score
 from search.repertoire.columns import varied
 from search.report import words
 from search.report.document import Fact
-from search.report.words import called, in_100
+from search.report.words import against_in_100, called, in_100
 from search.system.commands import command_of
 
 
@@ -120,18 +120,18 @@ def _disagreement(judgement: Judgement, winner: Trial, rival: Trial) -> str:
     full = rules.fractions[-1]
     own, other = (at_size(trial, rules, full, "accuracy") for trial in (winner, rival))
     line = (
-        f"By accuracy alone {called(rival)} leads ({in_100(other)} against {in_100(own)} in 100 with all training "
+        f"By accuracy alone {called(rival)} leads ({against_in_100(other, own)} in 100 with all training "
         f"images, raw). The search was for {metric}"
     )
     own, other = (at_size(trial, rules, full, rules.objective) for trial in (winner, rival))
     if other < own:
         return (
-            f"{line}, in which every class counts alike, and there it has {in_100(other)} against {in_100(own)}: it is "
+            f"{line}, in which every class counts alike, and there it has {against_in_100(other, own)}: it is "
             "right more often in the large classes, and less often in the small ones."
         )
     fewest = words.share_of_images(rules.fractions[0])
     own, other = (at_size(trial, rules, rules.fractions[0], rules.objective) for trial in (winner, rival))
-    return f"{line} over all training sizes, and with {fewest} images it has {in_100(other)} against {in_100(own)}."
+    return f"{line} over all training sizes, and with {fewest} images it has {against_in_100(other, own)}."
 
 
 def _rivals(judgement: Judgement) -> Iterator[str]:

@@ -111,6 +111,15 @@ def in_100(share: float) -> str:
     return f"{100 * share:.1f}" if is_near_an_end else f"{100 * share:.0f}"
 
 
+def against_in_100(one: float, other: float) -> str:
+    """Return two shares as so many of a hundred: "50 against 49", with the digits that tell them apart."""
+    first, second = in_100(one), in_100(other)
+    for digits in (1, 2):
+        if first == second and one != other:
+            first, second = f"{100 * one:.{digits}f}", f"{100 * other:.{digits}f}"
+    return f"{first} against {second}"
+
+
 def called(trial: Trial) -> str:
     """Return what a trial is called in a sentence: a baseline by what it does."""
     return f'the baseline "{trial.baseline}" ({trial.id})' if trial.baseline else f"trial {trial.id}"

@@ -11,9 +11,11 @@ from search.analysis import stats
 from search.analysis.chance import cause
 from search.analysis.judgement import Judgement
 from search.analysis.outlook import outlook
+from search.analysis.stats import corrected_interval
 from search.export.card import ExportFacts, card
 from search.repertoire.recipe import Recipe
-from search.report import answer, cautions, contents
+from search.report import answer, cautions, contents, words
+from search.report.exhibits import calibration
 from search.report.json import as_json
 from search.report.markdown import markdown
 from search.study import OBJECTIVES
@@ -218,3 +220,25 @@ def test_without_a_range_the_answer_says_so(tmp_path):
         "expect about 100 right, once it is trained on all images. The folds do not show"
         in answer.sentences(made.end())[1]
     )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "how"),
+    [
+        ([0.30, 0.28, 0.26], "It is too sure of itself"),
+        ([-0.30, -0.28, -0.26], "It is less sure of itself than it could be"),
+        ([0.02, -0.05, 0.04], "As far as these images show, its confidence can be believed"),
+        ([0.50, 0.01, 0.33], "It seems too sure of itself, though so few folds cannot settle that"),
+        ([-0.9, -0.3], "It seems less sure of itself than it could be, though so few folds cannot settle that"),
+        ([0.2], "It seems too sure of itself, though so few folds cannot settle that"),
+    ],
+)
+def test_a_confidence_that_is_far_off_is_never_called_credible(gaps, how):
+    assert calibration.belief(float(np.mean(gaps)), corrected_interval(gaps, max(2, len(gaps)))) == how
+
+
+def test_shares_that_differ_are_never_told_as_equal():
+    assert words.against_in_100(0.495, 0.487) == "50 against 49"
+    assert words.against_in_100(0.4906, 0.4934) == "49.1 against 49.3"
+    assert words.against_in_100(0.49062, 0.49091) == "49.06 against 49.09"
+    assert words.against_in_100(0.5, 0.5) == "50 against 50"

@@ -262,7 +262,7 @@ def _kind_of_word(word: str) -> str:
 
 
 def stem_pairs(labels: Mapping[str, str]) -> Iterator[Pair]:
-    """Yield, both ways, images of one class that share a stem: in one folder, in two beside each other or in each other."""
+    """Yield, both ways, images of one class with one stem: in one folder, in two beside or in each other."""
     alike: dict[tuple[str, ...], list[PurePosixPath]] = defaultdict(list)
     for id_, label in labels.items():
         path = PurePosixPath(id_)

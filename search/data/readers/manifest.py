@@ -111,11 +111,11 @@ def _places(path: Path, listed: _Listed, beside: Beside) -> tuple[Path, dict[str
     found = beside.search(ids)
     if not found:
         if not ids:
-            raise UserError(f"{path} lists no images: there is no line below the names of its columns. Add one for each.")
+            raise UserError(f"{path} lists no images: no line is below the names of its columns. Add some.")
         places = " or ".join(map(str, beside.first))
         raise UserError(
-            f"None of the images that {path} lists, such as {ids[0]!r}, is in {places}, nor in a folder there. Paths are relative "
-            "to one of these: move the file, mend the paths, or name the folder of the images with --root."
+            f"None of the images that {path} lists, such as {ids[0]!r}, is in {places}, nor in a folder there. Paths "
+            "are relative to one of these: move the file, mend the paths, or name the folder of the images with --root."
         )
     first_of: dict[str, str] = {}
     for id_, place in found.items():

@@ -95,10 +95,10 @@ def _factor(dtype: np.dtype, low: float, high: float, deep: bool, where: str) ->
     if dtype.kind == "u" and dtype.itemsize == 2:
         return 1, shift_to_8_bits(high) if deep else 8
     range_ = "NaN (not a number)" if np.isnan(low) or np.isnan(high) else f"numbers from {low:g} to {high:g}"
-    if dtype.kind in "iu" and 0 <= low and high <= np.iinfo(np.uint16).max:  # int64 is what NumPy makes of lists
+    if dtype.kind in "iu" and low >= 0 and high <= np.iinfo(np.uint16).max:  # int64 is what NumPy makes of lists
         raise UserError(
-            f"{where}: pixels of the type {dtype} hold {range_}. Images of more than 8 bits are of the type uint16: save "
-            "x.astype('uint16') if these are such. All others must lie in [0, 1] or [0, 255]."
+            f"{where}: pixels of the type {dtype} hold {range_}. Images of more than 8 bits are of the type "
+            "uint16: save x.astype('uint16') if these are such. All others must lie in [0, 1] or [0, 255]."
         )
     raise UserError(
         f"{where}: pixels of the type {dtype} hold {range_}. They must lie in [0, 1] or [0, 255]: undo the "

@@ -6,12 +6,14 @@ import altair as alt
 import numpy as np
 
 from search.analysis.judgement import Judgement
-from search.analysis.stats import corrected_interval
+from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.scores import calibration
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, whole
 from search.report.style import HALF, PALETTE, Chart, place, tips, values
 from search.report.table import Cell, Table, count, limits, records, score, table
+
+BELIEVED = 0.05  # between what is promised and what comes true, on average
 
 COLUMNS = (
     number("low", "Of the bin."),
@@ -98,11 +100,21 @@ def sentences(subject: Subject) -> list[str]:
     right = size.predictions[0] == size.labels
     splits = np.unique(size.split, axis=0)
     gaps = [float((size.confidence[0] - right)[(size.split == split).all(axis=1)].mean()) for split in splits]
-    gap = corrected_interval(gaps, subject.judgement.rules.parts)
-    how = "As far as these images show, its confidence can be believed"
-    if gap.known and (gap.low > 0 or gap.high < 0):
-        how = "It is too sure of itself" if gap.low > 0 else "It is less sure of itself than it could be"
-    return [f"{how}: it is {size.confidence[0].mean():.0%} sure on average, and {right.mean():.0%} right."]
+    sure, share = float(size.confidence[0].mean()), float(right.mean())
+    how = belief(sure - share, corrected_interval(gaps, subject.judgement.rules.parts))
+    return [f"{how}: it is {sure:.0%} sure on average, and {share:.0%} right."]
+
+
+def belief(gap: float, interval: Interval) -> str:
+    """Return whether a confidence that is ``gap`` too high can be believed; ``interval`` is that of the folds."""
+    if interval.known and interval.low > 0:
+        return "It is too sure of itself"
+    if interval.known and interval.high < 0:
+        return "It is less sure of itself than it could be"
+    if abs(gap) <= BELIEVED:
+        return "As far as these images show, its confidence can be believed"
+    how = "too sure of itself" if gap > 0 else "less sure of itself than it could be"
+    return f"It seems {how}, though so few folds cannot settle that"
 
 
 EXHIBIT = Exhibit(

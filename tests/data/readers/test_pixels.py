@@ -124,7 +124,7 @@ def test_other_numbers_are_refused(saved, numbers):
 
 
 def test_whole_numbers_of_more_than_8_bits_are_told_their_type(saved):
-    with pytest.raises(UserError, match=r"hold numbers from 0 to 4080\. .* save x\.astype\('uint16'\) if these are such"):
+    with pytest.raises(UserError, match=r"from 0 to 4080\. .* save x\.astype\('uint16'\) if these are such"):
         saved(x=GREY.astype(np.int64) << 4, y=Y)
 
 
