@@ -57,6 +57,7 @@ class Beside:
         self._modules: dict[str, ModuleType] = {}
         self._paths = [str(self.folder)]
         self._others: dict[str, Any] = {}  # modules of elsewhere: there are thousands, to be looked at but once
+        self._views: dict[str, tuple[list[str], list[Any], list[str]]] = {}  # all modules at a time, and those of ours
 
     @contextlib.contextmanager
     def importable(self) -> Iterator[None]:
@@ -64,7 +65,7 @@ class Beside:
 
         Raises UserError after it where one of them is no text.
         """
-        hidden = {name: sys.modules.pop(name) for name in self._loaded()}
+        hidden = {name: sys.modules.pop(name) for name in self._loaded("before")}
         sys.modules.update(self._modules)
         before = list(sys.path)
         sys.path[:0] = self._paths
@@ -72,7 +73,8 @@ class Beside:
             with self.at_work():
                 yield
         finally:
-            new = {name: sys.modules.pop(name) for name in self._loaded()}  # a path of namespaces follows sys.path
+            # While sys.path is ours: a path of namespaces follows it.
+            new = {name: sys.modules.pop(name) for name in self._loaded("after")}
             self._modules.update(new)
             self._leave(before)
             sys.modules.update(hidden)
@@ -107,13 +109,23 @@ class Beside:
 
         return call
 
-    def _loaded(self) -> list[str]:
-        """Return the names of loaded modules that are of this folder, or that have the names of such."""
-        names = [name for name in list(sys.modules) if self._others.get(name) is not sys.modules[name]]
-        for name in names:
+    def _loaded(self, when: str) -> list[str]:
+        """Return the names of loaded modules that are of this folder, or that have the names of such.
+
+        ``when`` is before or after a call. Mostly nothing was imported since the last one: a space is called a
+        thousand times as a search begins.
+        """
+        every, modules = list(sys.modules), list(sys.modules.values())
+        names, values, own = self._views.get(when, ([], [], []))
+        if every == names and modules == values:  # the same objects, which takes lists no time
+            return own
+        new = [name for name in every if self._others.get(name) is not sys.modules[name]]
+        for name in new:
             if not self._is_own(name, _places(sys.modules[name])):
                 self._others[name] = sys.modules[name]
-        return [name for name in names if self._others.get(name) is not sys.modules[name]]
+        own = [name for name in new if self._others.get(name) is not sys.modules[name]]
+        self._views[when] = every, modules, own
+        return own
 
     def _is_own(self, name: str, places: Collection[str]) -> bool:
         top = name.partition(".")[0]
