@@ -22,7 +22,7 @@ from search.system.machine import cores, release
 from search.system.progress import Progress, silent
 
 # DECISIONS: Near-duplicates are registered, not hashed
-DUPLICATES_VERSION = 4
+DUPLICATES_VERSION = 5
 NEIGHBOURS = 12  # enough to connect large groups
 ORIGINALS = 4  # enough to find what one image was made from
 FLAT = 2.0

@@ -2,11 +2,13 @@
 
 The affine transformation maximises the enhanced correlation coefficient (Evangelidis & Psarakis
 2008). Similar pictures agree in the large only, copies in the fine detail too. Most pairs show
-different things, and small versions of them tell that for a tenth of the work.
+different things, and small versions of them, or a few rounds, tell that for a part of the work.
 """
 
 import functools
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,12 +22,36 @@ SIDE, COARSE, TINY = THUMBNAIL, 48, 24
 DISAGREEMENT = 0.09
 RICH = 110.0
 OVERLAP = 0.5
-HOPELESS = 0.5
 SCALES = (0.65, 1.5)
 STRETCH = 1.35
 # DECISIONS: Most pairs are rejected by a small version of them
-UNLIKE_COARSE = 0.45
-UNLIKE_FINE = (0.15, 0.3)  # at once, and after two rounds
+UNLIKE_COARSE = (0.45, 0.65)  # at once, and after five rounds
+UNLIKE_FINE = (0.15, 0.55)  # at once, and after three rounds
+ALIKE_FINE = 0.75  # at once, so that three rounds are not needed
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture in grey: ``pixels`` (side, side) float32."""
+
+    pixels: np.ndarray
+
+    @functools.cached_property
+    def detail(self) -> np.ndarray:
+        """Its `_detail`: a picture is compared with several positions of another."""
+        return _detail(self.pixels)
+
+    def at_side(self, side: int) -> "_Picture":
+        """Return it at ``side`` px."""
+        return _Picture(at_side(self.pixels, side))
+
+
+class _Fit(NamedTuple):
+    """How well the detail of two pictures agrees where ``by`` (2, 3) moves the second, and what part they share."""
+
+    likeness: float
+    shared: float
+    by: np.ndarray
 
 
 def registered(one: np.ndarray, other: np.ndarray, start: np.ndarray) -> tuple[float, str] | None:
@@ -35,17 +61,15 @@ def registered(one: np.ndarray, other: np.ndarray, start: np.ndarray) -> tuple[f
     ``one`` has them. ``likeness`` is how well their detail agrees, 1 for equal pixels; ``how`` says in words in what
     they differ.
     """
-    fine, other_fine = one.astype(np.float32), other.astype(np.float32)
-    coarse, other_coarse = at_side(fine, COARSE), at_side(other_fine, COARSE)
-    if _are_unlike((fine, coarse), (other_fine, other_coarse), start):
+    fine, other_fine = _Picture(one.astype(np.float32)), _Picture(other.astype(np.float32))
+    coarse, other_coarse = fine.at_side(COARSE), other_fine.at_side(COARSE)
+    fit = _promising((fine, coarse), (other_fine, other_coarse), start)
+    if fit is None:
         return None
-    likeness, _, by = _refine(coarse, other_coarse, start, 40, 5)
-    if likeness < HOPELESS:
-        return None
-    likeness, shared, by = _refine(fine, other_fine, scaled(by, SIDE / COARSE), 15, 3)
+    likeness, shared, by = _refined(fine, other_fine, fit, 15, 3, 1e-4)
     if likeness < 1 - DISAGREEMENT:
         return None
-    if likeness < 1 - DISAGREEMENT * min(1, _richness(fine) / RICH, _richness(other_fine) / RICH):
+    if likeness < 1 - DISAGREEMENT * min(1, _richness(fine.detail) / RICH, _richness(other_fine.detail) / RICH):
         return None
     return min(likeness, 1.0), _how(by, shared)
 
@@ -62,57 +86,60 @@ def scaled(by: np.ndarray, factor: float) -> np.ndarray:
     return larger
 
 
-def _are_unlike(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], start: np.ndarray) -> bool:
-    """Return whether two pictures, each (fine, coarse), differ so much that no registration can make them agree."""
+def _promising(one: tuple[_Picture, ...], other: tuple[_Picture, ...], start: np.ndarray) -> _Fit | None:
+    """Return how two pictures, each (fine, coarse), fit in the main; None where they can hardly be made to agree.
+
+    Each step takes longer than the one before, and is for the pairs that are left.
+    """
     (fine, coarse), (other_fine, other_coarse) = one, other
-    small, other_small = at_side(coarse, TINY), at_side(other_coarse, TINY)
-    by = scaled(_aligned(small, other_small, scaled(start, TINY / COARSE), 12, 3, 1e-3), COARSE / TINY)
-    agreements = [(_agreement(coarse, other_coarse, each)[0], each) for each in (by, start)]
-    likeness, by = max(agreements, key=lambda pair: pair[0])
-    if likeness < UNLIKE_COARSE:
-        return True
-    by = scaled(by, SIDE / COARSE)
-    likeness = _agreement(fine, other_fine, by)[0]
-    if UNLIKE_FINE[0] <= likeness < UNLIKE_FINE[1]:
-        likeness = _agreement(fine, other_fine, _aligned(fine, other_fine, by, 2, 3, 1e-3))[0]
-    return likeness < UNLIKE_FINE[1]
+    tiny, other_tiny = coarse.at_side(TINY), other_coarse.at_side(TINY)
+    by = scaled(_aligned(tiny, other_tiny, scaled(start, TINY / COARSE), 6, 3, 1e-3), COARSE / TINY)
+    fit = max(_agreement(coarse, other_coarse, by), _agreement(coarse, other_coarse, start), key=_likeness)
+    if fit.likeness < UNLIKE_COARSE[0]:
+        return None
+    fit = _refined(coarse, other_coarse, fit, 5, 5, 1e-3)
+    if fit.likeness < UNLIKE_COARSE[1]:
+        return None
+    fit = _agreement(fine, other_fine, scaled(fit.by, SIDE / COARSE))
+    if UNLIKE_FINE[0] <= fit.likeness < ALIKE_FINE:
+        fit = _refined(fine, other_fine, fit, 3, 3, 1e-3)
+    return fit if fit.likeness >= UNLIKE_FINE[1] else None
 
 
-def _aligned(
-    one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int, enough: float
-) -> np.ndarray:
+def _aligned(one: _Picture, other: _Picture, start: np.ndarray, rounds: int, blur: int, enough: float) -> np.ndarray:
     """Return ``start`` refined in so many rounds at most, or as it is where that leads nowhere."""
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, rounds, enough)
     try:
         return cv2.findTransformECC(
-            one, other, start.copy(), cv2.MOTION_AFFINE, criteria, np.ones(other.shape, np.uint8), blur
+            one.pixels, other.pixels, start.copy(), cv2.MOTION_AFFINE, criteria, _everywhere(len(other.pixels)), blur
         )[1]
     except cv2.error:  # it does not converge on pictures that have nothing in common
         return start
 
 
-def _refine(
-    one: np.ndarray, other: np.ndarray, start: np.ndarray, rounds: int, blur: int
-) -> tuple[float, float, np.ndarray]:
-    """Return the better of ``start`` and its refinement, after its `_agreement`: bright backgrounds lead astray."""
-    both = (_aligned(one, other, start, rounds, blur, 1e-4), start)
-    return max(((*_agreement(one, other, by), by) for by in both), key=lambda result: result[0])
+def _refined(one: _Picture, other: _Picture, fit: _Fit, rounds: int, blur: int, enough: float) -> _Fit:
+    """Return the better of ``fit`` and its refinement, by detail: bright backgrounds lead astray."""
+    by = _aligned(one, other, fit.by, rounds, blur, enough)
+    return max(_agreement(one, other, by), fit, key=_likeness)
 
 
-def _agreement(one: np.ndarray, other: np.ndarray, by: np.ndarray) -> tuple[float, float]:
-    """Return (correlation of the detail, shared part of ``one``); (0, 0) where no copy would be moved like that."""
+def _likeness(fit: _Fit) -> float:
+    return fit.likeness
+
+
+def _agreement(one: _Picture, other: _Picture, by: np.ndarray) -> _Fit:
+    """Return the correlation of the detail and the shared part of ``one``, both 0 where no copy is moved like that."""
     (a, b), (c, d) = by[:, :2].tolist()
     one_sense, other_sense = math.hypot(a + d, b - c) / 2, math.hypot(a - d, b + c) / 2
     large, little = one_sense + other_sense, abs(one_sense - other_sense)  # the singular values
     if not SCALES[0] < little <= large < min(SCALES[1], STRETCH * little):
-        return 0, 0
-    side = len(one)
-    inside = cv2.erode(_warp(np.ones_like(other), by, cv2.BORDER_CONSTANT), np.ones((5, 5)))
+        return _Fit(0, 0, by)
+    inside = cv2.erode(_warp(np.ones_like(other.pixels), by, cv2.BORDER_CONSTANT), np.ones((5, 5)))
     shared = float(inside.mean())
     if shared < OVERLAP:
-        return 0, 0
-    moved = _detail(_warp(other, by, cv2.BORDER_REPLICATE))
-    return _correlation(_detail(one), moved, inside * window(side)), shared
+        return _Fit(0, 0, by)
+    moved = _detail(_warp(other.pixels, by, cv2.BORDER_REPLICATE))
+    return _Fit(_correlation(one.detail, moved, inside * window(len(moved))), shared, by)
 
 
 def _warp(image: np.ndarray, by: np.ndarray, border: int) -> np.ndarray:
@@ -122,6 +149,11 @@ def _warp(image: np.ndarray, by: np.ndarray, border: int) -> np.ndarray:
 
 def _above(image: np.ndarray, sigma: float) -> np.ndarray:
     return image - cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+@functools.cache
+def _everywhere(side: int) -> np.ndarray:
+    return np.ones((side, side), np.uint8)
 
 
 @functools.cache
@@ -137,9 +169,9 @@ def _detail(image: np.ndarray) -> np.ndarray:
     return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 4)) + 3)
 
 
-def _richness(image: np.ndarray) -> float:
-    """Return about how many independent numbers the detail holds: the participation ratio of its spectrum."""
-    power = np.abs(np.fft.fft2(_detail(image) * window(len(image)) ** 2)) ** 2
+def _richness(detail: np.ndarray) -> float:
+    """Return about how many independent numbers a detail holds: the participation ratio of its spectrum."""
+    power = np.abs(np.fft.fft2(detail * window(len(detail)) ** 2)) ** 2
     power[0, 0] = 0
     return float(power.sum() ** 2 / max((power**2).sum(), 1e-12))
 

@@ -3,6 +3,7 @@
     pytest -m slow tests/data/test_bars.py
 
 Measured at SIDE 96 with OpenCV 5.0.0 on two shared and busy cores, in 17 minutes; -s tells the figures of each test.
+Ants and bees, and merely alike rubbish, were measured again with version 5 of duplicates.
 
 | bar                                                         | asked          | measured                       |
 |-------------------------------------------------------------|----------------|--------------------------------|
@@ -16,7 +17,7 @@ Measured at SIDE 96 with OpenCV 5.0.0 on two shared and busy cores, in 17 minute
 | ... the column's, the pattern's                             | within .03     | .853, .854                     |
 | ... groups from the images, the column's with copies merged | within .03     | .826, .812                     |
 | merely alike, but in a group: cats and dogs, ants and bees  | at most 1 %    | 0 of 400, 0 of 398             |
-| ... rubbish, hands                                          | at most 1 %    | 4 of 1,259, 0 of 1,000         |
+| ... rubbish, hands                                          | at most 1 %    | 2 of 1,259, 0 of 1,000         |
 
 Of 200 planted copies of each kind, .9 must be found:
 
@@ -28,7 +29,7 @@ Of 200 planted copies of each kind, .9 must be found:
 | cropped around               | 1             | 1             | .990    | 1     |
 | cropped at a corner          | 1             | 1             | .990    | 1     |
 | turned a little              | 1             | 1             | .995    | 1     |
-| turned without black corners | 1             | .980          | .980    | .990  |
+| turned without black corners | 1             | .985          | .980    | .990  |
 | brightened                   | .995          | 1             | .955    | 1     |
 """
 
