@@ -19,7 +19,7 @@ ZERO, FITTED = "zero", "fitted"  # how the head of an unfrozen body starts
 BASES = {  # peaks of the schedule, by what trains
     "head": 3e-3,
     "blocks": 4e-4,
-    "everything": 4e-4,
+    "everything": 3e-4,
     "scratch": 3e-3,
 }
 
