@@ -1,106 +1,119 @@
-"""Two spaces on the same images: how many of their trials learn nothing, and how good what they recommend is. By hand.
+"""Spaces on the same images: how many of their trials learn nothing, and how good the best of them is. Run by hand.
 
     git show 45fabc0:spaces/finetune.py > old.py     # the default space until 30 November 2026
-    python tests/benchmarks/spaces.py /work/shared/data old.py spaces/finetune.py --to spaces.jsonl
+    python tests/benchmarks/spaces.py train /work/shared/data old.py spaces/finetune.py --to spaces.jsonl
+    python tests/benchmarks/spaces.py table spaces.jsonl
 
-Of each set a few images of each class, shrunk to some px, are searched; more of them are a hold-out that no trial has
-seen, on which the recommended recipe is scored once. Both spaces get the same images, folds, seed and number of trials.
+Random points of each space stand for the trials of a search without racing: each is trained once, on a few images of
+each class of each set. Half as many others are its validation part, which picks the best of them; up to 250 more,
+which pick nothing, say how good it is. All spaces get the same images, and see them as if they were so many px large.
 """
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from rates import SETS, balanced
 
-SETS = {"hymenoptera": (40, 150), "cats_dogs": (40, 150), "trash6": (15, 50), "sign_digits": (12, 60)}
-SETS |= {"brain_mri": (40, 58)}  # images of each class that are searched, and that are held out
+UNSEEN = 250
 NEAR = 0.03  # of chance
 
 
-def shrink(root, images, pixels, seed, to):
-    """Write so many images of each class, at most so large, into class folders."""
+def recipes_of(path, weights, pixels, points, seed):
+    """Return the recipes at random points of a space."""
+    from search.oracles import random_points, register
+    from search.space import Hand, build_recipe, holding, read_space, sizes_of
+
+    space = read_space(path).space
+
+    def build(hp):
+        with holding(Hand(weights=weights, synthetic=False, sizes=sizes_of(pixels))):
+            return build_recipe(space, hp, pixels, path)
+
+    return [build(point) for point in random_points(register(build, complete=False), points, seed=seed)]
+
+
+def parts_of(labels, images, seed):
+    """Return a fold whose validation part has all that is scored, and which of it picks: a mask."""
+    from search.data.folds import Fold
+
     rng = np.random.default_rng(seed)
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        (to / folder.name).mkdir(parents=True)
-        paths = sorted(folder.iterdir())
-        for number in sorted(rng.permutation(len(paths))[:images]):
-            with Image.open(paths[number]) as image:
-                small = image.convert("RGB")
-                small.thumbnail((pixels, pixels))
-                small.save(to / folder.name / f"{paths[number].stem}.png")
+    rows = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    train = np.concatenate([some[:images] for some in rows])
+    picks = np.concatenate([some[images : images + images // 2] for some in rows])
+    unseen = rng.permutation(np.concatenate([some[images + images // 2 :] for some in rows]))[:UNSEEN]
+    scored = np.sort(np.concatenate([picks, unseen]))
+    return Fold(0, 0, 1.0, np.sort(train), scored, "f0"), np.isin(scored, picks)
 
 
-def search(space, data, unseen, seed, options, place):
-    """Search and export; return the events of the journal, and the seconds of CPU that the search took."""
-    text = space.read_text().replace("train_fractions=(1.0, 0.25)", f"train_fractions={options.fractions}")
-    (place / "space.py").write_text(text)
-    folders = "--results", place / "results", "--cache", place / "cache"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    verb = "run", place / "space.py", "--data", data, "--name", "one", "--holdout", unseen, "--seed", seed
-    run(*verb, "--trials", options.trials, "--folds", options.folds, "--no-baselines", "--offline", *folders)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run("export", "one", "--trial", "best", "--to", place / "model", *folders)
-    lines = (place / "results/one/journal.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines], after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def train(options):
+    """Train the points of every space on every set; write a line for each."""
+    from kit.runs import materials
+
+    from search.racing import Job
+    from search.repertoire.backbones.table import BACKBONES
+    from search.repertoire.weights import is_cached, weights_sha256
+    from search.training.loop import DivergedError
+    from search.training.trainer import Trainer, set_up
+
+    set_up(1)
+    weights = {name: weights_sha256(backbone) for name, backbone in BACKBONES.items() if is_cached(backbone)}
+    for seed, name in ((seed, name) for seed in options.seeds for name in options.sets):
+        with tempfile.TemporaryDirectory() as cache, options.to.open("a") as lines:
+            data = materials(options.data / name, cache, size=options.pixels, weights=list(weights))
+            fold, picks = parts_of(data.labels, SETS[name], seed)
+            data.folds["f0"] = fold
+            trainer, chance = Trainer(data), 1 / data.classes
+            for path in options.spaces:
+                for recipe in recipes_of(path, weights, options.pixels, options.points, seed):
+                    began, scores = time.process_time(), (chance, chance)
+                    try:
+                        (run,) = trainer.run(Job("0000", 1, recipe, ("f0",))).runs
+                        scores = [balanced(run.labels[rows], run.probabilities[rows]) for rows in (picks, ~picks)]
+                    except DivergedError:
+                        pass
+                    line = {"set": name, "seed": seed, "space": path.name, "recipe": recipe.summary(["image_size"])}
+                    line |= {"validation": scores[0], "unseen": scores[1], "chance": chance}
+                    lines.write(json.dumps(line | {"cpu": time.process_time() - began}) + "\n")
+                    lines.flush()
 
 
-def run(*words):
-    """Run a verb of the program."""
-    subprocess.run([sys.executable, "-m", "search", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
-def result(events, classes):
-    """Return the trials, the share that ended near chance or diverged, and the score on the hold-out."""
-    scores = {event["trial"]: [] for event in events if event["event"] == "trial"}
-    for event in events:
-        if event["event"] == "job" and event["trial"] in scores:
-            scores[event["trial"]] += [run["scores"]["balanced_accuracy"] for run in event["runs"]]
-    means = [np.mean(some) if some else 0.0 for some in scores.values()]
-    (held,) = [event for event in events if event["event"] == "holdout"]
-    recipe = next(event["recipe"] for event in events if event.get("trial") == held["trial"] and "recipe" in event)
-    low = sum(mean <= 1 / classes + NEAR for mean in means) / len(means)
-    truth = held["run"]["scores"]["balanced_accuracy"]
-    return {"trials": len(means), "near chance": low, "unseen": truth, "best": held["trial"], "recipe": recipe}
+def table(options):
+    """Print, by set and space, the share of trials near chance, their mean, what the best one has, and the CPU time."""
+    runs = pd.concat([pd.read_json(file, lines=True) for file in options.files])
+    rows = []
+    for (name, space, seed), some in runs.groupby(["set", "space", "seed"]):
+        best = some.loc[some.validation.idxmax()]
+        near = (some.unseen <= some.chance + NEAR).mean()
+        row = {"set": name, "space": space, "seed": seed, "trials": len(some), "near chance": near}
+        row |= {"mean": some.unseen.mean(), "best": best.unseen, "cpu": some.cpu.sum(), "recipe": best.recipe}
+        rows.append(row)
+    sys.stdout.write(f"{pd.DataFrame(rows).round(3).to_string(index=False)}\n")
 
 
 def main():
-    """Run what the command line asks for, and print the table."""
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("spaces", nargs="+", type=Path)
-    parser.add_argument("--to", type=Path, required=True, help="a file to which a line is added for each search")
-    parser.add_argument("--sets", nargs="+", default=list(SETS)[:4])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--fractions", default="(1.0,)")
-    parser.add_argument("--pixels", type=int, default=96)
+    verbs = parser.add_subparsers(required=True)
+    one = verbs.add_parser("train")
+    one.add_argument("data", type=Path)
+    one.add_argument("spaces", nargs="+", type=Path)
+    one.add_argument("--to", type=Path, required=True)
+    one.add_argument("--sets", nargs="+", default=list(SETS)[:4])
+    one.add_argument("--seeds", nargs="+", type=int, default=[1])
+    one.add_argument("--points", type=int, default=12)
+    one.add_argument("--pixels", type=int, default=96)
+    one.set_defaults(run=train)
+    two = verbs.add_parser("table")
+    two.add_argument("files", nargs="+", type=Path)
+    two.set_defaults(run=table)
     options = parser.parse_args()
-    for seed in options.seeds:
-        for name in options.sets:
-            searched, unseen = SETS[name]
-            with tempfile.TemporaryDirectory() as folder:
-                data = Path(folder) / name
-                shrink(options.data / name, searched + unseen, options.pixels, seed, data)
-                for number, space in enumerate(options.spaces):
-                    place = Path(folder) / str(number)
-                    place.mkdir()
-                    events, cpu = search(space, data, unseen, seed, options, place)
-                    line = {"set": name, "seed": seed, "space": space.name, "pixels": options.pixels, "cpu": cpu}
-                    line |= result(events, len(list(data.iterdir())))
-                    with options.to.open("a") as lines:
-                        lines.write(json.dumps(line) + "\n")
-    table = pd.read_json(options.to, lines=True)
-    columns = ["near chance", "unseen", "cpu"]
-    sums = table.pivot_table(index="set", columns="space", values=columns, margins=True)
-    sys.stdout.write(f"{sums.round(3).to_string()}\n")
+    options.run(options)
 
 
 if __name__ == "__main__":
