@@ -5,11 +5,12 @@
     python tests/benchmarks/spaces.py table spaces.jsonl
 
 Random points of each space stand for the trials of a search without racing: each is trained once, on a few images of
-each class of each set. Half as many others are its validation part, which picks the best of them; up to 250 more,
+each class of each set. Half as many others are its validation part, which picks the best of them; up to 150 more,
 which pick nothing, say how good it is. All spaces get the same images, and see them as if they were so many px large.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 import tempfile
@@ -18,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rates import SETS, balanced
+from rates import balanced
 
-UNSEEN = 250
+SETS = {"hymenoptera": 20, "cats_dogs": 20, "trash6": 10, "sign_digits": 10, "brain_mri": 20}  # images of each class
+UNSEEN = 150
 NEAR = 0.03  # of chance
 
 
@@ -39,7 +41,7 @@ def recipes_of(path, weights, pixels, points, seed):
 
 
 def parts_of(labels, images, seed):
-    """Return a fold whose validation part has all that is scored, and which of it picks: a mask."""
+    """Return rows, the fold of them whose validation part has all that is scored, and which of that picks: a mask."""
     from search.data.folds import Fold
 
     rng = np.random.default_rng(seed)
@@ -47,8 +49,8 @@ def parts_of(labels, images, seed):
     train = np.concatenate([some[:images] for some in rows])
     picks = np.concatenate([some[images : images + images // 2] for some in rows])
     unseen = rng.permutation(np.concatenate([some[images + images // 2 :] for some in rows]))[:UNSEEN]
-    scored = np.sort(np.concatenate([picks, unseen]))
-    return Fold(0, 0, 1.0, np.sort(train), scored, "f0"), np.isin(scored, picks)
+    parts = [np.arange(len(train)), np.arange(len(train), len(train) + len(picks) + len(unseen))]
+    return np.concatenate([train, picks, unseen]), Fold(0, 0, 1.0, *parts, "f0"), parts[1] < len(train) + len(picks)
 
 
 def train(options):
@@ -66,8 +68,11 @@ def train(options):
     for seed, name in ((seed, name) for seed in options.seeds for name in options.sets):
         with tempfile.TemporaryDirectory() as cache, options.to.open("a") as lines:
             data = materials(options.data / name, cache, size=options.pixels, weights=list(weights))
-            fold, picks = parts_of(data.labels, SETS[name], seed)
-            data.folds["f0"] = fold
+            rows, fold, picks = parts_of(data.labels, SETS[name], seed)
+            paths, contents = (tuple(some[row] for row in rows) for some in (data.paths, data.contents))
+            data = dataclasses.replace(
+                data, paths=paths, contents=contents, labels=data.labels[rows], folds={"f0": fold}
+            )
             trainer, chance = Trainer(data), 1 / data.classes
             for path in options.spaces:
                 for recipe in recipes_of(path, weights, options.pixels, options.points, seed):
