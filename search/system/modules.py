@@ -57,7 +57,7 @@ class Beside:
         self._modules: dict[str, ModuleType] = {}
         self._paths = [str(self.folder)]
         self._others: dict[str, Any] = {}  # modules of elsewhere: there are thousands, to be looked at but once
-        self._views: dict[str, tuple[list[str], list[Any], list[str]]] = {}  # all modules at a time, and those of ours
+        self._views: dict[str, tuple[int, str, dict[str, Any]]] = {}  # how many modules, the last of them, and ours
 
     @contextlib.contextmanager
     def importable(self) -> Iterator[None]:
@@ -109,23 +109,23 @@ class Beside:
 
         return call
 
+    # DECISIONS: A space is called a thousand times as a search begins
     def _loaded(self, when: str) -> list[str]:
         """Return the names of loaded modules that are of this folder, or that have the names of such.
 
-        ``when`` is before or after a call. Mostly nothing was imported since the last one: a space is called a
-        thousand times as a search begins.
+        ``when`` is before or after a call. Mostly nothing was imported since the last one.
         """
-        every, modules = list(sys.modules), list(sys.modules.values())
-        names, values, own = self._views.get(when, ([], [], []))
-        if every == names and modules == values:  # the same objects, which takes lists no time
-            return own
-        new = [name for name in every if self._others.get(name) is not sys.modules[name]]
-        for name in new:
+        view = len(sys.modules), next(reversed(sys.modules))  # what is imported comes last
+        *known, ours = self._views.get(when, (0, "", {}))
+        if view == tuple(known) and all(sys.modules.get(name) is module for name, module in ours.items()):
+            return list(ours)
+        names = [name for name in list(sys.modules) if self._others.get(name) is not sys.modules[name]]
+        for name in names:
             if not self._is_own(name, _places(sys.modules[name])):
                 self._others[name] = sys.modules[name]
-        own = [name for name in new if self._others.get(name) is not sys.modules[name]]
-        self._views[when] = every, modules, own
-        return own
+        ours = {name: sys.modules[name] for name in names if self._others.get(name) is not sys.modules[name]}
+        self._views[when] = *view, ours
+        return list(ours)
 
     def _is_own(self, name: str, places: Collection[str]) -> bool:
         top = name.partition(".")[0]
