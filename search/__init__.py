@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
     from search.repertoire.augmentation import Augment
     from search.repertoire.backbones.backbone import Backbone
+    from search.repertoire.networks import Fit
     from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
     from search.repertoire.synthetic import Synthetic
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Augment",
     "Backbone",
+    "Fit",
     "KFoldTuner",
     "Recipe",
     "Study",
@@ -42,6 +44,7 @@ __all__ = [
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
     "Augment": "search.repertoire.augmentation",
     "Backbone": "search.repertoire.backbones.backbone",
+    "Fit": "search.repertoire.networks",
     "KFoldTuner": "search.tuner",
     "Recipe": "search.repertoire.recipe",
     "Study": "search.study",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Any, Self
 
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import AnyRecipe, recipe_from
 from search.system.errors import UserError
 from search.system.validation import one_of
 
@@ -159,13 +159,13 @@ class TrialEvent:
 
     trial: str
     values: dict[str, Any]
-    recipe: Recipe
+    recipe: AnyRecipe
     baseline: str = ""
 
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line. Raises UserError for a recipe that is none."""
-        values, recipe = dict(line["values"]), Recipe.from_dict(line["recipe"])
+        values, recipe = dict(line["values"]), recipe_from(line["recipe"])
         return cls(line["trial"], values, recipe, str(line.get("baseline", "")))
 
     def to_json(self) -> Line:

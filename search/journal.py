@@ -37,7 +37,7 @@ from search.events import (
     VerdictEvent,
     event_of,
 )
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import AnyRecipe
 from search.system.chain import KEY, Chain
 from search.system.errors import UserError, fault_of
 from search.system.files import mark_held, unused, write_bytes
@@ -68,7 +68,7 @@ class Trial:
 
     id: str
     values: dict[str, Any]
-    recipe: Recipe
+    recipe: AnyRecipe
     baseline: str = ""
     runs: dict[str, Run] = field(default_factory=dict)
     confirmations: dict[str, Run] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class History:
     unattributed: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
     holdout_scores: list[HoldoutScore] = field(default_factory=list)
     holdout_failures: list[tuple[str, Failure]] = field(default_factory=list)
-    _firsts: dict[Recipe, Trial] = field(default_factory=dict, repr=False, compare=False)  # of each recipe
+    _firsts: dict[AnyRecipe, Trial] = field(default_factory=dict, repr=False, compare=False)  # of each recipe
     _indexed: int = field(default=0, repr=False, compare=False)  # how many trials these are of
 
     def holdout_score(self, trial_id: str) -> HoldoutScore | None:

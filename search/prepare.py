@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,8 @@ from search.executors.table import EXECUTORS, Executors
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal import History
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
-from search.oracles import HyperParameters, at_values, random_points, register
+from search.oracles import HyperParameters, at_values, register, sample_points
+from search.oracles.networks import Build, recipe_of, remembering, with_networks
 from search.record import (
     IMAGES,
     SYNTHETIC,
@@ -40,6 +40,7 @@ from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.own import in_words
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
+from search.repertoire.networks import AnyRecipe
 from search.repertoire.recipe import Recipe
 from search.repertoire.weights import (
     check_weights,
@@ -50,7 +51,7 @@ from search.repertoire.weights import (
     weights_folder,
     weights_sha256,
 )
-from search.space import Hand, SpaceFile, build_recipe, holding, read_space, sizes_in_words, sizes_of
+from search.space import Built, Hand, SpaceFile, build_recipe, holding, read_space, sizes_in_words, sizes_of
 from search.study import Study
 from search.system.devices import Devices, Machine, devices
 from search.system.digests import digest
@@ -68,7 +69,6 @@ from search.training.trainer import TRAINING_VERSION, pin_threads
 POINTS_COSTED = 64
 # DECISIONS: A space is known by what it declares
 POINTS_COMPARED = 256
-Build = Callable[[HyperParameters], Recipe]
 
 
 @dataclass(frozen=True)
@@ -98,20 +98,20 @@ class Setup:
     about: About
     materials: Materials
 
-    def recipe(self, values: dict[str, Any]) -> Recipe:
+    def recipe(self, values: dict[str, Any]) -> AnyRecipe:
         """Return the recipe at these values of the hyperparameters."""
         return self.build(at_values(self.hyperparameters, values))
 
-    def sample(self, points: int = POINTS_COSTED) -> list[Recipe]:
+    def sample(self, points: int = POINTS_COSTED) -> list[AnyRecipe]:
         """Return the recipes at random points of the space, always the same."""
-        return [self.build(point) for point in random_points(self.hyperparameters, points, seed=0)]
+        return [self.build(point) for point in sample_points(self.hyperparameters, points)]
 
     def trials_left(self, history: History) -> int:
         """Return how many trials of the budget have no verdict yet."""
         ended = sum(trial.verdict is not None and trial.status is not Status.DUPLICATE for trial in history.proposed)
         return max(0, self.study.max_trials - ended)
 
-    def estimate(self, sample: list[Recipe], history: History | None = None) -> Estimate:
+    def estimate(self, sample: list[AnyRecipe], history: History | None = None) -> Estimate:
         """Return what the search may cost, from a sample of its space; what is left of it, where it has begun."""
         folds = {fold.id: fold for fold in self.plan.folds}
         trials = list(history.trials.values()) if history else []
@@ -190,12 +190,15 @@ def complete(
     _say_plan(inputs, say)
     pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
     shares = _devices(options, executors, len(plan.folds), known)
-    pin_threads(shares.threads)  # own backbones are built here, and perhaps trained
+    pin_threads(shares.threads)  # networks are built here, and perhaps trained
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, known)
     if known:
         check_same(folder, known, identity, file.text, dataset, pool, file.modules, plan)
+    materials = _materials(inputs, pool, weights, shares.threads, options, file.beside.home())
+    if hyperparameters.builds:
+        materials = with_networks(materials, file, folder, executors[options.executor].has_slots)
     simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,
@@ -213,7 +216,7 @@ def complete(
         devices=shares,
         findings=findings,
         about=about_of(identity, file, dataset, pool, plan, weights, simple, findings, shares.threads),
-        materials=_materials(inputs, pool, weights, shares.threads, options, file.beside.home()),
+        materials=materials,
     )
 
 
@@ -228,7 +231,7 @@ def _space(
     """Return what makes recipes, what is at hand for them, and the hyperparameters of the space."""
     sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
     hand = Hand(sizes=sizes)  # gives all: a scope that no value opens is then no matter of what is at hand
-    build = _build(file, inputs, pool, hand)
+    build = remembering(_build(file, inputs, pool, hand))
     mistake = None
     try:
         register(build)  # it asks for backbones
@@ -283,16 +286,18 @@ def _baselines(
     backbones = [backbone for name in hand.weights or () if (backbone := hand.backbone(name))]
     if known:
         return known.baselines or baselines(backbones, image_size)
-    points = random_points(hyperparameters, POINTS_COSTED, seed=0)
+    points = sample_points(hyperparameters, POINTS_COSTED)
     return baselines(backbones, image_size, [build(hyperparameters.copy()), *(build(point) for point in points)])
 
 
 def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Hand) -> Build:
     """Return what makes the recipe of ``space(hp)``, given what is at hand."""
 
-    def build(hp: HyperParameters) -> Recipe:
+    def build(hp: HyperParameters) -> AnyRecipe:
         with holding(hand), file.beside.at_work():
             recipe = build_recipe(file.space, hp, inputs.image_size, file.path)
+        if isinstance(recipe, Built):
+            return recipe_of(recipe, hp, hand, len(inputs.dataset.classes), inputs.image_size, file.path)
         if hand.weights is None:
             hand.ask(recipe.architecture)  # it may be written out, not taken from at_hand
             return recipe
@@ -317,7 +322,7 @@ def _meaning(hyperparameters: HyperParameters, build: Build) -> str:
 
 
 def _recipes(hyperparameters: HyperParameters, build: Build) -> list[dict[str, Any]]:
-    return [build(point).to_dict() for point in random_points(hyperparameters, POINTS_COMPARED, seed=0)]
+    return [build(point).to_dict() for point in sample_points(hyperparameters, POINTS_COMPARED)]
 
 
 def _check_repeatable(
@@ -338,7 +343,7 @@ def _check_repeatable(
     check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")
     if file.on_disk:
         with contextlib.redirect_stdout(None):
-            build = _build(read_space(file.path, file.home, file.beside.files), inputs, pool, hand)
+            build = remembering(_build(read_space(file.path, file.home, file.beside.files), inputs, pool, hand))
         declared = register(build, strict=False).get_config()["space"]
         if declared != hyperparameters.get_config()["space"]:
             raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")

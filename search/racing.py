@@ -14,7 +14,7 @@ from scipy import special
 from search.data.holdout import HOLDOUT
 from search.events import CONFIRM, HOLDOUT_JOB, JobKind, Run, Status, Verdict
 from search.journal import History, Trial
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import AnyRecipe, Architecture, NetworkRecipe
 from search.repertoire.shape import Shape, shape_of
 
 FAILURES_ALLOWED = 2
@@ -99,7 +99,7 @@ class Job:
 
     trial: str
     number: int
-    recipe: Recipe
+    recipe: AnyRecipe
     folds: tuple[str, ...]
     kind: JobKind = JobKind.FOLDS
     attempt: int = 0
@@ -111,9 +111,9 @@ class Job:
         return self.trial, self.number
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> Shape | Architecture:
         """The shape of its network; jobs of one shape train the same network."""
-        return shape_of(self.recipe)
+        return self.recipe.network if isinstance(self.recipe, NetworkRecipe) else shape_of(self.recipe)
 
 
 def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:

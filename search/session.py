@@ -57,7 +57,7 @@ from search.record import (
     tables_of,
 )
 from search.repertoire.columns import varied
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import AnyRecipe
 from search.system.cache import trim
 from search.system.clock import Clock, duration, rounded
 from search.system.commands import board_command
@@ -212,7 +212,7 @@ class Session:
             with self.clock.stage("write"):
                 self.board.update(Record(self.setup.folder, self.about, self.history, self.rules))
 
-    def _say_cost(self, sample: list[Recipe]) -> None:
+    def _say_cost(self, sample: list[AnyRecipe]) -> None:
         if left := self.setup.trials_left(self.history):
             cost = self.setup.estimate(sample, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import re
 import runpy
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from typing import Any
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES, backbone_of
+from search.repertoire.networks import Fit
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
@@ -29,7 +31,7 @@ from search.system.modules import Beside, beside_now
 from search.system.texts import check_utf8
 from search.system.validation import nearest, one_of
 
-Space = Callable[[Any], Recipe]
+Space = Callable[[Any], Any]  # a function of hyperparameters that returns a Recipe, or a model and its Fit
 
 FIELD_NAMED = re.compile(r"^(?:Augment |Synthetic )?(\w+)=|has no field '(\w+)'|unexpected keyword argument '(\w+)'")
 # DECISIONS: Image size is a choice from 96 px on
@@ -165,6 +167,14 @@ def _hand_in_time(function: str) -> Hand | None:
 
 
 @dataclass(frozen=True)
+class Built:
+    """What a space gives that builds its networks itself: a compiled ``keras.Model``, and how it is fitted."""
+
+    model: Any
+    fit: Fit
+
+
+@dataclass(frozen=True)
 class SpaceFile:
     """A space file as read: its study, its space, its text and where it lies; or a function, which has a name only.
 
@@ -275,10 +285,10 @@ def _in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" + (f". Did you mean {near!r}?" if near else "")
 
 
-def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe:
-    """Return ``space(hp)``, with the study's image size where the recipe names none.
+def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe | Built:
+    """Return ``space(hp)``, with the study's image size where the recipe names none; a model with its Fit.
 
-    Raises UserError where the space raises or returns anything but a Recipe.
+    Raises UserError where the space raises or returns anything else.
     """
     try:
         recipe: Any = space(hp)
@@ -286,8 +296,18 @@ def build_recipe(space: Space, hp: Any, image_size: int, source: Path) -> Recipe
         raise UserError(f"{source}{_line(error, source)}: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 likewise
         raise UserError(f"{source}{_line(error, source)}, in space(hp): {_in_words(error)}") from None
+    model, fit = recipe if isinstance(recipe, tuple) and len(recipe) == 2 else (recipe, Fit())
+    if _is_model(model) and isinstance(fit, Fit):
+        return Built(model, fit)
     if not isinstance(recipe, Recipe):
-        is_network = type(recipe).__module__.startswith("keras")
-        hint = " A recipe describes a network and its training; the search builds both." if is_network else ""
-        raise UserError(f"{source}: space(hp) must return a Recipe(…), but returned {type(recipe).__name__}.{hint}")
+        what = ", ".join(type(each).__name__ for each in (recipe if isinstance(recipe, tuple) else (recipe,)))
+        raise UserError(
+            f"{source}: space(hp) must return a Recipe(…), but returned {what}. Or let it return a compiled "
+            "keras.Model, and how it is fitted: return model, Fit(epochs=10)."
+        )
     return recipe if recipe.image_size else dataclasses.replace(recipe, image_size=image_size)
+
+
+def _is_model(value: Any) -> bool:
+    keras = sys.modules.get("keras")  # whoever has a model has loaded it
+    return keras is not None and isinstance(value, keras.Model)

@@ -24,6 +24,8 @@ from search.monitor.tensorboard import check_at_hand
 from search.options import Options
 from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values, retell
 from search.oracles.habits import MODELS, TUNER, UNUSED, refused_arguments, refused_option
+from search.oracles.hyperparameters import HyperModel
+from search.oracles.networks import space_of
 from search.prepare import Setup, prepare
 from search.racing import ranked
 from search.record import STUDY, Record, move_aside, read_record
@@ -40,8 +42,8 @@ from search.system.progress import Say
 class KFoldTuner(BaseTuner):
     """A Keras Tuner tuner that trains every trial across the folds of a study.
 
-    ``space`` is the path of a space file, or a function ``space(hp)`` given together with a
-    ``study``. ``options`` are those of ``search.options.Options`` (data, groups, holdout, name, results, cache,
+    ``space`` is the path of a space file; or a function ``space(hp)``, or a Keras Tuner ``HyperModel``, given together
+    with a ``study``. ``options`` are those of ``search.options.Options`` (data, groups, holdout, name, results, cache,
     trials, oracle, seed, executor, slots, offline, strict, racing, fresh, tensorboard). ``executors`` are those to
     choose from. Making a tuner reads the data and plans the folds; ``search`` writes and trains. Raises UserError for
     anything that a person must mend.
@@ -211,15 +213,18 @@ def _space_file(space: str | Path | Space | SpaceFile | None, study: Study | Non
     if isinstance(space, str | Path | SpaceFile):
         file = space if isinstance(space, SpaceFile) else read_space(Path(space))
         return dataclasses.replace(file, study=study, written=file.study) if study else file
+    source: Any = space
+    if isinstance(space, HyperModel):
+        source, space = type(space), space_of(space)
     if not callable(space):
         raise UserError(f"KFoldTuner({space!r}) has no space: {TUNER['hypermodel']}.")
     if study is None:
         raise UserError("KFoldTuner(space) with a function needs a study as well: KFoldTuner(space, Study(data=…)).")
     try:
-        text = textwrap.dedent(inspect.getsource(space))
+        text = textwrap.dedent(inspect.getsource(source))
     except (OSError, TypeError):
         raise UserError("The source of the space function cannot be found. Put it into a space file.") from None
-    name = getattr(space, "__name__", "")  # that of a lambda is no name
+    name = getattr(source, "__name__", "")  # that of a lambda is no name
     return SpaceFile(study, space, text, Path(f"{name if name.isidentifier() else 'space'}.py"), on_disk=False)
 
 

@@ -37,7 +37,7 @@ def test_arguments_of_search_are_refused_by_name(made):
     assert message.splitlines() == [
         "tuner.search() takes nothing, and would not obey:",
         "  - x, y, validation_data: the images and labels are those of Study(data=…), and each fold divides them.",
-        "  - epochs: the recipe says it: Recipe(epochs=…) in the space.",
+        "  - epochs: the recipe says it: Recipe(epochs=…) in the space, or Fit(epochs=…) beside a model.",
         *[line for line in message.splitlines() if line.startswith("  - callbacks: there are none.")],
         "  - max_queue_size: a search has nothing of this name.",
     ]
@@ -111,7 +111,7 @@ def test_a_subclass_whose_method_nothing_would_call_is_refused(hook):
     assert type("Mine", (KFoldTuner,), {"results_summary": lambda self: None})
 
 
-def test_a_space_that_builds_a_network_is_told_what_a_recipe_is(tmp_path):
+def test_a_space_that_builds_a_network_is_told_to_compile_it(tmp_path):
     write_shapes(tmp_path / "shapes", {"across": 9, "down": 9})
 
     def build(hp):
@@ -121,4 +121,4 @@ def test_a_space_that_builds_a_network_is_told_what_a_recipe_is(tmp_path):
 
     options = {"results": str(tmp_path / "results"), "cache": str(tmp_path / "cache"), "offline": True}
     message = refusal(KFoldTuner, build, Study(tmp_path / "shapes", folds=3), executor="inline", **options)
-    assert "must return a Recipe(…), but returned Sequential. A recipe describes a network and its training" in message
+    assert "is not compiled. Call model.compile(optimizer=…, loss=…)" in message

@@ -36,11 +36,11 @@ MOST_IN_SPINE, MOST_IN_FOLDER = 12, 20
 MORE = {"exhibits": 22}  # see DECISIONS, "Exhibits are more than twenty files"
 HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.oracles.hyperparameters", "search.oracles.table"),
-    *("search.oracles.elsewhere", "search.oracles.habits", "search.oracles.values", "search.prepare"),
-    *("search.session", "search.tuner"),
+    *("search.oracles.elsewhere", "search.oracles.habits", "search.oracles.values", "search.oracles.networks"),
+    *("search.prepare", "search.session", "search.tuner"),
     *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
-    *("search.training.inputs", "search.training.loop", "search.training.network"),
+    *("search.training.inputs", "search.training.loop", "search.training.network", "search.training.networks"),
     *("search.training.trainer", "search.training.storing"),
 }
 HOMES = {  # the only importers

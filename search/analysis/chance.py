@@ -1,13 +1,14 @@
 """Trials that do no better than guessing, and what is likely to be the cause."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.journal import Trial
 from search.racing import Rules
+from search.repertoire.networks import AnyRecipe
 from search.repertoire.recipe import Recipe
 
 BALANCED = "balanced_accuracy"  # chance is 1 / classes, however uneven they are
@@ -50,11 +51,15 @@ def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> d
             found.append((trial, mean))
         else:
             learnt.append(trial)
-    rates = {kind: [one.recipe.rate for one in learnt if kind_of(one.recipe) == kind] for kind in WORDS}
-    return {
-        trial.id: Chance(trial, mean, guessing, cause(trial.recipe, rates[kind_of(trial.recipe)]))
-        for trial, mean in found
-    }
+    recipes = [one.recipe for one in learnt if isinstance(one.recipe, Recipe)]
+    rates = {kind: [recipe.rate for recipe in recipes if kind_of(recipe) == kind] for kind in WORDS}
+    return {trial.id: Chance(trial, mean, guessing, _cause(trial.recipe, rates)) for trial, mean in found}
+
+
+def _cause(recipe: AnyRecipe, rates: Mapping[str, Sequence[float]]) -> str:
+    if isinstance(recipe, Recipe):
+        return cause(recipe, rates[kind_of(recipe)])
+    return "not known: the space builds its network, so look at its learning rate first, and then at its layers"
 
 
 def _largest(trial: Trial, rules: Rules) -> tuple[float, float, int] | None:

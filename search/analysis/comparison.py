@@ -14,7 +14,7 @@ from search.events import Status
 from search.journal import Trial
 from search.racing import cells, ranked
 from search.record import Record, read_record
-from search.repertoire.columns import COLUMNS
+from search.repertoire.columns import columns_of
 from search.system.commands import command_of
 from search.system.errors import UserError
 
@@ -172,7 +172,7 @@ def check_comparable(one: Record, other: Record) -> None:
 
 
 def _differing(a: Trial, b: Trial) -> list[tuple[str, str, str]]:
-    columns = sorted(COLUMNS.values(), key=lambda column: bool(column.subfield))  # subfields come last
+    columns = sorted(columns_of([a.recipe, b.recipe]), key=lambda column: bool(column.subfield))  # these come last
     return [
         (column.name, column.text(a.recipe, 3), column.text(b.recipe, 3))
         for column in columns

@@ -21,7 +21,8 @@ from search.events import CONFIRM, Status
 from search.journal import Trial
 from search.racing import Rules, cells, could_have_won, ranked, score
 from search.record import FOLDS, Record, read_table
-from search.repertoire.columns import factors_of
+from search.repertoire.columns import NONE, factors_of
+from search.repertoire.networks import AnyRecipe
 from search.repertoire.recipe import Recipe, depth
 from search.system.digests import seed_from
 
@@ -202,7 +203,7 @@ class Judgement:
     @cached_property
     def _runs(self) -> "_Runs":
         history = self.record.history
-        first: dict[Recipe, Trial] = {}
+        first: dict[AnyRecipe, Trial] = {}
         for trial in history.trials.values():
             first.setdefault(trial.recipe, trial)
         # A proposal that a baseline had already tried is a duplicate without runs: the baseline's runs are its own.
@@ -237,7 +238,8 @@ class Judgement:
     @cached_property
     def interaction(self) -> list[LevelPair]:
         """The mean score of each pair of backbone and depth, baselines among them; none where no trial varies depth."""
-        if len({depth(recipe) for recipe in self._runs.recipes}) < 2:
+        depths = {depth(recipe) for recipe in self._runs.recipes if isinstance(recipe, Recipe)}
+        if len(depths) < 2:
             return []
         runs = _runs(self.record, list(self.record.history.trials.values()))
         return interaction(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
@@ -267,7 +269,7 @@ class _Runs:
     values: np.ndarray
     trials: np.ndarray
     folds: np.ndarray
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[AnyRecipe, ...]
     ids: tuple[str, ...]
 
     def expand(self, levels: Sequence[str]) -> list[str]:
@@ -275,13 +277,22 @@ class _Runs:
         return [levels[trial] for trial in self.trials]
 
     def backbones_and_depths(self) -> tuple[list[str], list[str]]:
-        """Return the backbone and the depth of each run."""
-        return self.expand([r.architecture.name for r in self.recipes]), self.expand([depth(r) for r in self.recipes])
+        """Return the backbone and the depth of each run; of networks that the space builds, that it is one."""
+        recipes = [
+            (one.architecture.name, depth(one)) if isinstance(one, Recipe) else ("own",) * 2 for one in self.recipes
+        ]
+        return self.expand([backbone for backbone, _ in recipes]), self.expand([unfrozen for _, unfrozen in recipes])
 
     def levels(self) -> dict[str, list[str]]:
         """Return the levels of every factor by trial; numbers of many values in thirds."""
         words, numbers = factors_of(self.recipes)
-        return {**words, **{name: thirds(values) for name, values in numbers.items()}}
+        return {**words, **{name: _levels(values) for name, values in numbers.items()}}
+
+
+def _levels(values: Sequence[float | None]) -> list[str]:
+    """Return numbers as levels, in thirds where there are many, and None as one of its own."""
+    names = iter(thirds([value for value in values if value is not None]))
+    return [NONE if value is None else next(names) for value in values]
 
 
 def _runs(record: Record, trials: Sequence[Trial]) -> _Runs:

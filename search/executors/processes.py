@@ -20,6 +20,7 @@ from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT, die_with_parent
 
 if TYPE_CHECKING:
+    from search.repertoire.networks import Architecture
     from search.repertoire.shape import Shape
     from search.training.materials import Materials
     from search.training.trainer import Trainer
@@ -117,7 +118,7 @@ class _Slot:
     def __init__(self, new_pool: Callable[[State], ProcessPoolExecutor], state: State) -> None:
         self._new_pool, self._state = new_pool, state
         self._pool = new_pool(state)
-        self._shapes: list[Shape] = []  # of its jobs, the latest first
+        self._shapes: list[Shape | Architecture] = []  # of its jobs, the latest first
         self._job: Job | None = None
         self._pid: Future[int] | None = None
         self._failed_starts = 0

@@ -14,8 +14,8 @@ from search.events import Status
 from search.journal import HoldoutScore, Trial
 from search.racing import score
 from search.record import Record
-from search.repertoire.columns import columns_of
-from search.repertoire.recipe import FIELDS, Recipe
+from search.repertoire.columns import columns_of, written
+from search.repertoire.networks import AnyRecipe
 from search.report.cautions import warnings
 from search.report.markdown import inert
 from search.report.words import amount
@@ -102,7 +102,7 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         keep_trailing_newline=True,
     )
     trial = facts.trial
-    image_size, _ = trial.recipe.settled
+    image_size = trial.recipe.side
     return environment.get_template("card.md").render(
         name=record.name,
         trial=trial,
@@ -118,10 +118,12 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
     )
 
 
-def _recipe_lines(recipe: Recipe) -> dict[str, Any]:
+def _recipe_lines(recipe: AnyRecipe) -> dict[str, Any]:
     """Return the values of a recipe by field; those with subfields come last, with these side by side."""
     values = {
-        name: FIELDS[name].cell_of(getattr(recipe, name)) for name in recipe.to_dict() if not FIELDS[name].subfields
+        name: recipe.fields[name].cell_of(value)
+        for name, value in written(recipe).items()
+        if not recipe.fields[name].subfields
     }
     cells: dict[str, list[Any]] = {}
     for column in columns_of([recipe]):

@@ -25,7 +25,7 @@ from search.journal import Trial
 from search.monitor.screen import Screen
 from search.prepare import versions
 from search.record import Record
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
 from search.system.errors import UserError
@@ -88,7 +88,7 @@ def everything(images: int) -> Fold:
 class _Epochs:
     """What a training calls before each epoch: it shows how many images were trained on, of all that will be."""
 
-    def __init__(self, screen: Screen, what: str, recipe: Recipe, images: int) -> None:
+    def __init__(self, screen: Screen, what: str, recipe: AnyRecipe, images: int) -> None:
         self.screen, self.what, self.epochs, self.images = screen, what, recipe.epochs, images
         self.epoch = 0
 
@@ -113,17 +113,14 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
 
 
 def _write(to: Path, record: Record, trial: Trial, materials: Materials, network: TrainedNetwork) -> None:
-    shape, name = shape_of(trial.recipe), trial.recipe.architecture.name
-    sha256 = materials.weights.get(name, "")
-    pretrained = trial.recipe.architecture.pretrained
-    model = plain_model(shape, network.body, network.run.head, pretrained, sha256, materials.home)
+    model = _plain(trial.recipe, materials, network)
     synthetic = sum(network.run.part.synthetic.get("drawn", {}).values())
     facts, judgement = ExportFacts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
     try:
         with new_folder(to.resolve()) as folder:
             with silenced():
                 model.save(folder / MODEL)
-            difference = _difference(folder / MODEL, materials, network, shape.image_size)
+            difference = _difference(folder / MODEL, materials, network, trial.recipe.side)
             about = _about(judgement, facts, materials, network)
             about |= {"compared": {"images": len(network.run.fold.validation), "largest_difference": difference}}
             about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
@@ -137,6 +134,17 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, network
         ) from None
     if to.stat().st_ino != inode:
         raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
+
+
+def _plain(recipe: AnyRecipe, materials: Materials, network: TrainedNetwork) -> keras.Model:
+    """Return a trained network as a model from pixels to probabilities."""
+    if isinstance(recipe, NetworkRecipe):
+        assert network.own is not None, "it was trained"
+        return network.own.plain()
+    assert network.run.head is not None, "it was fitted"
+    backbone, shape = recipe.architecture, shape_of(recipe)
+    sha256 = materials.weights.get(backbone.name, "")
+    return plain_model(shape, network.body, network.run.head, backbone.pretrained, sha256, materials.home)
 
 
 def _difference(file: Path, materials: Materials, network: TrainedNetwork, size: int) -> float:
@@ -157,21 +165,21 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
     """Return recipe.json, but for what is known once the model is saved."""
     record, trial = judgement.record, facts.trial
     sessions = record.history.sessions
-    (image_size, _), name = trial.recipe.settled, trial.recipe.architecture.name
+    weights = [] if isinstance(trial.recipe, NetworkRecipe) else [trial.recipe.architecture.name]
     return {
         "format": FORMAT,
         "search": record.name,
         "trial": trial.id,
         "recipe": trial.recipe.to_dict(),
         "digest": trial.recipe.digest,
-        "image_size": image_size,
+        "image_size": trial.recipe.side,
         "classes": record.about.classes,
         "images": facts.images,
         "synthetic": network.run.part.synthetic,
         "scores": scores(judgement, trial),
         "identity": record.about.identity,
         **({} if materials.ranges.by_file else {"ranges": dict(materials.ranges.tops)}),
-        "weights": {name: materials.weights.get(name, "")},
+        "weights": {name: materials.weights.get(name, "") for name in weights},
         "seed": {"study": materials.seed, "run": network.run.seed},
         "threads": materials.threads,
         "versions": {"finetune-search": version("finetune-search"), **facts.versions},

@@ -1,6 +1,6 @@
 """Who proposes trials: the hyperparameters that a space declares, and the oracles that choose among their values."""
 
-from search.oracles.hyperparameters import HyperParameters, at_values, points, random_points, register
+from search.oracles.hyperparameters import HyperParameters, at_values, points, random_points, register, sample_points
 from search.oracles.table import ORACLES, BaseTuner, ask, retell, tell
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "random_points",
     "register",
     "retell",
+    "sample_points",
     "tell",
 ]

@@ -13,7 +13,10 @@ OF_FIT = ("x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_
 IMAGES = "the images and labels are those of Study(data=…), and each fold divides them"
 SEARCH: Mapping[str, str] = {
     **dict.fromkeys(("x", "y", "validation_data", "validation_split", "validation_steps", "shuffle"), IMAGES),
-    **dict.fromkeys(("epochs", "batch_size", "class_weight"), "the recipe says it: Recipe({0}=…) in the space"),
+    **dict.fromkeys(
+        ("epochs", "batch_size", "class_weight"),
+        "the recipe says it: Recipe({0}=…) in the space, or Fit({0}=…) beside a model",
+    ),
     "sample_weight": 'the recipe says it: Recipe(class_weight="balanced") in the space',
     "callbacks": (
         "there are none. Early stopping on the images that score a recipe would flatter it, so every recipe trains for "
@@ -24,7 +27,7 @@ SEARCH: Mapping[str, str] = {
     "initial_epoch": "every run begins at the first epoch",
 }
 TUNER: Mapping[str, str] = {
-    "hypermodel": 'the first value is the space: KFoldTuner("my-space.py"), or a function space(hp) of recipes',
+    "hypermodel": 'the first value is the space: KFoldTuner("my-space.py"), or a function space(hp), or a HyperModel',
     "max_trials": "trials=N, or Study(max_trials=N)",
     "directory": 'results="FOLDER"',
     "project_name": 'name="NAME"',

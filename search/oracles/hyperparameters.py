@@ -26,6 +26,7 @@ from search.oracles.values import (
 )
 from search.repertoire.augmentation import POLICIES
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.networks import NetworkRecipe
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.tf import silenced
@@ -37,8 +38,10 @@ with silenced(), warnings.catch_warnings():
     from keras_tuner.engine import hyperparameters as kinds
 
 POINTS_CHECKED = 100
+POINTS_BUILT = 4  # of a space that builds networks, which takes a second or so for a large one
 VALUES_IN_WORDS = 12
 Values = dict[str, Any]
+HyperModel: Any = keras_tuner.HyperModel
 
 
 class HyperParameters(keras_tuner.HyperParameters):
@@ -48,7 +51,8 @@ class HyperParameters(keras_tuner.HyperParameters):
     ``objects`` maps these to the values, by the name of the choice; ``booleans`` names the choices among True and
     False, known as 1 and 0. ``strict`` tells of every mistake; without it
     the hyperparameters are as Keras Tuner takes them. ``complete`` tells whether all that the space may choose from
-    is at hand: a scope that no value opens is a mistake only then. ``is_point`` is true at a point of a space whose
+    is at hand: a scope that no value opens is a mistake only then. ``builds`` says whether the space builds networks,
+    as is known once it was called. ``is_point`` is true at a point of a space whose
     hyperparameters are known: nothing new may be declared there.
     """
 
@@ -56,6 +60,7 @@ class HyperParameters(keras_tuner.HyperParameters):
         """Begin with none."""
         super().__init__()
         self.strict, self.complete, self.is_point = strict, complete, is_point
+        self.builds = False
         self.objects: dict[str, dict[str, Any]] = {}
         self.booleans: set[str] = set()
 
@@ -211,6 +216,7 @@ class HyperParameters(keras_tuner.HyperParameters):
         copy.objects = {name: dict(labels) for name, labels in self.objects.items()}
         copy.booleans = set(self.booleans)
         copy.strict, copy.complete, copy.is_point = self.strict, self.complete, self.is_point
+        copy.builds = self.builds
         return copy
 
 
@@ -315,10 +321,15 @@ def register(build: Callable[[HyperParameters], Any], *, strict: bool = True, co
     although all is at hand (``complete``).
     """
     hyperparameters = HyperParameters(strict=strict, complete=complete)
-    build(hyperparameters)
-    for point in random_points(hyperparameters, POINTS_CHECKED, seed=0):
+    hyperparameters.builds = isinstance(build(hyperparameters), NetworkRecipe)
+    for point in sample_points(hyperparameters, POINTS_CHECKED):
         build(point)
     return hyperparameters
+
+
+def sample_points(hyperparameters: HyperParameters, number: int) -> Iterator[HyperParameters]:
+    """Yield always the same random points of a space: so many, or a few of one that builds networks."""
+    return random_points(hyperparameters, min(number, POINTS_BUILT) if hyperparameters.builds else number, seed=0)
 
 
 def random_points(hyperparameters: HyperParameters, number: int, seed: int) -> Iterator[HyperParameters]:

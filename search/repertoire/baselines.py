@@ -7,6 +7,7 @@ from typing import Any
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.recipe import Recipe
 
 
@@ -49,24 +50,30 @@ SCRATCH = Baseline("trained from scratch, default settings", _scratch, pretraine
 BASELINES = (HEAD, WHOLE, SCRATCH)
 
 
+FOR_NETWORKS = ("EfficientNetLite0", "MobileNetV2_0.35", "Embedded")  # the first at hand: beside the space's own
+
 SHARED = ("image_size", "epochs", "batch_size")  # fields that baselines take from the space
 
 
-def baselines(backbones: Iterable[Backbone], image_size: int, space: Sequence[Recipe] = ()) -> dict[str, Recipe]:
+def baselines(backbones: Iterable[Backbone], image_size: int, space: Sequence[AnyRecipe] = ()) -> dict[str, Recipe]:
     """Return the baselines of the first pretrained backbone, by name; of the first one where none is pretrained.
 
     They train at ``image_size`` px, unless ``space`` says otherwise: recipes of the space of the search, first the one
     at the first value of everything that varies. What all of these with the same backbone have in common, of image
     size, epochs and batch size, baselines have too; where such a field varies, it has its first value.
+    Beside networks that the space builds there is one baseline, the head, as it takes seconds.
     """
+    if any(isinstance(recipe, NetworkRecipe) for recipe in space):
+        return {HEAD.name: HEAD.recipe(next(iter(backbones)).name, image_size)}
+    recipes_of_space = [recipe for recipe in space if isinstance(recipe, Recipe)]
     candidates = list(backbones)
     backbone = next((each for each in candidates if each.pretrained), candidates[0])
     rows = [row for row in BASELINES if row.pretrained == backbone.pretrained]
     recipes = {row.name: row.recipe(backbone.reference, backbone.side or image_size) for row in rows}
-    if not space:
+    if not recipes_of_space:
         return recipes
-    alike = [recipe for recipe in space if recipe.architecture.name == backbone.name] or list(space)
-    shared = {field: _common(space[0], alike, field) for field in SHARED}
+    alike = [recipe for recipe in recipes_of_space if recipe.architecture.name == backbone.name] or recipes_of_space
+    shared = {field: _common(recipes_of_space[0], alike, field) for field in SHARED}
     if backbone.side:  # it takes no other
         shared["image_size"] = backbone.side
     return {name: dataclasses.replace(recipe, **shared) for name, recipe in recipes.items()}

@@ -50,6 +50,7 @@ class Field:
     number or one text; ``subfields`` are further columns, by what their names end in. The numbers of an
     ``exact`` field are never rounded in words. ``since`` is the format of recipes that brought the
     field: where a later one has its default, it is left out of the JSON, and so out of the digest.
+    ``read(recipe)`` returns the value where it is no attribute of recipes.
     """
 
     title: str
@@ -68,10 +69,15 @@ class Field:
     since: int = FIRST
     name: str = ""
     default: Any = None
+    read: Callable[[Any], Any] | None = None
+
+    def value_of(self, recipe: Any) -> Any:
+        """Return the value that a recipe has for the field."""
+        return self.read(recipe) if self.read else getattr(recipe, self.name)
 
     def words_of(self, recipe: Any) -> str:
         """Return what the line of a recipe says of the field, "" where a later field has its default."""
-        return self.words(recipe) if self.is_written(getattr(recipe, self.name)) else ""
+        return self.words(recipe) if self.is_written(self.value_of(recipe)) else ""
 
     def cell_of(self, value: Any) -> Any:
         """Return what a table holds of a value."""

@@ -325,6 +325,16 @@ class Recipe:
         return self.learning_rate
 
     @property
+    def side(self) -> int:
+        """The image size, known once a study has been asked."""
+        return self.settled[0]
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The rows of its fields, by name."""
+        return FIELDS
+
+    @property
     def head_only(self) -> bool:
         """Whether the whole backbone stays frozen."""
         return self.unfrozen_blocks == 0

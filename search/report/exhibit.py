@@ -70,7 +70,7 @@ class Sheet:
         rows = list(rows)
         frame = pd.DataFrame(rows, columns=self.keys(judgement))
         for column in self.columns:
-            if column.dtype and rows:
+            if column.dtype and rows and column.key in frame:
                 frame[column.key] = pd.Series([row[column.key] for row in rows], dtype=column.dtype)
         return frame
 

@@ -10,13 +10,13 @@ from search.analysis.stats import Interval
 from search.analysis.stats.intervals import DIFFERENCES, SCORES
 from search.journal import Trial
 from search.repertoire.columns import COLUMNS
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import HYPERPARAMETER, AnyRecipe, NetworkRecipe, title_of
 
 NAMED = 3
 DIGITS = 3  # of a score after the point
 MISSING = "–"
 SCORE = "score (mean over training sizes)"
-FIELDS = {name: column.title for name, column in COLUMNS.items()}  # of a recipe
+FIELDS = {name: column.title for name, column in COLUMNS.items()}  # of a recipe, but for hyperparameters
 
 
 def known(value: Any) -> bool:
@@ -70,9 +70,15 @@ def setting(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
+def fields_in(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the titles of the fields of recipes that a table of trials has, by its columns."""
+    own = {name: title_of(name) for name in map(str, frame.columns) if name.startswith(HYPERPARAMETER)}
+    return {**{name: title for name, title in FIELDS.items() if name in frame}, **own}
+
+
 def field(name: Any) -> str:
     """Return the title of a field of a recipe, or the name itself of anything else."""
-    return FIELDS.get(str(name), str(name))
+    return FIELDS.get(str(name), title_of(str(name)))
 
 
 def size(fraction: float) -> str:
@@ -125,8 +131,10 @@ def called(trial: Trial) -> str:
     return f'the baseline "{trial.baseline}" ({trial.id})' if trial.baseline else f"trial {trial.id}"
 
 
-def deed(recipe: Recipe) -> str:
+def deed(recipe: AnyRecipe) -> str:
     """Return in plain words what a recipe trains: "fine-tuning the last 2 blocks of Embedded"."""
+    if isinstance(recipe, NetworkRecipe):
+        return f"training the network of the space ({recipe.summary()})"
     backbone, blocks = recipe.architecture.name, recipe.unfrozen_blocks
     if not recipe.architecture.pretrained:
         return f"training {backbone} from scratch"

@@ -4,7 +4,7 @@ import difflib
 import functools
 import inspect
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from search.system.errors import UserError
@@ -50,7 +50,10 @@ def real(field_name: str, value: Any, low: float, high: float, *, open_low: bool
 
 
 def named_fields(cls: type[T]) -> type[T]:
-    """Return the dataclass, which from now on refuses a misspelt or missing field by its name, with a UserError."""
+    """Return the dataclass, which from now on refuses a misspelt or missing field by its name, with a UserError.
+
+    Where it has ``REFUSED``, this maps names of fields that people may expect to the reason why there are none.
+    """
     made = cls.__init__
     signature = inspect.signature(made)
 
@@ -59,7 +62,7 @@ def named_fields(cls: type[T]) -> type[T]:
         try:
             made(self, *values, **fields)
         except TypeError as error:
-            if problem := _misfit(cls.__name__, signature, values, fields):
+            if problem := _misfit(cls, signature, values, fields):
                 raise UserError(problem) from error
             raise
 
@@ -67,10 +70,13 @@ def named_fields(cls: type[T]) -> type[T]:
     return cls
 
 
-def _misfit(name: str, signature: inspect.Signature, values: tuple[Any, ...], fields: dict[str, Any]) -> str:
+def _misfit(cls: type, signature: inspect.Signature, values: tuple[Any, ...], fields: dict[str, Any]) -> str:
     """Return what is wrong with the fields that a class is called with, "" where they fit."""
-    parameters = dict(list(signature.parameters.items())[1:])
+    parameters, name = dict(list(signature.parameters.items())[1:]), cls.__name__
+    refused: Mapping[str, str] = getattr(cls, "REFUSED", {})
     for field in fields:
+        if field not in parameters and field in refused:
+            return f"{name} has no field {field!r}. {refused[field]}."
         if field not in parameters:
             near = nearest(field, parameters)
             hint = f" Did you mean {near!r}?" if near else ""

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from search.repertoire.augmentation import Augment, batches_of
+from search.repertoire.shape import Shape
 from search.system.cache import BusyError, stored, worth_keeping
 from search.system.digests import digest
 from search.system.files import write_rows
@@ -36,6 +37,36 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """What stands for a network that is shown the pixels themselves, as nothing of it is frozen, and is kept elsewhere.
+
+    ``image_size`` is the side in px.
+    """
+
+    image_size: int
+    frozen: ClassVar[bool] = False
+    prefix: ClassVar[None] = None
+
+    @property
+    def shape(self) -> Self:
+        """Itself, as it has no more to say than its shape."""
+        return self
+
+    @property
+    def network(self) -> Self:
+        """Itself likewise."""
+        return self
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one image."""
+        return (self.image_size, self.image_size, 3)
+
+
+AnyNetwork = CompiledNetwork | Pixels
+
+
+@dataclass(frozen=True)
 class Computed:
     """View ``view`` of the images as a network's trained part wants it, computed whenever rows are taken.
 
@@ -43,7 +74,7 @@ class Computed:
     that array's, and ``computed[rows]`` is an array of the rows in their order.
     """
 
-    compiled_network: CompiledNetwork
+    compiled_network: AnyNetwork
     images: Images
     augment: Augment
     view: int
@@ -104,13 +135,11 @@ class Activations:
     limit: int | None = None
     views: int = 1
 
-    def of(
-        self, compiled_network: CompiledNetwork, images: Images, augment: Augment, view: int
-    ) -> np.ndarray | Computed:
+    def of(self, compiled_network: AnyNetwork, images: Images, augment: Augment, view: int) -> np.ndarray | Computed:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
         return self._of(compiled_network, images, augment, view, wait=True)
 
-    def ensure(self, compiled_network: CompiledNetwork, images: Images, augment: Augment, views: Iterable[int]) -> None:
+    def ensure(self, compiled_network: AnyNetwork, images: Images, augment: Augment, views: Iterable[int]) -> None:
         """Store those views that are worth it, sharing the work with the processes that want them too.
 
         Each makes what no other is making; what others make is waited for at the end.
@@ -125,7 +154,7 @@ class Activations:
             self._of(compiled_network, images, augment, view, wait=True)
 
     def _of(
-        self, compiled_network: CompiledNetwork, images: Images, augment: Augment, view: int, *, wait: bool
+        self, compiled_network: AnyNetwork, images: Images, augment: Augment, view: int, *, wait: bool
     ) -> np.ndarray | Computed:
         if not compiled_network.shape.frozen and augment.is_plain:
             return images.pixels
@@ -144,8 +173,8 @@ class Activations:
 
     def _key(self, rows: Computed) -> str:
         shape, augment = rows.compiled_network.shape, rows.augment
-        frozen_part = (
-            [shape.architecture.to_json(), self.weights, shape.unfrozen_blocks, COMPUTED_BY] if shape.frozen else None
-        )
+        frozen_part = None
+        if isinstance(shape, Shape) and shape.frozen:
+            frozen_part = [shape.architecture.to_json(), self.weights, shape.unfrozen_blocks, COMPUTED_BY]
         augmentation = [augment.policy, augment.strength, rows.view, self.seed] if not augment.is_plain else None
         return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, frozen_part, augmentation])

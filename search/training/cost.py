@@ -18,6 +18,7 @@ from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.heads import HEADS
+from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.recipe import Recipe, first_step
 from search.repertoire.shape import shape_of
 from search.system.machine import cores
@@ -25,6 +26,7 @@ from search.system.machine import cores
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
 SECONDS_A_STEP = 0.003
+SECONDS_A_STEP_OF_KERAS = 0.006
 SECONDS_A_RUN = 0.03
 SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
@@ -86,7 +88,7 @@ def slowdown(workers: int, side: int = 512, seconds: float = 0.3) -> float:
     return max(1.0, idle / now) if now else 1.0
 
 
-def pace(runs: Iterable[tuple[Recipe, Fold, float]]) -> float | None:
+def pace(runs: Iterable[tuple[AnyRecipe, Fold, float]]) -> float | None:
     """Return how many times longer runs took than was estimated for one worker on an idle machine.
 
     ``runs`` are (recipe, fold, seconds). None where they are too few to tell.
@@ -98,18 +100,18 @@ def pace(runs: Iterable[tuple[Recipe, Fold, float]]) -> float | None:
     return seconds / estimated if seconds >= SECONDS_TIMED and estimated else None
 
 
-def _no_synthetic_images(recipe: Recipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
+def _no_synthetic_images(recipe: AnyRecipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
     return 0
 
 
 def estimate(
-    sample: Sequence[Recipe],
+    sample: Sequence[AnyRecipe],
     trials: int,
     folds: Sequence[Fold],
     images: tuple[int, int],
     racing: bool,
     speed: float,
-    synthetic_images: Callable[[Recipe, Fold], int] = _no_synthetic_images,
+    synthetic_images: Callable[[AnyRecipe, Fold], int] = _no_synthetic_images,
 ) -> Estimate:
     """Return the cost of ``trials`` trials like those of ``sample``, recipes of the space.
 
@@ -118,15 +120,13 @@ def estimate(
     """
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
-    starts = [first for r in sample if (first := first_step(r))]
+    starts = [first for r in sample if isinstance(r, Recipe) and (first := first_step(r))]
     shared = {
-        (r.architecture.name, r.unfrozen_blocks, r.image_size, r.augment, r.views, pool): _stored(
-            r, images[pool], speed
-        )
+        (*_frozen_part(r), r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
         for r in (*sample, *starts)
         for pool in ((0, 1) if r.synthetic else (0,))
     }
-    shapes = {shape_of(r) for r in sample}
+    shapes = {shape_of(r) for r in sample if not isinstance(r, NetworkRecipe)}  # those of a space: see _trained
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
     heads = scale * sum(_trained(r, folds, speed, synthetic_images) for r in (*sample, *starts) if r.head_only)
@@ -136,13 +136,13 @@ def estimate(
 
 def synthetic_counts(
     pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray
-) -> Callable[[Recipe, Fold], int]:
+) -> Callable[[AnyRecipe, Fold], int]:
     """Return what tells how many synthetic images of a recipe train in one of these folds."""
     if pool is None:
         return _no_synthetic_images
     admissible = {fold.id: pool.counts(fold) for fold in folds}
 
-    def count(recipe: Recipe, fold: Fold) -> int:
+    def count(recipe: AnyRecipe, fold: Fold) -> int:
         if not recipe.synthetic:
             return 0
         wanted = pool.asked(recipe.synthetic, fold, labels)
@@ -152,8 +152,8 @@ def synthetic_counts(
 
 
 def estimate_of(
-    sample: Sequence[Recipe],
-    baselines: Sequence[Recipe],
+    sample: Sequence[AnyRecipe],
+    baselines: Sequence[AnyRecipe],
     trials: int,
     folds: Sequence[Fold],
     labels: np.ndarray,
@@ -181,7 +181,7 @@ def speed_of(slots: int) -> float:
     return core_speed() * min(slots, cores())
 
 
-def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dict[Augment, float]:
+def seconds_of_views(sample: Sequence[AnyRecipe], images: int, speed: float) -> dict[Augment, float]:
     """Return what the views of each augmentation in a sample cost: the seconds of a typical backbone and depth."""
     seconds: dict[Augment, list[float]] = {}
     for recipe in sample:
@@ -190,8 +190,14 @@ def seconds_of_views(sample: Sequence[Recipe], images: int, speed: float) -> dic
     return {augment: float(np.median(each)) for augment, each in seconds.items()}
 
 
-def _macs(recipe: Recipe) -> tuple[float, float]:
+def _frozen_part(recipe: AnyRecipe) -> tuple[str, int | None]:
+    return ("", None) if isinstance(recipe, NetworkRecipe) else (recipe.architecture.name, recipe.unfrozen_blocks)
+
+
+def _macs(recipe: AnyRecipe) -> tuple[float, float]:
     """Return the multiply-adds of one image in the frozen and in the trained part."""
+    if isinstance(recipe, NetworkRecipe):
+        return 0.0, recipe.network.mega_macs * 1e6
     backbone = recipe.architecture
     image_size, unfrozen_blocks = recipe.settled
     total = backbone.mega_macs * 1e6 * (image_size / 224) ** 2
@@ -199,21 +205,23 @@ def _macs(recipe: Recipe) -> tuple[float, float]:
     return total - trained, trained
 
 
-def _stored(recipe: Recipe, images: int, speed: float) -> float:
+def _stored(recipe: AnyRecipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
     frozen_macs, _ = _macs(recipe)
-    image_size, _ = recipe.settled
+    image_size = recipe.side
     drawing = 0.0 if recipe.augment.is_plain else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
     return images * recipe.views * (drawing + frozen_macs / speed)
 
 
 def _trained(
-    recipe: Recipe, folds: Sequence[Fold], speed: float, synthetic_images: Callable[[Recipe, Fold], int]
+    recipe: AnyRecipe, folds: Sequence[Fold], speed: float, synthetic_images: Callable[[AnyRecipe, Fold], int]
 ) -> float:
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
     _, trained_macs = _macs(recipe)
     examples = sum(len(fold.train) + synthetic_images(recipe, fold) for fold in folds) * recipe.epochs
     predictions = sum(len(fold.validation) for fold in folds)
+    steps, passes = examples / recipe.batch_size, (3 * examples + predictions) * trained_macs / speed
+    if isinstance(recipe, NetworkRecipe):
+        return passes + steps * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD
     step = HEADS[recipe.head].seconds_a_step if recipe.head_only else SECONDS_A_STEP
-    steps = examples / recipe.batch_size
-    return (3 * examples + predictions) * trained_macs / speed + steps * step + len(folds) * SECONDS_A_RUN
+    return passes + steps * step + len(folds) * SECONDS_A_RUN

@@ -12,12 +12,11 @@ from search.data.folds import Fold
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import AnyRecipe
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.clock import Clock
 from search.system.errors import UserError
-from search.training.activations import PLAIN, Activations, Computed, Images
-from search.training.compiled import CompiledNetwork
+from search.training.activations import PLAIN, Activations, AnyNetwork, Computed, Images, Pixels
 from search.training.materials import Materials
 
 
@@ -71,17 +70,17 @@ class Feed:
         self.materials, self._clock = materials, clock
         self._decoded: dict[tuple[tuple[str, ...], int], Images] = {}
 
-    def part(self, recipe: Recipe, fold: Fold) -> Part:
+    def part(self, recipe: AnyRecipe, fold: Fold) -> Part:
         """Return what trains a run."""
         rows, synthetic = self._training_rows(recipe, fold)
         labels = self._labels[rows]
         return Part(rows, labels, WEIGHTINGS[recipe.class_weight].weights(labels), synthetic)
 
-    def view(self, network: CompiledNetwork, recipe: Recipe, epoch: int) -> Rows:
+    def view(self, network: AnyNetwork, recipe: AnyRecipe, epoch: int) -> Rows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
         return self._inputs(network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
 
-    def plain(self, network: CompiledNetwork) -> Rows:
+    def plain(self, network: AnyNetwork) -> Rows:
         """Return what is scored: real images as they are."""
         return self._inputs(network, PLAIN, 1, 0, with_pool=False)
 
@@ -89,7 +88,7 @@ class Feed:
         """Return the class numbers of these rows."""
         return self._labels[rows]
 
-    def _training_rows(self, recipe: Recipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+    def _training_rows(self, recipe: AnyRecipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
         """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
         pool = self.materials.pool
         if pool is None or not recipe.synthetic:
@@ -106,7 +105,7 @@ class Feed:
         parts = [self.materials.labels] + ([pool.labels] if pool else [])
         return np.concatenate(parts).astype(np.int32)
 
-    def store(self, network: CompiledNetwork, recipe: Recipe) -> None:
+    def store(self, network: AnyNetwork, recipe: AnyRecipe) -> None:
         """Have all that a recipe shows and is scored on stored, as far as it is worth it.
 
         Workers that want the same views share the work of making them.
@@ -120,19 +119,19 @@ class Feed:
             real, *_ = self._image_sets(network, with_pool=False)
             activations.ensure(network, real, PLAIN, [0])
 
-    def _inputs(self, network: CompiledNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
+    def _inputs(self, network: AnyNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
         activations = self._activations(network, views)
         with self._clock.stage("views"):
             image_sets = self._image_sets(network, with_pool)
             return Rows(*(activations.of(network, images, augment, view) for images in image_sets))
 
-    def _activations(self, network: CompiledNetwork, views: int) -> Activations:
+    def _activations(self, network: AnyNetwork, views: int) -> Activations:
         materials = self.materials
-        weights = materials.weights.get(network.shape.architecture.name, "")
+        weights = "" if isinstance(network, Pixels) else materials.weights.get(network.shape.architecture.name, "")
         stored_views = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
         return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, stored_views)
 
-    def _image_sets(self, network: CompiledNetwork, with_pool: bool) -> list[Images]:
+    def _image_sets(self, network: AnyNetwork, with_pool: bool) -> list[Images]:
         """Return the real images, and the synthetic ones after them where they are wanted."""
         materials, size = self.materials, network.shape.image_size
         image_sets = [self._images(materials, size)]

@@ -9,6 +9,7 @@ import numpy as np
 from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.data.folds import Fold
 from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.networks import AnyRecipe
 from search.repertoire.optimizers import OPTIMIZERS, Optimizer
 from search.repertoire.recipe import Recipe
 from search.repertoire.schedules import SCHEDULES
@@ -32,10 +33,11 @@ class TrainingRun:
     ``seed`` is the run's own, of the study's, the recipe and the fold. ``curve`` (epochs, 2) holds
     the mean loss and the accuracy of each epoch, in training; ``watched`` (points, 3) an epoch with
     both on the validation part after it, for people to look at: nothing is chosen by it.
-    ``probabilities`` is (n validation rows, classes), what the fitted ``head`` gives.
+    ``probabilities`` is (n validation rows, classes), what the fitted ``head`` gives; it is None where the space builds
+    the network.
     """
 
-    recipe: Recipe
+    recipe: AnyRecipe
     fold: Fold
     part: Part
     study_seed: InitVar[int]
@@ -43,7 +45,7 @@ class TrainingRun:
     curve: np.ndarray = field(init=False, default_factory=lambda: np.zeros((0, 2), np.float32))
     watched: list[tuple[float, float, float]] = field(init=False, default_factory=list)
     probabilities: np.ndarray = field(init=False)
-    head: FittedHead = field(init=False)
+    head: FittedHead | None = field(init=False)
 
     def __post_init__(self, study_seed: int) -> None:
         """Begin the draws of the seed."""
@@ -79,7 +81,7 @@ class TrainingRun:
             hits = probabilities.argmax(axis=1) == labels
             self.watched.append((epoch + 1, float(-np.log(true).mean()), float(hits.mean())))
 
-    def end(self, head: FittedHead, labels: np.ndarray, probabilities: np.ndarray) -> None:
+    def end(self, head: FittedHead | None, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Keep the head and its predictions of the validation part. Raises DivergedError where they are no numbers."""
         if not np.isfinite(probabilities).all():
             raise DivergedError("the predictions are no numbers: learning rate too high?")
@@ -99,12 +101,13 @@ def fit_body(
     ``proceed`` is called before each epoch and may raise.
     """
     recipe, network = run.recipe, compiled_network.network
+    assert isinstance(recipe, Recipe), "fit_network fits the others"
     rates, plain = SCHEDULES[recipe.schedule].rates(recipe, run.steps), feed.plain(compiled_network)
     labels = feed.labels(run.fold.validation)
 
     def predict() -> np.ndarray:
-        pieces = _pieces(run.fold.validation)
-        return np.concatenate([compiled_network.predict(plain.take(rows)).numpy() for rows in pieces])
+        outputs = [compiled_network.predict(plain.take(rows)).numpy() for rows in pieces(run.fold.validation)]
+        return np.concatenate(outputs)
 
     network.reset(recipe, run.seed, start)
     for epoch in range(recipe.epochs):
@@ -152,7 +155,9 @@ class HeadRuns:
     @property
     def recipe(self) -> Recipe:
         """The recipe of all runs."""
-        return self.runs[0].recipe
+        recipe = self.runs[0].recipe
+        assert isinstance(recipe, Recipe), "the network of a space is no head"
+        return recipe
 
     @property
     def seeds(self) -> list[int]:
@@ -211,8 +216,8 @@ class HeadRuns:
 
     def predict(self, number: int, head: FittedHead) -> np.ndarray:
         """Return the probabilities (n, classes) that a head gives to a run's validation part."""
-        pieces = _pieces(self.runs[number].fold.validation)
-        return np.concatenate([head.predict(self._plain.take(rows)) for rows in pieces])
+        validation = self.runs[number].fold.validation
+        return np.concatenate([head.predict(self._plain.take(rows)) for rows in pieces(validation)])
 
     @cached_property
     def _plain(self) -> Rows:
@@ -223,12 +228,12 @@ class HeadRuns:
         return SCHEDULES[self.recipe.schedule].rates(self.recipe, self.runs[0].steps)
 
 
-def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
+def pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the rows, as many at a time as are predicted together."""
     for at in range(0, len(rows), PREDICTION_BATCH):
         yield rows[at : at + PREDICTION_BATCH]
 
 
-def watched_epochs(recipe: Recipe) -> set[int]:
+def watched_epochs(recipe: AnyRecipe) -> set[int]:
     """Return the epochs, but the last, after which the validation part is looked at."""
     return set(np.linspace(0, recipe.epochs - 1, POINTS_WATCHED).round().astype(int).tolist()) - {recipe.epochs - 1}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,6 +13,18 @@ from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool
 from search.system.modules import Home
 
+if TYPE_CHECKING:
+    from search.repertoire.networks import NetworkRecipe
+    from search.training.networks import OwnNetwork
+
+
+class Networks(Protocol):
+    """What builds the networks of a space that compiles them itself; it can be sent to workers."""
+
+    def build(self, recipe: "NetworkRecipe") -> "OwnNetwork":
+        """Return the network of a recipe, built anew. Raises UserError where it is another than the recipe says."""
+        ...
+
 
 @dataclass(frozen=True)
 class Materials:
@@ -20,7 +33,8 @@ class Materials:
     ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
     ``home`` is where the code and files of own backbones lie. ``threads`` pins TensorFlow's thread
     count, on which the fourth decimal of a result depends.
-    ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images.
+    ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images. ``networks`` builds
+    those of a space that compiles them itself; None where it gives recipes.
     """
 
     cache: Path
@@ -37,6 +51,7 @@ class Materials:
     cache_bytes: int | None = None
     ranges: Ranges = OF_8_BITS
     home: Home | None = None
+    networks: Networks | None = None
 
 
 def materials_of(

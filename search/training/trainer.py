@@ -17,17 +17,20 @@ import psutil
 from search.data.folds import Fold
 from search.racing import Job
 from search.repertoire.heads import FittedHead
+from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.recipe import Recipe, first_step
 from search.repertoire.shape import Shape, shape_of
 from search.system.clock import Clock
 from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT
 from search.system.tf import silenced, tf
+from search.training.activations import Pixels
 from search.training.compiled import CompiledNetwork
 from search.training.inputs import Feed
 from search.training.loop import TrainingRun, fit_body, fit_heads
 from search.training.materials import Materials
 from search.training.network import Network, build
+from search.training.networks import OwnNetwork, fit_network
 
 TRAINING_VERSION = 2  # part of what a search is: results of another version are not mixed with ours
 
@@ -58,10 +61,14 @@ class RunResult:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A run, and what training made of the unfrozen part of its network: the weights by path."""
+    """A run, and what training made of the unfrozen part of its network: the weights by path.
+
+    ``own`` is the network itself, where the space builds it.
+    """
 
     run: TrainingRun
     body: dict[str, np.ndarray]
+    own: OwnNetwork | None = None
 
 
 @dataclass(frozen=True)
@@ -133,21 +140,46 @@ class Trainer:
         """
         epochs = itertools.cycle(range(1, job.recipe.epochs + 1))
         folds = [self.materials.folds[fold] for fold in job.folds]
-        runs, seconds = self._fit(job.recipe, folds, lambda: self._proceed(next(epochs)))
+        runs, seconds = self._fit_any(job.recipe, folds, lambda: self._proceed(next(epochs)))
         images = sum(len(run.part) for run in runs)
         return JobResult(job, tuple(self._result(run, seconds * len(run.part) / images) for run in runs), _own_memory())
 
-    def train(self, recipe: Recipe, fold: Fold, proceed: Callable[[], None]) -> TrainedNetwork:
+    def train(self, recipe: AnyRecipe, fold: Fold, proceed: Callable[[], None]) -> TrainedNetwork:
         """Return a run with its weights; ``proceed`` is called before each epoch. Raises DivergedError as ``run``."""
+        if isinstance(recipe, NetworkRecipe):
+            run = self._run(recipe, fold)
+            return TrainedNetwork(run, {}, self._fit_network(recipe, run, proceed))
         (run,), _ = self._fit(recipe, [fold], proceed)
         compiled_network = self._network(shape_of(recipe))
         return TrainedNetwork(run, {} if recipe.head_only else compiled_network.network.body_weights)
+
+    def _run(self, recipe: AnyRecipe, fold: Fold) -> TrainingRun:
+        return TrainingRun(recipe, fold, self._feed.part(recipe, fold), self.materials.seed)
+
+    def _fit_any(
+        self, recipe: AnyRecipe, folds: Sequence[Fold], proceed: Callable[[], None]
+    ) -> tuple[list[TrainingRun], float]:
+        """Return the runs of a recipe of either kind, fitted, and the seconds that this took."""
+        if isinstance(recipe, Recipe):
+            return self._fit(recipe, folds, proceed)
+        runs, began = [self._run(recipe, fold) for fold in folds], time.perf_counter()
+        for run in runs:
+            self._fit_network(recipe, run, proceed)
+        return runs, time.perf_counter() - began
+
+    def _fit_network(self, recipe: NetworkRecipe, run: TrainingRun, proceed: Callable[[], None]) -> OwnNetwork:
+        """Return the network of a recipe whose network the space builds, built for this run and fitted."""
+        networks = self.materials.networks
+        assert networks is not None, "only a space that builds networks has such recipes"
+        self._feed.store(Pixels(recipe.image_size), recipe)
+        with self.clock.stage("train"):
+            return fit_network(self._feed, lambda: networks.build(recipe), run, proceed)
 
     def _fit(
         self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None]
     ) -> tuple[list[TrainingRun], float]:
         """Return the runs, fitted, and the seconds that this took."""
-        runs = [TrainingRun(recipe, fold, self._feed.part(recipe, fold), self.materials.seed) for fold in folds]
+        runs = [self._run(recipe, fold) for fold in folds]
         starts = self._starts(recipe, runs)
         compiled_network = self._network(shape_of(recipe))
         self._feed.store(compiled_network, recipe)

@@ -9,7 +9,7 @@ import pandas as pd
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import interval as interval_of
 from search.analysis.stats.comparing import ALPHA
-from search.repertoire.recipe import ALL, HEAD_ONLY, depth
+from search.repertoire.recipe import ALL, HEAD_ONLY, Recipe, depth
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, flag, limits, number, string, whole
 from search.report.style import DEEPEST, PALETTE, Chart, place, tips, values
@@ -50,7 +50,8 @@ def _members(judgement: Judgement, backbone: str, unfrozen: str) -> Row:
     names = {
         one.id: one.baseline
         for one in judgement.record.history.trials.values()
-        if one.runs and (one.recipe.architecture.name, depth(one.recipe)) == (backbone, unfrozen)
+        if one.runs and isinstance(one.recipe, Recipe)
+        if (one.recipe.architecture.name, depth(one.recipe)) == (backbone, unfrozen)
     }
     best = next((one for one in judgement.complete if one.id in names), None)
     return {

@@ -7,6 +7,7 @@ import pandas as pd
 
 from search.analysis.stats.comparing import Standing
 from search.events import Status
+from search.repertoire.networks import HYPERPARAMETER
 from search.report import cautions, words
 from search.report.exhibit import Exhibit, Plot, Row, Subject
 from search.report.exhibits import trials
@@ -68,7 +69,7 @@ def names(base: alt.Chart, late: str) -> alt.LayerChart:
 
 def marks(subject: Subject, best: pd.DataFrame) -> list[Row]:
     """Return the data of trials for charts in which each is a mark."""
-    choices, sizes = subject.choices, subject.sizes
+    choices, sizes, builds = subject.choices, subject.sizes, _builds_networks(best)
     return [
         {
             **{field: words.setting(row[field]) for field in words.FIELDS if field in row},
@@ -86,8 +87,14 @@ def marks(subject: Subject, best: pd.DataFrame) -> list[Row]:
             **{field: row[field] for field in FURTHER if field in row},
             **{f"accuracy{at}": row[trials.at("accuracy", size)] for at, size in enumerate(sizes)},
         }
+        | ({"summary": row["summary"]} if builds else {})
         for row in records(best)
     ]
+
+
+def _builds_networks(frame: pd.DataFrame) -> bool:
+    """Return whether there are hyperparameters among the columns, whose names a chart may not know how to read."""
+    return any(str(name).startswith(HYPERPARAMETER) for name in frame.columns)
 
 
 def _short(row: dict[Any, Any]) -> str:
@@ -108,6 +115,7 @@ def mark_tips(subject: Subject) -> list[alt.Tooltip]:
         **{field: title for field, title in FURTHER.items() if field in subject.frame},
         "time": "time",
         **{field: title for field, title in words.FIELDS.items() if field in subject.frame},
+        **({"summary": "recipe"} if _builds_networks(subject.frame) else {}),
     }
     return tips(titles, ["score", *accuracy, *FURTHER])
 

@@ -22,8 +22,7 @@ LONGEST = 17  # letters of a name along it
 def draw(subject: Subject) -> Chart | None:
     """Draw complete recipes as lines over their values, the better the deeper; None of few, or where nothing varies."""
     done = _thinned(_proposed(subject))
-    columns = [field for field in words.FIELDS if field in done]
-    fields = [field for field in columns if done[field].map(words.setting).unique().size > 1]
+    fields = [field for field in words.fields_in(done) if done[field].map(words.setting).unique().size > 1]
     if len(done) < FEWEST or not fields:
         return None
     fields = _chosen(done, fields)

@@ -1,5 +1,6 @@
 """The numbers of every trial: what the leaderboard, the costs and the recipes are drawn from."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
@@ -13,8 +14,7 @@ from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error
 from search.events import Status
 from search.journal import Trial
 from search.repertoire import columns as recipes
-from search.repertoire.fields import FIRST
-from search.repertoire.recipe import Recipe
+from search.repertoire.networks import HYPERPARAMETER, AnyRecipe
 from search.repertoire.synthetic import in_words
 from search.report.exhibit import Column, Row, Sheet, limits, number, string, trial, whole
 
@@ -34,15 +34,18 @@ def _two_classes(judgement: Judgement) -> Sequence[str]:
 
 
 def _recipe_column(column: recipes.RecipeColumn) -> Column:
-    """Return the column of a field of a recipe; one of a later format is there only where a recipe differs from it."""
+    """Return the column of a field of a recipe, which is there only where ``columns_of`` has it.
+
+    It is null where a network that the space builds stands beside recipes, and has no such field.
+    """
     types = column.schema.get("type", "")
     names = [types] if isinstance(types, str) else types
     return Column(
         column.name,
         next(name for name in names if name != "null"),
         column.schema.get("description", ""),
-        nullable="null" in names,
-        keys=None if column.field.since == FIRST else partial(_present, column.name),
+        nullable=bool(types),
+        keys=partial(_present, column.name),
         dtype="object" if column.field.exact else "",  # beside a ratio pandas would make floats of whole numbers
     )
 
@@ -51,11 +54,15 @@ def _present(name: str, judgement: Judgement) -> Sequence[str]:
     return [column.name for column in _recipe_columns(judgement) if column.name == name]
 
 
+def _hyperparameters(judgement: Judgement) -> Sequence[str]:
+    return [column.name for column in _recipe_columns(judgement) if column.name.startswith(HYPERPARAMETER)]
+
+
 def _recipe_columns(judgement: Judgement) -> list[recipes.RecipeColumn]:
     return recipes.columns_of(_recipes(judgement))
 
 
-def _recipes(judgement: Judgement) -> list[Recipe]:
+def _recipes(judgement: Judgement) -> list[AnyRecipe]:
     return [one.recipe for one in judgement.record.history.trials.values()]
 
 
@@ -97,6 +104,13 @@ COLUMNS = (
     whole("runs", "Runs trained on the study's folds."),
     number("seconds", "Seconds of training of these.", nullable=False),
     *RECIPE,
+    Column(
+        f"^{re.escape(HYPERPARAMETER)}",
+        "",
+        "A hyperparameter of a network that the space builds; null where it does not count.",
+        keys=_hyperparameters,
+        pattern=True,
+    ),
     string("summary", "The recipe in a line."),
     string("reason", "Of the verdict, in words."),
 )
@@ -171,7 +185,9 @@ SHEET = Sheet("trials", "One row for each trial, complete ones first by rank.", 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the complete trials, best first."""
     done = frame[frame["status"] == Status.COMPLETED].sort_values("rank", kind="stable")
-    return done.assign(synthetic_per_class=done["synthetic_per_class"].map(in_words))
+    if "synthetic_per_class" not in done:
+        return done
+    return done.assign(synthetic_per_class=done["synthetic_per_class"].map(in_words, na_action="ignore"))
 
 
 def best(frame: pd.DataFrame, most: int, recommended: Trial | None) -> pd.DataFrame:
