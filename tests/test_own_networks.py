@@ -4,7 +4,7 @@ import json
 
 import pytest
 from kit.drivers import lines_of, start, wait_for_lines
-from kit.networks import LAYERS, NETS, write_file
+from kit.own import LAYERS, NETS, write_file
 from kit.shapes import write_shapes
 
 from search import KFoldTuner, UserError

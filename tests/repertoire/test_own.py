@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from kit.networks import LAYERS, NETS, write_file
+from kit.own import LAYERS, NETS, write_file
 
 from search import Backbone, Recipe, UserError
 from search.repertoire.backbones.backbone import IDENTITY
