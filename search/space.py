@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from search.repertoire.backbones.backbone import Backbone
-from search.repertoire.backbones.table import BACKBONES, backbone_of
+from search.repertoire.backbones.table import BACKBONES, backbone_of, check_name
 from search.repertoire.networks import Fit
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
@@ -29,7 +29,7 @@ from search.system.commands import first_command
 from search.system.errors import UserError
 from search.system.modules import Beside, beside_now
 from search.system.texts import check_utf8
-from search.system.validation import nearest, one_of
+from search.system.validation import nearest
 
 Space = Callable[[Any], Any]  # a function of hyperparameters that returns a Recipe, or a model and its Fit
 
@@ -97,7 +97,7 @@ def at_hand(backbones: Iterable[str | Backbone]) -> list[str | Backbone]:
     values = list(backbones)
     for value in values:
         if not isinstance(value, Backbone):
-            one_of("at_hand backbone", value, BACKBONES)
+            check_name("at_hand backbone", value)
     hand = _hand_in_time("at_hand")
     every = [backbone_of("at_hand backbone", value) for value in values]
     if hand is None:

@@ -12,6 +12,7 @@ import pytest
 import search
 from search.cli.main import cli
 from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.networks import Fit
 from search.repertoire.rates import BASES
 from search.repertoire.recipe import Recipe
@@ -204,7 +205,6 @@ def test_every_field_is_described_with_its_default(of, chapter):
 
 
 CHOICES = {
-    "backbone": Recipe,
     "augment": Augment,
     "class_weight": lambda wrong: Recipe("SmallCNN", None, class_weight=wrong),
     "objective": lambda wrong: Study("data", objective=wrong),
@@ -228,6 +228,15 @@ def test_every_choice_is_described(field):
 def test_the_bases_of_learning_rates_are_listed():
     listed = [float(base) for _, base in table_rows(SPACES, "Learning rates")]
     assert listed == list(BASES.values())
+
+
+def test_every_backbone_is_described():
+    rows = table_rows(SPACES, "Backbones")
+    listed = []
+    for name in re.findall(r"`([A-Z]\w+(?:\.\d+)?|_[\w.]+)`", " ".join(cell for row in rows for cell in row)):
+        listed.append(listed[-1].partition("_")[0] + name if name.startswith("_") else name)
+    assert set(BACKBONES) <= set(listed)
+    assert {name for name in listed if not hasattr(search, name)} == set(BACKBONES)
 
 
 def numbers_in_the_code():

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from search.cli.backbones import backbones
 from search.cli.check import check
 from search.cli.compare import compare
 from search.cli.export import export
@@ -27,7 +28,6 @@ from search.cli.report import report
 from search.cli.resume import resume
 from search.cli.run import run
 from search.cli.watch import watch
-from search.cli.weights import weights
 from search.system.errors import UserError, in_words
 from search.system.texts import rename_hint, visible_names
 
@@ -45,6 +45,7 @@ class SignalledError(KeyboardInterrupt):
 
 
 VERBS = (  # by name, as --help lists them
+    backbones,
     check,
     compare,
     export,
@@ -57,11 +58,21 @@ VERBS = (  # by name, as --help lists them
     resume,
     run,
     watch,
-    weights,
 )
+EARLIER = {"weights": "backbones"}  # names that verbs had, which still work
 
 
-@click.group(commands=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Program(click.Group):
+    """The verbs, also by the names that they had."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the verb of this name, of today or of earlier."""
+        return super().get_command(ctx, EARLIER.get(cmd_name, cmd_name))
+
+
+@click.group(
+    cls=Program, commands=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="finetune-search", prog_name="search")
 def cli() -> None:
     """Find the fine-tuning recipe that best survives limited data.

@@ -5,9 +5,21 @@ from pathlib import Path
 import click
 
 from search.repertoire.backbones.table import BACKBONES
+from search.system.commands import command
 from search.system.errors import UserError
+from search.system.validation import one_of
 
-TEACHERS = [backbone.name for backbone in BACKBONES.values() if backbone.weights and not backbone.weights.packaged]
+TEACHERS = [
+    backbone.name
+    for backbone in BACKBONES.values()
+    if backbone.weights and not backbone.weights.packaged and backbone.cuts  # whose middle maps are learnt too
+]
+
+
+def _known(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        one_of("--teacher", name, TEACHERS, listing=command("backbones"))
+    return names
 
 
 @click.command()
@@ -18,7 +30,8 @@ TEACHERS = [backbone.name for backbone in BACKBONES.values() if backbone.weights
     "--teacher",
     "teachers",
     multiple=True,
-    type=click.Choice(TEACHERS),
+    metavar="NAME",
+    callback=_known,
     default=["MobileNetV2_0.35", "MobileNet_0.25"],
     show_default=True,
     help="A backbone to learn from, whose weights are here; can be given several times.",

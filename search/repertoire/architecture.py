@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from search.repertoire.backbones.backbone import Backbone
-from search.repertoire.backbones.table import BACKBONES, backbone_of
+from search.repertoire.backbones.table import backbone_of, check_name
 from search.system.errors import UserError
-from search.system.validation import one_of, whole
+from search.system.validation import whole
 
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
@@ -16,22 +16,32 @@ SMALLEST, LARGEST = 32, 1024  # px
 def settle_backbone(name: str, value: Any, _recipe: "Recipe") -> str | Backbone:
     """Return the name of a row of the table, or an own backbone with all that was found of it."""
     if not isinstance(value, Backbone):
-        one_of(name, value, BACKBONES)
+        check_name(name, value)
         return str(value)
     return backbone_of(name, value).reference
 
 
 def settle_image_size(name: str, value: Any, recipe: "Recipe") -> int | None:
     """Return the side of the images, or the only one that the backbone takes; None where it is the study's."""
-    side = recipe.architecture.side
+    backbone, side = recipe.architecture, recipe.architecture.side
     if side is None:
-        return None if value is None else whole(name, value, SMALLEST, LARGEST)
+        return None if value is None else _taken(name, whole(name, value, SMALLEST, LARGEST), backbone)
     if value not in {None, side}:
         raise UserError(
-            f"{name}={value!r} with backbone={recipe.architecture.name!r}, which takes images of {side} px only. Leave "
+            f"{name}={value!r} with backbone={backbone.name!r}, which takes images of {side} px only. Leave "
             f"{name} out, or give a network that takes any size: keras.Input((None, None, 3))."
         )
     return side
+
+
+def _taken(name: str, size: int, backbone: Backbone) -> int:
+    if backbone.takes(size):
+        return size
+    steps = f" that is a multiple of {backbone.step}" if backbone.step > 1 else ""
+    raise UserError(
+        f"{name}={size} with backbone={backbone.name!r}: its images need a side of {backbone.smallest} px or "
+        f"more{steps}. Give the recipe {name}={backbone.nearest_size(size)}, or take another backbone."
+    )
 
 
 def settle_depth(name: str, value: Any, recipe: "Recipe") -> int:

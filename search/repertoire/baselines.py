@@ -58,18 +58,21 @@ SHARED = ("image_size", "epochs", "batch_size")  # fields that baselines take fr
 def baselines(backbones: Iterable[Backbone], image_size: int, space: Sequence[AnyRecipe] = ()) -> dict[str, Recipe]:
     """Return the baselines of the first pretrained backbone, by name; of the first one where none is pretrained.
 
-    They train at ``image_size`` px, unless ``space`` says otherwise: recipes of the space of the search, first the one
-    at the first value of everything that varies. What all of these with the same backbone have in common, of image
-    size, epochs and batch size, baselines have too; where such a field varies, it has its first value.
+    They train at ``image_size`` px, or the nearest size that the backbone takes, unless ``space`` says otherwise:
+    recipes of the space of the search, first the one at the first value of everything that varies. What all of these
+    with the same backbone have in common, of image size, epochs and batch size, baselines have too; where such a field
+    varies, it has its first value.
     Beside networks that the space builds there is one baseline, the head, as it takes seconds.
     """
     if any(isinstance(recipe, NetworkRecipe) for recipe in space):
-        return {HEAD.name: HEAD.recipe(next(iter(backbones)).name, image_size)}
+        backbone = next(iter(backbones))
+        return {HEAD.name: HEAD.recipe(backbone.name, backbone.nearest_size(image_size))}
     recipes_of_space = [recipe for recipe in space if isinstance(recipe, Recipe)]
     candidates = list(backbones)
     backbone = next((each for each in candidates if each.pretrained), candidates[0])
     rows = [row for row in BASELINES if row.pretrained == backbone.pretrained]
-    recipes = {row.name: row.recipe(backbone.reference, backbone.side or image_size) for row in rows}
+    size = backbone.side or backbone.nearest_size(image_size)
+    recipes = {row.name: row.recipe(backbone.reference, size) for row in rows}
     if not recipes_of_space:
         return recipes
     alike = [recipe for recipe in recipes_of_space if recipe.architecture.name == backbone.name] or recipes_of_space

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from search.repertoire.backbones.backbone import Backbone, Weights
 from search.system.commands import command
-from search.system.digests import file_sha256
+from search.system.digests import file_md5, file_sha256
 from search.system.errors import UserError
 from search.system.files import new_file
 
@@ -65,7 +65,14 @@ def fault(backbone: Backbone) -> str:
         return ""
     if not file.is_file():
         return "gone"
-    return "" if file_sha256(file) == weights.sha256 else "damaged"
+    return "" if is_known(file, weights) else "damaged"
+
+
+def is_known(file: Path, weights: Weights) -> bool:
+    """Return whether a file has the digest that is known of weights; true where none is known."""
+    if weights.sha256:
+        return file_sha256(file) == weights.sha256
+    return not weights.md5 or file_md5(file) == weights.md5
 
 
 def check_digest(backbone: Backbone) -> None:
@@ -109,6 +116,12 @@ def damage(file: Path) -> str:
     return ""
 
 
+def _damage(file: Path, weights: Weights) -> str:
+    """Return why a file cannot be these weights, "" if it may be."""
+    unlike = "" if is_known(file, weights) else "the file there is not the one that Keras has, delete it"
+    return damage(file) or unlike
+
+
 @dataclass(frozen=True)
 class Missing:
     """A backbone left out, its weights, and why they cannot be had."""
@@ -129,7 +142,7 @@ def missing_in_a_line(missing: list[Missing]) -> str:
     for entry in missing:
         names.setdefault(entry.reason, []).append(entry.backbone)
     listed = "; ".join(f"{', '.join(some)} ({reason})" for reason, some in names.items())
-    return f"Left out, as their ImageNet weights are not here: {listed}. How to have them: {command('weights')}"
+    return f"Left out, as their ImageNet weights are not here: {listed}. How to have them: {command('backbones')}"
 
 
 def missing_in_words(missing: list[Missing]) -> str:
@@ -176,7 +189,7 @@ def _obstacle(backbone: Backbone, known: str, announce: Callable[[str], None]) -
     if weights is None or file is None:
         return ""
     if weights.url:
-        return damage(file) if file.is_file() else known or _download(backbone, announce)
+        return _damage(file, weights) if file.is_file() else known or _download(backbone, announce)
     if weights.requirement and (what := fault(backbone)):
         return f"{'not installed' if what == 'gone' else what}: {way_to(weights, again=what == 'damaged')}"
     check_digest(backbone)
@@ -198,7 +211,7 @@ def _download(backbone: Backbone, announce: Callable[[str], None]) -> str:
         with urllib.request.urlopen(backbone.weights.url, timeout=PROBE_SECONDS) as answer:
             size = int(answer.headers.get("Content-Length") or 0)
             announce(f"Downloading the weights of {backbone.name} ({size / 1e6:.1f} MB) to {weights_folder()}")
-            _save(answer, size, weights_folder() / backbone.weights.file)
+            _save(answer, size, backbone.weights)
     except urllib.error.HTTPError as error:
         return f"its address answers {error.code}"
     except urllib.error.URLError as error:
@@ -208,10 +221,11 @@ def _download(backbone: Backbone, announce: Callable[[str], None]) -> str:
     return ""
 
 
-def _save(answer: BinaryIO, size: int, target: Path) -> None:
-    """Copy a download to ``target`` with a progress bar; a half one leaves no file."""
+def _save(answer: BinaryIO, size: int, weights: Weights) -> None:
+    """Copy a download into the weights folder with a progress bar; a half one, or another file, is not kept."""
     from rich.progress import wrap_file
 
+    target = weights_folder() / weights.file
     target.parent.mkdir(parents=True, exist_ok=True)
     with new_file(target) as file:
         with wrap_file(answer, size, description=target.name, transient=True) as source:
@@ -221,3 +235,5 @@ def _save(answer: BinaryIO, size: int, target: Path) -> None:
             raise OSError(f"{file.tell()} of {size} bytes arrived")
         if damage(Path(file.name)):
             raise OSError("what arrived is no HDF5 file; does a proxy answer in its place?")
+        if not is_known(Path(file.name), weights):
+            raise OSError("what arrived is not the file that Keras has: its digest is another")

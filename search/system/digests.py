@@ -29,6 +29,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_md5(path: Path) -> str:
+    """Return the MD5 of a file's bytes, in hexadecimal: it shows damage, and that another file was put there."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def seed_from(*parts: Any) -> int:
     """Return a seed in [1, 2**31) that belongs to these parts (JSON types) and to no others.
 

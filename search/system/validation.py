@@ -10,25 +10,38 @@ from typing import Any, TypeVar
 from search.system.errors import UserError
 
 T = TypeVar("T")
+LIKE = 0.6  # of 1: so alike are names that are meant
+FEW = 3  # names in a message
 FEWEST = 3  # letters of an option with which a longer name begins: grid of GridSearch
+
+
+def alike(name: str, options: Iterable[str], most: int) -> list[str]:
+    """Return so many options at most that are like a name, the nearest first."""
+    by_lower_case = {option.lower(): option for option in options}
+    return [by_lower_case[name] for name in difflib.get_close_matches(name.lower(), by_lower_case, most, LIKE)]
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """Return the option that a misspelt or a longer name probably means, None where none is near."""
     by_lower_case = {option.lower(): option for option in options}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.6)
-    near = near or [option for option in by_lower_case if len(option) >= FEWEST and name.lower().startswith(option)]
-    return by_lower_case[near[0]] if near else None
+    longer = [option for key, option in by_lower_case.items() if len(key) >= FEWEST and name.lower().startswith(key)]
+    return next(iter(alike(name, by_lower_case.values(), 1) or longer), None)
 
 
-def one_of(field_name: str, value: object, options: Iterable[str]) -> None:
-    """Raise a UserError unless ``value`` is among ``options``; it names the nearest option."""
+def one_of(field_name: str, value: object, options: Iterable[str], listing: str = "") -> None:
+    """Raise a UserError unless ``value`` is among ``options``; it names the nearest ones.
+
+    It names all of them, or where they are many the command that lists them.
+    """
     options = list(options)
     if value in options:
         return
     near = nearest(str(value), options)
     hint = f" Did you mean {near!r}?" if near else ""
-    raise UserError(f"{field_name}={value!r} is not known.{hint} Choose one of: {', '.join(options)}.")
+    others = [repr(name) for name in alike(str(value), options, FEW) if name != near] if listing else []
+    hint += f" Others are {' and '.join(others)}." if others else ""
+    all_names = f"For the list of all: {listing}" if listing else f"Choose one of: {', '.join(options)}."
+    raise UserError(f"{field_name}={value!r} is not known.{hint} {all_names}")
 
 
 def whole(field_name: str, value: Any, low: int, high: int | None = None) -> int:

@@ -87,7 +87,7 @@ def test_search_that_leaves_out_a_corrupt_image_and_missing_weights_says_so_and_
     assert ended.returncode == 0, ended.stderr
     assert "across/torn.png: not an image" in ended.stdout
     (line,) = [line for line in ended.stdout.splitlines() if "MobileNetV2" in line]
-    assert line.endswith(" not here: MobileNetV2 (--offline). How to have them: python -m search weights")
+    assert line.endswith(" not here: MobileNetV2 (--offline). How to have them: python -m search backbones")
     assert "https://" not in ended.stdout
     assert "0000 completed" in ended.stdout
     assert "Winner: trial 0000" in ended.stdout

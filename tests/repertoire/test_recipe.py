@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from search.repertoire.augmentation import POLICIES, Augment
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.baselines import baselines
 from search.repertoire.recipe import FIELDS, Recipe
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.errors import UserError
@@ -39,7 +41,7 @@ def recipes(draw):
         batch_size=draw(st.integers(1, 512)),
         epochs=draw(st.integers(1, 100)),
         views=draw(st.integers(1, 16)),
-        image_size=draw(st.none() | st.integers(32, 1024)),
+        image_size=draw(st.none() | st.integers(32, 1024).map(backbone.nearest_size)),
     )
 
 
@@ -48,8 +50,13 @@ def recipes(draw):
     [
         ("backbone", "MobilNet", "Did you mean 'MobileNet'?"),
         ("backbone", "smallcnn", "Did you mean 'SmallCNN'?"),
-        ("backbone", "xyz", f"Choose one of: {', '.join(BACKBONES)}."),
-        ("backbone", None, "Choose one of: SmallCNN,"),
+        (
+            "backbone",
+            "MobileNet_0.3",
+            "Did you mean 'MobileNet_0.5'? Others are 'MobileNetV2_0.35' and 'MobileNet_0.75'. For",
+        ),
+        ("backbone", "xyz", "is not known. For the list of all: python -m search backbones"),
+        ("backbone", None, "is not known. For the list of all: python -m search backbones"),
         ("class_weight", "balance", "Did you mean 'balanced'?"),
         ("class_weight", None, f"Choose one of: {', '.join(WEIGHTINGS)}."),
         ("augment", "flip_crop", "must be an Augment, as in Augment('flip_crop')"),
@@ -241,6 +248,25 @@ def test_head_only_and_settled():
     assert Recipe("MobileNet", 0).head_only
     assert not Recipe("MobileNet", 1).head_only
     assert Recipe("MobileNet", None, image_size=64).settled == (64, 5)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "way_out"),
+    [
+        ("InceptionV3", 74, "a side of 75 px or more. Give the recipe image_size=75"),
+        ("Xception", 32, "a side of 71 px or more. Give the recipe image_size=71"),
+        ("NASNetMobile", 100, "of 32 px or more that is a multiple of 32. Give the recipe image_size=96"),
+        ("NASNetLarge", 33, "Give the recipe image_size=32"),
+    ],
+)
+def test_sizes_that_a_backbone_does_not_take_are_refused(backbone, size, way_out):
+    with pytest.raises(UserError, match=re.escape(way_out)):
+        Recipe(backbone, image_size=size)
+    sizes = {candidate for candidate in range(32, 256) if BACKBONES[backbone].takes(candidate)}
+    assert BACKBONES[backbone].nearest_size(size) in sizes
+    assert Recipe(backbone).image_size is None
+    for name, recipe in baselines([BACKBONES[backbone]], size).items():
+        assert recipe.image_size in sizes, name
 
 
 @pytest.mark.parametrize("policy", POLICIES)

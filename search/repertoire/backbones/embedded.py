@@ -105,7 +105,8 @@ def make(file: Path | None) -> Any:
 
 SHA256 = "41b97d151cfe0de812d7261211ea206fb892e8bcd4ebc7a6c5353c33d520aace"
 CUTS = ("block_1", "block_2", "block_3")
-MEGA_MACS = 390
+MEGA_MACS = 388
+PARAMETERS = 1_356_656
 
 EMBEDDED = Backbone(
     "Embedded",
@@ -113,8 +114,11 @@ EMBEDDED = Backbone(
     scaling=SIGNED,
     cuts=CUTS,
     mega_macs=MEGA_MACS,
-    weights=Weights("embedded.npz", sha256=SHA256),
+    weights=Weights("embedded.npz", sha256=SHA256, licence="that of this package"),
+    parameters=PARAMETERS,
 )
-EMBEDDED_SCRATCH = Backbone("Embedded_scratch", make=make, scaling=SIGNED, cuts=CUTS, mega_macs=MEGA_MACS)
+EMBEDDED_SCRATCH = Backbone(
+    "Embedded_scratch", make=make, scaling=SIGNED, cuts=CUTS, mega_macs=MEGA_MACS, parameters=PARAMETERS
+)
 
 FAMILY = (EMBEDDED, EMBEDDED_SCRATCH)

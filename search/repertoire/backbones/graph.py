@@ -60,9 +60,11 @@ def weights_of(call: Call) -> list[Any]:
     return list(getattr(call.operation, "weights", ()))
 
 
-def graph_of(model: Any, side: int | None = None) -> Graph:
-    """Return the graph of a functional or sequential Keras model, for images of ``side`` px where that is given.
+def graph_of(model: Any, side: int | None = None, any_size: bool = False) -> Graph:
+    """Return the graph of a functional or sequential Keras model.
 
+    It is for images of ``side`` px where the model takes any size; where it takes one, this holds for the graph, unless
+    ``any_size``: then its operations must suit others.
     Models within it count by their own operations. Raises ValueError where it has several inputs or outputs, or no
     graph, as where its class has a ``call`` of its own.
     """
@@ -72,8 +74,8 @@ def graph_of(model: Any, side: int | None = None) -> Graph:
     if not is_graph or len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
         raise ValueError("it is no functional model with one input and one output")
     shape = list(model.inputs[0].shape)
-    if side is not None:
-        shape[1:3] = [length or side for length in shape[1:3]]
+    if side is not None or any_size:
+        shape[1:3] = [side if any_size else length or side for length in shape[1:3]]
     image = keras.Input(batch_shape=shape, dtype=model.inputs[0].dtype)
     calls: list[Call] = []
     output = _applied(model, image, calls)

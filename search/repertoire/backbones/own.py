@@ -7,7 +7,6 @@ changed is never trained in the place of another.
 
 import hashlib
 import importlib
-import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, Network, average, unchanged
-from search.repertoire.backbones.cuts import SIDE, found_cuts
-from search.repertoire.backbones.graph import Call, graph_of
+from search.repertoire.backbones.cost import mega_macs_of
+from search.repertoire.backbones.cuts import found_cuts
+from search.repertoire.backbones.graph import graph_of
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
 from search.system.modules import Beside, Home, beside_now
@@ -29,7 +29,6 @@ VECTORS, MAPS = 2, 4  # ranks of batches
 NO_SCALING = ("Random", "Resizing", "CenterCrop", "ZeroPadding", "Dropout", "Gaussian", "Identity", "GetItem", "Cast")
 SCALING = ("Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract")
 AFTER_LOGITS = ("Activation", "Softmax", "Dropout")
-DEPTHWISE = 2.5  # such multiply-adds cost so much more than those of dense convolutions, on CPUs
 LETTERS = 300  # of an error of Keras, which can be long
 
 
@@ -81,7 +80,7 @@ def _found(backbone: Backbone, beside: Beside) -> Backbone:
         backbone,
         scaling=scaling,
         cuts=_cuts(backbone, model, where),
-        mega_macs=backbone.mega_macs or _mega_macs(model),
+        mega_macs=backbone.mega_macs or mega_macs_of(model),
         pooling=unchanged if vectors else average,
         network=Network(sha256, pretrained, side, vectors, built.cut_off, _foreign_layers(model)),
     )
@@ -287,18 +286,3 @@ def _maps_only(model: Any) -> Any:
     graph = graph_of(model)
     maps = [call for call in graph.places if len(call.outputs[0].shape) == MAPS]
     return keras.Model(graph.input, maps[-1].outputs[0]) if len(graph.output.shape) == VECTORS and maps else model
-
-
-def _mega_macs(model: Any) -> float:
-    """Return the millions of multiply-adds of one forward pass at 224 px, as far as layers with weights do them."""
-    total = sum(_multiply_adds(call) for call in graph_of(model, SIDE).calls)
-    return float(f"{total * (SIDE / (model.input.shape[1] or SIDE)) ** 2 / 1e6:.3g}")
-
-
-def _multiply_adds(call: Call) -> float:
-    positions = math.prod(length or 1 for length in call.outputs[0].shape[1:-1])
-    return sum(
-        positions * math.prod(weight.shape) * (DEPTHWISE if "Depthwise" in type(call.operation).__name__ else 1)
-        for weight in getattr(call.operation, "weights", ())
-        if len(weight.shape) > 1
-    )

@@ -28,7 +28,8 @@ SMALL_CNN = Backbone(
     make=small_cnn,
     scaling=SIGNED,
     cuts=("block_1", "block_2", "block_3"),
-    mega_macs=50,
+    mega_macs=48.8,
+    parameters=98_160,
 )
 
 FAMILY = (SMALL_CNN,)

@@ -3,17 +3,19 @@
 To add one, write its row in the file of its family, or in a new file with a line here.
 """
 
-from search.repertoire.backbones import (
+from search.repertoire.backbones import efficientnet_lite, embedded, small_cnn
+from search.repertoire.backbones.applications import (
+    convnext,
     densenet,
     efficientnet,
-    efficientnet_lite,
-    embedded,
+    inception,
     mobilenet,
+    nasnet,
     resnet,
-    small_cnn,
     vgg,
 )
 from search.repertoire.backbones.backbone import Backbone
+from search.system.commands import command
 from search.system.errors import UserError
 from search.system.validation import one_of
 
@@ -28,8 +30,16 @@ BACKBONES: dict[str, Backbone] = {  # by name, in the order in which messages li
         *resnet.FAMILY,
         *densenet.FAMILY,
         *vgg.FAMILY,
+        *inception.FAMILY,
+        *convnext.FAMILY,
+        *nasnet.FAMILY,
     )
 }
+
+
+def check_name(field: str, name: object) -> None:
+    """Raise UserError unless ``name`` is that of a backbone."""
+    one_of(field, name, BACKBONES, listing=command("backbones"))
 
 
 def backbone_of(field: str, value: str | Backbone) -> Backbone:
@@ -38,7 +48,7 @@ def backbone_of(field: str, value: str | Backbone) -> Backbone:
     Raises UserError for a name that is not known, and for an own one that cannot be used.
     """
     if not isinstance(value, Backbone):
-        one_of(field, value, BACKBONES)
+        check_name(field, value)
         return BACKBONES[value]
     if BACKBONES.get(value.name) == value:
         return value

@@ -1,0 +1,12 @@
+"""Rows of the table of backbones for tests: a small one of a family always, the others where tests may be slow."""
+
+import pytest
+
+from search.repertoire.backbones.table import BACKBONES
+
+REPRESENTATIVES = (  # none of NASNet: its training takes a minute to compile
+    *("SmallCNN", "Embedded", "EfficientNetLite0", "MobileNet_0.25", "MobileNetV2_0.35", "MobileNetV3Small"),
+    *("EfficientNetV2B0", "ResNet50V2", "DenseNet121", "VGG16", "InceptionV3", "ConvNeXtTiny"),
+)
+OTHERS = tuple(name for name in BACKBONES if name not in REPRESENTATIVES)
+ALL = (*REPRESENTATIVES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS))
