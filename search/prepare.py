@@ -23,6 +23,7 @@ from search.integrity.differences import REPEATABLE, check_equal
 from search.journal import History
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
 from search.oracles import HyperParameters, at_values, register, sample_points
+from search.oracles.meaning import check_elsewhere, meaning_of, recipes_of
 from search.oracles.networks import Build, recipe_of, remembering, with_networks
 from search.record import (
     IMAGES,
@@ -54,7 +55,6 @@ from search.repertoire.weights import (
 from search.space import Built, Hand, SpaceFile, build_recipe, holding, read_space, sizes_in_words, sizes_of
 from search.study import Study
 from search.system.devices import Devices, Machine, devices
-from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.machine import cores, memory
 from search.system.modules import Home
@@ -67,8 +67,6 @@ from search.training.materials import Materials, materials_of
 from search.training.trainer import TRAINING_VERSION, pin_threads
 
 POINTS_COSTED = 64
-# DECISIONS: A space is known by what it declares
-POINTS_COMPARED = 256
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def complete(
     pin_threads(shares.threads)  # networks are built here, and perhaps trained
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
-    identity = _identity(file, inputs, pool, hand, hyperparameters, build, known)
+    identity = _identity(file, inputs, pool, hand, hyperparameters, build, known, say)
     if known:
         check_same(folder, known, identity, file.text, dataset, pool, file.modules, plan)
     materials = _materials(inputs, pool, weights, shares.threads, options, file.beside.home())
@@ -250,7 +248,7 @@ def _space(
     hand.weights, hand.synthetic = weights, pool is not None
     if known:  # an older search may have begun with what is refused now
         older = register(build, strict=False)
-        if _meaning(older, build) == known.identity["space"]:
+        if meaning_of(older, build) == known.identity["space"]:
             if mistake:
                 say(f"Warning: {mistake} The search began so, and goes on so.")
             return build, hand, older
@@ -267,11 +265,14 @@ def _identity(
     hyperparameters: HyperParameters,
     build: Build,
     known: About | None,
+    say: Say,
 ) -> Identity:
     """Return what must be the same for the search to go on. Raises UserError for a space that differs each time."""
-    meaning = _meaning(hyperparameters, build)
+    meaning = meaning_of(hyperparameters, build)
     if known is None or known.identity.get("space") != meaning:
         _check_repeatable(file, inputs, pool, hand.weights or {}, hyperparameters)
+    if known is None:
+        check_elsewhere(file, len(inputs.dataset.classes), inputs.image_size, hand, meaning, say)
     identity = identity_of(
         inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION
     )
@@ -313,18 +314,6 @@ def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Ha
     return build
 
 
-def _meaning(hyperparameters: HyperParameters, build: Build) -> str:
-    """Return a digest of the space itself: its hyperparameters, and its recipes at many points.
-
-    Not of its text: comments are no change, and a value that it imports is one.
-    """
-    return digest([hyperparameters.get_config()["space"], _recipes(hyperparameters, build)])
-
-
-def _recipes(hyperparameters: HyperParameters, build: Build) -> list[dict[str, Any]]:
-    return [build(point).to_dict() for point in sample_points(hyperparameters, POINTS_COMPARED)]
-
-
 def _check_repeatable(
     file: SpaceFile,
     inputs: Inputs,
@@ -339,15 +328,15 @@ def _check_repeatable(
     sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
     hand = Hand(weights=weights, synthetic=pool is not None, sizes=sizes)
     build = _build(file, inputs, pool, hand)
-    first = _recipes(hyperparameters, build)
-    check_equal(first, _recipes(hyperparameters, build), f"{file.path}: space(hp)", "asked")
+    first = recipes_of(hyperparameters, build)
+    check_equal(first, recipes_of(hyperparameters, build), f"{file.path}: space(hp)", "asked")
     if file.on_disk:
         with contextlib.redirect_stdout(None):
             build = remembering(_build(read_space(file.path, file.home, file.beside.files), inputs, pool, hand))
         declared = register(build, strict=False).get_config()["space"]
         if declared != hyperparameters.get_config()["space"]:
             raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")
-        check_equal(first, _recipes(hyperparameters, build), str(file.path), "read")
+        check_equal(first, recipes_of(hyperparameters, build), str(file.path), "read")
 
 
 def _devices(options: Options, executors: Executors, folds: int, known: About | None) -> Devices:

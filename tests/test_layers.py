@@ -37,7 +37,7 @@ MORE = {"exhibits": 22}  # see DECISIONS, "Exhibits are more than twenty files"
 HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.oracles.hyperparameters", "search.oracles.table"),
     *("search.oracles.elsewhere", "search.oracles.habits", "search.oracles.values", "search.oracles.networks"),
-    *("search.prepare", "search.session", "search.tuner"),
+    *("search.oracles.meaning", "search.prepare", "search.session", "search.tuner"),
     *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
     *("search.training.inputs", "search.training.loop", "search.training.network", "search.training.networks"),

@@ -181,6 +181,31 @@ def test_a_space_that_declares_what_it_draws_is_refused(place):
     assert "declares other hyperparameters each time it is read" in refusal()
 
 
+@pytest.mark.parametrize(
+    ("top", "value", "line"),
+    [
+        ("", 'hp.Choice("dropout", [len(name) / 10 for name in {"a", "bcd"}])', '{"a", "bcd"}'),
+        ('NAMES = ["a", "bcd", "efghi"]', "len([*set(NAMES)][0]) / 10", "set(NAMES)"),
+        ("from beside_us import DROPOUT", "DROPOUT", 'DROPOUT = hash("us") % 1000 / 2000'),
+        ("import os", "os.getpid() % 1000 / 2000", "os.getpid() % 1000 / 2000"),
+    ],
+)
+def test_a_space_that_depends_on_its_process_is_refused_before_anything_is_written(place, top, value, line):
+    (place / "beside_us.py").write_text('DROPOUT = hash("us") % 1000 / 2000\n')
+    (place / "space.py").write_text(f"{top}\n{SPACE.replace(DRAWN, value)}")
+    text = refusal()
+    assert "space.py gives other trials in another process" in text
+    assert line in text
+    assert ("sorted(…)" in text) is ("hash" not in line and "getpid" not in line)
+    assert ("beside_us.py, line 1: " in text) is ("hash" in line)
+    assert not (place / "results").exists()
+
+
+def test_a_space_whose_sets_have_an_order_is_a_space(place):
+    (place / "space.py").write_text(SPACE.replace("[0.0, 0.2, 0.4]", "sorted({0.0, 0.2, float(len({'a', 'b'})) / 5})"))
+    tuner().search()
+
+
 def test_a_space_that_seeds_its_draws_anew_is_a_space(place):
     drawn = "__import__('random').Random(3).choice([0.0, 0.2])"
     (place / "space.py").write_text(SPACE.replace(DRAWN, drawn))
