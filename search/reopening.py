@@ -1,5 +1,6 @@
 """How a search that has begun is opened again: with its recorded space, and the options of its last session."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ def reopening(
     record: Record,
     *,
     verb: str = "resume",
+    typed: Mapping[str, Any] | None = None,
     data: str | None = None,
     root: str | None = None,
     trials: int | None = None,
@@ -27,7 +29,8 @@ def reopening(
 
     The options of the last session are kept, except for those passed here; None keeps ``trials`` and
     ``confirm``. ``data`` is where the images are now, if they were moved, and ``root`` where those of a table are.
-    ``verb`` is what was asked for. The tuner then verifies that images, plan, weights and space are what they were.
+    ``verb`` is what was asked for, and ``typed`` its further options, for the command that a refusal shows.
+    The tuner then verifies that images, plan, weights and space are what they were.
     Raises UserError for a search whose space is no file.
     """
     if record.about.space_file is None:
@@ -42,7 +45,7 @@ def reopening(
         "study": space.study.as_recorded(record.about.study),
         "name": record.name,
         "results": str(record.folder.parent),
-        "data": data or _data(record, space.study, verb),
+        "data": data or _data(record, space.study, verb, typed or {}),
         "synthetic": None if data else record.about.synthetic,  # beside the data, wherever they are now
         "trials": trials or last.max_trials,
         "racing": last.racing,
@@ -59,14 +62,13 @@ def _reading(record: Record) -> dict[str, Any]:
     return as_before(read_table(record.folder, IMAGES), Path(record.about.data)) if known is None else known
 
 
-def _data(record: Record, study: Study, verb: str) -> str | None:
+def _data(record: Record, study: Study, verb: str, typed: Mapping[str, Any]) -> str | None:
     """Return where the images were, if they are there; None where a function of the study makes them once more."""
     if Path(record.about.data).exists():
         return record.about.data
     if callable(study.data):
         return None
-    target = {"to": f"{record.name}-model"} if verb == "export" else {}
     raise UserError(
         f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
-        f"give the new place with --data: {command_of(record.folder, verb, **target, data='FOLDER')}"
+        f"give the new place with --data: {command_of(record.folder, verb, **typed, data='FOLDER')}"
     )

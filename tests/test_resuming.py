@@ -101,6 +101,8 @@ def test_images_that_were_moved_are_told_from_images_that_changed(place, begun):
     (place / "shapes").rename(place / "elsewhere")
     with pytest.raises(UserError, match=r"were in .*shapes, where there is nothing now.*resume.*--data FOLDER"):
         reopening(read_record(begun))
+    with pytest.raises(UserError, match=r"export made --to m1 --trial 0001 --data FOLDER$"):
+        reopening(read_record(begun), verb="export", typed={"to": "m1", "trial": "0001", "cache": None})
     space, options = reopening(read_record(begun), data="elsewhere", trials=3)
     again = KFoldTuner(space, screen=Lines(wide_console()), executors=Script().executors, offline=True, **options)
     again.search()

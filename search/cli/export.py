@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, ROOT, echo, folder_by_name
+from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, ROOT, echo, folder_by_name, shared
 
 
 @click.command()
@@ -28,7 +28,8 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
 
     record = read_record(folder_by_name(name, results))
     trial_id = trial_to_export(record, trial).id
-    space, reopened = reopening(record, verb="export", executor="inline", **options)
+    typed = {"to": to, "trial": None if trial == "best" else trial, **shared(options)}
+    space, reopened = reopening(record, verb="export", typed=typed, executor="inline", **options)
     echo("Loading TensorFlow and Keras Tuner")
     from search.export.export import check_target
     from search.export.export import export as write

@@ -1,11 +1,14 @@
 """What several verbs of the command line take, defined once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from search.system.commands import RESULTS as DEFAULT_RESULTS
+from search.system.commands import command
+from search.system.errors import UserError
 from search.system.texts import check_utf8, visible_lines
 
 SPACE = click.argument("space", type=click.Path(path_type=Path))
@@ -73,7 +76,17 @@ def echo(text: str, *, err: bool = False) -> None:
     click.echo(visible_lines(text), err=err)
 
 
+def shared(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the options of a verb that the same line needs again when its images were moved."""
+    return {name: options.get(name) for name in ("cache", "slots", "root")}
+
+
 def folder_by_name(name: str, results: str) -> Path:
     """Return the folder of a search; its path does as well as its name."""
     check_utf8(f"{results}/{name}", "The search")
+    if Path(name).suffix == ".py" and Path(name).is_file():
+        again = command("run", name, results=None if results == DEFAULT_RESULTS else results)
+        raise UserError(
+            f"{name} is a space file, where the name of a search is wanted. To search it, or to go on with it: {again}"
+        )
     return Path(name).resolve() if Path(name).name != name else Path(results) / name

@@ -4,7 +4,18 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, CONFIRM, MOVED, RESULTS, ROOT, SLOTS, TENSORBOARD, folder_by_name
+from search.cli.options import (
+    CACHE,
+    CACHE_GB,
+    CONFIRM,
+    MOVED,
+    RESULTS,
+    ROOT,
+    SLOTS,
+    TENSORBOARD,
+    folder_by_name,
+    shared,
+)
 from search.cli.run import run_search
 
 
@@ -25,5 +36,6 @@ def resume(name: str, results: str, trials: int | None, confirm: int | None, ten
     from search.reopening import reopening
 
     record = read_record(folder_by_name(name, results))
-    space, reopened = reopening(record, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
+    typed = {"trials": trials, "confirm": confirm, "tensorboard": tensorboard, **shared(options)}
+    space, reopened = reopening(record, typed=typed, trials=trials, confirm=confirm, tensorboard=tensorboard, **options)
     run_search(space, **reopened)

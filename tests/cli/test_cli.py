@@ -67,6 +67,14 @@ def test_wrong_usage_exits_with_2_and_a_users_error_with_1(tmp_path):
     assert "Traceback" not in unused.stderr + unknown.stderr
 
 
+def test_a_space_file_in_the_place_of_a_name_is_sent_to_run(tmp_path):
+    (tmp_path / "space.py").write_text(SPACE)
+    ended = python("-m", "search", "resume", "space.py", "--results", "elsewhere", cwd=tmp_path)
+    error = error_of((ended.returncode, ended.stdout, ended.stderr))
+    assert error.startswith("Error: space.py is a space file, where the name of a search is wanted.")
+    assert error.endswith("python -m search run space.py --results elsewhere\n")
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     """A real search in its own process, of images one of which is corrupt, without MobileNetV2's weights."""

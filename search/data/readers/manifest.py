@@ -10,7 +10,7 @@ from search.data.dataset import MANIFEST_COLUMN, Dataset, as_dataset
 from search.data.readers.beside import Beside
 from search.data.readers.columns import IMAGE, LABEL, SPLIT, Columns, hot_labels
 from search.data.readers.companions import Companions, classes_of_masks, companions, same_stems, spared
-from search.data.readers.paths import contents_of, nearest_folder, slashed, within
+from search.data.readers.paths import contents_of, nearest_folder, other_suffix, slashed, within
 from search.data.readers.tables import read_columns, read_table
 from search.data.reading import AS_IT_IS, Reading
 from search.system.errors import UserError
@@ -113,9 +113,11 @@ def _places(path: Path, listed: _Listed, beside: Beside) -> tuple[Path, dict[str
         if not ids:
             raise UserError(f"{path} lists no images: no line is below the names of its columns. Add some.")
         places = " or ".join(map(str, beside.first))
+        near = next(filter(None, (other_suffix(folder / ids[0]) for folder in beside.first)), "")
         raise UserError(
-            f"None of the images that {path} lists, such as {ids[0]!r}, is in {places}, nor in a folder there. Paths "
-            "are relative to one of these: move the file, mend the paths, or name the folder of the images with --root."
+            f"None of the images that {path} lists, such as {ids[0]!r}, is in {places}, nor in a folder there{near}. "
+            "Paths are relative to one of these: move the file, mend the paths, or name the folder of the images with "
+            "--root."
         )
     first_of: dict[str, str] = {}
     for id_, place in found.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+from search.data.decoding import SUFFIXES
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.machine import cores
@@ -107,7 +108,17 @@ def contents_of(root: Path, rows: Sequence[dict[str, str]]) -> tuple[list[dict[s
 def no_file(path: Path) -> str:
     """Return why nothing is at ``path``, in words."""
     link = "a link to a file that is not there: fetch it with git annex get, datalad get or dvc pull, or mend the link"
-    return link if path.is_symlink() else "there is no such file"
+    return link if path.is_symlink() else f"there is no such file{other_suffix(path)}"
+
+
+def other_suffix(path: Path) -> str:
+    """Return, to follow a phrase, with which suffix an image is there that is named with another one; "" if it is not.
+
+    Suffixes that differ by case are others, as Linux has it.
+    """
+    spellings = [spelling for suffix in sorted(SUFFIXES) for spelling in (suffix, suffix.upper())]
+    found = next((each for each in spellings if each != path.suffix and path.with_suffix(each).is_file()), "")
+    return f"; it is there with the suffix {found}" if found and path.suffix else ""
 
 
 def unfit(status: os.stat_result) -> str:

@@ -76,6 +76,16 @@ def test_images_that_are_not_there_are_listed_not_fatal(pets):
     assert dataset.ids == IMAGES
 
 
+def test_an_image_that_is_there_with_another_suffix_is_told_from_one_that_is_not(pets):
+    other = GOOD[0].replace(".png", ".PNG")
+    dataset = read_manifest(write(pets, table([other, *GOOD[1:]])))
+    assert dataset.unreadable == (
+        (IMAGES[0].replace(".png", ".PNG"), "there is no such file; it is there with the suffix .png"),
+    )
+    message = refusal(write(pets, table(row.replace(".png", ".jpg") for row in GOOD)))
+    assert "nor in a folder there; it is there with the suffix .png." in message
+
+
 def test_where_none_is_there_both_folders_are_named(pets):
     message = refusal(write(pets, table(f"elsewhere/{row}" for row in GOOD)))
     assert f"is in {pets / 'pets'} or {pets}" in message
