@@ -47,6 +47,7 @@ SAMPLE = 16  # files of a folder that decide whether the others are looked at
 ALIKE = 0.9  # correlation of a preview with its picture
 _WORD = re.compile(r"[^\W_\d]+")
 _SIZE = re.compile(r"\d{2,4}x\d{2,4}|scaled")  # at the end of names of previews: photo-150x150.jpg, as WordPress has it
+_SCALE = re.compile(r"(.+?)(?:@(\d(?:\.\d)?)x)?\.\w+", re.IGNORECASE)  # photo@2x.jpg is photo.jpg, larger
 _FUSED = re.compile(  # where a mark is written onto a word: 7mask, 7Mask, colormask
     r"(?<=[a-z\d])(?=(?:Colou?r)?(?:Mask|Label|Thumb))|(?<=\d)(?=(?:colou?r)?(?:mask|thumb))"
     r"|(?:(?<=[Cc]olor)|(?<=[Cc]olour))(?=[Mm]ask)"
@@ -83,7 +84,7 @@ def companions(root: Path, ids: Sequence[str]) -> Companions:
     Those in masks/ beside images/, and those called masks, that fit no picture by name are doubtful if they look
     like masks.
     """
-    pairs = list(named_pairs(ids))
+    pairs = [*named_pairs(ids), *scaled_pairs(ids)]
     paired = {pair.id for pair in pairs}
     called = dict.fromkeys((*_beside_images(ids), *filter(_is_called_mask, ids)))
     single = [id_ for id_ in called if id_ not in paired]
@@ -149,6 +150,17 @@ def named_pairs(ids: Iterable[str]) -> Iterator[Pair]:
         further = () if id_ in paired else _further_keys(id_)
         if found := next(((key, *of) for key, *of in further if key in pictures and pictures[key] != [id_]), None):
             yield Pair(id_, pictures[found[0]][0], *found[1:])
+
+
+def scaled_pairs(ids: Iterable[str]) -> Iterator[Pair]:
+    """Yield the images that have a larger copy by its name, with the largest: x.png and x@2x.png of x@3x.png."""
+    sizes: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for id_ in ids:
+        if match := _SCALE.fullmatch(id_):
+            sizes[match[1].lower()].append((float(match[2] or 1), id_))
+    for each in sizes.values():
+        largest, picture = max(each)
+        yield from (Pair(id_, picture, PREVIEW, "@") for scale, id_ in each if scale < largest)
 
 
 def _beside_images(ids: Sequence[str]) -> list[str]:

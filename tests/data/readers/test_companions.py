@@ -114,6 +114,15 @@ def test_previews_of_images_are_left_out(tmp_path, picture, other):
     assert left_out(read_class_folders(root)) == ({PREVIEW}, 8, 0)
 
 
+def test_of_an_image_at_several_scales_the_largest_is_kept(tmp_path):
+    for name, side in (("i{n}@2x.jpg", 24), ("i{n}.jpg", 16)):
+        smaller = lambda seed, side=side: np.asarray(Image.fromarray(photo(seed)).resize((side, side)))  # noqa: E731
+        root = draw(tmp_path, "{c}/i{n}@3x.jpg", f"{{c}}/{name}", smaller)
+    dataset = read_class_folders(root)
+    assert left_out(dataset) == ({PREVIEW}, 16, 0)
+    assert all("@3x" in id_ for id_ in dataset.ids)
+
+
 def test_square_previews_of_the_middle_are_left_out(tmp_path):
     for c, label in enumerate(CLASSES):
         for n in range(4):
