@@ -19,9 +19,8 @@ from search.repertoire.backbones.graph import graph_of
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.weights import check_weights, is_cached, weights_file
 from search.system.errors import UserError
-from search.system.tf import keras
+from search.system.tf import keras, tf
 from search.training import network as building
-from search.training.compiled import CompiledNetwork
 from search.training.folding import folded
 from search.training.heads.linear import LinearHead
 from search.training.network import build
@@ -117,24 +116,24 @@ def test_exactly_the_parameters_above_a_cut_train(row, constructed):
     backbone = row.backbone
     depth = min(2, backbone.blocks) if backbone.pretrained else backbone.blocks
     shape = linear_shape(backbone.name, depth, backbone.smallest)
-    compiled = CompiledNetwork(shape, lambda: build(shape, CLASSES, pretrained=False))
+    network = build(shape, CLASSES, pretrained=False)
     border = backbone.border(depth)
     above = keras.Model(row.graph.tensors[border], row.graph.output) if border else row.base
-    heads = {id(variable) for head in compiled.network.head for variable in head.trainable_variables}
-    trained = {id(variable) for variable in compiled.network.trained} - heads
+    heads = {id(variable) for head in network.head for variable in head.trainable_variables}
+    trained = {id(variable) for variable in network.trained} - heads
     assert trained == {id(variable) for variable in above.trainable_variables}
-    for head in compiled.network.head:
+    for head in network.head:
         head.kernel.assign(np.random.default_rng(3).normal(size=head.kernel.shape))  # or no gradient leaves it
     before = [variable.numpy() for variable in row.base.variables]
-    network = compiled.network
-    inputs = row.pixels if network.prefix is None else network.prefix(row.pixels).numpy()
-    targets = np.eye(CLASSES, dtype=np.float32)[:2]
-    compiled.epoch(inputs, targets, np.ones(2, np.float32), np.array([2], np.int32), np.array([1e-3], np.float32))
-    moved = {
-        id(variable)
-        for variable, value in zip(row.base.variables, before, strict=True)
-        if not np.array_equal(variable.numpy(), value)
-    }
+    inputs = row.pixels if network.prefix is None else network.prefix(row.pixels)
+    with tf.GradientTape() as tape:
+        logits = network.logits(inputs, training=True)
+        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(np.eye(CLASSES, dtype=np.float32)[:2], logits))
+    gradients = tape.gradient(loss, [variable.value for variable in network.trained])
+    assert all(gradient is not None for gradient in gradients)
+    network.step(gradients, 1e-2)
+    pairs = zip(row.base.variables, before, strict=True)
+    moved = {id(variable) for variable, value in pairs if not np.array_equal(variable.numpy(), value)}
     assert moved
     assert moved <= trained | {id(variable) for variable in row.base.non_trainable_variables if not backbone.pretrained}
 
