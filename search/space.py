@@ -8,6 +8,7 @@ resume. Without a driver (in a notebook, say) what lies on this machine is given
 import ast
 import contextlib
 import dataclasses
+import importlib
 import re
 import runpy
 import sys
@@ -228,7 +229,7 @@ def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str,
     beside = Beside(modules or path.parent, files)
     beside.is_early = True
     with beside.importable():
-        names = _run(path)
+        names = _run(path, text)
     beside.is_early = False
     study, space = names.get("study"), names.get("space")
     if study is None:
@@ -244,7 +245,9 @@ def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str,
     return SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules, beside=beside)
 
 
-def _run(path: Path) -> dict[str, Any]:
+def _run(path: Path, text: str) -> dict[str, Any]:
+    if "keras" in text:  # it would load TensorFlow, which says much on the way
+        importlib.import_module("search.system.tf")
     try:
         return runpy.run_path(str(path))
     except SyntaxError as error:

@@ -15,7 +15,7 @@ from kit.shapes import write_shapes
 from search import Fit, KFoldTuner, Study, UserError
 from search.analysis.judgement import Judgement
 from search.executors.inline import Inline
-from search.export.export import export
+from search.export.export import export, loaded
 from search.export.predict import predict
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
@@ -28,6 +28,7 @@ from search.record import read_record
 from search.repertoire.networks import NetworkRecipe, recipe_from
 from search.space import read_space
 from search.system.tf import keras
+from search.training.networks import own_network
 
 SPACE = """
 import keras
@@ -178,6 +179,15 @@ def test_a_run_depends_on_its_seed_alone(place):
     assert first.curve.shape == (3, 2)
     assert len(first.watched) == 3
     assert not np.array_equal(first.probabilities, other.probabilities)
+
+
+def test_a_network_that_cannot_be_loaded_again_is_not_exported(tmp_path):
+    double = keras.layers.Lambda(lambda pixels: 2 * pixels)
+    model = keras.Sequential([keras.Input((32, 32, 3)), double, keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    own_network(model, 2, 32).plain().save(tmp_path / "model.keras")
+    with pytest.raises(UserError, match="in place of a Lambda"):
+        loaded(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("space", [network, Tunable()])

@@ -151,7 +151,7 @@ def _difference(file: Path, materials: Materials, network: TrainedNetwork, size:
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = network.run.fold.validation
     decoded = decode(materials.paths, materials.contents, size, materials.cache, ranges=materials.ranges)
-    probabilities = keras.models.load_model(file).predict_on_batch(decoded.pixels[rows])
+    probabilities = loaded(file).predict_on_batch(decoded.pixels[rows])
     difference = float(np.abs(probabilities - network.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(
@@ -159,6 +159,19 @@ def _difference(file: Path, materials: Materials, network: TrainedNetwork, size:
             "That is an error of this program or of its libraries, and nothing was written: please report it."
         )
     return difference
+
+
+def loaded(file: Path) -> keras.Model:
+    """Return a saved model. Raises UserError where it has layers of a person's own that cannot be loaded again."""
+    try:
+        return keras.models.load_model(file)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"The network that the space builds cannot be loaded again once it is saved: {first}\nGive layers of your "
+            "own a get_config, and register them with @keras.saving.register_keras_serializable(); put a layer of "
+            "Keras, or one of your own, in place of a Lambda. Nothing was written."
+        ) from None
 
 
 def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, network: TrainedNetwork) -> dict[str, Any]:

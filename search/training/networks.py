@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from search.repertoire.networks import SIDES, Architecture, NetworkRecipe
 from search.system.digests import digest
 from search.system.errors import UserError
-from search.system.tf import keras, tf
+from search.system.tf import keras, silenced, tf
 from search.training.activations import Pixels
 from search.training.batches import one_hot
 from search.training.inputs import Feed, Part, Rows
@@ -241,6 +241,13 @@ class _Watch(keras.callbacks.Callback):
             self._look(epoch)
 
 
+@cache
+def _begin_generators() -> None:
+    """Let TensorFlow say on a first generator of data what it says once in a process, to nobody."""
+    with silenced():
+        list(tf.data.Dataset.from_generator(lambda: iter([0]), output_signature=tf.TensorSpec((), tf.int32)))
+
+
 def fit_network(
     feed: Feed, build: Callable[[], OwnNetwork], run: TrainingRun, proceed: Callable[[], None]
 ) -> OwnNetwork:
@@ -250,6 +257,7 @@ def fit_network(
     """
     recipe = run.recipe
     assert isinstance(recipe, NetworkRecipe)
+    _begin_generators()
     keras.utils.clear_session()
     keras.utils.set_random_seed(run.seed)
     network, pixels = build(), Pixels(recipe.image_size)
