@@ -93,7 +93,7 @@ def set_up(threads: int) -> None:
 
 def pin_threads(threads: int) -> None:
     """Let TensorFlow use so many threads in this process, if it has not run here yet."""
-    with contextlib.suppress(UserError):
+    with contextlib.suppress(UserError), silenced():
         _pin_threads(threads)
 
 

@@ -1,6 +1,8 @@
 """Training: each choice of a recipe does what it says, and no run knows of another."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -379,3 +381,9 @@ def test_a_fitted_start_knows_the_training_part_of_its_fold_alone(shapes, tmp_pa
     assert np.abs(frozen.run.head.kernel).max() > 0
     for start in starts:
         np.testing.assert_array_equal(start.kernel, frozen.run.head.kernel)
+
+
+def test_no_line_of_a_library_is_printed_where_threads_are_set():
+    program = "from search.training.trainer import pin_threads; pin_threads(1)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout + ended.stderr == ""
