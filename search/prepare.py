@@ -300,15 +300,15 @@ def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Ha
         if isinstance(recipe, Built):
             return recipe_of(recipe, hp, hand, len(inputs.dataset.classes), inputs.image_size, file.path)
         if hand.weights is None:
-            hand.ask(recipe.architecture)  # it may be written out, not taken from at_hand
+            hand.ask(*recipe.backbones)  # it may be written out, not taken from at_hand
             return recipe
         check_amounts(recipe.synthetic, inputs.dataset.classes, pool, file.path)
-        name = recipe.architecture.name
-        if name not in hand.weights and not recipe.architecture.is_own:
-            raise UserError(
-                f"{file.path} uses {name}, whose weights are not at hand (see above). Take it from "
-                f'at_hand(["{name}", …]), which leaves out what cannot be had.'
-            )
+        for name in (each.name for each in recipe.backbones if not each.is_own):
+            if name not in hand.weights:
+                raise UserError(
+                    f"{file.path} uses {name}, whose weights are not at hand (see above). Take it from "
+                    f'at_hand(["{name}", …]), which leaves out what cannot be had.'
+                )
         return recipe
 
     return build

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from search.repertoire.architecture import Value, name_of
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES, backbone_of, check_name
 from search.repertoire.networks import Fit
@@ -90,28 +91,33 @@ def holding(hand: Hand) -> Iterator[Hand]:
         _hand.reset(token)
 
 
-def at_hand(backbones: Iterable[str | Backbone]) -> list[str | Backbone]:
+def at_hand(backbones: Iterable[Value]) -> list[Value]:
     """Return those of ``backbones`` that can be trained here, in the same order: names, or somebody's own.
 
-    Raises UserError for an unknown name, and where none is left.
+    A tuple of several is one choice, which needs them all. Raises UserError for an unknown name, and where nothing is
+    left.
     """
     values = list(backbones)
-    for value in values:
-        if not isinstance(value, Backbone):
-            check_name("at_hand backbone", value)
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    for name in (each for some in several for each in some if not isinstance(each, Backbone)):
+        check_name("at_hand backbone", name)
     hand = _hand_in_time("at_hand")
-    every = [backbone_of("at_hand backbone", value) for value in values]
-    if hand is None:
-        choices = [backbone for backbone in every if is_cached(backbone)]
-    elif hand.weights is None:
-        hand.ask(*every)
-        choices = every
-    else:
-        choices = [backbone for backbone in every if backbone.name in hand.weights]
+    every = [[backbone_of("at_hand backbone", each) for each in some] for some in several]
+    if hand is not None and hand.weights is None:
+        hand.ask(*(backbone for some in every for backbone in some))
+    choices = [
+        value for value, some in zip(values, every, strict=True) if all(_is_at_hand(each, hand) for each in some)
+    ]
     if not choices:
-        names = [backbone.name for backbone in every]
+        names = [name_of(value) for value in values]
         raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'Embedded', which comes along.")
-    return [backbone.reference for backbone in choices]
+    return choices
+
+
+def _is_at_hand(backbone: Backbone, hand: Hand | None) -> bool:
+    if hand is None:
+        return is_cached(backbone)
+    return hand.weights is None or backbone.name in hand.weights
 
 
 def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:

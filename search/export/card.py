@@ -109,13 +109,18 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         facts=facts,
         classes=record.about.classes,
         size=image_size,
-        draft=DRAFT if image_size <= DRAFT else 2 * DRAFT,
+        draft=_draft(image_size),
+        sizes=[(size, _draft(size)) for size in trial.recipe.sizes],
         ranges=record.about.ranges.tops,
         shift=shift_to_8_bits,
         scored=_scored(judgement, trial),
         limits=list(_limits(record, trial)),
         recipe=_recipe_lines(trial.recipe),
     )
+
+
+def _draft(image_size: int) -> int:
+    return DRAFT if image_size <= DRAFT else 2 * DRAFT
 
 
 def _recipe_lines(recipe: AnyRecipe) -> dict[str, Any]:

@@ -6,7 +6,7 @@ its name last: before that, the saved model is loaded and compared with the netw
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from search.data.images import decode
 from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
 from search.export.card import ExportFacts, card, scores
-from search.export.plain import plain_model
+from search.export.plain import joint_model, plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal import Trial
 from search.monitor.screen import Screen
@@ -120,7 +120,7 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, network
         with new_folder(to.resolve()) as folder:
             with silenced():
                 model.save(folder / MODEL)
-            difference = _difference(folder / MODEL, materials, network, trial.recipe.side)
+            difference = _difference(folder / MODEL, materials, network, trial.recipe.sizes)
             about = _about(judgement, facts, materials, network)
             about |= {"compared": {"images": len(network.run.fold.validation), "largest_difference": difference}}
             about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
@@ -143,15 +143,20 @@ def _plain(recipe: AnyRecipe, materials: Materials, network: TrainedNetwork) -> 
         return network.own.plain()
     assert network.run.head is not None, "it was fitted"
     backbone, shape = recipe.architecture, shape_of(recipe)
+    if shape.branches:
+        return joint_model(shape, network.run.head, materials.weights, materials.home)
     sha256 = materials.weights.get(backbone.name, "")
     return plain_model(shape, network.body, network.run.head, backbone.pretrained, sha256, materials.home)
 
 
-def _difference(file: Path, materials: Materials, network: TrainedNetwork, size: int) -> float:
+def _difference(file: Path, materials: Materials, network: TrainedNetwork, sizes: Sequence[int]) -> float:
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = network.run.fold.validation
-    decoded = decode(materials.paths, materials.contents, size, materials.cache, ranges=materials.ranges)
-    probabilities = loaded(file).predict_on_batch(decoded.pixels[rows])
+    pixels = [
+        decode(materials.paths, materials.contents, size, materials.cache, ranges=materials.ranges).pixels[rows]
+        for size in sizes
+    ]
+    probabilities = loaded(file).predict_on_batch(pixels if len(pixels) > 1 else pixels[0])
     difference = float(np.abs(probabilities - network.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(
@@ -178,7 +183,8 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
     """Return recipe.json, but for what is known once the model is saved."""
     record, trial = judgement.record, facts.trial
     sessions = record.history.sessions
-    weights = [] if isinstance(trial.recipe, NetworkRecipe) else [trial.recipe.architecture.name]
+    sizes = trial.recipe.sizes
+    weights = [] if isinstance(trial.recipe, NetworkRecipe) else [each.name for each in trial.recipe.backbones]
     return {
         "format": FORMAT,
         "search": record.name,
@@ -186,6 +192,7 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
         "recipe": trial.recipe.to_dict(),
         "digest": trial.recipe.digest,
         "image_size": trial.recipe.side,
+        **({"image_sizes": list(sizes)} if len(sizes) > 1 else {}),
         "classes": record.about.classes,
         "images": facts.images,
         "synthetic": network.run.part.synthetic,

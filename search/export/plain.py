@@ -1,5 +1,6 @@
 """A trained network as plain Keras: pixels in, probabilities out, no layer of ours, so that it loads anywhere."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -40,16 +41,44 @@ def plain_model(
     return keras.Model(pixels, x, name="exported")
 
 
-def _scaling(backbone: Backbone) -> keras.layers.Layer:
+def joint_model(shape: Shape, head: FittedHead, weights: Mapping[str, str], home: Home | None = None) -> keras.Model:
+    """Return the network of a shape with branches, from the pixels of an image at each of their sizes to probabilities.
+
+    It has an input for each size, the smallest first: (n, side, side, 3), of 0 to 255. The rest is as for
+    ``plain_model``; ``weights`` are the digests of the weights of backbones by name.
+    """
+    sizes = sorted({branch.image_size for branch in shape.branches})
+    names = {size: f"pixels_{size}" if len(sizes) > 1 else "pixels" for size in sizes}
+    pixels = {size: keras.Input((size, size, 3), name=names[size]) for size in sizes}
+    bases: dict[str, keras.Model] = {}
+    features = []
+    for number, branch in enumerate(shape.branches):
+        backbone = branch.architecture
+        if backbone.name not in bases:
+            base = construct(backbone, True, weights.get(backbone.name, ""), home)
+            bases[backbone.name] = keras.Model(base.input, base.output, name=f"backbone_{len(bases)}")
+        scaled = _scaling(backbone, f"scaling_{number}")(pixels[branch.image_size])
+        x = backbone.pooling(name=f"pool_{number}")(bases[backbone.name](scaled, training=False))
+        x = keras.layers.UnitNormalization(name=f"direction_{number}")(x)
+        features.append(
+            keras.layers.Rescaling(math.sqrt(x.shape[-1] / len(shape.branches)), name=f"length_{number}")(x)
+        )
+    x = keras.layers.Concatenate(name="side_by_side")(features)
+    for layer in head.layers():
+        x = layer(x)
+    return keras.Model([pixels[size] for size in sizes], x, name="exported")
+
+
+def _scaling(backbone: Backbone, name: str = "scaling") -> keras.layers.Layer:
     """Return what ``scaled`` does to the pixels of a backbone, as a layer that Keras has."""
     if not isinstance(backbone.scaling, str):
         scale, offset = backbone.scaling
-        return keras.layers.Rescaling(scale, offset, name="scaling")
+        return keras.layers.Rescaling(scale, offset, name=name)
     # Channels are scaled apart and perhaps swapped: a fixed 1 by 1 convolution, read off the function itself.
     offset = keras.ops.convert_to_numpy(backbone.scaled(np.zeros((1, 1, 1, 3), np.float32)))
     primaries = WHITE * np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
     kernel = (keras.ops.convert_to_numpy(backbone.scaled(primaries)) - offset) / WHITE
-    layer = keras.layers.Conv2D(3, 1, trainable=False, name="scaling")
+    layer = keras.layers.Conv2D(3, 1, trainable=False, name=name)
     layer.build((None, None, None, 3))
     layer.set_weights([kernel.reshape(1, 1, 3, 3), offset.reshape(3)])
     return layer

@@ -54,19 +54,20 @@ def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions
     paths = list(dict.fromkeys(path for name in names for path in _files(name)))
     if not paths:
         raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
-    size, classes = about["image_size"], tuple(about["classes"])
+    sizes, classes = about.get("image_sizes", [about["image_size"]]), tuple(about["classes"])
     ranges = Ranges.recorded(about.get("ranges"))
-    model = _load(folder, (size, size, 3), len(classes))
+    model = _load(folder, sizes, len(classes))
     rows: list[tuple[Path, np.ndarray]] = []
     unreadable: list[tuple[Path, str]] = []
     with ThreadPoolExecutor(cores()) as pool:
         for at in range(0, len(paths), BATCH):  # decoded, all images may not fit into memory
             part = paths[at : at + BATCH]
-            decoded = list(zip(part, pool.map(lambda path: _pixels(path, size, ranges), part), strict=True))
+            decoded = list(zip(part, pool.map(lambda path: _pixels(path, sizes, ranges), part), strict=True))
             unreadable += [(path, pixels) for path, pixels in decoded if isinstance(pixels, str)]
             good = [(path, pixels) for path, pixels in decoded if not isinstance(pixels, str)]
             if good:
-                outputs = model.predict_on_batch(np.stack([pixels for _, pixels in good]))
+                inputs = [np.stack(each) for each in zip(*(pixels for _, pixels in good), strict=True)]
+                outputs = model.predict_on_batch(inputs if len(inputs) > 1 else inputs[0])
                 rows += [(path, row) for (path, _), row in zip(good, outputs, strict=True)]
             progress(at + len(part), len(paths))
     probabilities = np.array([row for _, row in rows]).reshape(len(rows), len(classes))
@@ -83,7 +84,8 @@ def _about(folder: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
         version, size, sha256 = about["format"], about["image_size"], about["files"][MODEL]
-        sound = isinstance(size, int) and size > 0 and isinstance(about["classes"], dict)
+        sizes = size, *about.get("image_sizes", [])
+        sound = isinstance(about["classes"], dict) and all(isinstance(each, int) and each > 0 for each in sizes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / RECIPE} cannot be read ({error!r}). {AGAIN}.") from None
     if version != FORMAT:
@@ -95,7 +97,7 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _load(folder: Path, shape: tuple[int, ...], classes: int) -> Any:
+def _load(folder: Path, sizes: Sequence[int], classes: int) -> Any:
     from search.system.tf import keras, silenced
 
     try:
@@ -106,7 +108,8 @@ def _load(folder: Path, shape: tuple[int, ...], classes: int) -> Any:
         raise UserError(
             f"{folder / MODEL} cannot be loaded with Keras {keras.__version__} ({first}). {AGAIN}."
         ) from None
-    if model.input_shape[1:] != shape or model.output_shape[1:] != (classes,):
+    shapes = [tuple(each.shape[1:]) for each in model.inputs]
+    if shapes != [(size, size, 3) for size in sizes] or model.output_shape[1:] != (classes,):
         raise UserError(f"{folder / MODEL} is not the model that {RECIPE} describes. {AGAIN}.")
     return model
 
@@ -124,8 +127,8 @@ def _files(name: Path) -> Iterator[Path]:
     yield from (Path(error.filename) for error in closed)
 
 
-def _pixels(path: Path, size: int, ranges: Ranges) -> np.ndarray | str:
-    """Return an image, or why it cannot be read."""
+def _pixels(path: Path, sizes: Sequence[int], ranges: Ranges) -> list[np.ndarray] | str:
+    """Return an image at each size, or why it cannot be read."""
     try:
         if path.is_dir():
             return "a linked folder, which is not followed" if path.is_symlink() else "a folder that cannot be opened"
@@ -134,7 +137,15 @@ def _pixels(path: Path, size: int, ranges: Ranges) -> np.ndarray | str:
         return no_file(path)
     except (OSError, ValueError) as error:
         return f"cannot be opened: {error}"
-    return problem or try_image(path, size, ranges)
+    if problem:
+        return problem
+    images = []
+    for size in sizes:
+        image = try_image(path, size, ranges)
+        if isinstance(image, str):
+            return image
+        images.append(image)
+    return images
 
 
 def as_json(predictions: Predictions, top: int) -> str:

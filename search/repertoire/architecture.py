@@ -1,42 +1,79 @@
 """The network of a recipe: its backbone, how deep it trains, and the size of its images, as people give them."""
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.backbone import IDENTITY, Backbone, Network
 from search.repertoire.backbones.table import backbone_of, check_name
+from search.repertoire.heads import HEADS
 from search.system.errors import UserError
-from search.system.validation import whole
+from search.system.validation import one_of, whole
 
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
 
 SMALLEST, LARGEST = 32, 1024  # px
 
+Value = str | Backbone | tuple[str | Backbone, ...]
+Size = int | tuple[int, ...] | None
 
-def settle_backbone(name: str, value: Any, _recipe: "Recipe") -> str | Backbone:
-    """Return the name of a row of the table, or an own backbone with all that was found of it."""
+
+def settle_backbone(name: str, value: Any, _recipe: "Recipe") -> Value:
+    """Return the name of a row of the table, or an own backbone with all that was found of it; or several of these.
+
+    Those that stand together must be pretrained, as their features are taken as they are.
+    """
+    if not isinstance(value, tuple):
+        return _reference(name, value)
+    backbones = tuple(backbone_of(name, each) for each in value)
+    names = [backbone.name for backbone in backbones]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"{name}={tuple(names)!r} must have several backbones, each once, as in ('Embedded', 'VGG16').")
+    if random := [backbone.name for backbone in backbones if not backbone.pretrained and len(backbones) > 1]:
+        raise UserError(
+            f"{name}={tuple(names)!r}: {random[0]} starts from random weights, and only pretrained backbones can stand "
+            "side by side. Leave it out."
+        )
+    references = tuple(backbone.reference for backbone in backbones)
+    return references if len(references) > 1 else references[0]
+
+
+def _reference(name: str, value: Any) -> str | Backbone:
     if not isinstance(value, Backbone):
         check_name(name, value)
         return str(value)
     return backbone_of(name, value).reference
 
 
-def settle_image_size(name: str, value: Any, recipe: "Recipe") -> int | None:
-    """Return the side of the images, or the only one that the backbone takes; None where it is the study's."""
-    backbone, side = recipe.architecture, recipe.architecture.side
-    if side is None:
-        return None if value is None else _taken(name, whole(name, value, SMALLEST, LARGEST), backbone)
-    if value not in {None, side}:
-        raise UserError(
-            f"{name}={value!r} with backbone={backbone.name!r}, which takes images of {side} px only. Leave "
-            f"{name} out, or give a network that takes any size: keras.Input((None, None, 3))."
-        )
-    return side
+def settle_image_size(name: str, value: Any, recipe: "Recipe") -> Size:
+    """Return the side of the images in px, or the only one that a backbone takes; or several, from the smallest.
+
+    It is None where it is the study's.
+    """
+    sizes = value if isinstance(value, tuple) else (value,)
+    for backbone in recipe.backbones:
+        if backbone.side is not None:
+            sizes = (backbone.side,) if value is None else sizes
+            if set(sizes) != {backbone.side}:
+                raise UserError(
+                    f"{name}={value!r} with backbone={backbone.name!r}, which takes images of {backbone.side} px only. "
+                    f"Leave {name} out, or give a network that takes any size: keras.Input((None, None, 3))."
+                )
+    if sizes == (None,):
+        return None
+    if not sizes or len(set(sizes)) < len(sizes):
+        raise UserError(f"{name}={value!r} must have several sizes, each once, as in (160, 224).")
+    ordered = tuple(sorted(whole(name, size, SMALLEST, LARGEST) for size in sizes))
+    for backbone, size in itertools.product(recipe.backbones, ordered):
+        _check_taken(name, size, backbone)
+    return ordered if len(ordered) > 1 else ordered[0]
 
 
-def _taken(name: str, size: int, backbone: Backbone) -> int:
+def _check_taken(name: str, size: int, backbone: Backbone) -> None:
     if backbone.takes(size):
-        return size
+        return
     steps = f" that is a multiple of {backbone.step}" if backbone.step > 1 else ""
     raise UserError(
         f"{name}={size} with backbone={backbone.name!r}: its images need a side of {backbone.smallest} px or "
@@ -47,6 +84,12 @@ def _taken(name: str, size: int, backbone: Backbone) -> int:
 def settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
     """Return how many blocks train, all of them for None."""
     backbone = recipe.architecture
+    if recipe.is_joint and value != 0:
+        raise UserError(
+            f"{name}={value!r} with several backbones or image sizes ({backbone.name}): only a head trains on their "
+            "features, as these are made once and kept. Give unfrozen_blocks=0; in a space, put unfrozen_blocks under "
+            'hp.conditional_scope("backbone", [the single ones]).'
+        )
     if value is None:
         return backbone.blocks
     if not backbone.pretrained and value != backbone.blocks:
@@ -64,6 +107,59 @@ def settle_depth(name: str, value: Any, recipe: "Recipe") -> int:
         ) from None
 
 
-def name_of(backbone: str | Backbone) -> str:
-    """Return what a backbone is called."""
-    return backbone.name if isinstance(backbone, Backbone) else backbone
+def sizes_of(size: Size) -> tuple[int, ...]:
+    """Return the image sizes in px, none where the study says it."""
+    return size if isinstance(size, tuple) else () if size is None else (size,)
+
+
+def together(backbones: Sequence[Backbone], sizes: Sequence[int]) -> Backbone:
+    """Return what stands for several backbones, or for one at several sizes: a head trains on all their features.
+
+    Its cost is that of one pass through all of them, at the largest size as if that were 224 px.
+    """
+    at = f" at {', '.join(map(str, sizes[:-1]))} and {sizes[-1]} px" if len(sizes) > 1 else ""
+    share = sum((size / max(sizes)) ** 2 for size in sizes) if sizes else 1.0
+    return Backbone(
+        " + ".join(backbone.name for backbone in backbones) + at,
+        make=_cannot_be_made,
+        scaling=IDENTITY,
+        cuts=(),
+        mega_macs=share * sum(backbone.mega_macs for backbone in backbones),
+        network=Network("", pretrained=True, side=None, vectors=True, cut_off=""),
+    )
+
+
+def _cannot_be_made(_file: Path | None) -> NoReturn:
+    raise AssertionError("its branches are made, each by itself")
+
+
+def backbone_to_json(value: Value) -> Any:
+    """Return a backbone of a recipe, or several, as JSON types."""
+    if isinstance(value, tuple):
+        return [backbone_to_json(each) for each in value]
+    return value.to_json() if isinstance(value, Backbone) else value
+
+
+def backbone_from_json(fields: Any) -> Value:
+    """Return what ``backbone_to_json`` was given."""
+    if isinstance(fields, list):
+        return tuple(Backbone.from_json(each) for each in fields)
+    return Backbone.from_json(fields)
+
+
+def name_of(value: Value) -> str:
+    """Return what a backbone is called, or several."""
+    if isinstance(value, tuple):
+        return " + ".join(map(name_of, value))
+    return value.name if isinstance(value, Backbone) else value
+
+
+def settle_head(name: str, value: Any, recipe: "Recipe") -> str:
+    """Return the name of a head, which can be trained with what the recipe unfreezes."""
+    one_of(name, value, HEADS)
+    if HEADS[value].layers is None and not recipe.head_only:
+        raise UserError(
+            f"{name}={value!r} with unfrozen_blocks={recipe.unfrozen_blocks}: this head is fitted on a frozen backbone "
+            "alone. Give unfrozen_blocks=0, or another head."
+        )
+    return str(value)

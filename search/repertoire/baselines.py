@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from search.repertoire.architecture import sizes_of
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
@@ -77,8 +78,8 @@ def baselines(backbones: Iterable[Backbone], image_size: int, space: Sequence[An
         return recipes
     alike = [recipe for recipe in recipes_of_space if recipe.architecture.name == backbone.name] or recipes_of_space
     shared = {field: _common(recipes_of_space[0], alike, field) for field in SHARED}
-    if backbone.side:  # it takes no other
-        shared["image_size"] = backbone.side
+    if sizes := sizes_of(shared["image_size"]):  # a baseline has one
+        shared["image_size"] = backbone.side or max(sizes)
     return {name: dataclasses.replace(recipe, **shared) for name, recipe in recipes.items()}
 
 

@@ -114,7 +114,9 @@ def factors_of(recipes: Sequence[AnyRecipe]) -> tuple[dict[str, list[str]], dict
     words = {field.name: [field.level(recipe) for recipe in plain] for field in fields if field.level}
     numbers = [field for field in fields if not field.level and _is_factor(field, plain)]
     numbers.sort(key=lambda field: field.is_choice is not None)
-    return words, {field.name: [getattr(recipe, field.name) for recipe in plain] for field in numbers if plain}
+    return words, {
+        field.name: [field.cell_of(getattr(recipe, field.name)) for recipe in plain] for field in numbers if plain
+    }
 
 
 def _hyperparameters(recipes: Sequence[NetworkRecipe]) -> tuple[dict[str, list[str]], dict[str, list[Number]]]:

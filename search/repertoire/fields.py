@@ -48,7 +48,8 @@ class Field:
     chooses it at all: a field that has this is a factor only where such recipes differ. ``to_json`` and
     ``from_json`` bring the value to JSON types and back, ``cell`` to a cell of a table, ``brief`` to one
     number or one text; ``subfields`` are further columns, by what their names end in. The numbers of an
-    ``exact`` field are never rounded in words. ``since`` is the format of recipes that brought the
+    ``exact`` field are never rounded in words; one of ``tuples`` may have
+    several values together. ``since`` is the format of recipes that brought the
     field: where a later one has its default, it is left out of the JSON, and so out of the digest.
     ``read(recipe)`` returns the value where it is no attribute of recipes.
     """
@@ -66,6 +67,7 @@ class Field:
     subfields: Mapping[str, Subfield] | None = None
     exact: bool = False
     aside: bool = False
+    tuples: bool = False
     since: int = FIRST
     name: str = ""
     default: Any = None

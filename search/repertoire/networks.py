@@ -123,6 +123,11 @@ class NetworkRecipe:
         return self.image_size
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The image size, alone."""
+        return (self.image_size,)
+
+    @property
     def fields(self) -> Mapping[str, Field]:
         """The rows of its fields, by name: hyperparameters first."""
         hyperparameters = {f"{HYPERPARAMETER}{name}": _hyperparameter(name) for name, _ in self.values}

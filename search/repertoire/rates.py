@@ -3,9 +3,11 @@
 With a factor no draw of a space is wasted on a rate at which a network of that depth does not learn.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.system.validation import named_fields, one_of, real
 
@@ -74,3 +76,13 @@ def settle_body_rate(name: str, value: Any, recipe: "Recipe") -> float:
     """Return the rate of an unfrozen body as a factor of its head's; 1 where there is no such body."""
     factor = real(name, value, 0, 1, open_low=True)
     return factor if has_body(recipe) else 1.0
+
+
+def first_step(recipe: "Recipe") -> "Recipe | None":
+    """Return how the head of an unfrozen body is fitted before the body trains; None where it starts at zero.
+
+    It is the recipe with a frozen backbone, the learning rate of heads, and the images as they are.
+    """
+    if recipe.head_start == ZERO:
+        return None
+    return dataclasses.replace(recipe, unfrozen_blocks=0, learning_rate=Times(1.0), augment=Augment())

@@ -5,12 +5,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.repertoire.architecture import name_of, settle_backbone, settle_depth, settle_image_size
+from search.repertoire.architecture import (
+    Size,
+    Value,
+    backbone_from_json,
+    backbone_to_json,
+    name_of,
+    settle_backbone,
+    settle_depth,
+    settle_head,
+    settle_image_size,
+    sizes_of,
+    together,
+)
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field, Schema, Subfield, declare, integer, member, number
-from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import FITTED, ZERO, Times, has_body, settle_body_rate, settle_rate, settle_start
 from search.repertoire.schedules import SCHEDULES
@@ -18,7 +29,7 @@ from search.repertoire.synthetic import Synthetic, amount_of
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.digests import digest
 from search.system.errors import UserError
-from search.system.validation import named_fields, one_of, whole
+from search.system.validation import named_fields, whole
 
 HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
@@ -32,16 +43,6 @@ def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
     if not isinstance(value, Augment):
         raise UserError(f"{name}={value!r} must be an Augment, as in Augment('flip_crop').")
     return value
-
-
-def _settle_head(name: str, value: Any, recipe: "Recipe") -> str:
-    one_of(name, value, HEADS)
-    if HEADS[value].layers is None and not recipe.head_only:
-        raise UserError(
-            f"{name}={value!r} with unfrozen_blocks={recipe.unfrozen_blocks}: this head is fitted on a frozen backbone "
-            "alone. Give unfrozen_blocks=0, or another head."
-        )
-    return str(value)
 
 
 def _augments(recipe: "Recipe") -> bool:
@@ -78,8 +79,9 @@ def _describe(schema: Schema, description: str) -> Schema:
 class Recipe:
     """One complete way to fine-tune.
 
-    ``backbone`` is the name of a row of the table, or somebody's own ``Backbone``. ``unfrozen_blocks``
-    counts from its top: 0 trains the head alone, None trains everything. ``image_size`` is the side
+    ``backbone`` is the name of a row of the table, or somebody's own ``Backbone``; or a tuple of
+    such, and ``image_size`` a tuple of sizes: a head then trains on the features of all pairs. ``unfrozen_blocks``
+    counts from the top: 0 trains the head alone, None trains everything. ``image_size`` is the side
     in px (None: the study's, or the only one that the backbone takes). ``epochs`` passes over the
     training part, of which the last one counts; epoch ``e`` shows view ``e mod views`` of each
     image, and ``views`` is how many fixed versions an augmentation policy makes.
@@ -96,17 +98,18 @@ class Recipe:
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
 
-    backbone: str | Backbone = field(
+    backbone: Value = field(
         metadata=declare(
             "backbone",
             settle_backbone,
             _describe(TEXT, "Recipe."),
             words=lambda recipe: recipe.architecture.name,
             level=lambda recipe: recipe.architecture.name,
-            to_json=lambda value: value.to_json() if isinstance(value, Backbone) else value,
-            from_json=Backbone.from_json,
+            to_json=backbone_to_json,
+            from_json=backbone_from_json,
             cell=name_of,
             brief=name_of,
+            tuples=True,
         )
     )
     unfrozen_blocks: int | None = field(
@@ -222,21 +225,26 @@ class Recipe:
             is_choice=_augments,
         ),
     )
-    image_size: int | None = field(
+    image_size: Size = field(
         default=None,
         metadata=declare(
             "image size",
             settle_image_size,
-            _describe(INTEGER, "Side in px."),
-            words=lambda recipe: f"{recipe.image_size} px" if recipe.image_size else "",
+            _describe(INTEGER, "Side in px; the largest of several."),
+            words=lambda recipe: f"{recipe.sizes[0]} px" if len(recipe.sizes) == 1 else "",
             aside=True,
+            to_json=lambda size: list(size) if isinstance(size, tuple) else size,
+            from_json=lambda size: tuple(size) if isinstance(size, list) else size,
+            cell=lambda size: max(sizes_of(size), default=None),
+            brief=lambda size: max(sizes_of(size), default=None),
+            tuples=True,
         ),
     )
     head: str = field(
         default="linear",
         metadata=declare(
             "head",
-            _settle_head,
+            settle_head,
             _describe(TEXT, "What classifies the features."),
             words=lambda recipe: f"{recipe.head} head",
             level=lambda recipe: recipe.head,
@@ -291,8 +299,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""
-        for name in FIELDS:
-            if isinstance(values := getattr(self, name), (list, tuple)):
+        for name, row in FIELDS.items():
+            if isinstance(values := getattr(self, name), list if row.tuples else (list, tuple)):
                 raise UserError(
                     f"{name}={values!r} has several values, and a recipe has one. To search among them, write "
                     f"{name}=hp.Choice({name!r}, {list(values)!r})."
@@ -301,9 +309,25 @@ class Recipe:
             object.__setattr__(self, name, row.settle(name, getattr(self, name), self))
 
     @property
+    def backbones(self) -> tuple[Backbone, ...]:
+        """The backbones themselves: one, as a rule."""
+        values = self.backbone if isinstance(self.backbone, tuple) else (self.backbone,)
+        return tuple(value if isinstance(value, Backbone) else BACKBONES[value] for value in values)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The image sizes in px: one, as a rule; none before a study has been asked."""
+        return sizes_of(self.image_size)
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether a head trains on the features of several backbones, or of several sizes, side by side."""
+        return len(self.backbones) > 1 or len(self.sizes) > 1
+
+    @property
     def architecture(self) -> Backbone:
-        """The backbone itself."""
-        return self.backbone if isinstance(self.backbone, Backbone) else BACKBONES[self.backbone]
+        """The backbone itself, or what stands for several together."""
+        return together(self.backbones, self.sizes) if self.is_joint else self.backbones[0]
 
     @property
     def synthetic(self) -> Synthetic:
@@ -313,10 +337,10 @@ class Recipe:
 
     @property
     def settled(self) -> tuple[int, int]:
-        """The image size and the number of unfrozen blocks, both known once a study has been asked."""
+        """The image size, the largest of several, and the number of unfrozen blocks, known once a study was asked."""
         assert self.image_size is not None
         assert self.unfrozen_blocks is not None
-        return self.image_size, self.unfrozen_blocks
+        return max(self.sizes), self.unfrozen_blocks
 
     @property
     def rate(self) -> float:
@@ -365,16 +389,6 @@ class Recipe:
         """Return the recipe in one line, what matters first; some fields are in it only if ``varied`` names them."""
         rows = (row for row in FIELDS.values() if not row.aside or row.name in varied)
         return ", ".join(words for row in rows if (words := row.words_of(self)))
-
-
-def first_step(recipe: Recipe) -> Recipe | None:
-    """Return how the head of an unfrozen body is fitted before the body trains; None where it starts at zero.
-
-    It is the recipe with a frozen backbone, the learning rate of heads, and the images as they are.
-    """
-    if recipe.head_start == ZERO:
-        return None
-    return dataclasses.replace(recipe, unfrozen_blocks=0, learning_rate=Times(1.0), augment=Augment())
 
 
 FIELDS: dict[str, Field] = {  # the table of fields, by name, in their order

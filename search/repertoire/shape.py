@@ -1,6 +1,7 @@
 """Shape: what makes two networks equal, so that one can serve the runs of both."""
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
@@ -12,7 +13,8 @@ class Shape:
     """What makes two recipes of one search need different networks.
 
     Learning rate, dropout rate, weight decay and the like are no part of it: they are values of a run, not
-    constants of its network. The number of classes is the same throughout a search.
+    constants of its network. The number of classes is the same throughout a search. ``branches`` are the shapes of
+    several networks whose features stand side by side; ``image_size`` is then the largest of theirs.
     """
 
     backbone: str | Backbone
@@ -20,6 +22,7 @@ class Shape:
     image_size: int
     head: str
     optimizer: str
+    branches: tuple["Shape", ...] = ()
 
     @property
     def architecture(self) -> Backbone:
@@ -35,4 +38,9 @@ class Shape:
 def shape_of(recipe: Recipe) -> Shape:
     """Return the shape of the network that a recipe needs; its image size must be settled."""
     image_size, unfrozen_blocks = recipe.settled
-    return Shape(recipe.backbone, unfrozen_blocks, image_size, recipe.head, recipe.optimizer)
+    one = Shape(recipe.architecture.reference, unfrozen_blocks, image_size, recipe.head, recipe.optimizer)
+    if not recipe.is_joint:
+        return one
+    pairs = itertools.product(recipe.backbones, recipe.sizes)
+    branches = (replace(one, backbone=backbone.reference, image_size=size) for backbone, size in pairs)
+    return replace(one, backbone=recipe.architecture, branches=tuple(branches))

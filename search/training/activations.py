@@ -46,6 +46,7 @@ class Pixels:
     image_size: int
     frozen: ClassVar[bool] = False
     prefix: ClassVar[None] = None
+    branches: ClassVar[tuple[()]] = ()
 
     @property
     def shape(self) -> Self:

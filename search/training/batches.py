@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.training.inputs import Part, Rows
+from search.training.inputs import JointRows, Part, Rows
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -48,7 +48,7 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def batches_of_run(
-    part: Part, order: np.ndarray, steps: int, inputs: Rows, classes: int
+    part: Part, order: np.ndarray, steps: int, inputs: Rows | JointRows, classes: int
 ) -> Iterator[tuple[slice, Batches]]:
     """Yield some steps of an epoch at a time, and their batches, in the order of the examples given."""
     split = np.array_split(order, steps)
@@ -60,7 +60,7 @@ def batches_of_run(
 
 
 def batches_of_heads(
-    parts: Sequence[Part], orders: Sequence[np.ndarray], steps: int, inputs: Rows, classes: int
+    parts: Sequence[Part], orders: Sequence[np.ndarray], steps: int, inputs: Rows | JointRows, classes: int
 ) -> Iterator[tuple[slice, PaddedBatches]]:
     """Yield some steps of an epoch at a time, and the batches of all heads in them; short batches are padded."""
     splits = [np.array_split(order, steps) for order in orders]

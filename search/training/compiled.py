@@ -4,7 +4,7 @@ Whatever differs between such runs is a value: weights are assigned, rates are v
 state that ``Network.reset`` sets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +16,13 @@ from search.training.network import Network
 class CompiledNetwork:
     """The network of a shape with its compiled training and prediction steps, each made when it is first asked for.
 
-    Heads on stored features never ask for a network, nor does anything for one that is traced.
+    Heads on stored features never ask for a network, nor does anything for one that is traced. One of several
+    ``branches`` has no network of its own: the features of theirs stand side by side.
     """
 
-    def __init__(self, shape: Shape, make: Callable[[], Network]) -> None:
+    def __init__(self, shape: Shape, make: Callable[[], Network], branches: Sequence["CompiledNetwork"] = ()) -> None:
         """Hold on to ``make``, which builds the network."""
-        self.shape, self._make = shape, make
+        self.shape, self._make, self.branches = shape, make, branches
 
     @cached_property
     def network(self) -> Network:

@@ -19,7 +19,8 @@ from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.heads import HEADS
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
-from search.repertoire.recipe import Recipe, first_step
+from search.repertoire.rates import first_step
+from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
 from search.system.machine import cores
 
@@ -126,7 +127,8 @@ def estimate(
         for r in (*sample, *starts)
         for pool in ((0, 1) if r.synthetic else (0,))
     }
-    shapes = {shape_of(r) for r in sample if not isinstance(r, NetworkRecipe)}  # those of a space: see _trained
+    every = [shape_of(r) for r in sample if not isinstance(r, NetworkRecipe)]  # those of a space: see _trained
+    shapes = {each for shape in every for each in shape.branches or (shape,)}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
     heads = scale * sum(_trained(r, folds, speed, synthetic_images) for r in (*sample, *starts) if r.head_only)
@@ -208,8 +210,7 @@ def _macs(recipe: AnyRecipe) -> tuple[float, float]:
 def _stored(recipe: AnyRecipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
     frozen_macs, _ = _macs(recipe)
-    image_size = recipe.side
-    drawing = 0.0 if recipe.augment.is_plain else SECONDS_TO_AUGMENT * (image_size / 160) ** 2
+    drawing = 0.0 if recipe.augment.is_plain else sum(SECONDS_TO_AUGMENT * (side / 160) ** 2 for side in recipe.sizes)
     return images * recipe.views * (drawing + frozen_macs / speed)
 
 

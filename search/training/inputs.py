@@ -3,6 +3,7 @@
 Rows number the real images first and the synthetic ones after them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,8 @@ from search.system.clock import Clock
 from search.system.errors import UserError
 from search.training.activations import PLAIN, Activations, AnyNetwork, Computed, Images, Pixels
 from search.training.materials import Materials
+
+SHORTEST = 1e-12  # of a row of features: one of zeros stays so
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,37 @@ class Rows:
         return inputs
 
 
+@dataclass
+class JointRows:
+    """The features of several networks side by side, those of each at the same length."""
+
+    branches: Sequence[Rows]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return (sum(branch.shape[0] for branch in self.branches),)
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row."""
+        return sum(branch.row_bytes for branch in self.branches)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the inputs of these rows, in their order."""
+        return np.concatenate([alike(branch.take(rows), len(self.branches)) for branch in self.branches], axis=1)
+
+
+# DECISIONS: Features side by side have the length of one backbone's
+def alike(features: np.ndarray, branches: int) -> np.ndarray:
+    """Return features (n, D) of one of so many networks, each row at the length sqrt(D / branches).
+
+    All of them together are then as long as the features of one network that are about 1 in size.
+    """
+    lengths = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), SHORTEST)
+    return np.asarray(features * (np.sqrt(features.shape[1] / branches) / lengths), np.float32)
+
+
 class Feed:
     """Where the runs of a search get their rows and inputs from."""
 
@@ -76,11 +110,11 @@ class Feed:
         labels = self._labels[rows]
         return Part(rows, labels, WEIGHTINGS[recipe.class_weight].weights(labels), synthetic)
 
-    def view(self, network: AnyNetwork, recipe: AnyRecipe, epoch: int) -> Rows:
+    def view(self, network: AnyNetwork, recipe: AnyRecipe, epoch: int) -> "Rows | JointRows":
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
         return self._inputs(network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
 
-    def plain(self, network: AnyNetwork) -> Rows:
+    def plain(self, network: AnyNetwork) -> "Rows | JointRows":
         """Return what is scored: real images as they are."""
         return self._inputs(network, PLAIN, 1, 0, with_pool=False)
 
@@ -111,6 +145,10 @@ class Feed:
         Workers that want the same views share the work of making them.
         """
         self._decoded.clear()  # looked up anew, they are checked, and known to be in use
+        for branch in network.branches or (network,):
+            self._store(branch, recipe)
+
+    def _store(self, network: AnyNetwork, recipe: AnyRecipe) -> None:
         views = range(min(recipe.views, recipe.epochs))
         activations = self._activations(network, recipe.views)
         with self._clock.stage("views"):
@@ -119,7 +157,13 @@ class Feed:
             real, *_ = self._image_sets(network, with_pool=False)
             activations.ensure(network, real, PLAIN, [0])
 
-    def _inputs(self, network: AnyNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
+    def _inputs(
+        self, network: AnyNetwork, augment: Augment, views: int, view: int, with_pool: bool
+    ) -> Rows | JointRows:
+        rows = [self._rows(branch, augment, views, view, with_pool) for branch in network.branches or (network,)]
+        return JointRows(rows) if network.branches else rows[0]
+
+    def _rows(self, network: AnyNetwork, augment: Augment, views: int, view: int, with_pool: bool) -> Rows:
         activations = self._activations(network, views)
         with self._clock.stage("views"):
             image_sets = self._image_sets(network, with_pool)

@@ -16,7 +16,7 @@ from search.repertoire.schedules import SCHEDULES
 from search.system.digests import seed_from
 from search.training.batches import PaddedBatches, batches_of_heads, batches_of_run, one_hot
 from search.training.compiled import CompiledNetwork
-from search.training.inputs import Feed, Part, Rows
+from search.training.inputs import Feed, JointRows, Part, Rows
 
 POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
 PREDICTION_BATCH = 64
@@ -220,7 +220,7 @@ class HeadRuns:
         return np.concatenate([head.predict(self._plain.take(rows)) for rows in pieces(validation)])
 
     @cached_property
-    def _plain(self) -> Rows:
+    def _plain(self) -> Rows | JointRows:
         return self.feed.plain(self.network)
 
     @cached_property

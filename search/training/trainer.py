@@ -18,7 +18,8 @@ from search.data.folds import Fold
 from search.racing import Job
 from search.repertoire.heads import FittedHead
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
-from search.repertoire.recipe import Recipe, first_step
+from search.repertoire.rates import first_step
+from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape, shape_of
 from search.system.clock import Clock
 from search.system.errors import UserError
@@ -227,6 +228,8 @@ class Trainer:
         )
 
     def _network(self, shape: Shape) -> CompiledNetwork:
+        if shape.branches:
+            return CompiledNetwork(shape, lambda: self._build(shape), [self._network(each) for each in shape.branches])
         if shape not in self._networks:
             self._networks[shape] = CompiledNetwork(shape, lambda: self._build(shape))
         self._networks.move_to_end(shape)

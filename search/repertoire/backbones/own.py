@@ -134,6 +134,7 @@ def _built(backbone: Backbone, home: Home) -> Built:
     from search.system.tf import silenced
 
     make = _loaded if str(backbone.make).endswith(FILE) else _made
+    # DECISIONS: An own network is known by what it is made of
     # Keras numbers layers without a name of their own thread by thread: in a new one they are called as ever.
     with silenced(), ThreadPoolExecutor(1) as thread:
         return thread.submit(make, backbone, home).result()
