@@ -9,9 +9,10 @@ these. On all images: five stratified folds, which keep groups together where a 
 
 import csv
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,10 +21,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.table import BACKBONES
 from search.system.tf import keras
+from search.training.folding import folded
 
 FEW, MOST, DRAWS = 20, 120, 10
 BATCH = 64
@@ -56,10 +59,13 @@ class Images:
 
     def first(self, most: int) -> "Images":
         """Return the first ones of each class."""
-        rows = np.sort(
-            np.concatenate([np.flatnonzero(self.labels == label)[:most] for label in np.unique(self.labels)])
-        )
+        rows = first_rows(self.labels, most)
         return Images([self.pictures[row] for row in rows], self.labels[rows], self.groups[rows])
+
+
+def first_rows(labels: np.ndarray, most: int) -> np.ndarray:
+    """Return the rows of the first ones of each class, in order."""
+    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:most] for label in np.unique(labels)]))
 
 
 def digits() -> Images:
@@ -88,17 +94,17 @@ def features_of(name: str, pretrained: bool) -> keras.Model:
     """Return what maps uint8 images to the pooled last map of a backbone."""
     backbone = BACKBONES[name]
     keras.utils.set_random_seed(1)
-    network = construct(backbone, pretrained)
+    network = folded(construct(backbone, pretrained))
     pixels = keras.Input((None, None, 3))
     return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(network(backbone.scaled(pixels), training=False)))
 
 
-def probe() -> object:
+def probe() -> Any:
     """Return the classifier of frozen features."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
 
 
-def with_few(features: np.ndarray, labels: np.ndarray) -> float:
+def with_few(features: np.ndarray, labels: np.ndarray, classifier: Callable[[], Any] = probe) -> float:
     """Return the mean accuracy with ``FEW`` images of each class."""
     scores = []
     for seed in range(DRAWS):
@@ -106,29 +112,37 @@ def with_few(features: np.ndarray, labels: np.ndarray) -> float:
         rows = [rng.permutation(np.flatnonzero(labels == label))[:FEW] for label in np.unique(labels)]
         train = np.concatenate(rows)
         rest = np.setdiff1d(np.arange(len(labels)), train)
-        scores.append(probe().fit(features[train], labels[train]).score(features[rest], labels[rest]))
+        scores.append(classifier().fit(features[train], labels[train]).score(features[rest], labels[rest]))
     return float(np.mean(scores))
 
 
-def over_folds(features: np.ndarray, images: Images) -> float:
+def over_folds(features: np.ndarray, images: Images, classifier: Callable[[], Any] = probe) -> float:
     """Return the mean accuracy over five folds."""
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    return float(cross_val_score(probe(), features, images.labels, groups=images.groups, cv=folds).mean())
+    return float(cross_val_score(classifier(), features, images.labels, groups=images.groups, cv=folds).mean())
 
 
 def measured(
-    data: Path, columns: Sequence[tuple[str, str, bool, int]] = COLUMNS, only: Container[str] | None = None
+    data: Path,
+    columns: Sequence[tuple[str, str, bool, int]] = COLUMNS,
+    only: Container[str] | None = None,
+    few: Container[str] = WITH_FEW,
+    classifier: Callable[[], Any] = probe,
 ) -> Iterator[tuple[str, str, str, float]]:
-    """Yield (table, set, column, accuracy) of all sets, or ``only`` of some."""
+    """Yield (table, set, column, accuracy) of all sets, or ``only`` of some; with few images of those in ``few``."""
     networks = {column: features_of(column[1], column[2]) for column in columns}
     for name, images in sets(data).items():
         if only is not None and name not in only:
             continue
-        few = images.first(MOST)
+        first = first_rows(images.labels, MOST)
         for column, network in networks.items():
-            if name in WITH_FEW:
-                yield "few", name, column[0], with_few(network.predict(few.at(column[3]), BATCH, verbose=0), few.labels)
-            yield "all", name, column[0], over_folds(network.predict(images.at(column[3]), BATCH, verbose=0), images)
+            features = network.predict(images.at(column[3]), BATCH, verbose=0)
+            with threadpool_limits(1):  # beside other work, threads of matrix products wait for one another
+                every = over_folds(features, images, classifier)
+                some = with_few(features[first], images.labels[first], classifier) if name in few else None
+            if some is not None:
+                yield "few", name, column[0], some
+            yield "all", name, column[0], every
 
 
 def main() -> None:
