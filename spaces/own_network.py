@@ -33,11 +33,11 @@ def space(hp):
     model = keras.Sequential(
         [
             *layers,
-            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.GlobalMaxPooling2D(),
             keras.layers.Dropout(hp.Choice("dropout", [0.0, 0.3])),
             keras.layers.Dense(CLASSES, activation="softmax"),
         ]
     )
-    rate = hp.Float("learning_rate", 1e-3, 1e-2, sampling="log")
+    rate = hp.Float("learning_rate", 2e-3, 2e-2, sampling="log")
     model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model, Fit(epochs=12, batch_size=16, augment=Augment(hp.Choice("augment", ["none", "flip_crop"])))
+    return model, Fit(epochs=25, batch_size=16, augment=Augment(hp.Choice("augment", ["none", "flip_crop"])))
