@@ -68,7 +68,10 @@ def _data(record: Record, study: Study, verb: str, typed: Mapping[str, Any]) -> 
         return record.about.data
     if callable(study.data):
         return None
+    moved = {**typed, "data": "FOLDER"}
+    if (record.about.reading or {}).get("root"):
+        moved |= {"data": "TABLE", "root": typed.get("root") or "FOLDER"}
     raise UserError(
         f"The images of {record.name} were in {record.about.data}, where there is nothing now. If they were moved, "
-        f"give the new place with --data: {command_of(record.folder, verb, **typed, data='FOLDER')}"
+        f"give the new place with --data: {command_of(record.folder, verb, **moved)}"
     )

@@ -187,9 +187,9 @@ def test_a_space_that_declares_what_it_draws_is_refused(place):
     ("top", "value", "line"),
     [
         ("", 'hp.Choice("dropout", [len(name) / 10 for name in {"a", "bcd"}])', '{"a", "bcd"}'),
-        ('NAMES = ["a", "bcd", "efghi"]', "len([*set(NAMES)][0]) / 10", "set(NAMES)"),
-        ("from beside_us import DROPOUT", "DROPOUT", 'DROPOUT = hash("us") % 1000 / 2000'),
-        ("import os", "os.getpid() % 1000 / 2000", "os.getpid() % 1000 / 2000"),
+        ('NAMES = ["a", "bcd", "efghi"]', "len([*set(NAMES)][0]) / 10", "space.py, line 8: set(…): "),
+        ("from beside_us import DROPOUT", "DROPOUT", "beside_us.py, line 1: hash(…): "),
+        ("import os", "os.getpid() % 1000 / 2000", "getpid(…): "),
     ],
 )
 def test_a_space_that_depends_on_its_process_is_refused_before_anything_is_written(place, top, value, line):
@@ -199,7 +199,6 @@ def test_a_space_that_depends_on_its_process_is_refused_before_anything_is_writt
     assert "space.py gives other trials in another process" in text
     assert line in text
     assert ("sorted(…)" in text) is ("hash" not in line and "getpid" not in line)
-    assert ("beside_us.py, line 1: " in text) is ("hash" in line)
     assert not (place / "results").exists()
 
 

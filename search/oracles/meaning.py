@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import ne
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ WAYS_OUT = {
     True: "a set has another order in each process: write a list in its place, or sorted(…)",
     False: "it is another number in each process: write the value out, or take it from hp",
 }
-PLACES_SHOWN = 3
-HASH_SEEDS = range(1, 25)  # of which two texts have another order under about twelve
+PLACES_SHOWN, LONGEST = 3, 60  # places, and letters of each
+HASH_SEEDS = range(1, 33)  # under a third of them or more, all texts of a set have other places
 PROCESSES = 3  # at most, of some 4 s of one core each
 PROGRAM = """import json, sys
 request = json.load(sys.stdin)
@@ -79,7 +81,7 @@ def check_elsewhere(file: SpaceFile, classes: int, image_size: int, hand: Hand, 
     places = [place for name, text in texts.items() for place in _places(name, text)]
     if not file.on_disk or not places:
         return
-    say(f"Reading {file.path} in another process: it has {places[0].text}, which may differ there")
+    say(f"Reading {file.path} in another process, as {places[0].text} may differ there")
     request = json.dumps(
         {
             "path": sys.path,
@@ -146,11 +148,12 @@ def _places(file: str, text: str) -> Iterator[Place]:
         is_set = isinstance(node, ast.Set | ast.SetComp) or name in SETS or name in OPERATIONS
         if (is_set or name in NUMBERS) and (node.lineno, is_set) not in lines:
             lines.add((node.lineno, is_set))
-            yield Place(file, node.lineno, text.splitlines()[node.lineno - 1].strip(), is_set)
+            words = f"{name}(…)" if name else " ".join((ast.get_source_segment(text, node) or "").split())
+            yield Place(file, node.lineno, textwrap.shorten(words, LONGEST, placeholder=" …"), is_set)
 
 
 def _hash_seeds(texts: Iterable[str]) -> list[int]:
-    """Return a few seeds of hashes under which the texts that stand together have other orders than they have here.
+    """Return a few seeds of hashes under which the texts that stand together all have other places than here.
 
     A set of two has the same order under every second seed, so that any one seed would miss many.
     """
@@ -166,7 +169,7 @@ def _hash_seeds(texts: Iterable[str]) -> list[int]:
             [sys.executable, "-S", "-c", program], env={"PYTHONHASHSEED": str(seed)}, stdout=subprocess.PIPE, check=True
         )
         orders = json.loads(there.stdout)
-        differ[seed] = {index for index, order in enumerate(here) if order != orders[index]}
+        differ[seed] = {at for at, order in enumerate(here) if all(map(ne, order, orders[at]))}
     seeds, left = [], set(range(len(here)))
     while left and len(seeds) < PROCESSES:
         best = max(differ, key=lambda seed: len(differ[seed] & left))
