@@ -3,8 +3,8 @@
     python -m search run spaces/finetune.py
 
 A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``, ``Backbone``,
-``Times``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a
-notebook.
+``Times``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the
+same from a notebook.
 """
 
 import importlib
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
     from search.repertoire.augmentation import Augment
     from search.repertoire.backbones.backbone import Backbone
+    from search.repertoire.backbones.hub import hub
     from search.repertoire.networks import Fit
     from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
@@ -38,6 +39,7 @@ __all__ = [
     "amounts_at_hand",
     "at_hand",
     "handwritten_digits",
+    "hub",
     "image_sizes",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "amounts_at_hand": "search.space",
     "at_hand": "search.space",
     "handwritten_digits": "search.data.digits",
+    "hub": "search.repertoire.backbones.hub",
     "image_sizes": "search.space",
 }
 

@@ -38,6 +38,7 @@ from search.record import (
     read_table,
 )
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.hub import Downloads, allowing
 from search.repertoire.backbones.own import in_words
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
@@ -232,7 +233,8 @@ def _space(
     build = remembering(_build(file, inputs, pool, hand))
     mistake = None
     try:
-        register(build)  # it asks for backbones
+        with allowing(Downloads(options.offline, say)):
+            register(build)  # it asks for backbones
     except UserError as error:
         if known is None:
             raise

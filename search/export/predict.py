@@ -56,6 +56,7 @@ def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions
         raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
     sizes, classes = about.get("image_sizes", [about["image_size"]]), tuple(about["classes"])
     ranges = Ranges.recorded(about.get("ranges"))
+    _check_library(folder, about)
     model = _load(folder, sizes, len(classes))
     rows: list[tuple[Path, np.ndarray]] = []
     unreadable: list[tuple[Path, str]] = []
@@ -95,6 +96,17 @@ def _about(folder: Path) -> dict[str, Any]:
     if file_sha256(folder / MODEL) != sha256:
         raise UserError(f"{folder / MODEL} is damaged: it is not the file that was exported. {AGAIN}.")
     return about
+
+
+def _check_library(folder: Path, about: dict[str, Any]) -> None:
+    """Raise UserError where the model is of a preset of KerasHub, and this is not here."""
+    recipe = about.get("recipe")
+    value = recipe.get("backbone") if isinstance(recipe, dict) else None
+    backbones = value if isinstance(value, list) else [value]
+    if any(isinstance(each, dict) and isinstance(each.get("make"), dict) for each in backbones):
+        from search.repertoire.backbones.hub import library_for
+
+        library_for(str(folder / MODEL))
 
 
 def _load(folder: Path, sizes: Sequence[int], classes: int) -> Any:

@@ -9,13 +9,14 @@ from typing import Any
 
 from search.system.errors import UserError
 from search.system.texts import is_utf8
-from search.system.validation import named_fields
+from search.system.validation import named_fields, one_of, whole
 
 # Input scaling, as (scale, offset) of uint8 pixels; IDENTITY where the network scales by itself.
 SIGNED = (1 / 127.5, -1.0)
 IDENTITY = (1.0, 0.0)
 MODES = ("tf", "torch", "caffe")  # of preprocessing in keras.applications
 FILE = ".keras"
+AVERAGE, TOKENS = "average", "tokens"  # how tokens become features
 FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 Scaling = tuple[float, float] | str
@@ -43,6 +44,33 @@ class Weights:
     def packaged(self) -> bool:
         """Whether they come with this package."""
         return not self.url and not self.requirement
+
+
+@named_fields
+@dataclass(frozen=True)
+class Preset:
+    """A preset of KerasHub: its folder or its name, how its tokens are pooled, and the image size in px if changed.
+
+    ``scaled`` tells whether its pixels are scaled by what its backbone says, in place of its own image converter.
+    Raises UserError for a value that is wrong, naming it.
+    """
+
+    preset: str
+    pool: str = AVERAGE
+    image_size: int | None = None
+    scaled: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what a person gives."""
+        if not isinstance(self.preset, str) or not self.preset.strip() or not is_utf8(self.preset):
+            raise UserError(f"hub({self.preset!r}): give the folder of a preset of KerasHub, or its name, as a text.")
+        one_of("pool", self.pool, (AVERAGE, TOKENS))
+        if self.image_size is not None:
+            whole("image_size", self.image_size, 1)
+
+    def __str__(self) -> str:
+        """Return where it comes from, as messages say it."""
+        return f"{self.preset} of KerasHub"
 
 
 def average(**options: Any) -> Any:
@@ -94,13 +122,13 @@ class Backbone:
     ``parameters`` is how many it has, with those that never train. Images have a side of ``smallest`` px or
     more, which is a multiple of ``step``.
 
-    Of an own one ``make`` is a text: "module:function", or the path of a .keras file. ``scaling``, ``cuts`` and
-    ``mega_macs`` that are not given are found when it is first built, and ``network`` is then known.
+    Of an own one ``make`` is a text, "module:function" or the path of a .keras file, or a ``Preset``. ``scaling``,
+    ``cuts`` and ``mega_macs`` that are not given are found when it is first built, and ``network`` is then known.
     Raises UserError for a field of an own one that is wrong, naming it.
     """
 
     name: str
-    make: Callable[[Path | None], Any] | str
+    make: Callable[[Path | None], Any] | str | Preset
     scaling: Scaling = ""
     cuts: tuple[str, ...] | None = None
     mega_macs: float = 0.0
@@ -113,13 +141,13 @@ class Backbone:
 
     def __post_init__(self) -> None:
         """Check what a person gives."""
-        if isinstance(self.make, str):
+        if self.is_own:
             _check_own(self)
 
     @property
     def is_own(self) -> bool:
         """Whether it is somebody's own, and no row of the table."""
-        return isinstance(self.make, str)
+        return isinstance(self.make, str | Preset)
 
     @property
     def reference(self) -> "str | Backbone":
@@ -181,7 +209,8 @@ class Backbone:
             return self.name
         assert self.network is not None, "its network was built"
         scaling = self.scaling if isinstance(self.scaling, str) else list(self.scaling)
-        fields = {"name": self.name, "make": self.make, "scaling": scaling, "cuts": list(self.cuts or ())}
+        make = asdict(self.make) if isinstance(self.make, Preset) else self.make
+        fields = {"name": self.name, "make": make, "scaling": scaling, "cuts": list(self.cuts or ())}
         network = {**asdict(self.network), "layers": list(self.network.layers)}
         return fields | {"mega_macs": self.mega_macs, "network": network}
 
@@ -191,7 +220,8 @@ class Backbone:
         if not isinstance(fields, dict):
             return str(fields)
         network = Network(**{**fields["network"], "layers": tuple(fields["network"]["layers"])})
-        return cls(**{**fields, "network": network, "pooling": unchanged if network.vectors else average})
+        make = Preset(**fields["make"]) if isinstance(fields["make"], dict) else fields["make"]
+        return cls(**{**fields, "make": make, "network": network, "pooling": unchanged if network.vectors else average})
 
 
 def _check_own(backbone: Backbone) -> None:
@@ -200,7 +230,7 @@ def _check_own(backbone: Backbone) -> None:
     where = f"Backbone({name!r}, …)"
     if not isinstance(name, str) or not name.strip() or not is_utf8(name):
         raise UserError(f"Backbone({name!r}, …): the name must be a text, as in Backbone('mine', make=…).")
-    if not make.endswith(FILE) and not FUNCTION.fullmatch(make):
+    if isinstance(backbone.make, str) and not make.endswith(FILE) and not FUNCTION.fullmatch(make):
         raise UserError(
             f"{where}: make={make!r} must be 'module:function', as in 'my_nets:network', or the path of a {FILE} file."
         )

@@ -27,7 +27,7 @@ def construct(backbone: Backbone, pretrained: bool, sha256: str = "", home: Home
     file = weights_file(backbone) if pretrained else None
     try:
         make = backbone.make
-        assert not isinstance(make, str)
+        assert callable(make)
         return with_own_names(lambda: make(file))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         fetched = backbone.weights is not None and backbone.weights.url

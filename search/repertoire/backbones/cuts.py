@@ -8,6 +8,8 @@ from search.repertoire.backbones.graph import Call, Graph, graph_of, weights_of
 SIDE = 224  # px of the images for which maps are compared, where a network takes any
 HALVED = 0.5  # a map is halved where its area falls to this or less (a quarter, as a rule)
 STEM = 1  # so many convolutions are no block of their own
+TOKENS = 3  # the rank of batches of tokens
+MOST = 4  # blocks of an encoder of tokens
 KERNELS = 1  # the index of their number
 
 
@@ -33,6 +35,28 @@ def found_cuts(model: Any) -> tuple[str, ...]:
     ]
     whole = weights[graph.calls[-1].name]
     return tuple(cut.name for cut in cuts if weights[cut.name] != whole and weights[cut.name][KERNELS] > STEM)
+
+
+def token_cuts(model: Any) -> tuple[str, ...]:
+    """Return the blocks of an encoder of tokens (n, t, c) after which it is cut, at even steps; none for others.
+
+    Its maps are all of one size, so they tell nothing. What embeds the patches belongs to the first block.
+    """
+    graph = graph_of(model)
+    tokens = [place for place in graph.places if len(place.outputs[0].shape) == TOKENS]
+    blocks = [place.name for place in tokens if any(len(weight.shape) > 1 for weight in weights_of(place))][1:]
+    parts = min(MOST, len(blocks))
+    cuts = tuple(blocks[len(blocks) * part // parts - 1] for part in range(1, parts))
+    return cuts if all(_is_as_declared(graph, cut) for cut in cuts[:1]) else ()
+
+
+def _is_as_declared(graph: Graph, cut: str) -> bool:
+    """Return whether a layer gives the number of tokens that it declares: SigLIP's of KerasHub 0.32 do not."""
+    from search.system.tf import keras
+
+    tensor = graph.tensors[cut]
+    below = keras.Model(graph.input, tensor)(keras.ops.zeros((1, *graph.input.shape[1:])), training=False)
+    return tuple(below.shape[1:]) == tuple(tensor.shape[1:])
 
 
 def _ends(places: list[Call], graph: Graph) -> list[Call]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+# Layers of KerasHub that call others one after another: their networks could not be split between these.
+OPENED = ("ViTEncoder", "DeiTEncoder", "DINOV2Encoder")
+
 
 @dataclass(frozen=True)
 class Call:
@@ -78,18 +81,18 @@ def graph_of(model: Any, side: int | None = None, any_size: bool = False) -> Gra
         shape[1:3] = [side if any_size else length or side for length in shape[1:3]]
     image = keras.Input(batch_shape=shape, dtype=model.inputs[0].dtype)
     calls: list[Call] = []
-    output = _applied(model, image, calls)
+    (output,) = _applied(model, image, calls)
     return Graph(image, output, tuple(calls))
 
 
-def _applied(model: Any, x: Any, calls: list[Call]) -> Any:
-    """Call the operations of a model, one after another, on ``x``; note them in ``calls``, and return the output."""
+def _applied(model: Any, x: Any, calls: list[Call]) -> list[Any]:
+    """Call the operations of a model, one after another, on ``x``; note them in ``calls``, and return the outputs."""
     from search.system.tf import keras
 
     if isinstance(model, keras.Sequential):
         for layer in model.layers:
             x = _called(layer, (x,), {}, calls)
-        return x
+        return [x]
     notes: list[tuple[Any, Any, Any, Any]] = []
 
     def note(operation: Any, *arguments: Any, **options: Any) -> Any:
@@ -107,7 +110,7 @@ def _applied(model: Any, x: Any, calls: list[Call]) -> Any:
         arguments, options = keras.tree.map_structure(tensor, values)
         outputs = keras.tree.flatten(_called(operation, arguments, options, calls))
         tensors |= {id(place): output for place, output in zip(places, outputs, strict=True)}
-    return tensor(again.outputs[0])
+    return [tensor(output) for output in again.outputs]
 
 
 def _called(operation: Any, arguments: Any, options: Any, calls: list[Call]) -> Any:
@@ -116,8 +119,20 @@ def _called(operation: Any, arguments: Any, options: Any, calls: list[Call]) -> 
 
     is_model = isinstance(operation, keras.Sequential | keras.Function)
     if is_model and len(arguments) == len(operation.inputs) == len(operation.outputs) == 1:
-        return _applied(operation, arguments[0], calls)
+        return _applied(operation, keras.tree.flatten(arguments)[0], calls)[0]
+    if type(operation).__name__ in OPENED and type(operation).__module__.startswith("keras_hub."):
+        return _opened(operation, arguments[0], calls)
     outputs = operation(*arguments, **options)
     inputs = [value for value in keras.tree.flatten((arguments, options)) if isinstance(value, keras.KerasTensor)]
     calls.append(Call(operation, tuple(inputs), tuple(keras.tree.flatten(outputs))))
     return outputs
+
+
+def _opened(layer: Any, x: Any, calls: list[Call]) -> Any:
+    """Call the layers that a layer of one tensor calls, in its place."""
+    from search.system.tf import keras
+
+    inner = keras.Input(batch_shape=x.shape, dtype=x.dtype)
+    outputs = layer.call(inner)
+    applied = _applied(keras.Model(inner, keras.tree.flatten(outputs)), x, calls)
+    return keras.tree.pack_sequence_as(outputs, applied)

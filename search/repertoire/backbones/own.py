@@ -7,18 +7,20 @@ changed is never trained in the place of another.
 
 import hashlib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, Network, average, unchanged
+from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, Network, Preset, average, unchanged
 from search.repertoire.backbones.cost import mega_macs_of
-from search.repertoire.backbones.cuts import found_cuts
+from search.repertoire.backbones.cuts import found_cuts, token_cuts
 from search.repertoire.backbones.graph import graph_of
+from search.repertoire.backbones.hub import CONFIG, preset_folder, preset_network, preset_sha256
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
 from search.system.modules import Beside, Home, beside_now
@@ -102,13 +104,14 @@ def in_words(backbone: Backbone) -> str:
     """Return in a line what was found of an own backbone."""
     network, cuts = backbone.network, backbone.cuts or ()
     assert network is not None, "it was found"
+    code = "keras-hub" if isinstance(backbone.make, Preset) else "their code"
     parts = [
         "pretrained" if network.pretrained else "from random weights, all of it trains",
         f"without its classifier, the layer {network.cut_off!r}" if network.cut_off else "",
         f"for images of {network.side} px" if network.side else "",
         "pixels as they are" if backbone.scaling == IDENTITY else f"pixels scaled by {backbone.scaling}",
         f"cuts after {', '.join(cuts)}" if cuts else "no cuts",
-        f"with layers that Keras does not have ({', '.join(network.layers)}), so an export needs their code"
+        f"with layers that Keras does not have ({', '.join(network.layers)}), so an export needs {code}"
         if network.layers
         else "",
     ]
@@ -133,7 +136,9 @@ def _built(backbone: Backbone, home: Home) -> Built:
     """Return the network, made anew."""
     from search.system.tf import silenced
 
-    make = _loaded if str(backbone.make).endswith(FILE) else _made
+    make: Callable[[Backbone, Home], Built] = _loaded if str(backbone.make).endswith(FILE) else _made
+    if isinstance(backbone.make, Preset):
+        make = partial(_preset, folder=preset_folder(backbone.name, backbone.make, home, _where(backbone)))
     # DECISIONS: An own network is known by what it is made of
     # Keras numbers layers without a name of their own thread by thread: in a new one they are called as ever.
     with silenced(), ThreadPoolExecutor(1) as thread:
@@ -193,6 +198,13 @@ def _loaded(backbone: Backbone, home: Home) -> Built:
     _check_graph(model, where)
     headless, cut_off = _without_classifier(model)
     return Built(headless, sha256, file=file, cut_off=cut_off)
+
+
+def _preset(backbone: Backbone, _home: Home, folder: Path) -> Built:
+    """Return the network of a preset of KerasHub."""
+    preset = backbone.make
+    assert isinstance(preset, Preset)
+    return Built(preset_network(preset, folder, _where(backbone)), preset_sha256(folder, preset), file=folder / CONFIG)
 
 
 def _check_graph(model: Any, where: str) -> None:
@@ -265,7 +277,7 @@ def _scales(model: Any) -> bool:
 def _cuts(backbone: Backbone, model: Any, where: str) -> tuple[str, ...]:
     """Return the cuts of a network: found in its graph, or as given. UserError for one where it cannot be cut."""
     if backbone.cuts is None:
-        return found_cuts(_maps_only(model))
+        return found_cuts(_maps_only(model)) or token_cuts(model)
     places = [place.name for place in graph_of(model).places]
     for cut in backbone.cuts:
         if cut not in places:
