@@ -56,6 +56,7 @@ def test_a_preset_is_pooled_and_cut_at_its_blocks_and_its_parts_give_what_kerash
     network = write_preset(tmp_path / kind, kind)
     backbone = found(hub(kind, pool="tokens"))
     assert (backbone.name, backbone.cuts, backbone.side, backbone.pretrained) == (kind, cuts, SIDE, True)
+    assert "pixels scaled by its own image converter" in in_words(backbone)
     assert "an export needs keras-hub" in in_words(backbone)
     assert Backbone.from_json(json.loads(json.dumps(backbone.to_json()))) == backbone
 

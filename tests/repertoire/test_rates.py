@@ -6,8 +6,8 @@ import json
 import pytest
 
 from search.repertoire.augmentation import Augment
-from search.repertoire.rates import BASES, Times, base_rate
-from search.repertoire.recipe import Recipe, first_step
+from search.repertoire.rates import BASES, Times, base_rate, first_step
+from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
 
 pytestmark = pytest.mark.quick

@@ -109,13 +109,19 @@ def in_words(backbone: Backbone) -> str:
         "pretrained" if network.pretrained else "from random weights, all of it trains",
         f"without its classifier, the layer {network.cut_off!r}" if network.cut_off else "",
         f"for images of {network.side} px" if network.side else "",
-        "pixels as they are" if backbone.scaling == IDENTITY else f"pixels scaled by {backbone.scaling}",
+        _scaling_in_words(backbone),
         f"cuts after {', '.join(cuts)}" if cuts else "no cuts",
         f"with layers that Keras does not have ({', '.join(network.layers)}), so an export needs {code}"
         if network.layers
         else "",
     ]
     return f"{backbone.name} ({backbone.make}): {'; '.join(part for part in parts if part)}"
+
+
+def _scaling_in_words(backbone: Backbone) -> str:
+    if isinstance(backbone.make, Preset) and not backbone.make.scaled:
+        return "pixels scaled by its own image converter"
+    return "pixels as they are" if backbone.scaling == IDENTITY else f"pixels scaled by {backbone.scaling}"
 
 
 def _where(backbone: Backbone) -> str:
