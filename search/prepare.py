@@ -1,9 +1,7 @@
 """Everything before the first trial: inputs, weights and space, and whether a search began with the same."""
 
 import contextlib
-import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +59,7 @@ from search.system.machine import cores, memory
 from search.system.modules import Home
 from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
-from search.system.tf import ONEDNN, has_gpu
+from search.system.tf import has_gpu
 from search.system.validation import one_of
 from search.training.cost import Estimate, estimate_of, pace
 from search.training.materials import Materials, materials_of
@@ -186,15 +184,11 @@ def complete(
 ) -> Setup:
     """Return the search over these inputs; ``known`` is what was fixed of one that has begun, None for a new one."""
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
-    _say_plan(inputs, say)
-    pool = read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
+    pool = _pool(inputs, folder, options, known, say, progress)
     shares = _devices(options, executors, len(plan.folds), known)
-    pin_threads(shares.threads)  # networks are built here, and perhaps trained
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
-    identity = _identity(file, inputs, pool, hand, hyperparameters, build, known, say)
-    if known:
-        check_same(folder, known, identity, file.text, dataset, pool, file.modules, plan)
+    identity = _identity(file, inputs, pool, hand, hyperparameters, build, folder, known, say)
     materials = _materials(inputs, pool, weights, shares.threads, options, file.beside.home())
     if hyperparameters.builds:
         materials = with_networks(materials, file, folder, executors[options.executor].has_slots)
@@ -219,9 +213,13 @@ def complete(
     )
 
 
-def _say_plan(inputs: Inputs, say: Say) -> None:
+def _pool(
+    inputs: Inputs, folder: Path, options: Options, known: About | None, say: Say, progress: Progress
+) -> SyntheticPool | None:
+    """Say how the images are divided into folds, and return the synthetic images that may join them."""
     for note in (folds_in_words(inputs.study, inputs.plan, inputs.dataset), *inputs.plan.notes):
         say(note)
+    return read_synthetic(inputs, options, say, progress, read_table(folder, SYNTHETIC) if known else None)
 
 
 def _space(
@@ -266,10 +264,14 @@ def _identity(
     hand: Hand,
     hyperparameters: HyperParameters,
     build: Build,
+    folder: Path,
     known: About | None,
     say: Say,
 ) -> Identity:
-    """Return what must be the same for the search to go on. Raises UserError for a space that differs each time."""
+    """Return what must be the same for the search to go on.
+
+    Raises UserError for a space that differs each time, and where the search in ``folder`` began with something else.
+    """
     meaning = meaning_of(hyperparameters, build)
     if known is None or known.identity.get("space") != meaning:
         _check_repeatable(file, inputs, pool, hand.weights or {}, hyperparameters)
@@ -279,7 +281,10 @@ def _identity(
         inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION
     )
     networks = {name: weights_sha256(backbone) for name, backbone in hand.own.items()}
-    return identity | ({"networks": networks} if networks else {})
+    identity |= {"networks": networks} if networks else {}
+    if known:
+        check_same(folder, known, identity, file.text, inputs.dataset, pool, file.modules, inputs.plan)
+    return identity
 
 
 def _baselines(
@@ -342,11 +347,15 @@ def _check_repeatable(
 
 
 def _devices(options: Options, executors: Executors, folds: int, known: About | None) -> Devices:
-    """Return how the workers share the machine; without slots, there is one that has all of it."""
-    threads = known.threads if known else None
-    if executors[options.executor].has_slots:
-        return devices(Machine(cores(), memory(), has_gpu()), folds, options.slots, threads)
-    return devices(Machine(cores(), memory(), gpu=False), 1, options.slots, threads)
+    """Return how the workers share the machine; without slots, there is one that has all of it.
+
+    This process gets a worker's number of threads, as networks are built in it, and perhaps trained.
+    """
+    is_shared, threads = executors[options.executor].has_slots, known.threads if known else None
+    machine = Machine(cores(), memory(), gpu=has_gpu() if is_shared else False)
+    shares = devices(machine, folds if is_shared else 1, options.slots, threads)
+    pin_threads(shares.threads)
+    return shares
 
 
 def _materials(
@@ -357,12 +366,6 @@ def _materials(
     place = weights_folder().parent
     seed, cache = inputs.study.seed, inputs.cache
     return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, cache, options.cache_bytes, home)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions on which results depend."""
-    packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "pillow")
-    return {"python": sys.version.split()[0], "onednn": ONEDNN, **{package: version(package) for package in packages}}
 
 
 def _resolve(hand: Hand, options: Options, say: Say) -> dict[str, str]:

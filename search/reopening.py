@@ -33,12 +33,7 @@ def reopening(
     The tuner then verifies that images, plan, weights and space are what they were.
     Raises UserError for a search whose space is no file.
     """
-    if record.about.space_file is None:
-        raise UserError(
-            f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
-        )
-    modules, last = record.folder / MODULES, (record.history.sessions or [SessionEvent(racing=True)])[-1]
-    space = read_space(record.folder / SPACE, modules if modules.is_dir() else None, record.about.files)
+    space, last = _space(record), (record.history.sessions or [SessionEvent(racing=True)])[-1]
     return space, {
         **_reading(record),
         **({"root": root} if root else {}),
@@ -54,6 +49,15 @@ def reopening(
         "tensorboard": tensorboard or last.tensorboard,
         **options,
     }
+
+
+def _space(record: Record) -> SpaceFile:
+    if record.about.space_file is None:
+        raise UserError(
+            f"{record.name} was begun from a function in a notebook: go on from there, with the same KFoldTuner."
+        )
+    modules = record.folder / MODULES
+    return read_space(record.folder / SPACE, modules if modules.is_dir() else None, record.about.files)
 
 
 def _reading(record: Record) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from search.monitor.epochs import Epochs
 from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board
 from search.oracles import ask, retell, tell
-from search.prepare import Setup, versions
+from search.prepare import Setup
 from search.racing import Job, jobs_left, next_afterwards, next_holdout_job, next_step
 from search.record import (
     MODULES,
@@ -64,6 +64,7 @@ from search.system.commands import board_command
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_bytes
 from search.system.places import make_folder
+from search.system.tf import versions
 from search.training.storing import arrays_of, run_of
 from search.training.trainer import JobResult
 

@@ -214,24 +214,7 @@ def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str,
 
     Raises UserError where it is missing, cannot be run, or lacks a ``study`` or a ``space``.
     """
-    check_utf8(str(path), "The space file")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(
-            f"There is no space file {path} (in {Path.cwd()}). With the default one: {first_command('run')}"
-        ) from None
-    except IsADirectoryError:
-        raise UserError(
-            f"{path} is a folder, where a space file is wanted, such as spaces/finetune.py. If these are your images: "
-            f"{first_command('check', data=path)}"
-        ) from None
-    except UnicodeDecodeError:
-        raise UserError(
-            f"{path} is no text in UTF-8, where a space file is wanted, such as spaces/finetune.py."
-        ) from None
-    except OSError as error:
-        raise UserError(f"The space file {path} cannot be read: {error.strerror}.") from None
+    text = _text(path)
     beside = Beside(modules or path.parent, files)
     beside.is_early = True
     with beside.importable():
@@ -249,6 +232,28 @@ def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str,
     if callable(study.data) and not str(getattr(study.data, "__module__", "")).startswith("search."):
         study = study.replace(data=beside.calling(study.data))
     return SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules, beside=beside)
+
+
+def _text(path: Path) -> str:
+    """Return the text of a space file. Raises UserError where it cannot be read."""
+    check_utf8(str(path), "The space file")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no space file {path} (in {Path.cwd()}). With the default one: {first_command('run')}"
+        ) from None
+    except IsADirectoryError:
+        raise UserError(
+            f"{path} is a folder, where a space file is wanted, such as spaces/finetune.py. If these are your images: "
+            f"{first_command('check', data=path)}"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path} is no text in UTF-8, where a space file is wanted, such as spaces/finetune.py."
+        ) from None
+    except OSError as error:
+        raise UserError(f"The space file {path} cannot be read: {error.strerror}.") from None
 
 
 def _run(path: Path, text: str) -> dict[str, Any]:

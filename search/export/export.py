@@ -23,14 +23,13 @@ from search.export.plain import joint_model, plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal import Trial
 from search.monitor.screen import Screen
-from search.prepare import versions
 from search.record import Record
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.files import new_folder, write_text
-from search.system.tf import keras, silenced
+from search.system.tf import keras, silenced, versions
 from search.training.loop import DivergedError
 from search.training.materials import Materials
 from search.training.trainer import TrainedNetwork, Trainer, set_up

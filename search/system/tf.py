@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from search.system.machine import check_address_space
 
@@ -49,4 +50,10 @@ def has_gpu() -> bool:
         return bool(tf.config.list_physical_devices("GPU"))
 
 
-__all__ = ["COMPUTED_BY", "ONEDNN", "has_gpu", "keras", "silenced", "tf"]
+def versions() -> dict[str, str]:
+    """Return the versions on which results depend."""
+    packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "pillow")
+    return {"python": sys.version.split()[0], "onednn": ONEDNN, **{package: version(package) for package in packages}}
+
+
+__all__ = ["COMPUTED_BY", "ONEDNN", "has_gpu", "keras", "silenced", "tf", "versions"]

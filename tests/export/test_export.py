@@ -250,6 +250,6 @@ def test_images_that_were_moved_are_named_with_data(finished, search, tmp_path):
     restudied(tmp_path / "results" / "space-shapes", data=str(tmp_path / "gone"))
     code, _, err = search("export", "space-shapes", "--to", "model")
     assert code == 1
-    assert "give the new place with --data: python -m search export space-shapes --to space-shapes-model --data" in err
+    assert "give the new place with --data: python -m search export space-shapes --to model --data" in err
     assert search("export", "space-shapes", "--to", "model", "--data", "moved")[0] == 0
     assert (tmp_path / "model" / "model.keras").is_file()

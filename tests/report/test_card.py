@@ -157,5 +157,6 @@ def test_a_faster_trial_as_good_as_the_best_is_the_one_exported(made):
 def test_large_images_are_decoded_as_in_training(made):
     made.complete(0.9, Recipe("SmallCNN", None, image_size=600))
     text = text_of(made)
-    assert 'image.draft("RGB", (1024, 1024))' in text
-    assert "resize((600, 600)" in text
+    assert "def pixels(path, size=600, draft=1024):" in text
+    assert 'image.draft("RGB", (draft, draft))' in text
+    assert "resize((size, size)" in text
