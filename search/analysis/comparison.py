@@ -14,7 +14,7 @@ from search.events import Status
 from search.journal import Trial
 from search.racing import cells, ranked
 from search.record import Record, read_record
-from search.repertoire.columns import columns_of
+from search.repertoire.columns import COLUMNS, columns_of
 from search.system.commands import command_of
 from search.system.errors import UserError
 
@@ -172,7 +172,11 @@ def check_comparable(one: Record, other: Record) -> None:
 
 
 def _differing(a: Trial, b: Trial) -> list[tuple[str, str, str]]:
-    columns = sorted(columns_of([a.recipe, b.recipe]), key=lambda column: bool(column.subfield))  # these come last
+    places = {name: place for place, name in enumerate(COLUMNS)}  # hyperparameters have none, and come after them
+    columns = sorted(
+        columns_of([a.recipe, b.recipe]),
+        key=lambda column: (bool(column.subfield), places.get(column.name, len(places))),
+    )
     return [
         (column.name, column.text(a.recipe, 3), column.text(b.recipe, 3))
         for column in columns
