@@ -49,7 +49,7 @@ class World:
 studies = st.builds(
     Study,
     data=st.just("data"),
-    groups=st.sampled_from([AUTO, AUTO, None, "room"]),
+    groups=st.sampled_from([AUTO, AUTO, None, "room", (None, "room")]),
     splits=st.sampled_from(["kfold", "shuffle"]),
     folds=st.integers(2, 4),
     repeats=st.integers(1, 2),
@@ -146,9 +146,9 @@ def reached(n, links):
 
 def kin_of(world):
     """Return for each real image all that must not be on another side than it, by what the study asks."""
-    table, groups = world.table, world.study.groups
+    table, study = world.table, world.study
     equals = [table["content"]]
-    column = MANIFEST_COLUMN + ("group" if groups == AUTO else groups or "")
+    column = MANIFEST_COLUMN + ("group" if study.groups == AUTO else study.group_column or "")
     if column in table:
         equals.append(table[column])
     links = [
@@ -157,7 +157,7 @@ def kin_of(world):
         for one, other in itertools.combinations(range(len(world)), 2)
         if values[one] == values[other] != ""
     ]
-    if groups == AUTO:
+    if study.joins_copies:
         links += [(one, other) for one, other in world.alike if max(one, other) < len(world)]
     return reached(len(world), links)
 
