@@ -11,7 +11,8 @@ from kit.runs import materials, run, small, write_pool
 from search.analysis.stats import scores
 from search.data.images import decode
 from search.repertoire.augmentation import Augment
-from search.repertoire.recipe import Recipe, first_step
+from search.repertoire.rates import first_step
+from search.repertoire.recipe import Recipe
 from search.training.loop import DivergedError, TrainingRun
 from search.training.network import Network
 from search.training.trainer import CancelledError, Trainer, set_up
