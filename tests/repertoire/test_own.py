@@ -65,7 +65,9 @@ def test_the_code_and_the_weights_that_it_gives_name_a_network(place):
 def test_a_file_loses_its_classifier_and_keeps_its_size(place):
     write_file(place / "flowers.keras")
     mine = recipe("flowers", make="flowers.keras")
-    assert (mine.image_size, mine.backbone.network.vectors, mine.backbone.cuts) == (40, True, ("re_lu_1",))
+    assert (mine.image_size, mine.backbone.network.vectors) == (40, True)
+    (cut,) = mine.backbone.cuts
+    assert cut.startswith("re_lu_")  # Keras numbers unnamed layers over all networks that a process builds
     assert "without its classifier, the layer 'kinds'; for images of 40 px" in in_words(mine.backbone)
     whole = keras.models.load_model("flowers.keras")
     pixels = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3)).astype(np.float32)
