@@ -22,7 +22,7 @@ from search.journal import History
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
 from search.oracles import HyperParameters, at_values, register, sample_points
 from search.oracles.meaning import check_elsewhere, meaning_of, recipes_of
-from search.oracles.networks import Build, recipe_of, remembering, with_networks
+from search.oracles.networks import Build, recipe_at, remembering, with_networks
 from search.record import (
     IMAGES,
     SYNTHETIC,
@@ -40,7 +40,7 @@ from search.repertoire.backbones.hub import Downloads, allowing
 from search.repertoire.backbones.own import in_words
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
-from search.repertoire.networks import AnyRecipe
+from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.recipe import Recipe
 from search.repertoire.weights import (
     check_weights,
@@ -51,7 +51,7 @@ from search.repertoire.weights import (
     weights_folder,
     weights_sha256,
 )
-from search.space import Built, Hand, SpaceFile, build_recipe, holding, read_space, sizes_in_words, sizes_of
+from search.space import Hand, SpaceFile, read_space, sizes_in_words, sizes_of
 from search.study import Study
 from search.system.devices import Devices, Machine, devices
 from search.system.errors import UserError
@@ -302,10 +302,9 @@ def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Ha
     """Return what makes the recipe of ``space(hp)``, given what is at hand."""
 
     def build(hp: HyperParameters) -> AnyRecipe:
-        with holding(hand), file.beside.at_work():
-            recipe = build_recipe(file.space, hp, inputs.image_size, file.path)
-        if isinstance(recipe, Built):
-            return recipe_of(recipe, hp, hand, len(inputs.dataset.classes), inputs.image_size, file.path)
+        recipe = recipe_at(file, hp, hand, len(inputs.dataset.classes), inputs.image_size)
+        if isinstance(recipe, NetworkRecipe):
+            return recipe
         if hand.weights is None:
             hand.ask(*recipe.backbones)  # it may be written out, not taken from at_hand
             return recipe

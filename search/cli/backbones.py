@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.options import echo
-from search.system.texts import visible_lines
+from search.system.texts import json_text
 
 if TYPE_CHECKING:
     from search.repertoire.backbones.backbone import Backbone
@@ -45,7 +44,7 @@ def backbones(names: tuple[str, ...], data: Path | None, measure: bool, form: st
         speeds = _measured([backbone for backbone in chosen if names or is_cached(backbone)], size)
     rows = [_row(backbone, speeds.get(backbone.name)) for backbone in chosen]
     if form == "json":
-        click.echo(visible_lines(json.dumps(rows, indent=2)))
+        click.echo(json_text(rows, indent=2))
     elif form == "csv":
         click.echo(_as_csv(rows), nl=False)
     else:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from search.racing import Job
-from search.system.errors import UserError, in_words
+from search.system.errors import UserError, first_line, in_words
 
 if TYPE_CHECKING:
     from search.training.trainer import JobResult, Trainer
@@ -120,5 +120,4 @@ def _ending(trainer: "Trainer", job: Job) -> Ending:
         return Fatal(job, in_words(error))
     except Exception as error:
         traceback.print_exc()
-        first_line = (str(error).splitlines() or [""])[0]
-        return Failed(job, f"{type(error).__name__}: {first_line}"[:LONGEST_ERROR])
+        return Failed(job, f"{type(error).__name__}: {first_line(error)}"[:LONGEST_ERROR])

@@ -27,7 +27,7 @@ from search.record import Record
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
-from search.system.errors import UserError
+from search.system.errors import UserError, first_line
 from search.system.files import new_folder, write_text
 from search.system.tf import keras, silenced, versions
 from search.training.loop import DivergedError
@@ -170,11 +170,11 @@ def loaded(file: Path) -> keras.Model:
     try:
         return keras.models.load_model(file)
     except (NotImplementedError, TypeError, ValueError) as error:
-        first = (str(error).splitlines() or [""])[0]
         raise UserError(
-            f"The network that the space builds cannot be loaded again once it is saved: {first}\nGive layers of your "
-            "own a get_config, and register them with @keras.saving.register_keras_serializable(); put a layer of "
-            "Keras, or one of your own, in place of a Lambda. Nothing was written."
+            f"The network that the space builds cannot be loaded again once it is saved: {first_line(error)}\n"
+            "Give layers of your own a get_config, and register them with "
+            "@keras.saving.register_keras_serializable(); put a layer of Keras, or one of your own, in place of a "
+            "Lambda. Nothing was written."
         ) from None
 
 

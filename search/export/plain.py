@@ -1,6 +1,5 @@
 """A trained network as plain Keras: pixels in, probabilities out, no layer of ours, so that it loads anywhere."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +10,7 @@ from search.repertoire.heads import FittedHead
 from search.repertoire.shape import Shape
 from search.system.modules import Home
 from search.system.tf import keras
+from search.training.inputs import length_of
 
 WHITE = 255.0
 
@@ -61,7 +61,7 @@ def joint_model(shape: Shape, head: FittedHead, weights: Mapping[str, str], home
         x = backbone.pooling(name=f"pool_{number}")(bases[backbone.name](scaled, training=False))
         x = keras.layers.UnitNormalization(name=f"direction_{number}")(x)
         features.append(
-            keras.layers.Rescaling(math.sqrt(x.shape[-1] / len(shape.branches)), name=f"length_{number}")(x)
+            keras.layers.Rescaling(float(length_of(x.shape[-1], len(shape.branches))), name=f"length_{number}")(x)
         )
     x = keras.layers.Concatenate(name="side_by_side")(features)
     for layer in head.layers():

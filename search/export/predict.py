@@ -19,7 +19,7 @@ from search.data.decoding import try_image
 from search.data.depth import Ranges
 from search.data.readers.paths import no_file, unfit
 from search.system.digests import file_sha256
-from search.system.errors import UserError
+from search.system.errors import UserError, first_line
 from search.system.machine import cores
 from search.system.progress import Steps
 from search.system.texts import as_cell, visible
@@ -116,9 +116,8 @@ def _load(folder: Path, sizes: Sequence[int], classes: int) -> Any:
         with silenced():
             model = keras.models.load_model(folder / MODEL, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        first = (str(error).splitlines() or [""])[0]
         raise UserError(
-            f"{folder / MODEL} cannot be loaded with Keras {keras.__version__} ({first}). {AGAIN}."
+            f"{folder / MODEL} cannot be loaded with Keras {keras.__version__} ({first_line(error)}). {AGAIN}."
         ) from None
     shapes = [tuple(each.shape[1:]) for each in model.inputs]
     if shapes != [(size, size, 3) for size in sizes] or model.output_shape[1:] != (classes,):

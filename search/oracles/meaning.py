@@ -19,9 +19,8 @@ from typing import Any
 
 from search.integrity.differences import REPEATABLE
 from search.oracles.hyperparameters import HyperParameters, register, sample_points
-from search.oracles.networks import Build, recipe_of, remembering
-from search.repertoire.networks import AnyRecipe
-from search.space import Built, Hand, SpaceFile, build_recipe, holding, read_space
+from search.oracles.networks import Build, recipe_at, remembering
+from search.space import Hand, SpaceFile, read_space
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.progress import Say
@@ -108,13 +107,7 @@ def answer(request: Mapping[str, Any]) -> tuple[str, str]:
     try:
         with contextlib.redirect_stdout(None):
             file = read_space(path, request["home"] and Path(request["home"]), request["files"])
-
-            def build(hp: HyperParameters) -> AnyRecipe:
-                with holding(hand), file.beside.at_work():
-                    recipe = build_recipe(file.space, hp, size, path)
-                return recipe_of(recipe, hp, hand, classes, size, path) if isinstance(recipe, Built) else recipe
-
-            once = remembering(build)
+            once = remembering(lambda hp: recipe_at(file, hp, hand, classes, size))
             return meaning_of(register(once, strict=False), once), ""
     except UserError as error:
         return "", str(error)

@@ -15,7 +15,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import FOR_NETWORKS
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.weights import is_cached
-from search.space import Built, Hand, SpaceFile, build_recipe, read_space
+from search.space import Built, Hand, SpaceFile, build_recipe, holding, read_space
 from search.system.digests import canonical
 from search.system.errors import UserError
 from search.training.materials import Materials
@@ -43,7 +43,17 @@ def values_of(hp: HyperParameters) -> Values:
     return {each.name: plain(hp.values[each.name]) for each in hp.space if hp.is_active(each)}
 
 
-def recipe_of(
+def recipe_at(file: SpaceFile, hp: HyperParameters, hand: Hand, classes: int, image_size: int) -> AnyRecipe:
+    """Return what a space gives at ``hp``, with what is at ``hand``: a recipe, also where it builds a network.
+
+    Raises UserError for a space that fails, and for a network that is unfit.
+    """
+    with holding(hand), file.beside.at_work():
+        recipe = build_recipe(file.space, hp, image_size, file.path)
+    return _recipe_of(recipe, hp, hand, classes, image_size, file.path) if isinstance(recipe, Built) else recipe
+
+
+def _recipe_of(
     built: Built, hp: HyperParameters, hand: Hand, classes: int, image_size: int, source: Path
 ) -> NetworkRecipe:
     """Return the recipe of a network that a space has built at ``hp``, and ask for a backbone to compare it with.
@@ -51,7 +61,7 @@ def recipe_of(
     Raises UserError for a network that is unfit.
     """
     if hand.weights is None:
-        hand.ask(next(BACKBONES[name] for name in FOR_NETWORKS if name in BACKBONES and is_cached(BACKBONES[name])))
+        hand.ask(next(BACKBONES[name] for name in FOR_NETWORKS if is_cached(BACKBONES[name])))
     try:
         network = own_network(built.model, classes, image_size)
     except UserError as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from search.repertoire.backbones.backbone import IDENTITY, Backbone, Network
+from search.repertoire.backbones.backbone import IDENTITY, Backbone, NetworkFacts
 from search.repertoire.backbones.table import backbone_of, check_name
 from search.repertoire.heads import HEADS
 from search.system.errors import UserError
@@ -125,7 +125,7 @@ def together(backbones: Sequence[Backbone], sizes: Sequence[int]) -> Backbone:
         scaling=IDENTITY,
         cuts=(),
         mega_macs=share * sum(backbone.mega_macs for backbone in backbones),
-        network=Network("", pretrained=True, side=None, vectors=True, cut_off=""),
+        network=NetworkFacts("", pretrained=True, side=None, vectors=True, cut_off=""),
     )
 
 

@@ -38,6 +38,11 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, "" where it says nothing."""
+    return (str(error).splitlines() or [""])[0]
+
+
 def fault_of(error: Exception) -> str:
     """Return what is wrong with fields that were read from a file, from the error that they raised, without a stop."""
     if isinstance(error, KeyError):

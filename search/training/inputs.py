@@ -93,7 +93,12 @@ def alike(features: np.ndarray, branches: int) -> np.ndarray:
     All of them together are then as long as the features of one network that are about 1 in size.
     """
     lengths = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), SHORTEST)
-    return np.asarray(features * (np.sqrt(features.shape[1] / branches) / lengths), np.float32)
+    return np.asarray(features * (length_of(features.shape[1], branches) / lengths), np.float32)
+
+
+def length_of(features: int, branches: int) -> np.float64:
+    """Return how long a row of so many features is, of one of so many networks."""
+    return np.sqrt(features / branches)
 
 
 class Feed:

@@ -14,7 +14,7 @@ import numpy as np
 
 from search.repertoire.networks import SIDES, Architecture, NetworkRecipe
 from search.system.digests import digest
-from search.system.errors import UserError
+from search.system.errors import UserError, first_line
 from search.system.tf import keras, silenced, tf
 from search.training.activations import Pixels
 from search.training.batches import one_hot
@@ -139,8 +139,7 @@ def _outputs(model: keras.Model, size: int, classes: int) -> np.ndarray:
     try:
         outputs = model(images, training=False)
     except (TypeError, ValueError) as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise UserError(f"{HERE} cannot be called with images of {size} × {size} × 3: {first}") from None
+        raise UserError(f"{HERE} cannot be called with images of {size} × {size} × 3: {first_line(error)}") from None
     shape = tuple(getattr(outputs, "shape", ()))
     if shape != (2, classes):
         given = f"has {shape[1]} outputs" if len(shape) == 2 else f"gives {shape[1:] or 'several outputs'} for an image"

@@ -65,6 +65,7 @@ def variants(depths, starts, options):
 
 def sweep(options):
     """Train every variant on every draw of every set; write a line for each run."""
+    from search.analysis.stats.scores import scores
     from search.racing import Job
     from search.repertoire.recipe import Recipe
     from search.training.loop import DivergedError
@@ -83,7 +84,7 @@ def sweep(options):
                     began = time.process_time()
                     try:
                         (run,) = trainer.run(Job("0000", 1, recipe, (fold,))).runs
-                        score = balanced(run.labels, run.probabilities)
+                        score = scores(run.labels, run.probabilities)["balanced_accuracy"]
                     except DivergedError:
                         score = 1 / trainer.materials.classes
                     line = {"set": name, "backbone": options.backbone, "size": options.size, "fold": fold}
@@ -91,12 +92,6 @@ def sweep(options):
                     line |= {"chance": 1 / trainer.materials.classes, "cpu": time.process_time() - began}
                     lines.write(json.dumps(line) + "\n")
                     lines.flush()
-
-
-def balanced(labels, probabilities):
-    """Return the balanced accuracy."""
-    hits = probabilities.argmax(axis=1) == labels
-    return float(np.mean([hits[labels == label].mean() for label in np.unique(labels)]))
 
 
 def table(options):
@@ -111,12 +106,21 @@ def table(options):
     sys.stdout.write(f"{scores.round(1).to_string()}\n")
 
 
+def command_line(title, name, run, show):
+    """Return the parser of a benchmark, and that of its verb ``name``: ``run`` obeys it, and ``show`` its table."""
+    parser = argparse.ArgumentParser(description=title.splitlines()[0])
+    verbs = parser.add_subparsers(required=True)
+    verb, lines = verbs.add_parser(name), verbs.add_parser("table")
+    verb.add_argument("data", type=Path)
+    verb.set_defaults(run=run)
+    lines.add_argument("files", nargs="+", type=Path)
+    lines.set_defaults(run=show)
+    return parser, verb
+
+
 def main():
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    verbs = parser.add_subparsers(required=True)
-    one = verbs.add_parser("sweep")
-    one.add_argument("data", type=Path)
+    parser, one = command_line(__doc__, "sweep", sweep, table)
     one.add_argument("--to", type=Path, required=True)
     one.add_argument("--backbone", default="MobileNetV2_0.35")
     one.add_argument("--size", type=int, default=96)
@@ -125,10 +129,6 @@ def main():
     one.add_argument("--depths", nargs="+", type=lambda text: None if text == "all" else int(text), default=list(RATES))
     one.add_argument("--starts", nargs="+", choices=STARTS, default=["zero"])
     one.add_argument("--rates", nargs="+", type=float)
-    one.set_defaults(run=sweep)
-    two = verbs.add_parser("table")
-    two.add_argument("files", nargs="+", type=Path)
-    two.set_defaults(run=table)
     options = parser.parse_args()
     options.run(options)
 

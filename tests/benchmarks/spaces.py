@@ -9,7 +9,6 @@ each class of each set. Half as many others are its validation part, which picks
 which pick nothing, say how good it is. All spaces get the same images, and see them as if they were so many px large.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rates import balanced
+from rates import command_line
 
 SETS = {"hymenoptera": 20, "cats_dogs": 20, "trash6": 10, "sign_digits": 10, "brain_mri": 20}  # images of each class
 UNSEEN = 150
@@ -57,6 +56,7 @@ def train(options):
     """Train the points of every space on every set; write a line for each."""
     from kit.runs import materials
 
+    from search.analysis.stats.scores import scores
     from search.racing import Job
     from search.repertoire.backbones.table import BACKBONES
     from search.repertoire.weights import is_cached, weights_sha256
@@ -76,14 +76,15 @@ def train(options):
             trainer, chance = Trainer(data), 1 / data.classes
             for path in options.spaces:
                 for recipe in recipes_of(path, weights, options.pixels, options.points, seed):
-                    began, scores = time.process_time(), (chance, chance)
+                    began, parts = time.process_time(), (chance, chance)
                     try:
                         (run,) = trainer.run(Job("0000", 1, recipe, ("f0",))).runs
-                        scores = [balanced(run.labels[rows], run.probabilities[rows]) for rows in (picks, ~picks)]
+                        every = (scores(run.labels[rows], run.probabilities[rows]) for rows in (picks, ~picks))
+                        parts = [each["balanced_accuracy"] for each in every]
                     except DivergedError:
                         pass
                     line = {"set": name, "seed": seed, "space": path.name, "recipe": recipe.summary(["image_size"])}
-                    line |= {"validation": scores[0], "unseen": scores[1], "chance": chance}
+                    line |= {"validation": parts[0], "unseen": parts[1], "chance": chance}
                     lines.write(json.dumps(line | {"cpu": time.process_time() - began}) + "\n")
                     lines.flush()
 
@@ -103,20 +104,13 @@ def table(options):
 
 def main():
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    verbs = parser.add_subparsers(required=True)
-    one = verbs.add_parser("train")
-    one.add_argument("data", type=Path)
+    parser, one = command_line(__doc__, "train", train, table)
     one.add_argument("spaces", nargs="+", type=Path)
     one.add_argument("--to", type=Path, required=True)
     one.add_argument("--sets", nargs="+", default=list(SETS)[:4])
     one.add_argument("--seeds", nargs="+", type=int, default=[1])
     one.add_argument("--points", type=int, default=12)
     one.add_argument("--pixels", type=int, default=96)
-    one.set_defaults(run=train)
-    two = verbs.add_parser("table")
-    two.add_argument("files", nargs="+", type=Path)
-    two.set_defaults(run=table)
     options = parser.parse_args()
     options.run(options)
 

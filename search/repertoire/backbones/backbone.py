@@ -88,7 +88,7 @@ def unchanged(**options: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkFacts:
     """What is known of somebody's own network once it was built.
 
     ``sha256`` is that of its file; or of the code that makes it, with its weights where it is ``pretrained``: two
@@ -134,7 +134,7 @@ class Backbone:
     mega_macs: float = 0.0
     weights: Weights | None = None
     pooling: Callable[..., Any] = average
-    network: Network | None = None
+    network: NetworkFacts | None = None
     parameters: int | None = None
     smallest: int = 32
     step: int = 1
@@ -219,7 +219,7 @@ class Backbone:
         """Return what a recipe has of a backbone that ``to_json`` wrote."""
         if not isinstance(fields, dict):
             return str(fields)
-        network = Network(**{**fields["network"], "layers": tuple(fields["network"]["layers"])})
+        network = NetworkFacts(**{**fields["network"], "layers": tuple(fields["network"]["layers"])})
         make = Preset(**fields["make"]) if isinstance(fields["make"], dict) else fields["make"]
         return cls(**{**fields, "make": make, "network": network, "pooling": unchanged if network.vectors else average})
 

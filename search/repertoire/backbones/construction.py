@@ -1,11 +1,10 @@
 """The network of a backbone, with the weights that the search began with."""
 
 import zipfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.naming import with_own_names
 from search.repertoire.weights import check_weights, weights_file
 from search.system.errors import UserError
 from search.system.modules import Home, beside_now
@@ -33,11 +32,3 @@ def construct(backbone: Backbone, pretrained: bool, sha256: str = "", home: Home
         fetched = backbone.weights is not None and backbone.weights.url
         way_out = "Delete the file and fetch it again" if fetched else "Install the package again"
         raise UserError(f"The weights of {backbone.name} cannot be loaded from {file}: {error}. {way_out}.") from error
-
-
-# DECISIONS: Networks are built in a thread of their own
-def with_own_names(make: Callable[[], Any]) -> Any:
-    """Return the Keras model that ``make`` gives, its layers named as in a program that makes no other."""
-    # Keras counts layers without a name (InceptionV3 has such) thread by thread, and a new thread begins anew.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(make).result()

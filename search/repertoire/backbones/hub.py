@@ -23,7 +23,7 @@ from search.system.validation import nearest
 CONFIG, CONVERTER = "config.json", "image_converter.json"  # of a preset
 PIP = "pip install keras-hub"
 FLOATS = "float32"
-LETTERS = 300  # of an error of KerasHub, which can be long
+LETTERS = 300  # of an error of Keras or KerasHub, which can be long
 RANK = 3  # of batches of tokens
 FIRST_TOKENS: dict[str, Callable[[Any], int]] = {  # how many come before those of the patches; the class's is first
     "ViTBackbone": lambda network: int(network.use_class_token),
@@ -105,7 +105,7 @@ def preset_network(preset: Preset, folder: Path, where: str) -> Any:
         encoder = _encoder(library.models.Backbone.from_preset(str(folder), dtype=FLOATS, **options))
         shape, converter = encoder.inputs[0].shape, _converter(folder)
     except Exception as error:  # noqa: BLE001 KerasHub raises errors of every kind
-        raise UserError(f"{where} cannot be loaded from {folder}: {_first_line(error)}") from None
+        raise UserError(f"{where} cannot be loaded from {folder}: {reason_of(error)}") from None
     if len(encoder.inputs) != 1:
         raise UserError(f"{where} has {len(encoder.inputs)} inputs, where a network of images alone is wanted.")
     pixels = keras.Input(batch_shape=shape, name="pixels")
@@ -157,7 +157,7 @@ def _fetch(preset: str, folder: Path, home: Home, where: str) -> None:
             if converter is not None:
                 converter.save_to_preset(str(new))
     except Exception as error:  # noqa: BLE001 likewise, and of the network
-        raise UserError(f"{where}: the preset {preset} cannot be fetched: {_first_line(error)}") from None
+        raise UserError(f"{where}: the preset {preset} cannot be fetched: {reason_of(error)}") from None
 
 
 def _check_kind(folder: Path, where: str) -> None:
@@ -210,5 +210,6 @@ def _features(encoder: Any, x: Any, pool: str, where: str) -> Any:
     return keras.layers.Concatenate()([outputs[:, 0], patches]) if pool == TOKENS else patches
 
 
-def _first_line(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the first line that says something of an error of Keras or KerasHub, or else what kind it is."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:LETTERS]

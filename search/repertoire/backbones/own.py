@@ -8,7 +8,6 @@ changed is never trained in the place of another.
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, Network, Preset, average, unchanged
+from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, NetworkFacts, Preset, average, unchanged
 from search.repertoire.backbones.cost import mega_macs_of
 from search.repertoire.backbones.cuts import found_cuts, token_cuts
 from search.repertoire.backbones.graph import graph_of
-from search.repertoire.backbones.hub import CONFIG, preset_folder, preset_network, preset_sha256
+from search.repertoire.backbones.hub import CONFIG, preset_folder, preset_network, preset_sha256, reason_of
+from search.repertoire.backbones.naming import with_own_names
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError
 from search.system.modules import Beside, Home, beside_now
@@ -31,11 +31,10 @@ VECTORS, MAPS = 2, 4  # ranks of batches
 NO_SCALING = ("Random", "Resizing", "CenterCrop", "ZeroPadding", "Dropout", "Gaussian", "Identity", "GetItem", "Cast")
 SCALING = ("Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract")
 AFTER_LOGITS = ("Activation", "Softmax", "Dropout")
-LETTERS = 300  # of an error of Keras, which can be long
 
 
 @dataclass(frozen=True)
-class Built:
+class OwnModel:
     """A network as it was built, with the digest of what it was made of: texts of modules by path, or a file.
 
     ``cut_off`` names the layer of its classifier, "" where it had none.
@@ -84,7 +83,7 @@ def _found(backbone: Backbone, beside: Beside) -> Backbone:
         cuts=_cuts(backbone, model, where),
         mega_macs=backbone.mega_macs or mega_macs_of(model),
         pooling=unchanged if vectors else average,
-        network=Network(sha256, pretrained, side, vectors, built.cut_off, _foreign_layers(model)),
+        network=NetworkFacts(sha256, pretrained, side, vectors, built.cut_off, _foreign_layers(model)),
     )
 
 
@@ -128,7 +127,7 @@ def _where(backbone: Backbone) -> str:
     return f"The backbone {backbone.name!r} ({backbone.make})"
 
 
-def _sha256(built: Built, pretrained: bool) -> str:
+def _sha256(built: OwnModel, pretrained: bool) -> str:
     """Return what names a network: its file, or the code that makes it with the weights that this gives it."""
     if built.file is not None or not pretrained:
         return built.sha256
@@ -138,20 +137,20 @@ def _sha256(built: Built, pretrained: bool) -> str:
     return digest([built.sha256, weights.hexdigest()])
 
 
-def _built(backbone: Backbone, home: Home) -> Built:
+def _built(backbone: Backbone, home: Home) -> OwnModel:
     """Return the network, made anew."""
     from search.system.tf import silenced
 
-    make: Callable[[Backbone, Home], Built] = _loaded if str(backbone.make).endswith(FILE) else _made
+    make: Callable[[Backbone, Home], OwnModel] = _loaded if str(backbone.make).endswith(FILE) else _made
     if isinstance(backbone.make, Preset):
         make = partial(_preset, folder=preset_folder(backbone.name, backbone.make, home, _where(backbone)))
     # DECISIONS: An own network is known by what it is made of
-    # Keras numbers layers without a name of their own thread by thread: in a new one they are called as ever.
-    with silenced(), ThreadPoolExecutor(1) as thread:
-        return thread.submit(make, backbone, home).result()
+    with silenced():
+        built: OwnModel = with_own_names(lambda: make(backbone, home))
+    return built
 
 
-def _made(backbone: Backbone, home: Home) -> Built:
+def _made(backbone: Backbone, home: Home) -> OwnModel:
     """Return what a function of a module makes."""
     where, (place, _, name) = _where(backbone), str(backbone.make).partition(":")
     beside = Beside(home.modules)
@@ -168,7 +167,7 @@ def _made(backbone: Backbone, home: Home) -> Built:
             raise UserError(f"{where}: {name}() fails: {type(error).__name__}: {error}") from None
         code = Path(module.__file__).read_text(encoding="utf-8", errors="replace") if module.__file__ else ""
     _check_graph(model, where)
-    return Built(model, digest([code, sorted(beside.texts.items())]), dict(beside.texts))
+    return OwnModel(model, digest([code, sorted(beside.texts.items())]), dict(beside.texts))
 
 
 def _imported(place: str, home: Home, where: str) -> Any:
@@ -183,7 +182,7 @@ def _imported(place: str, home: Home, where: str) -> Any:
         raise UserError(f"{where}: {place} cannot be imported: {type(error).__name__}: {error}") from None
 
 
-def _loaded(backbone: Backbone, home: Home) -> Built:
+def _loaded(backbone: Backbone, home: Home) -> OwnModel:
     """Return the network in a file, without its classifier."""
     from search.system.tf import keras
 
@@ -195,22 +194,23 @@ def _loaded(backbone: Backbone, home: Home) -> Built:
         sha256 = file_sha256(file)
         model = keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001 Keras raises errors of every kind
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(
-            f"{where}: {file} cannot be loaded: {first[:LETTERS]}\nCode is never run from a file, so one with layers "
+            f"{where}: {file} cannot be loaded: {reason_of(error)}\nCode is never run from a file, so one with layers "
             "of your own, or with functions in it, is refused. Write a function that makes the network and loads the "
             "file's weights into it, in a module beside the space: make='my_nets:network'."
         ) from None
     _check_graph(model, where)
     headless, cut_off = _without_classifier(model)
-    return Built(headless, sha256, file=file, cut_off=cut_off)
+    return OwnModel(headless, sha256, file=file, cut_off=cut_off)
 
 
-def _preset(backbone: Backbone, _home: Home, folder: Path) -> Built:
+def _preset(backbone: Backbone, _home: Home, folder: Path) -> OwnModel:
     """Return the network of a preset of KerasHub."""
     preset = backbone.make
     assert isinstance(preset, Preset)
-    return Built(preset_network(preset, folder, _where(backbone)), preset_sha256(folder, preset), file=folder / CONFIG)
+    return OwnModel(
+        preset_network(preset, folder, _where(backbone)), preset_sha256(folder, preset), file=folder / CONFIG
+    )
 
 
 def _check_graph(model: Any, where: str) -> None:

@@ -1,0 +1,13 @@
+"""The names of a network's layers, which are equal in every process that builds it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+
+# DECISIONS: Networks are built in a thread of their own
+def with_own_names(make: Callable[[], Any]) -> Any:
+    """Return what ``make`` gives: a Keras model, its layers named as in a program that makes no other."""
+    # Keras counts layers without a name (InceptionV3 has such) thread by thread, and a new thread begins anew.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(make).result()
