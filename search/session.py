@@ -64,6 +64,7 @@ from search.system.commands import board_command
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_bytes
 from search.system.places import make_folder
+from search.system.signals import check_signals
 from search.system.tf import versions
 from search.training.storing import arrays_of, run_of
 from search.training.trainer import JobResult
@@ -199,6 +200,7 @@ class Session:
                     screen.show(self.history, self.rules, epochs.jobs(executor, self.running.values()))
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
+                check_signals()
                 self.journal.check_untouched()
                 if ending is not None:
                     self._take(ending)

@@ -3,13 +3,11 @@
 A verb imports what it needs when it runs: ``--help`` must not load TensorFlow.
 """
 
-import contextlib
 import io
 import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -29,20 +27,10 @@ from search.cli.resume import resume
 from search.cli.run import run
 from search.cli.watch import watch
 from search.system.errors import UserError, in_words
+from search.system.signals import SignalledError, handle_signals
 from search.system.texts import rename_hint, visible_names
 
 SIGNALLED = 128  # the exit code of a process that a signal ended is that of the signal and this
-ENDING = (signal.SIGTERM, signal.SIGHUP)  # what ends us as Ctrl-C does: `kill`, a closed terminal, a batch system
-
-
-class SignalledError(KeyboardInterrupt):
-    """A signal that asks the program to end; handled wherever Ctrl-C is."""
-
-    def __init__(self, number: int) -> None:
-        """Note the number of the signal."""
-        super().__init__(number)
-        self.number = number
-
 
 VERBS = (  # by name, as --help lists them
     backbones,
@@ -93,10 +81,7 @@ def main(program: click.Group = cli) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± or █ gets a question mark, not a traceback
-    with contextlib.suppress(ValueError):  # not in the main thread
-        for ending in ENDING:
-            if signal.getsignal(ending) is signal.SIG_DFL:  # `nohup` ignores one
-                signal.signal(ending, _end)
+    handle_signals()
     try:
         program(standalone_mode=False)
     except click.ClickException as error:
@@ -115,10 +100,6 @@ def main(program: click.Group = cli) -> NoReturn:
         echo(f"Error: {_in_words(error)}", err=True)
         sys.exit(1)
     sys.exit(0)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    raise SignalledError(number)
 
 
 def _in_words(error: Exception) -> str:

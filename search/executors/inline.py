@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from search.executors.base import Ending, execute
 from search.racing import Job
+from search.system.signals import check_signals
 
 if TYPE_CHECKING:
     from search.training.materials import Materials
@@ -19,8 +20,12 @@ class Inline:
         """Load TensorFlow and make it deterministic; ``cancelled`` is asked before each epoch whether to give up."""
         from search.training.trainer import Trainer, set_up
 
+        def given_up() -> bool:
+            check_signals()
+            return cancelled()
+
         set_up(materials.threads)
-        self._trainer = Trainer(materials, cancelled)
+        self._trainer = Trainer(materials, given_up)
         self._queue: deque[Job] = deque()
 
     def free(self) -> int:

@@ -22,6 +22,7 @@ from search.racing import Job, Rules
 from search.repertoire.columns import varied
 from search.report.words import amount
 from search.system.clock import duration
+from search.system.signals import check_signals
 
 RESUMPTION = "Resuming after"
 LINES_OF_RECIPE = 3  # on a narrow terminal
@@ -136,6 +137,7 @@ class Lines:
 
     def progress(self, what: str, count: int, total: int) -> None:
         """Print a line at every tenth of long work, and of any work after a minute without a line."""
+        check_signals()
         left = self._pace.in_words(what, count, total)
         tenth = (what, 10 * count // total)
         is_long = total >= FEWEST_FOR_LINES or time.monotonic() - self._last_line > SILENT
@@ -209,6 +211,7 @@ class LiveScreen:
 
     def progress(self, what: str, count: int, total: int) -> None:
         """Move the bar of the work; it goes when all is done."""
+        check_signals()
         note = self._pace.in_words(what, count, total)
         self._bars.update(
             self._preparation, description=what, completed=count, total=total, visible=count < total, note=note
