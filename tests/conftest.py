@@ -48,13 +48,19 @@ def photographs():
     return SHARED / "data"
 
 
-@pytest.fixture
-def imagenet(monkeypatch):
-    """Real ImageNet weights, where they lie beside the project."""
+@pytest.fixture(scope="session")
+def keras_home():
+    """The folder of real ImageNet weights, where it lies beside the project."""
     if not (SHARED / "keras" / "models").is_dir():
         pytest.skip(f"needs the real ImageNet weights in {SHARED / 'keras'}")
-    monkeypatch.setenv("KERAS_HOME", str(SHARED / "keras"))
     return SHARED / "keras"
+
+
+@pytest.fixture
+def imagenet(monkeypatch, keras_home):
+    """Real ImageNet weights, found by the program."""
+    monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    return keras_home
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_killed_and_interrupted_it_ends_as_if_uninterrupted(whole):
     process.kill()
     process.wait()
     stopped = 0
-    for number, lines in enumerate((2, 4, 9, 21, 40)):
+    for number, lines in enumerate((2, 9, 40)):
         begun = lines_of(whole) + 1  # a signal that comes before Python is up is nobody's to answer
         process = start(whole)
         wait_for_lines(whole, process, max(lines, begun))
@@ -56,7 +56,7 @@ def test_killed_and_interrupted_it_ends_as_if_uninterrupted(whole):
             assert process.returncode == 130
             assert "run the same command to resume" in printed
             assert "Traceback" not in printed
-    assert stopped >= 3
+    assert stopped >= 2
     process = start(whole)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed

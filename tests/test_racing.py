@@ -146,7 +146,7 @@ def test_more_runs_narrow_the_prediction():
 
 def test_racing_keeps_the_winner_of_simulated_searches():
     """Forty recipes, two sizes, five folds with shared fold effects: the full winner survives nearly always."""
-    kept, runs, searches = 0, 0, 60
+    kept, runs, searches = 0, 0, 25
     for search in range(searches):
         rng = np.random.default_rng(search)
         quality = rng.normal(0.8, 0.06, 40)

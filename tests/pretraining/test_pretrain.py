@@ -105,15 +105,28 @@ def test_teachers_are_asked_at_two_depths(imagenet):
     np.testing.assert_allclose(maps[1], network(enlarged / 127.5 - 1), atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory, keras_home):
+    """A folder with what a teacher sees in 256 pictures; asking it is interrupted once."""
+    folder = tmp_path_factory.mktemp("taught")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(keras_home))
+        patch.setattr(drawing, "PART", 100)
+        pictures = Pictures(folder, SMALL.seed, SMALL.pictures)
+        pictures.draw(2, silent)
+        lessons = Lessons(pictures)
+        with pytest.raises(StopError):
+            lessons.prepare(SMALL, stop_at(100))
+        assert len(list(folder.glob("last-*"))) == 1
+        lessons.prepare(SMALL, silent)
+    return folder
+
+
 @pytest.fixture
-def lessons(tmp_path, imagenet, few):
-    """What a teacher sees in 256 pictures; asking it is interrupted once."""
-    pictures = Pictures(tmp_path, SMALL.seed, SMALL.pictures)
-    pictures.draw(2, silent)
-    lessons = Lessons(pictures)
-    with pytest.raises(StopError):
-        lessons.prepare(SMALL, stop_at(100))
-    assert len(list(tmp_path.glob("last-*"))) == 1
+def lessons(taught, tmp_path, imagenet, few):
+    """The lessons of that folder, in one of its own."""
+    shutil.copytree(taught, tmp_path, dirs_exist_ok=True)
+    lessons = Lessons(Pictures(tmp_path, SMALL.seed, SMALL.pictures))
     lessons.prepare(SMALL, silent)
     return lessons
 

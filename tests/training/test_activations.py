@@ -19,6 +19,7 @@ from search.training.network import build
 from search.training.trainer import Trainer
 
 SIZE = 32
+ROUNDED = 1e-5  # of the largest number
 ROWS = BATCH + 5
 CROPS = Augment("flip_crop")
 
@@ -33,7 +34,7 @@ def images():
     return Images(pixels, [f"content {row}" for row in range(ROWS)], "key")
 
 
-@pytest.fixture(scope="module", params=[("SmallCNN", 4), ("MobileNetV2_0.35", 0), ("MobileNetV2_0.35", 2)], ids=str)
+@pytest.fixture(scope="module", params=[("SmallCNN", 4), ("MobileNet_0.25", 0), ("MobileNet_0.25", 2)], ids=str)
 def network(request):
     return untrained(linear_shape(*request.param, SIZE))
 
@@ -50,7 +51,8 @@ def test_what_does_not_fit_is_computed_for_the_rows_that_are_asked_for(policy, n
     order = np.random.default_rng(1).permutation(ROWS)
     for rows in (order, order[:3], order[:0], slice(2, 9), slice(None), np.array([4, 4])):
         assert computed[rows].dtype == kept.dtype
-        np.testing.assert_array_equal(computed[rows], kept[rows])
+        # Some processors sum batches of other lengths in another order.
+        np.testing.assert_allclose(computed[rows], kept[rows], atol=ROUNDED * np.abs(kept[:]).max())
 
 
 def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images, tmp_path):
@@ -62,11 +64,11 @@ def test_the_bound_counts_all_views_of_a_recipe_and_what_is_there_is_used(images
     assert isinstance(small.of(scratch, images, CROPS, 0), np.memmap)
     assert isinstance(large.of(scratch, images, CROPS, 0), np.memmap)
     assert isinstance(large.of(scratch, images, CROPS, 1), Computed)
-    assert isinstance(large.of(untrained(linear_shape("MobileNetV2_0.35", 0, SIZE)), images, PLAIN, 0), np.memmap)
+    assert isinstance(large.of(untrained(linear_shape("MobileNet_0.25", 0, SIZE)), images, PLAIN, 0), np.memmap)
 
 
 def test_one_trace_serves_batches_of_every_length(images, tmp_path):
-    net = untrained(linear_shape("MobileNetV2_0.35", 1, SIZE))
+    net = untrained(linear_shape("MobileNet_0.25", 1, SIZE))
     for view in range(2):
         Activations(tmp_path, "w", 7).of(net, images, CROPS, view)
     Activations(tmp_path, "w", 7, limit=0).of(net, images, CROPS, 3)[np.arange(3)]
@@ -107,7 +109,7 @@ def test_an_image_that_cannot_be_drawn_is_an_error_and_no_entry(images, tmp_path
 
 @pytest.mark.parametrize(
     ("backbone", "depth"),
-    [("MobileNetV2_0.35", 0), ("MobileNetV2_0.35", 2), ("MobileNet_0.25", 0), ("MobileNet_0.25", 1)],
+    [("MobileNet_0.25", 0), ("MobileNet_0.25", 1), pytest.param("MobileNetV2_0.35", 2, marks=pytest.mark.slow)],
 )
 def test_runs_agree_whether_activations_are_stored_or_not(
     backbone, depth, photographs, imagenet, tmp_path, monkeypatch

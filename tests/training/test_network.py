@@ -17,7 +17,7 @@ set_up(2)
 SIZE = 32
 
 
-def network(backbone="MobileNetV2_0.35", depth=1):
+def network(backbone="MobileNet_0.25", depth=1):
     return build(linear_shape(backbone, depth, SIZE), 3, pretrained=False)
 
 
@@ -50,7 +50,7 @@ def compiled_network(backbone, depth):
 
 
 def recipe(**fields):
-    return Recipe(**{"backbone": "MobileNetV2_0.35", "unfrozen_blocks": 1, "image_size": SIZE, **fields})
+    return Recipe(**{"backbone": "MobileNet_0.25", "unfrozen_blocks": 1, "image_size": SIZE, **fields})
 
 
 def changes(net, depth):
@@ -67,7 +67,7 @@ def changes(net, depth):
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_unfreezing_changes_exactly_the_unfrozen_variables(depth, imagenet):
-    trainable, changed = changes(build(linear_shape("MobileNetV2_0.35", depth, SIZE), 3, pretrained=True), depth)
+    trainable, changed = changes(build(linear_shape("MobileNet_0.25", depth, SIZE), 3, pretrained=True), depth)
     assert changed == trainable  # and so no BatchNorm statistics
     assert bool(trainable) == (depth > 0)
 
@@ -84,18 +84,18 @@ def test_deeper_unfreezing_trains_more():
 
 
 def test_the_split_of_real_weights_computes_what_the_whole_computes(imagenet):
-    backbone = build(linear_shape("MobileNetV2_0.35", 5, 64), 2, pretrained=True)
+    backbone = build(linear_shape("MobileNet_0.25", 5, 64), 2, pretrained=True)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
-    reference = keras.applications.mobilenet_v2.preprocess_input(images.astype("float32"))
+    reference = keras.applications.mobilenet.preprocess_input(images.astype("float32"))
     pooled = backbone.body(reference, training=False).numpy().mean(axis=(1, 2))
     for depth in (0, 1, 2, 4):
-        net = build(linear_shape("MobileNetV2_0.35", depth, 64), 2, pretrained=True)
+        net = build(linear_shape("MobileNet_0.25", depth, 64), 2, pretrained=True)
         stored = net.prefix(images).numpy()
         features = stored if net.body is None else net.pool(net.body(stored, training=False)).numpy()
         np.testing.assert_allclose(features, pooled, atol=2e-4)
 
 
-@pytest.mark.parametrize(("backbone", "depth"), [("SmallCNN", 4), ("MobileNetV2_0.35", 1)])
+@pytest.mark.parametrize(("backbone", "depth"), [("SmallCNN", 4), ("MobileNet_0.25", 1)])
 def test_a_reused_network_carries_nothing_over(backbone, depth):
     """Not weights, optimiser state, BatchNorm statistics or draws: a second run equals one in a new network."""
     wanted = recipe(backbone=backbone, unfrozen_blocks=depth, dropout=0.5)
@@ -159,7 +159,7 @@ def test_recipes_that_differ_in_values_only_share_a_network():
 
 def test_a_head_may_start_from_a_fitted_one():
     net, rng = network(depth=1), np.random.default_rng(0)
-    head = LinearHead(rng.normal(size=(1280, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32))
+    head = LinearHead(rng.normal(size=(256, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32))
     net.reset(recipe(), 1, head)
     np.testing.assert_array_equal(net.head_weights[0], head.kernel)
     np.testing.assert_array_equal(net.head_weights[1], head.bias)
@@ -169,7 +169,7 @@ def test_a_head_may_start_from_a_fitted_one():
 
 def test_the_rate_of_the_body_is_a_part_of_that_of_the_head():
     net = network(depth=1)
-    head = LinearHead(np.ones((1280, 3), np.float32), np.zeros(3, np.float32))
+    head = LinearHead(np.ones((256, 3), np.float32), np.zeros(3, np.float32))
     gradients = [np.ones(variable.shape, np.float32) for variable in net.trained]
     moves = {}
     for part in (1.0, 0.25):
