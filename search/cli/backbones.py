@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.options import echo
+from search.repertoire.backbones.backbone import OF_IMAGENET
 from search.system.texts import json_text
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 SIZE = 224  # px, of the images for which costs are given unless --for says otherwise
-NOTE = (
-    "The licences are those of the weights. Those of ImageNet were trained on photographs that ImageNet gives for "
-    "research that earns nothing; decide whether you may use them."
-)
+NOTE = f"The licences are those of the weights. {OF_IMAGENET}"
 
 
 @click.command()

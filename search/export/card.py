@@ -1,5 +1,6 @@
 """What an exported model says of itself: the trial behind it, its scores and what they are worth, how to use it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,10 @@ from search.events import Status
 from search.journal import HoldoutScore, Trial
 from search.racing import score
 from search.record import Record
+from search.repertoire.backbones.backbone import OF_IMAGENET
 from search.repertoire.columns import columns_of, written
 from search.repertoire.networks import AnyRecipe
+from search.repertoire.recipe import Recipe
 from search.report.cautions import warnings
 from search.report.markdown import inert
 from search.report.words import amount
@@ -115,12 +118,25 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         shift=shift_to_8_bits,
         scored=_scored(judgement, trial),
         limits=list(_limits(record, trial)),
+        licences=list(licences(trial.recipe)),
         recipe=_recipe_lines(trial.recipe),
     )
 
 
 def _draft(image_size: int) -> int:
     return DRAFT if image_size <= DRAFT else 2 * DRAFT
+
+
+def licences(recipe: AnyRecipe) -> Iterator[str]:
+    """Yield what is known of the licences of the weights that a recipe begins with."""
+    backbones = recipe.backbones if isinstance(recipe, Recipe) else ()
+    for backbone in backbones:
+        if backbone.weights and backbone.weights.licence:
+            yield f"{backbone.name}: {backbone.weights.licence}. {backbone.weights.notice}".strip()
+        elif backbone.pretrained:
+            yield f"{backbone.name}: this program does not know its licence."
+    if any(backbone.weights and not backbone.weights.packaged for backbone in backbones):
+        yield OF_IMAGENET
 
 
 def _recipe_lines(recipe: AnyRecipe) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from kit.lines import event
 from kit.searches import ODD, Search, all_failed, all_stopped, held_out
 
 from search.analysis.judgement import Judgement
-from search.export.card import BEST, ExportFacts, card, scores, trial_to_export
+from search.export.card import BEST, ExportFacts, card, licences, scores, trial_to_export
 from search.repertoire.recipe import Recipe
 from search.report.markdown import inert
 from search.system.errors import UserError
@@ -160,3 +160,14 @@ def test_large_images_are_decoded_as_in_training(made):
     assert "def pixels(path, size=600, draft=1024):" in text
     assert 'image.draft("RGB", (draft, draft))' in text
     assert "resize((size, size)" in text
+
+
+def test_the_licence_and_the_notice_of_the_weights_go_with_a_model():
+    own, of_imagenet = licences(Recipe("EfficientNetLite0"))
+    assert own.startswith("EfficientNetLite0: Apache-2.0. Copyright (c) 2020, ML Illustrated. Licensed under")
+    assert "research that earns nothing" in of_imagenet
+    assert list(licences(Recipe("Embedded"))) == ["Embedded: MIT."]
+    assert list(licences(Recipe("SmallCNN", None))) == []
+    two = list(licences(Recipe(("EfficientNetLite0", "VGG16"))))
+    assert [text.partition(":")[0] for text in two[:2]] == ["EfficientNetLite0", "VGG16"]
+    assert len(two) == 3

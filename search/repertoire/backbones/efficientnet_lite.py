@@ -21,6 +21,11 @@ STAGES = (  # side of the depthwise kernel, units, filters, expansion of the cha
     (5, 4, 192, 6, 2),
     (3, 1, 320, 6, 1),
 )
+NOTICE = (
+    "Copyright (c) 2020, ML Illustrated. Licensed under the Apache License, Version 2.0; you may obtain a copy at "
+    'http://www.apache.org/licenses/LICENSE-2.0. Distributed on an "AS IS" basis, without warranties or conditions of '
+    "any kind."
+)
 SCALING = (1 / 128, -127 / 128)
 EPSILON = 1e-3  # of BatchNorm; with another one the weights are worth 5 points less
 NORMS = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
@@ -137,7 +142,7 @@ def _row(
         scaling=SCALING,
         cuts=cuts(depth),
         mega_macs=mega_macs,
-        weights=Weights(path, sha256=sha256, requirement=f"{package}==0.1.0", licence="Apache-2.0"),
+        weights=Weights(path, sha256=sha256, requirement=f"{package}==0.1.0", licence="Apache-2.0", notice=NOTICE),
         parameters=parameters,
     )
 

@@ -114,7 +114,7 @@ EMBEDDED = Backbone(
     scaling=SIGNED,
     cuts=CUTS,
     mega_macs=MEGA_MACS,
-    weights=Weights("embedded.npz", sha256=SHA256, licence="that of this package"),
+    weights=Weights("embedded.npz", sha256=SHA256, licence="MIT"),
     parameters=PARAMETERS,
 )
 EMBEDDED_SCRATCH = Backbone(
