@@ -101,7 +101,7 @@ def _flattery(inputs: Inputs, inspected: Inspection, setup: "Setup", progress: P
     if len(set(every)) == len(dataset) or folds < 2:
         return None
     candidates = [setup.own.get(name) or BACKBONES[name] for name in setup.weights]
-    pretrained = [each for each in candidates if each.pretrained and each.side in {None, inputs.image_size}]
+    pretrained = [each for each in candidates if each.pretrained and each.takes(inputs.image_size)]
     if pretrained:
         features = backbone_features(setup.materials, pretrained[0], inputs.images, rows)
         name = f"frozen {pretrained[0].name}"

@@ -2,11 +2,18 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from kit.shapes import write_shapes
 from PIL import Image
+
+from search import Study, check
+from search.audit.inspection import inspect
+from search.data.loading import read_inputs
+from search.options import Options
+from search.system.progress import silent
 
 
 @pytest.fixture
@@ -76,6 +83,20 @@ def test_what_keeps_a_search_from_running_is_a_finding_and_ends_with_1(search, s
     code, found = told(search("check", space(), "--data", odd.parent / "few", "--json", "--offline"))
     assert code == 1
     assert "Class 'a' has 2 readable images, fewer than the 3 folds" in found["findings"][0]["text"]
+
+
+def test_flattery_is_measured_with_a_backbone_that_takes_images_of_this_size(odd, monkeypatch):
+    taken = []
+
+    def features(_materials, backbone, _images, rows):
+        taken.append(backbone.name)
+        return np.random.default_rng(0).normal(size=(len(rows), 4)).astype(np.float32)
+
+    monkeypatch.setattr(check, "backbone_features", features)
+    inputs = read_inputs(Study(str(odd), image_size=64), Options(offline=True), lambda line: None)
+    at_hand = SimpleNamespace(own={}, materials=None, weights={"InceptionV3": "", "Embedded": ""})
+    assert check._flattery(inputs, inspect(inputs), at_hand, silent).features == "frozen Embedded"
+    assert taken == ["Embedded"]
 
 
 def test_groups_and_holdout_can_be_given_on_the_command_line(search, space, odd):

@@ -187,7 +187,7 @@ def test_a_network_that_cannot_be_loaded_again_is_not_exported(tmp_path):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     own_network(model, 2, 32).plain().save(tmp_path / "model.keras")
     with pytest.raises(UserError, match="in place of a Lambda"):
-        loaded(tmp_path / "model.keras")
+        loaded(tmp_path / "model.keras", "It")
 
 
 @pytest.mark.parametrize("space", [network, Tunable()])

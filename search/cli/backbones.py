@@ -46,7 +46,7 @@ def backbones(names: tuple[str, ...], data: Path | None, measure: bool, form: st
     elif form == "csv":
         click.echo(_as_csv(rows), nl=False)
     else:
-        _show(rows, bool(speeds))
+        _show(rows, bool(speeds), with_cuts=bool(names))
 
 
 def _row(backbone: "Backbone", speed: tuple[int, float] | None) -> Row:
@@ -141,7 +141,7 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 )
 
 
-def _show(rows: Sequence[Row], with_speeds: bool) -> None:
+def _show(rows: Sequence[Row], with_speeds: bool, with_cuts: bool) -> None:
     from rich.table import Table
 
     from search.monitor.console import wide_console
@@ -155,6 +155,9 @@ def _show(rows: Sequence[Row], with_speeds: bool) -> None:
     for row in rows:
         table.add_row(*(cell(row) for _, cell in columns))
     wide_console().print(table)
+    for row in rows if with_cuts else ():
+        cuts = row["cuts"].replace(" ", ", ")
+        echo(f"{row['name']}: " + (f"blocks end after {cuts}, and at the output" if cuts else "one block"))
     echo(f"\ncost: of one image of {SIZE} px, in billions of multiply-adds; heads see each image once, and keep it.")
     if absent := [row for row in rows if row["weights"] == "absent"]:
         echo(

@@ -11,12 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from search.racing import Job
-from search.system.errors import UserError, first_line, in_words
+from search.system.errors import UserError, in_words, with_kind
 
 if TYPE_CHECKING:
     from search.training.trainer import JobResult, Trainer
-
-LONGEST_ERROR = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -120,4 +118,4 @@ def _ending(trainer: "Trainer", job: Job) -> Ending:
         return Fatal(job, in_words(error))
     except Exception as error:
         traceback.print_exc()
-        return Failed(job, f"{type(error).__name__}: {first_line(error)}"[:LONGEST_ERROR])
+        return Failed(job, with_kind(error))

@@ -6,7 +6,7 @@ its name last: before that, the saved model is loaded and compared with the netw
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, network
         with new_folder(to.resolve()) as folder:
             with silenced():
                 model.save(folder / MODEL)
-            difference = _difference(folder / MODEL, materials, network, trial.recipe.sizes)
+            difference = _difference(folder / MODEL, materials, network, trial.recipe)
             about = _about(judgement, facts, materials, network)
             about |= {"compared": {"images": len(network.run.fold.validation), "largest_difference": difference}}
             about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
@@ -148,14 +148,16 @@ def _plain(recipe: AnyRecipe, materials: Materials, network: TrainedNetwork) -> 
     return plain_model(shape, network.body, network.run.head, backbone.pretrained, sha256, materials.home)
 
 
-def _difference(file: Path, materials: Materials, network: TrainedNetwork, sizes: Sequence[int]) -> float:
+def _difference(file: Path, materials: Materials, network: TrainedNetwork, recipe: AnyRecipe) -> float:
     """Return by how much the saved model differs from the network that was trained, in probability, at most."""
     rows = network.run.fold.validation
     pixels = [
         decode(materials.paths, materials.contents, size, materials.cache, ranges=materials.ranges).pixels[rows]
-        for size in sizes
+        for size in recipe.sizes
     ]
-    probabilities = loaded(file).predict_on_batch(pixels if len(pixels) > 1 else pixels[0])
+    built = "The network that the space builds"
+    what = built if isinstance(recipe, NetworkRecipe) else f"The network of {recipe.architecture.name}"
+    probabilities = loaded(file, what).predict_on_batch(pixels if len(pixels) > 1 else pixels[0])
     difference = float(np.abs(probabilities - network.run.probabilities).max())
     if difference > TOLERANCE:
         raise UserError(
@@ -165,13 +167,16 @@ def _difference(file: Path, materials: Materials, network: TrainedNetwork, sizes
     return difference
 
 
-def loaded(file: Path) -> keras.Model:
-    """Return a saved model. Raises UserError where it has layers of a person's own that cannot be loaded again."""
+def loaded(file: Path, what: str) -> keras.Model:
+    """Return a saved model. Raises UserError where it has layers of a person's own that cannot be loaded again.
+
+    ``what`` says which network it is.
+    """
     try:
         return keras.models.load_model(file)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise UserError(
-            f"The network that the space builds cannot be loaded again once it is saved: {first_line(error)}\n"
+            f"{what} cannot be loaded again once it is saved: {first_line(error)}\n"
             "Give layers of your own a get_config, and register them with "
             "@keras.saving.register_keras_serializable(); put a layer of Keras, or one of your own, in place of a "
             "Lambda. Nothing was written."

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
 
 SMALLEST, LARGEST = 32, 1024  # px
+SIDES = (16, LARGEST)  # px, of a network of a person's own that takes one size only
+ANY_SIZE = "Or give a network that takes any size: keras.Input((None, None, 3))."
 
 Value = str | Backbone | tuple[str | Backbone, ...]
 Size = int | tuple[int, ...] | None
@@ -53,19 +55,23 @@ def settle_image_size(name: str, value: Any, recipe: "Recipe") -> Size:
     It is None where it is the study's.
     """
     sizes = value if isinstance(value, tuple) else (value,)
+    sides = {backbone.side: backbone.name for backbone in recipe.backbones if backbone.side is not None}
+    if len(sides) > 1:
+        takes = ", ".join(f"{own!r} takes images of {side} px only" for side, own in sides.items())
+        raise UserError(f"{takes}: these backbones cannot stand side by side. Leave one out. {ANY_SIZE}")
     for backbone in recipe.backbones:
         if backbone.side is not None:
             sizes = (backbone.side,) if value is None else sizes
             if set(sizes) != {backbone.side}:
                 raise UserError(
                     f"{name}={value!r} with backbone={backbone.name!r}, which takes images of {backbone.side} px only. "
-                    f"Leave {name} out, or give a network that takes any size: keras.Input((None, None, 3))."
+                    f"Leave {name} out. {ANY_SIZE}"
                 )
     if sizes == (None,):
         return None
     if not sizes or len(set(sizes)) < len(sizes):
         raise UserError(f"{name}={value!r} must have several sizes, each once, as in (160, 224).")
-    ordered = tuple(sorted(whole(name, size, SMALLEST, LARGEST) for size in sizes))
+    ordered = tuple(sorted(whole(name, size, *(SIDES if sides else (SMALLEST, LARGEST))) for size in sizes))
     for backbone, size in itertools.product(recipe.backbones, ordered):
         _check_taken(name, size, backbone)
     return ordered if len(ordered) > 1 else ordered[0]

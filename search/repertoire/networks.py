@@ -9,6 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from search.repertoire.architecture import SIDES
 from search.repertoire.augmentation import Augment
 from search.repertoire.fields import Field
 from search.repertoire.recipe import FIELDS, Recipe
@@ -17,7 +18,6 @@ from search.system.digests import digest
 from search.system.validation import named_fields, whole
 
 HYPERPARAMETER = "hp."  # begins the names of the fields that are hyperparameters
-SIDES = (16, 1024)  # px
 OF_FIT = ("augment", "class_weight", "batch_size", "epochs", "views")
 NO_VALIDATION = (
     "A run validates on the images that score it: stopping early by these, or lowering the learning rate, would "

@@ -2,8 +2,13 @@
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+LETTERS = 400  # of an error of a library, which can be long
+BOLD = re.compile(r"\x1b\[\d*m")  # as Keras writes it for terminals
+CALLING = "Exception encountered when calling"  # begins what Keras says of a layer
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -39,8 +44,21 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, "" where it says nothing."""
-    return (str(error).splitlines() or [""])[0]
+    """Return the first line of an error that says why, or else what kind it is.
+
+    What Keras raises for a layer names this layer in a line, and says why in the next: then both are given.
+    """
+    text = str(error)
+    if isinstance(error, KeyError) and error.args and "\n" in str(error.args[0]):
+        text = str(error.args[0])  # which Python quotes
+    lines = [line.strip() for line in BOLD.sub("", text).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].startswith(CALLING) else 1])[:LETTERS]
+
+
+def with_kind(error: Exception) -> str:
+    """Return what kind of error it is, and its first line if it says anything."""
+    kind, line = type(error).__name__, first_line(error)
+    return kind if line == kind else f"{kind}: {line}"
 
 
 def fault_of(error: Exception) -> str:

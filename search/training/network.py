@@ -6,7 +6,7 @@ decay are values of a run, not constants of its graph.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from search.system.digests import seed_from
 from search.system.modules import Home
 from search.system.tf import keras, tf
 from search.training.folding import folded
+
+SEED_STATE = "seed_generator_state"  # the name of the variable from which a layer draws
 
 
 class VariableDropout(keras.layers.Layer):
@@ -53,7 +55,7 @@ class Network:
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
     ``body_rate`` is the learning rate of the body as a factor of the head's, a value of a run. ``initial`` are
-    the pretrained values of ``body``.
+    the pretrained values of ``body``; ``again`` makes another one, with random weights.
     """
 
     shape: Shape
@@ -68,6 +70,7 @@ class Network:
     head_optimizer: keras.optimizers.Optimizer
     body_rate: keras.Variable
     initial: list[np.ndarray]
+    again: Callable[[], keras.Model]
 
     def logits(self, inputs: Any, training: bool) -> Any:
         """Return the class logits of activations (or of uint8 images, where nothing is frozen).
@@ -140,8 +143,10 @@ class Network:
         if self.body is not None and self.backbone.pretrained:
             for variable, value in zip(self.body.variables, self.initial, strict=True):
                 variable.assign(value)
-        elif self.body is not None:
+        elif self.body is not None and all(map(has_initializers, self.body.layers)):
             initialise(self.body.layers, seed)
+        elif self.body is not None:
+            redraw(self.body, self.again, seed)
         initialise(self.head, seed_from(seed, "head"))
         if head is not None:
             start = [value for layer in head.layers() for value in layer.get_weights()]
@@ -166,10 +171,27 @@ def initialise(layers: Sequence[keras.layers.Layer], seed: int) -> None:
             variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
 
 
+def has_initializers(layer: keras.layers.Layer) -> bool:
+    """Return whether a layer has an initializer for each of its variables, under the name of it."""
+    initializers = [getattr(layer, f"{variable.name}_initializer", None) for variable in layer.variables]
+    return all(isinstance(initializer, keras.initializers.Initializer) for initializer in initializers)
+
+
+def redraw(model: keras.Model, again: Callable[[], keras.Model], seed: int) -> None:
+    """Give a model the weights that ``again`` draws for another one like it, and its own draws, from ``seed``."""
+    keras.utils.set_random_seed(seed)
+    for number, (variable, other) in enumerate(zip(model.variables, again().variables, strict=True)):
+        if variable.name == SEED_STATE:
+            variable.assign([seed_from(seed, number, SEED_STATE) % 2**32, 0])
+        else:
+            variable.assign(other)
+
+
 def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: Home | None = None) -> Network:
     """Return the network for a shape; ``pretrained``, ``sha256`` and ``home`` as in ``construct``."""
     backbone = shape.architecture
-    base = construct(backbone, pretrained, sha256, home)
+    construction = partial(construct, backbone, pretrained, sha256, home)
+    base = construction()
     pool = backbone.pooling()
     border = backbone.border(shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape.image_size)
@@ -181,7 +203,7 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     body_rate = keras.Variable(1.0, trainable=False, name="body_rate")
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
     parts = shape, classes, backbone, prefix, body, pool, dropout, head
-    network = Network(*parts, body_optimizer, head_optimizer, body_rate, initial)
+    network = Network(*parts, body_optimizer, head_optimizer, body_rate, initial, construction)
     body_optimizer.build(network.body_trained)
     head_optimizer.build(network.head_trained)
     return network

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from search.repertoire.networks import SIDES, Architecture, NetworkRecipe
+from search.repertoire.architecture import SIDES
+from search.repertoire.networks import Architecture, NetworkRecipe
 from search.system.digests import digest
 from search.system.errors import UserError, first_line
 from search.system.tf import keras, silenced, tf

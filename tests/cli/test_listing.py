@@ -58,6 +58,8 @@ def test_what_is_at_hand_is_said_without_tensorflow():
     assert [line.split()[0] for line in text.splitlines()[1:3]] == ["MobileNet", "NASNetMobile"]
     assert " here " in text.splitlines()[1]
     assert BACKBONES["NASNetMobile"].weights.url in text
+    cuts = ", ".join(BACKBONES["MobileNet"].cuts)
+    assert f"MobileNet: blocks end after {cuts}, and at the output\nNASNetMobile: one block\n" in text
 
 
 def test_an_unknown_name_is_refused():

@@ -26,6 +26,23 @@ def scratch():
     inputs = keras.Input((None, None, 3))
     return keras.Model(inputs, block(block(inputs, 8), 16))
 
+def varied():
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.RandomFlip("horizontal")(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2)(x)
+    x = keras.Sequential([keras.layers.SeparableConv2D(8, 3), keras.layers.BatchNormalization()])(x)
+    return keras.Model(inputs, keras.layers.Dropout(0.5)(x) + keras.layers.Conv2D(8, 1)(x))
+
+def other_each_time():
+    inputs = keras.Input((None, None, 3))
+    return keras.Model(inputs, block(inputs, random.SystemRandom().randrange(4, 2**10)))
+
+def with_lambda():
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((28, 28, 3))
+    x = keras.layers.Lambda(lambda maps: 2 * maps)(keras.layers.Rescaling(1 / 255)(inputs))
+    return keras.Model(inputs, block(x, 8))
+
 def mixed():
     model = network()
     keras.utils.set_random_seed(random.SystemRandom().randrange(2**30))

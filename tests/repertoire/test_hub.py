@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def test_a_named_preset_is_fetched_once_where_that_is_allowed_and_announced(besi
     with allowing(Downloads(offline=False, announce=lines.append)):
         backbone = found(far)
     assert [line.startswith(f"Downloading the preset file://{tmp_path}/far/vit") for line in lines] == [True]
+    (copy,) = (tmp_path / "home").rglob("metadata.json")
+    before = copy.read_text()
+    shutil.rmtree(tmp_path / "home")
+    beside.memory.clear()
+    time.sleep(1)  # it notes the second
+    with allowing(Downloads(offline=False, announce=lines.append)):
+        assert found(far) == backbone  # on another machine, say
+    assert copy.read_text() != before
     shutil.rmtree(tmp_path / "far")
     features = construct(backbone, pretrained=True)(PIXELS)
     assert features.shape == (2, 16)
@@ -125,11 +134,17 @@ def test_what_cannot_be_used_is_said(beside, tmp_path):
         found(hub("resnet"))
 
 
+def test_a_preset_is_called_by_its_name_and_not_by_its_version():
+    assert hub("kaggle://keras/resnetv1/keras/resnet_18/2").name == "resnet_18"
+    assert hub("presets/2").name == "presets"
+    assert hub("18").name == "18"
+
+
 def test_without_kerashub_the_way_to_have_it_is_said(beside, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)  # as where it is not installed
     (tmp_path / "vit").mkdir()
     (tmp_path / "vit" / "config.json").write_text("{}")
-    with pytest.raises(UserError, match=r"needs KerasHub, which cannot be imported .* pip install keras-hub"):
+    with pytest.raises(UserError, match=r"needs KerasHub, which cannot be imported .* pip install 'keras-hub>=0.3"):
         found(hub("vit"))
     with pytest.raises(UserError, match="pool='toknes' is not known"):
         hub("vit", pool="toknes")

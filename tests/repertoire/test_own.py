@@ -79,6 +79,15 @@ def test_a_file_loses_its_classifier_and_keeps_its_size(place):
         Recipe(mine.backbone, image_size=64)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Registered(keras.layers.Layer):
+    """A layer that this process knows, and workers do not."""
+
+    def call(self, inputs):
+        """Double."""
+        return 2 * inputs
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -92,6 +101,8 @@ def test_a_file_loses_its_classifier_and_keeps_its_size(place):
         ({"make": "my_nets:grey"}, r"takes inputs of the shape \(None, 32, 32, 1\)"),
         ({"make": "my_nets:words"}, r"gives outputs of the shape \(None, .*vectors \(None, features\)"),
         ({"make": "my_nets:mixed"}, "has weights that are drawn anew each time"),
+        ({"make": "my_nets:other_each_time"}, "has other layers each time it is made"),
+        ({"make": "registered.keras"}, "Could not locate class 'Registered'.*Write a function"),
         ({"make": "my_nets:scratch"}, r"it is not known which pixels it takes. Say it: scaling=\(scale, offset\)"),
         ({"make": "my_nets:network", "scaling": "unit"}, "or one of tf, torch, caffe"),
         ({"make": "my_nets:network", "scaling": (1,)}, r"must be \(scale, offset\)"),
@@ -106,8 +117,21 @@ def test_a_file_loses_its_classifier_and_keeps_its_size(place):
 def test_what_cannot_be_used_is_refused_with_the_way_out(place, fields, message):
     inputs = keras.Input((8, 8, 3))
     keras.Model(inputs, keras.layers.Lambda(lambda x: 2 * x)(inputs)).save("code.keras")
+    keras.Model(inputs, Registered()(inputs)).save("registered.keras")  # in a module that only the driver imports
     with pytest.raises(UserError, match=f"(?s){message}"):
         recipe(**{"name": "mine", **fields})
+
+
+def test_a_network_with_a_lambda_is_said_to_have_one_and_takes_its_small_size(place):
+    mine = recipe("doubling", make="my_nets:with_lambda")
+    assert mine.image_size == 28
+    assert "with a Lambda, so it cannot be exported" in in_words(mine.backbone)
+    assert Recipe.from_dict(mine.to_dict()) == mine
+    assert "has_lambda" not in str(mine.to_dict())
+    write_file(place / "flowers.keras")
+    both = (mine.backbone, Backbone("flowers", make="flowers.keras"))
+    with pytest.raises(UserError, match="'doubling' takes images of 28 px only, 'flowers' takes images of 40 px only"):
+        Recipe(both, 0)
 
 
 def test_a_network_is_not_built_while_its_space_is_read(place):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from kit.networks import linear_shape
+from kit.own import LAYERS, NETS
 
+from search import Backbone
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
 from search.system.tf import keras
@@ -125,6 +127,23 @@ def test_a_network_from_scratch_starts_elsewhere_with_each_seed_and_a_pretrained
         starts.append(drawn)
     assert not np.array_equal(*starts[0])
     np.testing.assert_array_equal(*starts[1])
+
+
+def test_an_own_network_of_layers_of_any_kind_starts_from_the_seed_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_nets.py").write_text(NETS)
+    (tmp_path / "my_layers.py").write_text(LAYERS)
+    wanted = Recipe(Backbone("varied", make="my_nets:varied"), None, image_size=SIZE)
+    shape = shape_of(wanted)
+    used, fresh = (CompiledNetwork(shape, lambda: build(shape, 3, pretrained=False)) for _ in range(2))
+    states = []
+    for one, seed in ((used, 5), (used, 9), (fresh, 9), (used, 5)):
+        train(one, wanted, seed)
+        states.append([variable.numpy() for variable in [*one.network.body.variables, *one.network.head_variables]])
+    first, other, again, once_more = states
+    assert all(np.array_equal(*pair) for pair in zip(other, again, strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(first, once_more, strict=True))
+    assert sum(np.array_equal(*pair) for pair in zip(first, other, strict=True)) == 0
 
 
 def test_dropout_rate_is_a_value_of_the_run():

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ class NetworkFacts:
     networks that the code makes have the same. ``side`` is the only image size that it takes, in px; None if it takes
     any. ``vectors`` tells whether it gives vectors of features (n, c), in place of maps. ``cut_off`` names the layer of
     the classifier that its file had, "" where there was none. ``layers`` are the kinds of layers that Keras does not
-    have: an export with such can be loaded only by who has their code.
+    have: an export with such can be loaded only by who has their code. ``has_lambda`` tells whether it has a layer of a
+    function, so that no export can be loaded: that is said as a search begins, and is no part of a recipe.
     """
 
     sha256: str
@@ -109,6 +110,7 @@ class NetworkFacts:
     vectors: bool
     cut_off: str
     layers: tuple[str, ...] = ()
+    has_lambda: bool = field(default=False, compare=False)
 
 
 @named_fields
@@ -180,6 +182,8 @@ class Backbone:
 
     def nearest_size(self, size: int) -> int:
         """Return the side in px that it takes and that is nearest to ``size``."""
+        if self.side is not None:
+            return self.side
         return max(math.ceil(self.smallest / self.step), round(size / self.step)) * self.step
 
     def has_frozen_part(self, unfrozen_blocks: int) -> bool:
@@ -217,6 +221,7 @@ class Backbone:
         make = asdict(self.make) if isinstance(self.make, Preset) else self.make
         fields = {"name": self.name, "make": make, "scaling": scaling, "cuts": list(self.cuts or ())}
         network = {**asdict(self.network), "layers": list(self.network.layers)}
+        del network["has_lambda"]
         return fields | {"mega_macs": self.mega_macs, "network": network}
 
     @classmethod

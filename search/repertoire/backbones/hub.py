@@ -15,15 +15,15 @@ from typing import Any
 from search.repertoire.backbones.backbone import TOKENS, Backbone, Preset, Scaling
 from search.repertoire.weights import weights_folder
 from search.system.digests import digest, file_sha256
-from search.system.errors import UserError
+from search.system.errors import UserError, first_line
 from search.system.files import new_folder
 from search.system.modules import Home
 from search.system.validation import nearest
 
 CONFIG, CONVERTER = "config.json", "image_converter.json"  # of a preset
-PIP = "pip install keras-hub"
+WEIGHTS = ".weights.h5"  # ends the names of their files
+PIP = "pip install 'keras-hub>=0.32'"
 FLOATS = "float32"
-LETTERS = 300  # of an error of Keras or KerasHub, which can be long
 RANK = 3  # of batches of tokens
 FIRST_TOKENS: dict[str, Callable[[Any], int]] = {  # how many come before those of the patches; the class's is first
     "ViTBackbone": lambda network: int(network.use_class_token),
@@ -44,13 +44,16 @@ def hub(
 ) -> Backbone:
     """Return a preset of KerasHub as a backbone: ``preset`` is the path of its folder, or what KerasHub calls it.
 
-    ``name`` is what the search calls it, the last part of that if not given. ``pool`` says how patches become features:
-    their "average", or "tokens" for the class token and that average side by side. ``image_size`` in px replaces the
-    preset's own, where its network allows. Pixels are scaled by its own image converter unless ``scaling`` is given,
-    and ``cuts`` are found, unless given. Raises UserError for a value that is wrong.
+    ``name`` is what the search calls it: if not given, the last part of that, without a number of a version. ``pool``
+    says how patches become features: their "average", or "tokens" for the class token and that average side by side.
+    ``image_size`` in px replaces the preset's own, where its network allows. Pixels are scaled by its own image
+    converter unless ``scaling`` is given, and ``cuts`` are found, unless given. Raises UserError for a value that is
+    wrong.
     """
     how = Preset(preset, pool, image_size, scaled=bool(scaling))
-    return Backbone(name or PurePosixPath(how.preset).name, how, scaling, None if cuts is None else tuple(cuts))
+    parts = PurePosixPath(how.preset).parts
+    last = next((part for part in reversed(parts) if not part.isdigit()), parts[-1])
+    return Backbone(name or last, how, scaling, None if cuts is None else tuple(cuts))
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,11 @@ def preset_folder(name: str, preset: Preset, home: Home, where: str) -> Path:
 
 
 def preset_sha256(folder: Path, preset: Preset) -> str:
-    """Return a digest of the files of a preset and of how it is used."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in {".json", ".h5"})
+    """Return a digest of the files of a preset that make its network, and of how it is used.
+
+    Others say when it was saved.
+    """
+    files = sorted(file for file in folder.iterdir() if file.name in {CONFIG, CONVERTER} or file.name.endswith(WEIGHTS))
     return digest([[(file.name, file_sha256(file)) for file in files], preset.pool, preset.image_size])
 
 
@@ -105,7 +111,7 @@ def preset_network(preset: Preset, folder: Path, where: str) -> Any:
         encoder = _encoder(library.models.Backbone.from_preset(str(folder), dtype=FLOATS, **options))
         shape, converter = encoder.inputs[0].shape, _converter(folder)
     except Exception as error:  # noqa: BLE001 KerasHub raises errors of every kind
-        raise UserError(f"{where} cannot be loaded from {folder}: {reason_of(error)}") from None
+        raise UserError(f"{where} cannot be loaded from {folder}: {first_line(error)}") from None
     if len(encoder.inputs) != 1:
         raise UserError(f"{where} has {len(encoder.inputs)} inputs, where a network of images alone is wanted.")
     pixels = keras.Input(batch_shape=shape, name="pixels")
@@ -157,7 +163,7 @@ def _fetch(preset: str, folder: Path, home: Home, where: str) -> None:
             if converter is not None:
                 converter.save_to_preset(str(new))
     except Exception as error:  # noqa: BLE001 likewise, and of the network
-        raise UserError(f"{where}: the preset {preset} cannot be fetched: {reason_of(error)}") from None
+        raise UserError(f"{where}: the preset {preset} cannot be fetched: {first_line(error)}") from None
 
 
 def _check_kind(folder: Path, where: str) -> None:
@@ -208,8 +214,3 @@ def _features(encoder: Any, x: Any, pool: str, where: str) -> Any:
         return outputs
     patches = keras.ops.mean(outputs[:, first:], axis=1)
     return keras.layers.Concatenate()([outputs[:, 0], patches]) if pool == TOKENS else patches
-
-
-def reason_of(error: Exception) -> str:
-    """Return the first line that says something of an error of Keras or KerasHub, or else what kind it is."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:LETTERS]

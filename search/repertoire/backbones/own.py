@@ -5,9 +5,11 @@ pretrained, and a digest of what it is made of. Workers build it again and compa
 changed is never trained in the place of another.
 """
 
+import contextlib
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +21,10 @@ from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, Netwo
 from search.repertoire.backbones.cost import mega_macs_of
 from search.repertoire.backbones.cuts import found_cuts, token_cuts
 from search.repertoire.backbones.graph import graph_of
-from search.repertoire.backbones.hub import CONFIG, preset_folder, preset_network, preset_sha256, reason_of
+from search.repertoire.backbones.hub import CONFIG, preset_folder, preset_network, preset_sha256
 from search.repertoire.backbones.naming import with_own_names
 from search.system.digests import digest, file_sha256
-from search.system.errors import UserError
+from search.system.errors import UserError, first_line
 from search.system.modules import Beside, Home, beside_now
 from search.system.validation import nearest
 
@@ -30,6 +32,7 @@ CHANNELS = 3
 VECTORS, MAPS = 2, 4  # ranks of batches
 NO_SCALING = ("Random", "Resizing", "CenterCrop", "ZeroPadding", "Dropout", "Gaussian", "Identity", "GetItem", "Cast")
 SCALING = ("Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract")
+UNKNOWN = re.compile(r"Could not locate \w+ '[^']+'")
 AFTER_LOGITS = ("Activation", "Softmax", "Dropout")
 
 
@@ -83,7 +86,9 @@ def _found(backbone: Backbone, beside: Beside) -> Backbone:
         cuts=_cuts(backbone, model, where),
         mega_macs=backbone.mega_macs or mega_macs_of(model),
         pooling=unchanged if vectors else average,
-        network=NetworkFacts(sha256, pretrained, side, vectors, built.cut_off, _foreign_layers(model)),
+        network=NetworkFacts(
+            sha256, pretrained, side, vectors, built.cut_off, _foreign_layers(model), _has_lambda(model)
+        ),
     )
 
 
@@ -112,6 +117,9 @@ def in_words(backbone: Backbone) -> str:
         f"cuts after {', '.join(cuts)}" if cuts else "no cuts",
         f"with layers that Keras does not have ({', '.join(network.layers)}), so an export needs {code}"
         if network.layers
+        else "",
+        "with a Lambda, so it cannot be exported: put a layer of Keras, or one of your own, in its place"
+        if network.has_lambda
         else "",
     ]
     return f"{backbone.name} ({backbone.make}): {'; '.join(part for part in parts if part)}"
@@ -192,16 +200,39 @@ def _loaded(backbone: Backbone, home: Home) -> OwnModel:
         raise UserError(f"{where}: there is no such file in {', nor in '.join(places)}.")
     try:
         sha256 = file_sha256(file)
-        model = keras.models.load_model(file, compile=False, safe_mode=True)
+        with _without_own_code():
+            model = keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001 Keras raises errors of every kind
         raise UserError(
-            f"{where}: {file} cannot be loaded: {reason_of(error)}\nCode is never run from a file, so one with layers "
+            f"{where}: {file} cannot be loaded: {_reason(error)}\nCode is never run from a file, so one with layers "
             "of your own, or with functions in it, is refused. Write a function that makes the network and loads the "
             "file's weights into it, in a module beside the space: make='my_nets:network'."
         ) from None
     _check_graph(model, where)
     headless, cut_off = _without_classifier(model)
     return OwnModel(headless, sha256, file=file, cut_off=cut_off)
+
+
+def _reason(error: Exception) -> str:
+    """Return the class or function that Keras does not know, where it says so below its first line; or that line."""
+    unknown = UNKNOWN.search(str(error))
+    return f"{unknown.group()}." if unknown else first_line(error)
+
+
+@contextlib.contextmanager
+def _without_own_code() -> Iterator[None]:
+    """Let Keras know no layers and functions inside the block that modules of a person have registered.
+
+    Workers import no such module, and a file is no digest of it.
+    """
+    from search.system.tf import keras
+
+    registered = keras.saving.get_custom_objects()
+    hidden = {name: registered.pop(name) for name in list(registered) if not name.startswith("keras_hub>")}
+    try:
+        yield
+    finally:
+        registered.update(hidden)
 
 
 def _preset(backbone: Backbone, _home: Home, folder: Path) -> OwnModel:
@@ -256,6 +287,11 @@ def _without_classifier(model: Any) -> tuple[Any, str]:
 
 def _is_pretrained(model: Any, again: Any, where: str) -> bool:
     """Return whether two models that the same code made have equal weights; UserError where only some are equal."""
+    if [tuple(one.shape) for one in model.weights] != [tuple(one.shape) for one in again.weights]:
+        raise UserError(
+            f"{where} has other layers each time it is made. Let nothing in it depend on chance, on the time or on how "
+            "often it was made."
+        )
     pairs = list(zip(model.weights, again.weights, strict=True))
     drawn = [one for one, other in pairs if not (one.numpy() == other.numpy()).all()]
     kept = [one for one, other in pairs if (one.numpy() == other.numpy()).all() and np.ptp(one.numpy()) > 0]
@@ -271,6 +307,13 @@ def _foreign_layers(model: Any) -> tuple[str, ...]:
     """Return the kinds of layers that are not of Keras."""
     kinds = {type(call.operation) for call in graph_of(model).calls}
     return tuple(sorted(kind.__name__ for kind in kinds if kind.__module__.partition(".")[0] != "keras"))
+
+
+def _has_lambda(model: Any) -> bool:
+    """Return whether a network has a layer of a function, which Keras does not load again from a file."""
+    from search.system.tf import keras
+
+    return any(isinstance(call.operation, keras.layers.Lambda) for call in graph_of(model).calls)
 
 
 def _scales(model: Any) -> bool:
