@@ -59,7 +59,7 @@ from search.system.machine import cores, memory
 from search.system.modules import Home
 from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
-from search.system.tf import has_gpu
+from search.system.tf import has_gpu, versions
 from search.system.validation import one_of
 from search.training.cost import Estimate, estimate_of, pace
 from search.training.materials import Materials, materials_of
@@ -191,7 +191,8 @@ def complete(
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, folder, known, say)
     materials = _materials(inputs, pool, weights, shares.threads, options, file.beside.home())
     if hyperparameters.builds:
-        materials = with_networks(materials, file, folder, executors[options.executor].has_slots)
+        is_shared = executors[options.executor].has_slots
+        materials = with_networks(materials, file, folder, is_shared, hand, hyperparameters.strict)
     simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,
@@ -283,7 +284,8 @@ def _identity(
     networks = {name: weights_sha256(backbone) for name, backbone in hand.own.items()}
     identity |= {"networks": networks} if networks else {}
     if known:
-        check_same(folder, known, identity, file.text, inputs.dataset, pool, file.modules, inputs.plan)
+        now = file.text, inputs.dataset, pool, file.modules, inputs.plan
+        check_same(folder, known, identity, *now, builds=hyperparameters.builds, versions=versions())
     return identity
 
 

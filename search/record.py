@@ -22,7 +22,7 @@ from search.data.folds import PLANNING_VERSION, Plan, lacking_classes, plan_dige
 from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool
 from search.events import SessionEvent
-from search.integrity.differences import change_of, differences
+from search.integrity.differences import SAME_TEXT, change_of, code_of, differences, versions_since
 from search.integrity.replayed import check_replayed
 from search.integrity.studied import problem_of_study
 from search.integrity.written import check_journal_is_there, check_written
@@ -354,19 +354,26 @@ def check_same(
     pool: SyntheticPool | None = None,
     modules: Texts = NO_TEXTS,
     plan: Plan | None = None,
+    *,
+    builds: bool = False,
+    versions: Texts = NO_TEXTS,
 ) -> None:
     """Raise UserError, saying what differs and the ways out, unless the search began with ``identity``.
 
     ``dataset``, ``pool`` and ``plan`` are what there is now: they are compared with the tables of the search.
-    ``modules`` are the texts of those that the space imports.
+    ``modules`` are the texts of those that the space imports, whose code counts where it ``builds`` networks;
+    ``versions`` are those of the libraries.
     """
     recorded = {
         name: path.read_text(encoding="utf-8") for name in modules if (path := folder / MODULES / name).exists()
     }
-    texts = _with_modules((folder / SPACE).read_text(encoding="utf-8"), recorded), _with_modules(space_text, modules)
+    was, now = {SPACE: (folder / SPACE).read_text(encoding="utf-8"), **recorded}, {SPACE: space_text, **modules}
+    other_code = builds and code_of(was) != code_of(now)
+    texts = _with_modules(was[SPACE], recorded), _with_modules(space_text, modules)
     images = read_table(folder, IMAGES), images_table(dataset) if dataset else None
     synthetic = read_table(folder, SYNTHETIC), pool.table(dataset.ids) if dataset and pool else None
-    found = differences(about.identity, identity, texts, images, synthetic)
+    found = differences(about.identity, identity, texts, images, synthetic, other_code)
+    found += versions_since(folder / FILE, versions) if SAME_TEXT in found else []
     if dataset and about.identity.get("data") == identity["data"] and about.classes != dataset.counts:
         found.append(f"{STUDY} was changed: its classes ({listed(list(about.classes))}) are not those of the images")
     if dataset and plan and not found:

@@ -29,7 +29,7 @@ from search.events import (
 )
 from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fatal
 from search.executors.table import EXECUTORS, Executors
-from search.integrity.differences import fields_that_differ
+from search.integrity.differences import changed_versions, fields_that_differ
 from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, digests_of
 from search.journal import Journal, Trial, add_stages
@@ -173,9 +173,8 @@ class Session:
 
     def _say_versions(self) -> None:
         first, now = (self.history.sessions[at].versions for at in (0, -1))
-        changes = [f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name]]
-        if changes:
-            self.screen.say(f"Versions changed since this search began, so last decimals may too: {', '.join(changes)}")
+        if changes := changed_versions(first, now):
+            self.screen.say(f"Versions changed since this search began, so last decimals may too: {changes}")
 
     def __exit__(self, *_error: object) -> None:
         """Write into the journal where the time went, and release the lock."""

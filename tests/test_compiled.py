@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from kit.drivers import jobs_by_name, outcome
 from kit.shapes import write_shapes
 
-from search import Fit, KFoldTuner, Study, UserError
+from search import Fit, KFoldTuner, Study, UserError, amounts_at_hand, image_sizes
 from search.analysis.judgement import Judgement
 from search.executors.inline import Inline
 from search.export.export import export, loaded
@@ -20,7 +21,7 @@ from search.export.predict import predict
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.options import Options
-from search.oracles.hyperparameters import HyperModel
+from search.oracles.hyperparameters import HyperModel, HyperParameters
 from search.oracles.networks import by_name
 from search.prepare import prepare
 from search.racing import Job
@@ -30,6 +31,7 @@ from search.space import read_space
 from search.system.tf import keras
 from search.training.networks import own_network
 
+SPACES = Path(__file__).resolve().parents[1] / "spaces"
 SPACE = """
 import keras
 from search import Augment, Fit, Study
@@ -78,7 +80,11 @@ class Tunable(HyperModel):
     """A network as Keras Tuner's users write one in a class."""
 
     def build(self, hp):
-        return network(hp), Fit(epochs=1, class_weight="balanced")
+        rate = 1e-3 * image_sizes()[0] / 32  # of which workers need the same
+        drawn = hp.Choice("drawn", amounts_at_hand([0, 8]))
+        with hp.conditional_scope("drawn", [8]):  # of which no value is at hand
+            hp.Int("more", 1, 2)
+        return network(hp, optimizer=keras.optimizers.Adam(rate)), Fit(epochs=1 + drawn, class_weight="balanced")
 
 
 class Fitting(HyperModel):
@@ -125,14 +131,28 @@ def finished(tmp_path_factory):
         return folder
 
 
-def tuner_of(*space, **options):
-    return KFoldTuner(*space, screen=Lines(wide_console()), offline=True, executor="inline", **options)
+def tuner_of(*space, executor="inline", **options):
+    return KFoldTuner(*space, screen=Lines(wide_console()), offline=True, executor=executor, **options)
 
 
 def test_killed_and_resumed_it_ends_as_if_uninterrupted(finished, place):
     jobs_by_name(finished / "results" / "own")
     tuner_of("space.py", name="own", cache=str(finished / "cache")).search()
     assert outcome(place / "results" / "own") == outcome(finished / "results" / "own")
+
+
+def test_the_code_of_the_networks_is_part_of_a_search(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+
+    def prepared(space, module):
+        (finished / "space.py").write_text(space)
+        (finished / "layers.py").write_text(module)
+        options = Options(name="own", offline=True, executor="inline")
+        return prepare(read_space(finished / "space.py"), options, lambda line: None)
+
+    assert prepared(f'"""A text."""\n{SPACE.replace("max_trials=2", "max_trials=3")}# and another', MODULE)
+    with pytest.raises(UserError, match=r"(?s)the code that builds .* changed.*\+layers.py:     filters = 8.*--fresh"):
+        prepared(SPACE, MODULE.replace("    return", "    filters = 8\n    return"))
 
 
 def test_hyperparameters_are_what_the_report_explains(finished):
@@ -181,6 +201,18 @@ def test_a_run_depends_on_its_seed_alone(place):
     assert not np.array_equal(first.probabilities, other.probabilities)
 
 
+def test_the_network_of_the_example_is_built_and_fitted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_shapes(tmp_path / "shapes", {f"digit {digit}": 6 for digit in range(10)})
+    options = Options(data="shapes", offline=True, executor="inline")
+    setup = prepare(read_space(SPACES / "own_network.py"), options, lambda line: None)
+    executor, (recipe,) = Inline(setup.materials), setup.sample(1)
+    executor.submit(Job("0000", 1, recipe, (setup.plan.folds[-1].id,)))
+    (run,) = executor.wait(0).result.runs
+    assert run.probabilities.shape == (20, 10)
+    assert np.allclose(run.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
 def test_a_network_that_cannot_be_loaded_again_is_not_exported(tmp_path):
     double = keras.layers.Lambda(lambda pixels: 2 * pixels)
     model = keras.Sequential([keras.Input((32, 32, 3)), double, keras.layers.Flatten(), keras.layers.Dense(2)])
@@ -190,10 +222,10 @@ def test_a_network_that_cannot_be_loaded_again_is_not_exported(tmp_path):
         loaded(tmp_path / "model.keras", "It")
 
 
-@pytest.mark.parametrize("space", [network, Tunable()])
-def test_functions_and_hypermodels_are_taken(place, space):
+@pytest.mark.parametrize(("space", "executor"), [(network, "inline"), (Tunable(), "processes")])
+def test_functions_and_hypermodels_are_taken(place, space, executor):
     study = Study("shapes", folds=2, train_fractions=(1.0,), max_trials=1, image_size=32, baselines=False)
-    tuner = tuner_of(space, study)
+    tuner = tuner_of(space, study, executor=executor, slots=1 if executor == "processes" else None)
     tuner.search()
     (trial,) = tuner.record.history.trials.values()
     assert isinstance(trial.recipe, NetworkRecipe)
@@ -218,11 +250,49 @@ def mixed(hp):
     return network(hp) if hp.Boolean("own", default=True) else Recipe("SmallCNN", None)
 
 
+def branched(hp):
+    """A functional network whose operations are no layers, in a model within a model too."""
+    inputs, maps = keras.Input((32, 32, 3)), keras.Input((16, 16, 8))
+    sides = [keras.layers.Conv2D(8, 3, strides=2, padding="same")(inputs / 255.0) for _ in range(2)]
+    inner = keras.Model(maps, keras.ops.relu(2 * maps - keras.layers.Conv2D(8, 1)(maps)))
+    x = keras.layers.GlobalMaxPooling2D()(inner(sides[0] + sides[1]))
+    model = keras.Model(inputs, keras.layers.Dense(hp.Fixed("classes", 2), activation="softmax")(x))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_network_of_operations_is_known_by_them_however_many_a_process_built():
+    hp = HyperParameters()
+    first, again = (own_network(branched(hp), 2, 32).architecture for _ in range(2))
+    keras.utils.clear_session()  # as a worker does: the names of operations begin anew
+    inputs = keras.Input((32, 32, 3))
+    keras.Model(inputs, inputs / 3 + inputs)
+    assert first == again == own_network(branched(hp), 2, 32).architecture
+    other = branched(hp)
+    scaled = keras.Model(other.input, other(other.input * 2.0))
+    scaled.compile("adam", "sparse_categorical_crossentropy")
+    assert own_network(scaled, 2, 32).architecture.digest != first.digest
+
+
+class Failing(keras.Model):
+    def call(self, pixels):
+        raise KeyError("pixels")
+
+
+def failing(hp):
+    model = Failing()
+    model.compile("adam", "mse")
+    return model
+
+
 REFUSED = {
     "is not compiled": lambda hp: keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()]),
     "without a loss": lambda hp: network(hp, loss=None),
     "has 3 outputs, and the data has 2 classes": lambda hp: network(hp, classes=3),
     "ends in probabilities, but": lambda hp: network(hp, loss=keras.losses.CategoricalCrossentropy(from_logits=True)),
+    "loss='sparse_crossentropy', which Keras does not know": lambda hp: network(hp, loss="sparse_crossentropy"),
+    "metrics that fail: ValueError: .* acuracy": lambda hp: network(hp, metrics=["acuracy"]),
+    r"cannot be called with images of 32 × 32 × 3: KeyError: .*Failing.call\(\). pixels": failing,
     "another recipe each time": drawing,
     "at some points, and a network at others": mixed,
     "return model, Fit": lambda hp: (network(hp), 10),

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from kit.lines import event
 
+from search.events import SessionEvent
+from search.integrity.differences import code_of
 from search.journal import History, Journal
 from search.options import Options, overridden
 from search.record import (
@@ -127,6 +129,28 @@ def test_what_was_written_at_the_beginning_is_read_again(begun):
     assert record.name == "begun"
     assert record.history.trials == {}
     assert [fold.id for fold in record.rules.folds] == ["f0"]
+
+
+def test_where_the_space_gives_others_though_its_text_is_the_same_changed_libraries_are_said(begun):
+    journal = Journal(begun)
+    journal.append(SessionEvent(racing=True, versions={"keras": "3.13.2", "tensorflow": "2.21.0"}))
+    journal.close()
+    identity = {**copy.deepcopy(IDENTITY), "space": "another"}
+    now = {"keras": "3.14.0", "tensorflow": "2.21.0"}
+    with pytest.raises(
+        UserError, match=r"its text is the same.*\n  - versions .* may be why: keras 3.13.2 -> 3.14.0\n"
+    ):
+        check_same(begun, read_about(begun), identity, SPACE_TEXT, versions=now)
+
+
+def test_code_of_networks_is_compared_without_the_study_comments_and_documentation():
+    text = 'study = Study("a")\n\ndef space(hp):\n    """Text."""\n    return model(hp)  # comment\n'
+    same = 'study = Study(\n    "b"\n)\ndef space(hp):\n    "Other text."\n    return model( hp )\n'
+    assert code_of({"space.py": text}) == code_of({"space.py": same})
+    for other in (text.replace("model(hp)", "model(1)"), "A = 1\n" + text):
+        assert code_of({"space.py": text}) != code_of({"space.py": other})
+    assert code_of({"space.py": text}) != code_of({"space.py": text, "layers.py": ""})
+    assert code_of({"space.py": "lambda hp: (1,"}) == ["lambda hp: (1,"]
 
 
 def test_same_search_may_go_on(begun):

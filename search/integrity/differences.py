@@ -1,18 +1,25 @@
 """What differs between a search as it began and as it would go on now, in words: fields, lines of the space, files."""
 
+import ast
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from search.data.finding import listed
+from search.journal import read_events, replay
 from search.system.errors import UserError
 
 LINES_SHOWN = 20
 SAME_TEXT = (
     "the space gives other recipes than when the search began, though its text is the same. It depends on something "
     "else, which changed: a module that it imports, an environment variable, the time, the order of a set, or chance"
+)
+OTHER_CODE = (
+    "the code that builds the networks changed, and all trials of a search need the same (the verb resume goes on with "
+    "the code as it was)"
 )
 VERSION = "this version {} otherwise than the one that began the search: finish it with that one"
 VERSIONS = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
@@ -44,10 +51,59 @@ def fields_that_differ(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     return [f"{name} was {value!r} and is now {now.get(name)!r}" for name, value in was.items() if now[name] != value]
 
 
-def differences(old: Identity, new: Identity, texts: tuple[str, str], images: Tables, synthetic: Tables) -> list[str]:
+def code_of(texts: Mapping[str, str]) -> list[str]:
+    """Return what the code of a space and of its modules says.
+
+    Comments, layout, documentation and the study, which is compared field by field, are no part of it.
+    """
+    return [_code(text) for _, text in sorted(texts.items())]
+
+
+def _code(text: str) -> str:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # of a function that stands within an expression
+        return text
+    tree.body = [node for node in tree.body if not _gives_study(node)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [each for each in node.body if not _is_text(each)]
+    return ast.dump(tree)
+
+
+def _gives_study(node: ast.stmt) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(target, ast.Name) and target.id == "study" for target in targets)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def changed_versions(first: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return which libraries have another version ``now`` than at ``first``, "" where none has."""
+    return ", ".join(f"{name} {first.get(name)} -> {now[name]}" for name in now if first.get(name) != now[name])
+
+
+def versions_since(journal: Path, now: Mapping[str, str]) -> list[str]:
+    """Return a phrase that says which libraries changed since a search began, in a list; none where none did."""
+    sessions = replay(read_events(journal), path=journal).sessions if journal.exists() else []
+    changes = changed_versions(sessions[0].versions, now) if sessions else ""
+    return [f"versions changed since it began, which may be why: {changes}"] if changes else []
+
+
+def differences(
+    old: Identity,
+    new: Identity,
+    texts: tuple[str, str],
+    images: Tables,
+    synthetic: Tables,
+    other_code: bool = False,
+) -> list[str]:
     """Return what differs between two identities, a paragraph each; none of them is empty.
 
-    ``texts`` are those of the space, recorded and now; ``images`` and ``synthetic`` the tables of both.
+    ``texts`` are those of the space, recorded and now; ``images`` and ``synthetic`` the tables of both. ``other_code``
+    says whether code that is part of the search changed.
     """
     found = [
         f"{line} (--groups none is what it was)" if line.startswith("groups was None ") else line
@@ -58,6 +114,8 @@ def differences(old: Identity, new: Identity, texts: tuple[str, str], images: Ta
         found.append(f"the network of {listed(networks)} changed: its code, its weights or its file")
     if old.get("space") != new["space"] and (not networks or texts[0] != texts[1]):
         found.append(_of_spaces(*texts))
+    elif other_code:
+        found.append(_of_spaces(*texts, words=OTHER_CODE))
     others = [field for field in VERSIONS if old.get(field) != new[field]]
     found += [VERSION.format(VERSIONS[field]) for field in others]
     if old.get("data") != new["data"]:
@@ -69,14 +127,14 @@ def differences(old: Identity, new: Identity, texts: tuple[str, str], images: Ta
     return found
 
 
-def _of_spaces(recorded: str, now: str) -> str:
-    """Return the lines of a space that changed."""
+def _of_spaces(recorded: str, now: str, words: str = "the space changed") -> str:
+    """Return ``words`` with the lines of a space that changed."""
     diff = difflib.unified_diff(recorded.splitlines(), now.splitlines(), "recorded", "now", n=0, lineterm="")
     changed = list(diff)[2:]
     rest = len(changed) - LINES_SHOWN
     more = [f"… {rest} {'line' if rest == 1 else 'lines'} more"] if rest > 0 else []
     lines = [f"      {line}" for line in [*changed[:LINES_SHOWN], *more]]
-    return "the space changed:\n" + "\n".join(lines) if lines else SAME_TEXT
+    return f"{words}:\n" + "\n".join(lines) if lines else SAME_TEXT
 
 
 def of_tables(what: str, words: str, tables: Tables) -> str:

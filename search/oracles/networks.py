@@ -22,8 +22,9 @@ from search.training.materials import Materials
 from search.training.networks import OwnNetwork, own_network
 
 OTHERWISE = (
-    "space(hp) builds another network for these values than it did when the trial began. Take every choice from hp, "
-    "and draw nothing by chance, by the time or by the process."
+    "space(hp) builds another network for these values than it did when the trial began. Undo what changed since then: "
+    "its code, a file that it reads, or a library. If nothing did, take every choice from hp, and draw nothing by "
+    "chance, by the time or by the process."
 )
 MIXED = (
     "The space gives a Recipe at some points, and a network at others, which have no choice in common. Make a space of "
@@ -103,25 +104,29 @@ def remembering(build: Build) -> Build:
     return remember
 
 
-def with_networks(materials: Materials, file: SpaceFile, folder: Path, is_shared: bool) -> Materials:
+def with_networks(
+    materials: Materials, file: SpaceFile, folder: Path, is_shared: bool, hand: Hand, strict: bool
+) -> Materials:
     """Return the materials of a search in ``folder`` with what builds the networks of its space.
 
+    They are built with what is at ``hand``, from hyperparameters that are ``strict`` or not, as the driver builds them.
     Raises UserError where it ``is_shared`` with worker processes, which cannot import the function of the space.
     """
     if is_shared and not file.on_disk:
         by_name(file.space)
-    networks = SpaceNetworks(file, folder / SPACE, folder / MODULES, materials.classes)
+    networks = SpaceNetworks(file, folder / SPACE, folder / MODULES, materials.classes, hand, strict)
     return replace(materials, networks=networks)
 
 
 class SpaceNetworks:
     """What builds the networks of a space that compiles them, by its recorded file, or by the name of its function."""
 
-    def __init__(self, file: SpaceFile, folder: Path, modules: Path, classes: int) -> None:
+    def __init__(self, file: SpaceFile, folder: Path, modules: Path, classes: int, hand: Hand, strict: bool) -> None:
         """Take the space as it is in this process; another one reads ``folder``, where the search records it."""
         self._space: Callable[..., Any] | None = file.space
         self._source: Source | None = (folder.absolute(), modules.absolute()) if file.on_disk else None
-        self._path, self._classes = file.path, classes
+        self._path, self._classes, self._strict = file.path, classes, strict
+        self._hand = Hand(weights=hand.weights or {}, synthetic=hand.synthetic, sizes=hand.sizes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: no function but by its name."""
@@ -129,10 +134,11 @@ class SpaceNetworks:
 
     def build(self, recipe: NetworkRecipe) -> OwnNetwork:
         """Return the network of a recipe, built anew. Raises UserError where it is another than the recipe says."""
-        hp = HyperParameters()
+        hp = HyperParameters(strict=self._strict, complete=False)
         hp.values = dict(recipe.values)
         space = self._space or _read(self._source)
-        built = build_recipe(space, hp, recipe.image_size, self._path)
+        with holding(self._hand):
+            built = build_recipe(space, hp, recipe.image_size, self._path)
         if not isinstance(built, Built):
             raise UserError(f"{self._path}: {OTHERWISE}")
         network = own_network(built.model, self._classes, recipe.image_size)

@@ -15,7 +15,7 @@ import numpy as np
 from search.repertoire.architecture import SIDES
 from search.repertoire.networks import Architecture, NetworkRecipe
 from search.system.digests import digest
-from search.system.errors import UserError, first_line
+from search.system.errors import UserError, with_kind
 from search.system.tf import keras, silenced, tf
 from search.training.activations import Pixels
 from search.training.batches import one_hot
@@ -78,8 +78,10 @@ def own_network(model: keras.Model, classes: int, image_size: int) -> OwnNetwork
     if not model.compiled:
         raise UserError(f"{HERE} is not compiled. Call model.compile(optimizer=…, loss=…) before you return it.")
     loss = _loss(model, classes)
-    size = _image_size(model, image_size)
+    size, sparse = _image_size(model, image_size), "sparse" in _name(loss)
     outputs = _outputs(model, size, classes)
+    _check_compiled(model, outputs, sparse)
+    outputs = np.asarray(keras.ops.convert_to_numpy(outputs), np.float32)
     are_probabilities = bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=1) - 1) < CLOSE).all())
     takes_logits = _takes_logits(loss)
     if takes_logits and are_probabilities:
@@ -91,7 +93,7 @@ def own_network(model: keras.Model, classes: int, image_size: int) -> OwnNetwork
             f"{HERE} gives no probabilities, but its loss expects them. End it in "
             f'Dense({classes}, activation="softmax"), or give the loss from_logits=True.'
         )
-    return OwnNetwork(model, size, not are_probabilities, "sparse" in _name(loss))
+    return OwnNetwork(model, size, not are_probabilities, sparse)
 
 
 def _loss(model: keras.Model, classes: int) -> Any:
@@ -104,7 +106,13 @@ def _loss(model: keras.Model, classes: int) -> Any:
         )
     if isinstance(loss, list | tuple | dict):
         raise UserError(f"{HERE} has several losses. Give a network of one output, with {classes} classes, and a loss.")
-    return keras.losses.get(loss) if isinstance(loss, str) else loss
+    try:
+        return keras.losses.get(loss) if isinstance(loss, str) else loss
+    except ValueError:
+        raise UserError(
+            f"{HERE} was compiled with loss={loss!r}, which Keras does not know. Give one of keras.losses, such as "
+            '"sparse_categorical_crossentropy".'
+        ) from None
 
 
 def _name(loss: Any) -> str:
@@ -134,13 +142,13 @@ def _image_size(model: keras.Model, image_size: int) -> int:
     return size
 
 
-def _outputs(model: keras.Model, size: int, classes: int) -> np.ndarray:
+def _outputs(model: keras.Model, size: int, classes: int) -> Any:
     """Return what a model gives for two images, (2, classes). Raises UserError where that has another form."""
     images = np.random.default_rng(0).uniform(0, WHITE, (2, size, size, 3)).astype(np.float32)
     try:
         outputs = model(images, training=False)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{HERE} cannot be called with images of {size} × {size} × 3: {first_line(error)}") from None
+    except Exception as error:  # noqa: BLE001 it is anyone's code
+        raise UserError(f"{HERE} cannot be called with images of {size} × {size} × 3: {with_kind(error)}") from None
     shape = tuple(getattr(outputs, "shape", ()))
     if shape != (2, classes):
         given = f"has {shape[1]} outputs" if len(shape) == 2 else f"gives {shape[1:] or 'several outputs'} for an image"
@@ -148,7 +156,18 @@ def _outputs(model: keras.Model, size: int, classes: int) -> np.ndarray:
             f"{HERE} {given}, and the data has {classes} classes. End it in "
             f'keras.layers.Dense({classes}, activation="softmax").'
         )
-    return np.asarray(keras.ops.convert_to_numpy(outputs), np.float32)
+    return outputs
+
+
+def _check_compiled(model: keras.Model, outputs: Any, sparse: bool) -> None:
+    """Raise UserError where the loss or the metrics of a model cannot be computed for what it gives for two images."""
+    labels = np.zeros(len(outputs), np.int32)
+    targets = labels if sparse else one_hot(labels, outputs.shape[1])
+    try:
+        model.compute_loss(None, targets, outputs)
+        model.compute_metrics(None, targets, outputs)
+    except Exception as error:  # noqa: BLE001 likewise
+        raise UserError(f"{HERE} was compiled with a loss or metrics that fail: {with_kind(error)}") from None
 
 
 def _layers(model: keras.Model) -> list[Any]:
@@ -156,6 +175,18 @@ def _layers(model: keras.Model) -> list[Any]:
     return [
         inner for layer in model.layers for inner in (_layers(layer) if isinstance(layer, keras.Model) else [layer])
     ]
+
+
+def _operations(model: keras.Model) -> list[Any]:
+    """Return all operations of a model, those within models too: its layers, and additions and the like."""
+    own = getattr(model, "operations", model.layers)
+    return [each for one in own for each in ([one, *_operations(one)] if isinstance(one, keras.Model) else [one])]
+
+
+def _is_unnamed(operation: Any) -> bool:
+    """Return whether an operation has the name that Keras gives it, with a number that counts those of a process."""
+    kind = re.sub(r"_\d+$", "", operation.name)
+    return kind.replace("_", "") == type(operation).__name__.replace("_", "").lower()
 
 
 def _multiply_adds(layer: Any) -> float:
@@ -171,7 +202,8 @@ def _digest(model: keras.Model) -> str:
 
     The code of a lambda is not in it.
     """
-    names = {layer.name: f"layer {at}" for at, layer in enumerate([model, *_layers(model)])}
+    names = {each.name: f"operation {at}" for at, each in enumerate(_operations(model)) if _is_unnamed(each)}
+    names |= {layer.name: f"layer {at}" for at, layer in enumerate([model, *_layers(model)])}
     compiled = model.get_compile_config() or {}
     try:
         layers = json.loads(model.to_json())
