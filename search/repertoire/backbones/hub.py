@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from search.repertoire.backbones.backbone import TOKENS, Backbone, Preset, Scaling
+from search.repertoire.backbones.naming import with_own_names
 from search.repertoire.weights import weights_folder
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError, first_line
@@ -152,7 +153,8 @@ def _fetch(preset: str, folder: Path, home: Home, where: str) -> None:
         hint = f" Did you mean {near!r}?" if near else ""
         raise UserError(f"{where}: {preset} is no folder with a {CONFIG}, and no preset of KerasHub.{hint}")
     downloads.announce(f"Downloading the preset {preset} through KerasHub, to {folder}. Its authors say its licence.")
-    try:
+
+    def keep() -> None:
         network = _encoder(library.models.Backbone.from_preset(preset, dtype=FLOATS))
         try:
             converter = library.layers.ImageConverter.from_preset(preset)
@@ -162,6 +164,9 @@ def _fetch(preset: str, folder: Path, home: Home, where: str) -> None:
             network.save_to_preset(str(new))
             if converter is not None:
                 converter.save_to_preset(str(new))
+
+    try:
+        with_own_names(keep)  # as the files hold the names
     except Exception as error:  # noqa: BLE001 likewise, and of the network
         raise UserError(f"{where}: the preset {preset} cannot be fetched: {first_line(error)}") from None
 
