@@ -80,9 +80,8 @@ def own_network(model: keras.Model, classes: int, image_size: int) -> OwnNetwork
     loss = _loss(model, classes)
     size, sparse = _image_size(model, image_size), "sparse" in _name(loss)
     outputs = _outputs(model, size, classes)
-    _check_compiled(model, outputs, sparse)
-    outputs = np.asarray(keras.ops.convert_to_numpy(outputs), np.float32)
-    are_probabilities = bool((outputs >= 0).all() and (np.abs(outputs.sum(axis=1) - 1) < CLOSE).all())
+    given = np.asarray(keras.ops.convert_to_numpy(outputs), np.float32)
+    are_probabilities = bool((given >= 0).all() and (np.abs(given.sum(axis=1) - 1) < CLOSE).all())
     takes_logits = _takes_logits(loss)
     if takes_logits and are_probabilities:
         raise UserError(
@@ -93,6 +92,7 @@ def own_network(model: keras.Model, classes: int, image_size: int) -> OwnNetwork
             f"{HERE} gives no probabilities, but its loss expects them. End it in "
             f'Dense({classes}, activation="softmax"), or give the loss from_logits=True.'
         )
+    _check_compiled(model, outputs, sparse)
     return OwnNetwork(model, size, not are_probabilities, sparse)
 
 
