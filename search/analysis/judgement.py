@@ -21,9 +21,10 @@ from search.events import CONFIRM, Status
 from search.journal import Trial
 from search.racing import Rules, cells, could_have_won, ranked, score
 from search.record import FOLDS, Record, read_table
+from search.repertoire.architecture import depth
 from search.repertoire.columns import NONE, factors_of
 from search.repertoire.networks import AnyRecipe
-from search.repertoire.recipe import Recipe, depth
+from search.repertoire.recipe import Recipe
 from search.system.digests import seed_from
 
 # DECISIONS: A saving of seconds counts from ten on, and from a third

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from search.repertoire.backbones.backbone import IDENTITY, Backbone, NetworkFacts
 from search.repertoire.backbones.table import backbone_of, check_name
-from search.repertoire.heads import HEADS
+from search.repertoire.fields import INTEGER, TEXT, declare, describe
 from search.system.errors import UserError
-from search.system.validation import one_of, whole
+from search.system.validation import whole
 
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 32, 1024  # px
 SIDES = (16, LARGEST)  # px, of a network of a person's own that takes one size only
 ANY_SIZE = "Or give a network that takes any size: keras.Input((None, None, 3))."
+HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
 
 Value = str | Backbone | tuple[str | Backbone, ...]
 Size = int | tuple[int, ...] | None
@@ -160,12 +161,49 @@ def name_of(value: Value) -> str:
     return value.name if isinstance(value, Backbone) else value
 
 
-def settle_head(name: str, value: Any, recipe: "Recipe") -> str:
-    """Return the name of a head, which can be trained with what the recipe unfreezes."""
-    one_of(name, value, HEADS)
-    if HEADS[value].layers is None and not recipe.head_only:
-        raise UserError(
-            f"{name}={value!r} with unfrozen_blocks={recipe.unfrozen_blocks}: this head is fitted on a frozen backbone "
-            "alone. Give unfrozen_blocks=0, or another head."
-        )
-    return str(value)
+def _depth_in_words(recipe: "Recipe") -> str:
+    if recipe.whole:
+        return "all blocks"
+    if recipe.head_only:
+        return HEAD_ONLY
+    return "1 block" if recipe.unfrozen_blocks == 1 else f"{recipe.unfrozen_blocks} blocks"
+
+
+def depth(recipe: "Recipe") -> str:
+    """Return how deep a recipe unfreezes, as a level: "head only", a number of blocks, or "all"."""
+    if recipe.head_only:
+        return HEAD_ONLY
+    return ALL if recipe.whole else str(recipe.unfrozen_blocks)
+
+
+BACKBONE = declare(
+    "backbone",
+    settle_backbone,
+    describe(TEXT, "Recipe."),
+    words=lambda recipe: recipe.architecture.name,
+    level=lambda recipe: recipe.architecture.name,
+    to_json=backbone_to_json,
+    from_json=backbone_from_json,
+    cell=name_of,
+    brief=name_of,
+    tuples=True,
+)
+UNFROZEN_BLOCKS = declare(
+    "unfrozen blocks",
+    settle_depth,
+    describe(INTEGER, "Blocks that train, from the top; 0 is the head alone."),
+    words=_depth_in_words,
+    level=depth,
+)
+IMAGE_SIZE = declare(
+    "image size",
+    settle_image_size,
+    describe(INTEGER, "Side in px; the largest of several."),
+    words=lambda recipe: f"{recipe.sizes[0]} px" if len(recipe.sizes) == 1 else "",
+    aside=True,
+    to_json=lambda size: list(size) if isinstance(size, tuple) else size,
+    from_json=lambda size: tuple(size) if isinstance(size, list) else size,
+    cell=lambda size: max(sizes_of(size), default=None),
+    brief=lambda size: max(sizes_of(size), default=None),
+    tuples=True,
+)

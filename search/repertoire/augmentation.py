@@ -7,15 +7,20 @@ view is the same in every fold, trial, worker and session, whether stored or dra
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from search.repertoire.fields import INTEGER, NUMBER, TEXT, Subfield, declare, describe
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.machine import cores
-from search.system.validation import named_fields, one_of, real
+from search.system.validation import named_fields, one_of, real, whole
+
+if TYPE_CHECKING:
+    from search.repertoire.recipe import Recipe
 
 SMALLEST_CROP = 0.6  # of the area
 OPERATIONS_PER_IMAGE = 2
@@ -172,3 +177,47 @@ def batches_of(
                 yield np.stack([image.result() for image in queue.popleft()])
         for batch in queue:
             yield np.stack([image.result() for image in batch])
+
+
+def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
+    if not isinstance(value, Augment):
+        raise UserError(f"{name}={value!r} must be an Augment, as in Augment('flip_crop').")
+    return value
+
+
+def _augments(recipe: "Recipe") -> bool:
+    return not recipe.augment.is_plain
+
+
+def _views_in_words(recipe: "Recipe") -> str:
+    if not _augments(recipe):
+        return ""
+    return "1 view" if recipe.views == 1 else f"{recipe.views} views"
+
+
+AUGMENT = declare(
+    "augmentation",
+    _settle_augment,
+    describe(TEXT, "Augmentation policy."),
+    words=lambda recipe: recipe.augment.words,
+    level=lambda recipe: recipe.augment.level,
+    to_json=asdict,
+    from_json=lambda fields: Augment(**fields),
+    cell=lambda augment: augment.policy,
+    brief=lambda augment: augment.level,
+    subfields={
+        "strength": Subfield(
+            "strength",
+            describe(NUMBER, "Its strength, null where it has none."),
+            lambda augment: augment.strength,
+        )
+    },
+)
+VIEWS = declare(
+    "views",
+    lambda name, value, recipe: whole(name, value, 1) if _augments(recipe) else 1,
+    describe(INTEGER, "Fixed augmented versions of each image."),
+    words=_views_in_words,
+    aside=True,
+    is_choice=_augments,
+)

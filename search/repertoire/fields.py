@@ -13,9 +13,14 @@ from search.system.validation import one_of, real, whole
 
 ROW = "row"
 FIRST = 1  # format of recipes: the fields that all of them have
+SECOND = 2  # format of recipes that brought head, optimizer and schedule
+THIRD = 3  # likewise, the start of the head and the rate of the body
 
 Settle = Callable[[str, Any, Any], Any]
 Schema = Mapping[str, Any]
+
+TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
+NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,11 @@ class Field:
 def declare(title: str, settle: Settle, schema: Schema, **options: Any) -> dict[str, Field]:
     """Return the metadata of a dataclass's field that make it a row; ``options`` are those of ``Field``."""
     return {ROW: Field(title, settle, schema, **options)}
+
+
+def describe(schema: Schema, description: str) -> Schema:
+    """Return the schema of a column with what its cells mean."""
+    return {**schema, "description": description}
 
 
 def number(low: float, high: float, *, open_low: bool = False) -> Settle:

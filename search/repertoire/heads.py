@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from search.repertoire.fields import NUMBER, SECOND, TEXT, declare, describe, number
+from search.system.errors import UserError
+from search.system.validation import one_of
+
 if TYPE_CHECKING:
+    from search.repertoire.recipe import Recipe
     from search.training.loop import HeadRuns
 
 
@@ -65,3 +70,30 @@ def _linear_from_weights(weights: Sequence[np.ndarray]) -> FittedHead:
 
 
 HEADS = {head.name: head for head in (Head("linear", 0.0001, _fit_linear, _linear_layers, _linear_from_weights),)}
+
+
+def settle_head(name: str, value: Any, recipe: "Recipe") -> str:
+    """Return the name of a head, which can be trained with what the recipe unfreezes."""
+    one_of(name, value, HEADS)
+    if HEADS[value].layers is None and not recipe.head_only:
+        raise UserError(
+            f"{name}={value!r} with unfrozen_blocks={recipe.unfrozen_blocks}: this head is fitted on a frozen backbone "
+            "alone. Give unfrozen_blocks=0, or another head."
+        )
+    return str(value)
+
+
+DROPOUT = declare(
+    "dropout",
+    number(0, 0.95),
+    describe(NUMBER, "Rate."),
+    words=lambda recipe: f"dropout {recipe.dropout:.2g}",
+)
+HEAD = declare(
+    "head",
+    settle_head,
+    describe(TEXT, "What classifies the features."),
+    words=lambda recipe: f"{recipe.head} head",
+    level=lambda recipe: recipe.head,
+    since=SECOND,
+)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from search.repertoire.fields import NUMBER, SECOND, TEXT, declare, describe, member, number
+
 NOT_DECAYED = ("bias", "gamma", "beta")  # parts of the names of variables
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
@@ -57,3 +59,20 @@ def _adamw_step(values: Any, slopes: Any, moments: Moments, rate: Any, time: Any
 
 
 OPTIMIZERS = {optimizer.name: optimizer for optimizer in (Optimizer("adamw", _adamw, moments=2, step=_adamw_step),)}
+
+
+WEIGHT_DECAY = declare(
+    "weight decay",
+    number(0, 10),
+    describe(NUMBER, "AdamW's."),
+    words=lambda recipe: f"weight decay {recipe.weight_decay:.2g}",
+    aside=True,
+)
+OPTIMIZER = declare(
+    "optimizer",
+    member(OPTIMIZERS),
+    describe(TEXT, "What takes the steps of training."),
+    words=lambda recipe: recipe.optimizer,
+    level=lambda recipe: recipe.optimizer,
+    since=SECOND,
+)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.fields import NUMBER, TEXT, THIRD, declare, describe
 from search.system.validation import named_fields, one_of, real
 
 if TYPE_CHECKING:
@@ -86,3 +87,28 @@ def first_step(recipe: "Recipe") -> "Recipe | None":
     if recipe.head_start == ZERO:
         return None
     return dataclasses.replace(recipe, unfrozen_blocks=0, learning_rate=Times(1.0), augment=Augment())
+
+
+LEARNING_RATE = declare(
+    "learning rate",
+    settle_rate,
+    describe(NUMBER, "Peak of the schedule."),
+    words=lambda recipe: f"lr {recipe.rate:.2g}",
+)
+HEAD_START = declare(
+    "head's start",
+    settle_start,
+    describe(TEXT, f"{ZERO} or {FITTED}: how the head of an unfrozen body starts."),
+    words=lambda recipe: f"{recipe.head_start} start",
+    level=lambda recipe: recipe.head_start,
+    is_choice=has_body,
+    since=THIRD,
+)
+BODY_RATE = declare(
+    "body's rate",
+    settle_body_rate,
+    describe(NUMBER, "Learning rate of the unfrozen blocks, as a factor of the head's."),
+    words=lambda recipe: f"body at {recipe.body_rate:.2g} of the rate",
+    is_choice=has_body,
+    since=THIRD,
+)

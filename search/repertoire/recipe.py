@@ -5,73 +5,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.repertoire.architecture import (
-    Size,
-    Value,
-    backbone_from_json,
-    backbone_to_json,
-    name_of,
-    settle_backbone,
-    settle_depth,
-    settle_head,
-    settle_image_size,
-    sizes_of,
-    together,
-)
+from search.repertoire import architecture, augmentation, heads, optimizers, rates, schedules, synthetic, weighting
+from search.repertoire.architecture import Size, Value, sizes_of, together
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
-from search.repertoire.fields import ROW, Field, Schema, Subfield, declare, integer, member, number
-from search.repertoire.optimizers import OPTIMIZERS
-from search.repertoire.rates import FITTED, ZERO, Times, has_body, settle_body_rate, settle_rate, settle_start
-from search.repertoire.schedules import SCHEDULES
-from search.repertoire.synthetic import Synthetic, amount_of
-from search.repertoire.weighting import WEIGHTINGS
+from search.repertoire.fields import ROW, Field
+from search.repertoire.rates import ZERO, Times
+from search.repertoire.synthetic import AnyAmount, Synthetic
 from search.system.digests import digest
 from search.system.errors import UserError
-from search.system.validation import named_fields, whole
-
-HEAD_ONLY, ALL = "head only", "all"  # levels of depth beside numbers of blocks
-SECOND = 2  # format of recipes that brought head, optimizer and schedule
-THIRD = 3  # likewise, the start of the head and the rate of the body
-
-TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
-NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
-
-
-def _settle_augment(name: str, value: Any, _recipe: "Recipe") -> Augment:
-    if not isinstance(value, Augment):
-        raise UserError(f"{name}={value!r} must be an Augment, as in Augment('flip_crop').")
-    return value
-
-
-def _augments(recipe: "Recipe") -> bool:
-    return not recipe.augment.is_plain
-
-
-def _views_in_words(recipe: "Recipe") -> str:
-    if not _augments(recipe):
-        return ""
-    return "1 view" if recipe.views == 1 else f"{recipe.views} views"
-
-
-def _depth_in_words(recipe: "Recipe") -> str:
-    if recipe.whole:
-        return "all blocks"
-    if recipe.head_only:
-        return HEAD_ONLY
-    return "1 block" if recipe.unfrozen_blocks == 1 else f"{recipe.unfrozen_blocks} blocks"
-
-
-def depth(recipe: "Recipe") -> str:
-    """Return how deep a recipe unfreezes, as a level: "head only", a number of blocks, or "all"."""
-    if recipe.head_only:
-        return HEAD_ONLY
-    return ALL if recipe.whole else str(recipe.unfrozen_blocks)
-
-
-def _describe(schema: Schema, description: str) -> Schema:
-    return {**schema, "description": description}
+from search.system.validation import named_fields
 
 
 @named_fields
@@ -98,204 +42,23 @@ class Recipe:
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
 
-    backbone: Value = field(
-        metadata=declare(
-            "backbone",
-            settle_backbone,
-            _describe(TEXT, "Recipe."),
-            words=lambda recipe: recipe.architecture.name,
-            level=lambda recipe: recipe.architecture.name,
-            to_json=backbone_to_json,
-            from_json=backbone_from_json,
-            cell=name_of,
-            brief=name_of,
-            tuples=True,
-        )
-    )
-    unfrozen_blocks: int | None = field(
-        default=0,
-        metadata=declare(
-            "unfrozen blocks",
-            settle_depth,
-            _describe(INTEGER, "Blocks that train, from the top; 0 is the head alone."),
-            words=_depth_in_words,
-            level=depth,
-        ),
-    )
-    dropout: float = field(
-        default=0.2,
-        metadata=declare(
-            "dropout",
-            number(0, 0.95),
-            _describe(NUMBER, "Rate."),
-            words=lambda recipe: f"dropout {recipe.dropout:.2g}",
-        ),
-    )
-    augment: Augment = field(
-        default=Augment(),
-        metadata=declare(
-            "augmentation",
-            _settle_augment,
-            _describe(TEXT, "Augmentation policy."),
-            words=lambda recipe: recipe.augment.words,
-            level=lambda recipe: recipe.augment.level,
-            to_json=dataclasses.asdict,
-            from_json=lambda fields: Augment(**fields),
-            cell=lambda augment: augment.policy,
-            brief=lambda augment: augment.level,
-            subfields={
-                "strength": Subfield(
-                    "strength",
-                    _describe(NUMBER, "Its strength, null where it has none."),
-                    lambda augment: augment.strength,
-                )
-            },
-        ),
-    )
-    class_weight: str = field(
-        default="none",
-        metadata=declare(
-            "class weights",
-            member(WEIGHTINGS),
-            _describe(TEXT, f"{' or '.join(WEIGHTINGS)}."),
-            words=lambda recipe: WEIGHTINGS[recipe.class_weight].words,
-            level=lambda recipe: recipe.class_weight,
-        ),
-    )
-    synthetic_per_class: Synthetic | float | Mapping[str, Any] = field(
-        default=Synthetic(),
-        metadata=declare(
-            "synthetic a class",
-            lambda name, value, _recipe: amount_of(name, value),
-            _describe({}, "Synthetic images asked for: a number, a ratio, or these by class."),
-            words=lambda recipe: f"+{recipe.synthetic.words}" if recipe.synthetic else "",
-            level=lambda recipe: recipe.synthetic.words or "0",
-            to_json=lambda amount: amount.to_json(),
-            brief=lambda amount: amount.words if amount.ratio or amount.by_class else amount.count,
-            exact=True,
-        ),
-    )
-    learning_rate: float | Times = field(
-        default=1e-3,
-        metadata=declare(
-            "learning rate",
-            settle_rate,
-            _describe(NUMBER, "Peak of the schedule."),
-            words=lambda recipe: f"lr {recipe.rate:.2g}",
-        ),
-    )
-    weight_decay: float = field(
-        default=1e-4,
-        metadata=declare(
-            "weight decay",
-            number(0, 10),
-            _describe(NUMBER, "AdamW's."),
-            words=lambda recipe: f"weight decay {recipe.weight_decay:.2g}",
-            aside=True,
-        ),
-    )
-    batch_size: int = field(
-        default=32,
-        metadata=declare(
-            "batch size",
-            integer(1),
-            INTEGER,
-            words=lambda recipe: f"batches of {recipe.batch_size}",
-            aside=True,
-        ),
-    )
-    epochs: int = field(
-        default=15,
-        metadata=declare(
-            "epochs",
-            integer(1),
-            INTEGER,
-            words=lambda recipe: "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
-            aside=True,
-        ),
-    )
-    views: int = field(
-        default=8,
-        metadata=declare(
-            "views",
-            lambda name, value, recipe: whole(name, value, 1) if _augments(recipe) else 1,
-            _describe(INTEGER, "Fixed augmented versions of each image."),
-            words=_views_in_words,
-            aside=True,
-            is_choice=_augments,
-        ),
-    )
-    image_size: Size = field(
-        default=None,
-        metadata=declare(
-            "image size",
-            settle_image_size,
-            _describe(INTEGER, "Side in px; the largest of several."),
-            words=lambda recipe: f"{recipe.sizes[0]} px" if len(recipe.sizes) == 1 else "",
-            aside=True,
-            to_json=lambda size: list(size) if isinstance(size, tuple) else size,
-            from_json=lambda size: tuple(size) if isinstance(size, list) else size,
-            cell=lambda size: max(sizes_of(size), default=None),
-            brief=lambda size: max(sizes_of(size), default=None),
-            tuples=True,
-        ),
-    )
-    head: str = field(
-        default="linear",
-        metadata=declare(
-            "head",
-            settle_head,
-            _describe(TEXT, "What classifies the features."),
-            words=lambda recipe: f"{recipe.head} head",
-            level=lambda recipe: recipe.head,
-            since=SECOND,
-        ),
-    )
-    optimizer: str = field(
-        default="adamw",
-        metadata=declare(
-            "optimizer",
-            member(OPTIMIZERS),
-            _describe(TEXT, "What takes the steps of training."),
-            words=lambda recipe: recipe.optimizer,
-            level=lambda recipe: recipe.optimizer,
-            since=SECOND,
-        ),
-    )
-    schedule: str = field(
-        default="cosine",
-        metadata=declare(
-            "schedule",
-            member(SCHEDULES),
-            _describe(TEXT, "How the learning rate runs over the steps."),
-            words=lambda recipe: f"{recipe.schedule} schedule",
-            level=lambda recipe: recipe.schedule,
-            since=SECOND,
-        ),
-    )
-    head_start: str = field(
-        default=ZERO,
-        metadata=declare(
-            "head's start",
-            settle_start,
-            _describe(TEXT, f"{ZERO} or {FITTED}: how the head of an unfrozen body starts."),
-            words=lambda recipe: f"{recipe.head_start} start",
-            level=lambda recipe: recipe.head_start,
-            is_choice=has_body,
-            since=THIRD,
-        ),
-    )
-    body_rate: float = field(
-        default=1.0,
-        metadata=declare(
-            "body's rate",
-            settle_body_rate,
-            _describe(NUMBER, "Learning rate of the unfrozen blocks, as a factor of the head's."),
-            words=lambda recipe: f"body at {recipe.body_rate:.2g} of the rate",
-            is_choice=has_body,
-            since=THIRD,
-        ),
-    )
+    backbone: Value = field(metadata=architecture.BACKBONE)
+    unfrozen_blocks: int | None = field(default=0, metadata=architecture.UNFROZEN_BLOCKS)
+    dropout: float = field(default=0.2, metadata=heads.DROPOUT)
+    augment: Augment = field(default=Augment(), metadata=augmentation.AUGMENT)
+    class_weight: str = field(default="none", metadata=weighting.CLASS_WEIGHT)
+    synthetic_per_class: AnyAmount = field(default=Synthetic(), metadata=synthetic.SYNTHETIC)
+    learning_rate: float | Times = field(default=1e-3, metadata=rates.LEARNING_RATE)
+    weight_decay: float = field(default=1e-4, metadata=optimizers.WEIGHT_DECAY)
+    batch_size: int = field(default=32, metadata=schedules.BATCH_SIZE)
+    epochs: int = field(default=15, metadata=schedules.EPOCHS)
+    views: int = field(default=8, metadata=augmentation.VIEWS)
+    image_size: Size = field(default=None, metadata=architecture.IMAGE_SIZE)
+    head: str = field(default="linear", metadata=heads.HEAD)
+    optimizer: str = field(default="adamw", metadata=optimizers.OPTIMIZER)
+    schedule: str = field(default="cosine", metadata=schedules.SCHEDULE)
+    head_start: str = field(default=ZERO, metadata=rates.HEAD_START)
+    body_rate: float = field(default=1.0, metadata=rates.BODY_RATE)
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""

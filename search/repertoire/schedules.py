@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from search.repertoire.fields import INTEGER, SECOND, TEXT, declare, describe, integer, member
+
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
 
@@ -35,3 +37,27 @@ def _cosine(recipe: "Recipe", steps: int) -> np.ndarray:
 
 
 SCHEDULES = {schedule.name: schedule for schedule in (Schedule("cosine", _cosine),)}
+
+
+BATCH_SIZE = declare(
+    "batch size",
+    integer(1),
+    INTEGER,
+    words=lambda recipe: f"batches of {recipe.batch_size}",
+    aside=True,
+)
+EPOCHS = declare(
+    "epochs",
+    integer(1),
+    INTEGER,
+    words=lambda recipe: "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
+    aside=True,
+)
+SCHEDULE = declare(
+    "schedule",
+    member(SCHEDULES),
+    describe(TEXT, "How the learning rate runs over the steps."),
+    words=lambda recipe: f"{recipe.schedule} schedule",
+    level=lambda recipe: recipe.schedule,
+    since=SECOND,
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from search.repertoire.fields import declare, describe
 from search.system.errors import UserError
 from search.system.validation import named_fields, real, whole
 
@@ -97,6 +98,9 @@ class Synthetic:
         return f"{self.ratio:g}×" if self.ratio else str(self.count)
 
 
+AnyAmount = Synthetic | float | Mapping[str, Any]  # however people write it
+
+
 def _pairs(by_class: Any) -> tuple[tuple[str, Synthetic], ...]:
     """Return the amounts by class as sorted pairs, without those of none."""
     try:
@@ -172,3 +176,15 @@ def in_words(amount: Any) -> Any:
 def floored(part: float, count: int) -> int:
     """Return the whole images in a part of ``count``, taking ``part`` as it is written: 0.29 of 100 is 29."""
     return math.floor(Fraction(str(float(part))) * count)
+
+
+SYNTHETIC = declare(
+    "synthetic a class",
+    lambda name, value, _recipe: amount_of(name, value),
+    describe({}, "Synthetic images asked for: a number, a ratio, or these by class."),
+    words=lambda recipe: f"+{recipe.synthetic.words}" if recipe.synthetic else "",
+    level=lambda recipe: recipe.synthetic.words or "0",
+    to_json=lambda amount: amount.to_json(),
+    brief=lambda amount: amount.words if amount.ratio or amount.by_class else amount.count,
+    exact=True,
+)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.repertoire.fields import TEXT, declare, describe, member
+
 
 @dataclass(frozen=True)
 class Weighting:
@@ -40,3 +42,12 @@ WEIGHTINGS: dict[str, Weighting] = {
         Weighting("balanced", balanced, words="balanced weights"),
     )
 }
+
+
+CLASS_WEIGHT = declare(
+    "class weights",
+    member(WEIGHTINGS),
+    describe(TEXT, f"{' or '.join(WEIGHTINGS)}."),
+    words=lambda recipe: WEIGHTINGS[recipe.class_weight].words,
+    level=lambda recipe: recipe.class_weight,
+)

@@ -9,7 +9,8 @@ import pandas as pd
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import interval as interval_of
 from search.analysis.stats.comparing import ALPHA
-from search.repertoire.recipe import ALL, HEAD_ONLY, Recipe, depth
+from search.repertoire.architecture import ALL, HEAD_ONLY, depth
+from search.repertoire.recipe import Recipe
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, flag, limits, number, string, whole
 from search.report.style import DEEPEST, PALETTE, Chart, place, tips, values
