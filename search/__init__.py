@@ -3,8 +3,8 @@
     python -m search run spaces/finetune.py
 
 A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``, ``Backbone``,
-``Times``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the
-same from a notebook.
+``Times``, ``Schedule``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``.
+``KFoldTuner`` is the same from a notebook.
 """
 
 import importlib
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from search.repertoire.networks import Fit
     from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
+    from search.repertoire.schedules import Schedule
     from search.repertoire.synthetic import Synthetic
     from search.space import amounts_at_hand, at_hand, image_sizes
     from search.study import Study
@@ -32,6 +33,7 @@ __all__ = [
     "Fit",
     "KFoldTuner",
     "Recipe",
+    "Schedule",
     "Study",
     "Synthetic",
     "Times",
@@ -49,6 +51,7 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "Fit": "search.repertoire.networks",
     "KFoldTuner": "search.tuner",
     "Recipe": "search.repertoire.recipe",
+    "Schedule": "search.repertoire.schedules",
     "Study": "search.study",
     "Synthetic": "search.repertoire.synthetic",
     "Times": "search.repertoire.rates",

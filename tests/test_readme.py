@@ -14,8 +14,10 @@ from search.cli.main import cli
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.networks import Fit
+from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import BASES
 from search.repertoire.recipe import Recipe
+from search.repertoire.schedules import SCHEDULES, Schedule
 from search.repertoire.synthetic import Synthetic
 from search.space import Built, Hand, build_recipe, holding, load_space_file
 from search.study import Study
@@ -192,7 +194,7 @@ def test_a_space_in_the_documents_is_one(code, tmp_path):
 )
 def test_every_field_is_described_with_its_default(of, chapter):
     rows = {row[0].strip("`"): row[1] for row in table_rows(SPACES, chapter)}
-    names = {"Augment": Augment, "Synthetic": Synthetic}
+    names = {"Augment": Augment, "Synthetic": Synthetic, "Schedule": Schedule}
     described = {name: eval(default.strip("`"), names) if default else None for name, default in rows.items()}
     defaults = {
         field.name: field.default_factory() if field.default is dataclasses.MISSING else field.default
@@ -228,6 +230,17 @@ def test_every_choice_is_described(field):
 def test_the_bases_of_learning_rates_are_listed():
     listed = [float(base) for _, base in table_rows(SPACES, "Learning rates")]
     assert listed == list(BASES.values())
+    text = SPACES.split("\n## Learning rates\n")[1].split("\n## ")[0]
+    for row in OPTIMIZERS.values():
+        assert row.rate_factor == 1 or f"{row.rate_factor:g} times" in text
+
+
+def test_the_parameters_of_schedules_are_listed():
+    listed = {row[0].strip("`"): row[2] for row in table_rows(SPACES, "Schedules")}
+    assert set(listed) == set(SCHEDULES)
+    for name, row in SCHEDULES.items():
+        for parameter, default in row.parameters.items():
+            assert f"`{parameter}={default}`" in listed[name] or default is None
 
 
 def test_every_backbone_is_described():

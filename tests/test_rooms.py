@@ -77,7 +77,7 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     record = tuner.record
     recipes = {trial.recipe.head: trial.recipe for trial in record.history.proposed}
     assert set(recipes) == {"toy-nearest", "linear"}
-    assert (recipes["linear"].optimizer, recipes["linear"].schedule) == ("toy-sgd", "toy-constant")
+    assert (recipes["linear"].optimizer, recipes["linear"].schedule.name) == ("toy-sgd", "toy-constant")
     assert len(ranked(record.history.trials.values())) == 4  # two of the space, and two baselines
     assert toys.Counting.jobs == sum(trial.jobs for trial in record.history.trials.values())
     for word in ("Toy", "toy-nearest", "toy-sgd", "toy-constant", "toy-inverted"):

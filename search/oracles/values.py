@@ -10,6 +10,7 @@ import numpy as np
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.recipe import Recipe
+from search.repertoire.schedules import Schedule
 from search.repertoire.synthetic import Synthetic
 from search.system.digests import canonical
 from search.system.errors import UserError
@@ -98,7 +99,7 @@ def json_of(value: Any) -> Any:
     match value:
         case Backbone() | Augment():
             return value.name if isinstance(value, Backbone) else value.level
-        case Synthetic():
+        case Synthetic() | Schedule():
             return value.to_json()
         case Recipe():
             return value.to_dict()

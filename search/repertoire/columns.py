@@ -113,7 +113,7 @@ def factors_of(recipes: Sequence[AnyRecipe]) -> tuple[dict[str, list[str]], dict
     fields = fields_of(plain)
     words = {field.name: [field.level(recipe) for recipe in plain] for field in fields if field.level}
     numbers = [field for field in fields if not field.level and _is_factor(field, plain)]
-    numbers.sort(key=lambda field: field.is_choice is not None)
+    numbers.sort(key=lambda field: not all(_chooses(field, recipe) for recipe in plain))
     return words, {
         field.name: [field.cell_of(getattr(recipe, field.name)) for recipe in plain] for field in numbers if plain
     }

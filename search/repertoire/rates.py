@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.fields import NUMBER, TEXT, THIRD, declare, describe
+from search.repertoire.optimizers import Optimizer, optimizer_of
 from search.system.validation import named_fields, one_of, real
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ HIGHEST, HIGHEST_FACTOR = 10, 100
 ZERO, FITTED = "zero", "fitted"  # how the head of an unfrozen body starts
 
 # DECISIONS: Learning rates are factors of a base
-BASES = {  # peaks of the schedule, by what trains
+BASES = {  # AdamW's peaks of the schedule, by what trains
     "head": 3e-3,
     "blocks": 4e-4,
     "everything": 3e-4,
@@ -46,13 +47,17 @@ class Times:
         return self.factor * base
 
 
-def base_rate(backbone: Backbone, unfrozen_blocks: int) -> float:
-    """Return the learning rate at which a recipe of this depth usually learns best, with AdamW and batches of 32."""
+def base_rate(backbone: Backbone, unfrozen_blocks: int, optimizer: Optimizer) -> float:
+    """Return the learning rate at which a recipe of this depth usually learns best, with batches of 32."""
+    return BASES[_trained_part(backbone, unfrozen_blocks)] * optimizer.rate_factor
+
+
+def _trained_part(backbone: Backbone, unfrozen_blocks: int) -> str:
     if unfrozen_blocks == 0:
-        return BASES["head"]
+        return "head"
     if not backbone.pretrained:
-        return BASES["scratch"]
-    return BASES["blocks" if backbone.has_frozen_part(unfrozen_blocks) else "everything"]
+        return "scratch"
+    return "blocks" if backbone.has_frozen_part(unfrozen_blocks) else "everything"
 
 
 def has_body(recipe: "Recipe") -> bool:
@@ -63,7 +68,7 @@ def has_body(recipe: "Recipe") -> bool:
 def settle_rate(name: str, value: Any, recipe: "Recipe") -> float:
     """Return the learning rate of a recipe: a number, or ``Times``."""
     if isinstance(value, Times):
-        value = value.of(base_rate(recipe.architecture, recipe.unfrozen_blocks or 0))
+        value = value.of(base_rate(recipe.architecture, recipe.unfrozen_blocks or 0, optimizer_of(recipe)))
     return real(name, value, 0, HIGHEST, open_low=True)
 
 

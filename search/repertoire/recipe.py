@@ -12,6 +12,7 @@ from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field
 from search.repertoire.rates import ZERO, Times
+from search.repertoire.schedules import Schedule
 from search.repertoire.synthetic import AnyAmount, Synthetic
 from search.system.digests import digest
 from search.system.errors import UserError
@@ -29,14 +30,14 @@ class Recipe:
     in px (None: the study's, or the only one that the backbone takes). ``epochs`` passes over the
     training part, of which the last one counts; epoch ``e`` shows view ``e mod views`` of each
     image, and ``views`` is how many fixed versions an augmentation policy makes.
-    ``learning_rate`` is the peak of a cosine decay after a short warm-up, or ``Times`` for a factor of
-    the base of its depth, of which the rate is kept; ``weight_decay`` is AdamW's (Loshchilov & Hutter
+    ``learning_rate`` is the highest rate of the schedule, or ``Times`` for a factor of the base of its depth and
+    optimizer, of which the rate is kept; ``weight_decay`` is apart from the slopes (Loshchilov & Hutter
     2019). ``synthetic_per_class`` is how many synthetic images of each class join the training part, where
     that many are admissible: a ``Synthetic``; or an int for a count, a float for a ratio of the class's
     real images, or a dict of these by class.
-    ``head``, ``optimizer`` and ``schedule`` are names in their tables. Where blocks of a pretrained backbone
-    train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as it was, and
-    ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
+    ``head`` and ``optimizer`` are names in their tables, ``schedule`` is one or a ``Schedule``. Where blocks of a
+    pretrained backbone train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as
+    it was, and ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
     elsewhere both have their defaults.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
@@ -56,7 +57,7 @@ class Recipe:
     image_size: Size = field(default=None, metadata=architecture.IMAGE_SIZE)
     head: str = field(default="linear", metadata=heads.HEAD)
     optimizer: str = field(default="adamw", metadata=optimizers.OPTIMIZER)
-    schedule: str = field(default="cosine", metadata=schedules.SCHEDULE)
+    schedule: Schedule | str = field(default=Schedule(), metadata=schedules.SCHEDULE)
     head_start: str = field(default=ZERO, metadata=rates.HEAD_START)
     body_rate: float = field(default=1.0, metadata=rates.BODY_RATE)
 

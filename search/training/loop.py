@@ -12,7 +12,7 @@ from search.repertoire.heads import HEADS, FittedHead
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.optimizers import OPTIMIZERS, Optimizer
 from search.repertoire.recipe import Recipe
-from search.repertoire.schedules import SCHEDULES
+from search.repertoire.schedules import rates_of
 from search.system.digests import seed_from
 from search.training.batches import PaddedBatches, batches_of_heads, batches_of_run, one_hot
 from search.training.compiled import CompiledNetwork
@@ -56,6 +56,12 @@ class TrainingRun:
     def steps(self) -> int:
         """How many batches an epoch has."""
         return -(-len(self.part) // self.recipe.batch_size)
+
+    def rates(self, epoch: int) -> np.ndarray:
+        """Return the learning rates of an epoch's steps, (steps,); some schedules go by the losses before it."""
+        recipe = self.recipe
+        assert isinstance(recipe, Recipe), "the optimizer of a network that a space builds has its rates"
+        return rates_of(recipe, self.steps, self.curve[:epoch, 0])
 
     def order(self) -> np.ndarray:
         """Return the order of the images in the next epoch."""
@@ -102,8 +108,7 @@ def fit_body(
     """
     recipe, network = run.recipe, compiled_network.network
     assert isinstance(recipe, Recipe), "fit_network fits the others"
-    rates, plain = SCHEDULES[recipe.schedule].rates(recipe, run.steps), feed.plain(compiled_network)
-    labels = feed.labels(run.fold.validation)
+    plain, labels = feed.plain(compiled_network), feed.labels(run.fold.validation)
 
     def predict() -> np.ndarray:
         outputs = [compiled_network.predict(plain.take(rows)).numpy() for rows in pieces(run.fold.validation)]
@@ -112,9 +117,9 @@ def fit_body(
     network.reset(recipe, run.seed, start)
     for epoch in range(recipe.epochs):
         proceed()
-        inputs = feed.view(compiled_network, recipe, epoch)
+        inputs, rates = feed.view(compiled_network, recipe, epoch), run.rates(epoch)
         for steps, batches in batches_of_run(run.part, run.order(), run.steps, inputs, network.classes):
-            loss, hits = compiled_network.epoch(**vars(batches), rates=rates[epoch, steps])
+            loss, hits = compiled_network.epoch(**vars(batches), rates=rates[steps])
             run.note(epoch, float(loss), float(hits))
         run.check(epoch)
         if epoch in watched_epochs(recipe):
@@ -191,11 +196,12 @@ class HeadRuns:
             yield epoch
 
     def batches(self, epoch: int) -> Iterator[tuple[PaddedBatches, np.ndarray]]:
-        """Yield what an epoch shows, some steps at a time: the batches of all runs and the learning rates (steps,)."""
+        """Yield what an epoch shows, some steps at a time: the batches of all runs and their rates (steps, R)."""
         inputs, orders = self.feed.view(self.network, self.recipe, epoch), [run.order() for run in self.runs]
         parts, steps = [run.part for run in self.runs], self.runs[0].steps
+        rates = np.stack([run.rates(epoch) for run in self.runs], axis=1)
         for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes):
-            yield batches, self._rates[epoch, chunk]
+            yield batches, rates[chunk]
 
     def note(self, epoch: int, sums: np.ndarray) -> None:
         """Add what some steps of an epoch came to: the sum of the losses and the number of hits of each run, (R, 2)."""
@@ -222,10 +228,6 @@ class HeadRuns:
     @cached_property
     def _plain(self) -> Rows | JointRows:
         return self.feed.plain(self.network)
-
-    @cached_property
-    def _rates(self) -> np.ndarray:
-        return SCHEDULES[self.recipe.schedule].rates(self.recipe, self.runs[0].steps)
 
 
 def pieces(rows: np.ndarray) -> Iterator[np.ndarray]:

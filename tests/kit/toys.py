@@ -14,7 +14,7 @@ from search.repertoire.augmentation import Policy
 from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.repertoire.heads import Head
 from search.repertoire.optimizers import Optimizer
-from search.repertoire.schedules import Schedule
+from search.repertoire.schedules import ScheduleRow
 from search.report.exhibit import Chapter, Exhibit, Plot, Sheet, number, string
 from search.report.style import place, values
 from search.report.table import score, table, text
@@ -98,7 +98,7 @@ def _invert(image, _strength, rng):
 
 
 OPTIMIZER = Optimizer("toy-sgd", _sgd, moments=0, step=_sgd_step)
-SCHEDULE = Schedule("toy-constant", _constant)
+SCHEDULE = ScheduleRow("toy-constant", _constant)
 POLICY = Policy("toy-invert", _invert, takes_strength=False, words="toy-inverted")
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from search.repertoire.augmentation import Augment
+from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import BASES, Times, base_rate, first_step
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
@@ -24,7 +25,7 @@ def test_a_factor_is_of_the_base_of_its_depth_and_the_plain_rate_is_kept(backbon
     assert half == Recipe(backbone, depth, learning_rate=0.5 * BASES[what])
     assert half.digest == Recipe(backbone, depth, learning_rate=0.5 * BASES[what]).digest
     assert Recipe.from_dict(json.loads(json.dumps(half.to_dict()))) == half
-    assert base_rate(half.architecture, half.unfrozen_blocks) == BASES[what]
+    assert base_rate(half.architecture, half.unfrozen_blocks, OPTIMIZERS["adamw"]) == BASES[what]
     assert f"lr {0.5 * BASES[what]:.2g}" in half.summary()
 
 

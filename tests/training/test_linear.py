@@ -32,8 +32,8 @@ def only(batches, head):
     return PaddedBatches(*(part[:, head : head + 1] for part in vars(batches).values()))
 
 
-def rates():
-    return np.linspace(0.05, 0.001, STEPS).astype(np.float32)
+def rates(heads):
+    return np.repeat(np.linspace(0.05, 0.001, STEPS).astype(np.float32)[:, None], heads, axis=1)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
@@ -41,11 +41,11 @@ def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
     batches = examples(len(SEEDS), np.random.default_rng(0))
     shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
     together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01, ADAMW)
-    sums = together.train(batches, rates())
+    sums = together.train(batches, rates(len(SEEDS)))
     predictions = [together.head(head).predict(shown) for head in range(len(SEEDS))]
     for head, seed in enumerate(SEEDS):
         alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01, ADAMW)
-        np.testing.assert_allclose(alone.train(only(batches, head), rates())[0], sums[head], rtol=1e-4)
+        np.testing.assert_allclose(alone.train(only(batches, head), rates(1))[0], sums[head], rtol=1e-4)
         np.testing.assert_allclose(alone.head(0).predict(shown), predictions[head], atol=1e-5)
     assert not np.allclose(predictions[0], predictions[1], atol=1e-2)
 
@@ -55,7 +55,7 @@ def test_a_head_is_what_keras_trains(dropout):
     """A Dense layer, Keras' own loss and AdamW, one step at a time; the masks alone are ours."""
     batches = examples(1, np.random.default_rng(0))
     head = Heads([5], FEATURES, CLASSES, dropout, 0.01, ADAMW)
-    ((losses, hits),) = head.train(batches, rates())
+    ((losses, hits),) = head.train(batches, rates(1))
     dense = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
     dense.build((None, FEATURES))
     optimizer = keras.optimizers.AdamW(weight_decay=0.01)
@@ -65,7 +65,7 @@ def test_a_head_is_what_keras_trains(dropout):
         there = batches.shares[step, 0] > 0
         truth, weights = batches.targets[step, 0][there].argmax(axis=1), batches.weights[step, 0][there]
         masked, scale = drop(tf.constant(batches.features[step]), tf.constant([5], tf.int64), step, dropout)
-        optimizer.learning_rate = rates()[step]
+        optimizer.learning_rate = rates(1)[step, 0]
         with tf.GradientTape() as tape:
             logits = dense(masked[0][there] * scale)
             each = keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True) * weights
@@ -83,18 +83,20 @@ def test_a_head_is_what_keras_trains(dropout):
 def test_heads_are_compiled_once_for_any_values_and_batches():
     rng = np.random.default_rng(0)
     for widest, dropout, decay in ((8, 0.0, 0.0), (5, 0.4, 0.01), (9, 0.2, 0.1)):
-        Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW).train(examples(len(SEEDS), rng, widest), rates())
+        Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW).train(
+            examples(len(SEEDS), rng, widest), rates(len(SEEDS))
+        )
     assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW).experimental_get_tracing_count() == 1
 
 
 def test_steps_taken_in_two_calls_equal_those_taken_in_one():
     batches = examples(2, np.random.default_rng(0))
     one, two = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.3, 0.01, ADAMW) for _ in range(2))
-    sums = one.train(batches, rates())
+    sums = one.train(batches, rates(2))
     first, second = (
         PaddedBatches(*(part[at] for part in vars(batches).values())) for at in (slice(15), slice(15, None))
     )
-    halves = two.train(first, rates()[:15]) + two.train(second, rates()[15:])
+    halves = two.train(first, rates(2)[:15]) + two.train(second, rates(2)[15:])
     np.testing.assert_allclose(halves, sums, rtol=1e-5)
     for head in range(2):
         shown = batches.features[0, 0]
@@ -106,7 +108,7 @@ def test_padding_changes_nothing(dropout):
     batches = examples(1, np.random.default_rng(0))
     wider = PaddedBatches(*(np.concatenate([part, np.zeros_like(part)], axis=2) for part in vars(batches).values()))
     plain, padded = (Heads([3], FEATURES, CLASSES, dropout, 0.0, ADAMW) for _ in range(2))
-    np.testing.assert_allclose(padded.train(wider, rates()), plain.train(batches, rates()), rtol=1e-5)
+    np.testing.assert_allclose(padded.train(wider, rates(1)), plain.train(batches, rates(1)), rtol=1e-5)
     shown = batches.features[0, 0]
     np.testing.assert_allclose(padded.head(0).predict(shown), plain.head(0).predict(shown), atol=1e-6)
 
@@ -123,3 +125,14 @@ def test_dropout_takes_its_share_anew_each_step_and_for_each_head(width):
     assert not np.array_equal(drop(ones, seeds, 1, 0.3)[0], kept)
     np.testing.assert_array_equal(drop(ones[:1], seeds[:1], 0, 0.3)[0][0], kept[0])
     np.testing.assert_array_equal(drop(ones, seeds, 0, 0.0)[0], ones)
+
+
+def test_each_head_steps_at_its_own_rates():
+    batches, slower = examples(2, np.random.default_rng(0)), rates(2) * np.array([1, 0.1], np.float32)
+    together = Heads(SEEDS[:2], FEATURES, CLASSES, 0.0, 0.01, ADAMW)
+    together.train(batches, slower)
+    for head in range(2):
+        alone = Heads(SEEDS[head : head + 1], FEATURES, CLASSES, 0.0, 0.01, ADAMW)
+        alone.train(only(batches, head), slower[:, head : head + 1])
+        np.testing.assert_allclose(alone.head(0).kernel, together.head(head).kernel, atol=1e-5)
+    assert np.abs(together.head(1).kernel).max() < 0.5 * np.abs(together.head(0).kernel).max()

@@ -120,7 +120,7 @@ def compile_steps(heads: int, features: int, classes: int, optimizer: "Optimizer
         "features": tf.TensorSpec((None, heads, None, features)),
         "targets": tf.TensorSpec((None, heads, None, classes)),
         "weights": tf.TensorSpec((None, heads, None)),
-        "rates": tf.TensorSpec((None,)),
+        "rates": tf.TensorSpec((None, heads)),
         "seeds": tf.TensorSpec((heads,), tf.int64),
         "first": tf.TensorSpec((), tf.int64),
         "dropout": tf.TensorSpec(()),
@@ -144,8 +144,8 @@ def train_steps(
     """Take one step of every head for each batch; return the new state and the logits of the batches.
 
     ``step_of`` is the step of an optimizer. ``features`` (steps, R, B, D), ``targets`` (steps, R, B, C),
-    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps,) learning rates,
-    ``seeds`` (R,), ``first`` the number of the first step, from 0 on, ``dropout`` and weight ``decay`` rates;
+    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps, R) learning
+    rates, ``seeds`` (R,), ``first`` the number of the first step, from 0 on, ``dropout`` and weight ``decay`` rates;
     the kernels alone decay. The logits are (steps, R, B, C), dropout included.
     """
     kernels, biases, kernel_moments, bias_moments = state
@@ -158,8 +158,8 @@ def train_steps(
         outputs = outputs.write(step, logits)
         slopes = (tf.nn.softmax(logits) - targets[step]) * weights[step][..., None]
         of_kernels = tf.matmul(inputs, slopes, transpose_a=True) * scale
-        rate, time = rates[step], tf.cast(number + 1, tf.float32)
-        kernels, kernel_moments = step_of(kernels, of_kernels, kernel_moments, rate, time, decay)
+        rate, time = rates[step][:, None], tf.cast(number + 1, tf.float32)
+        kernels, kernel_moments = step_of(kernels, of_kernels, kernel_moments, rate[..., None], time, decay)
         biases, bias_moments = step_of(biases, tf.reduce_sum(slopes, 1), bias_moments, rate, time, 0.0)
     return State(kernels, biases, kernel_moments, bias_moments), outputs.stack()
 
