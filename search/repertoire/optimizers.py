@@ -3,13 +3,14 @@
 Both forms take the same steps, up to rounding. A new optimizer is one more row of ``OPTIMIZERS``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.repertoire.fields import NUMBER, SECOND, TEXT, declare, describe
+from search.repertoire.fields import FOURTH, NUMBER, SECOND, TEXT, declare, describe
 from search.system.validation import one_of, real
 
+NOT_CLIPPED = "none"  # the level of recipes without clipping
 NOT_DECAYED = ("bias", "gamma", "beta")  # parts of the names of variables
 EPSILON = 1e-7
 BETA_1, BETA_2 = 0.9, 0.999  # of AdamW and Adam
@@ -17,6 +18,7 @@ MOMENTUM = 0.9  # of SGD
 RMSPROP_RHO, ADADELTA_RHO = 0.9, 0.95
 LION_BETA_1, LION_BETA_2 = 0.9, 0.99
 HIGHEST_DECAY = 10
+HIGHEST_NORM = 1000
 
 Moments = tuple[Any, ...]
 Step = Callable[[Any, Any, Moments, Any, Any, Any], tuple[Any, Moments]]
@@ -48,6 +50,18 @@ class Optimizer:
         optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
         optimizer.weight_decay = keras.Variable(0.0, trainable=False, name="weight_decay")
         return optimizer
+
+    @staticmethod
+    def clipped(slopes: Sequence[Any], norm: Any) -> list[Any]:
+        """Return slopes of R heads, (R, ...) each, so short that all of a head together have this norm at most.
+
+        It is what ``tf.clip_by_global_norm`` makes of those of a network (Pascanu et al. 2013).
+        """
+        from search.system.tf import tf
+
+        squares = [tf.reduce_sum(slope * slope, axis=range(1, slope.shape.rank)) for slope in slopes]
+        shares = norm / tf.maximum(tf.sqrt(tf.add_n(squares)), norm)
+        return [slope * tf.reshape(shares, (-1, *[1] * (slope.shape.rank - 1))) for slope in slopes]
 
 
 def _of_keras(name: str, **settings: Any) -> Callable[[], Any]:
@@ -146,6 +160,15 @@ def settle_decay(name: str, value: Any, recipe: Any) -> float:
     return decay if optimizer_of(recipe).decays else 0.0
 
 
+def settle_norm(name: str, value: Any, _recipe: Any) -> float | None:
+    """Return the norm at which gradients are clipped, None for nowhere."""
+    return None if value is None else real(name, value, 0, HIGHEST_NORM, open_low=True)
+
+
+def _norm_in_words(recipe: Any) -> str:
+    return NOT_CLIPPED if recipe.clip_norm is None else f"{recipe.clip_norm:g}"
+
+
 WEIGHT_DECAY = declare(
     "weight decay",
     settle_decay,
@@ -161,4 +184,13 @@ OPTIMIZER = declare(
     words=lambda recipe: recipe.optimizer,
     level=lambda recipe: recipe.optimizer,
     since=SECOND,
+)
+CLIP_NORM = declare(
+    "gradient clipping",
+    settle_norm,
+    describe(NUMBER, "Highest norm of a gradient; null where it is not clipped."),
+    words=lambda recipe: f"gradients clipped at {_norm_in_words(recipe)}",
+    level=_norm_in_words,
+    brief=lambda norm: NOT_CLIPPED if norm is None else norm,
+    since=FOURTH,
 )

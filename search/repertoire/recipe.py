@@ -38,7 +38,7 @@ class Recipe:
     ``head`` and ``optimizer`` are names in their tables, ``schedule`` is one or a ``Schedule``. Where blocks of a
     pretrained backbone train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as
     it was, and ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
-    elsewhere both have their defaults.
+    elsewhere both have their defaults. ``clip_norm`` is the highest norm of the gradient of all that trains.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -60,6 +60,7 @@ class Recipe:
     schedule: Schedule | str = field(default=Schedule(), metadata=schedules.SCHEDULE)
     head_start: str = field(default=ZERO, metadata=rates.HEAD_START)
     body_rate: float = field(default=1.0, metadata=rates.BODY_RATE)
+    clip_norm: float | None = field(default=None, metadata=optimizers.CLIP_NORM)
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""

@@ -14,7 +14,8 @@ class Shape:
 
     Learning rate, dropout rate, weight decay and the like are no part of it: they are values of a run, not
     constants of its network. The number of classes is the same throughout a search. ``branches`` are the shapes of
-    several networks whose features stand side by side; ``image_size`` is then the largest of theirs.
+    several networks whose features stand side by side; ``image_size`` is then the largest of theirs. ``clips`` tells
+    whether gradients are clipped, at whatever norm.
     """
 
     backbone: str | Backbone
@@ -23,6 +24,7 @@ class Shape:
     head: str
     optimizer: str
     branches: tuple["Shape", ...] = ()
+    clips: bool = False
 
     @property
     def architecture(self) -> Backbone:
@@ -38,7 +40,14 @@ class Shape:
 def shape_of(recipe: Recipe) -> Shape:
     """Return the shape of the network that a recipe needs; its image size must be settled."""
     image_size, unfrozen_blocks = recipe.settled
-    one = Shape(recipe.architecture.reference, unfrozen_blocks, image_size, recipe.head, recipe.optimizer)
+    one = Shape(
+        recipe.architecture.reference,
+        unfrozen_blocks,
+        image_size,
+        recipe.head,
+        recipe.optimizer,
+        clips=recipe.clip_norm is not None and not recipe.head_only,
+    )
     if not recipe.is_joint:
         return one
     pairs = itertools.product(recipe.backbones, recipe.sizes)

@@ -54,8 +54,9 @@ class Network:
     ``prefix`` maps uint8 images to activations at the border, in inference mode, and is never
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
-    ``body_rate`` is the learning rate of the body as a factor of the head's, a value of a run. ``initial`` are
-    the pretrained values of ``body``; ``again`` makes another one, with random weights.
+    ``body_rate`` is the learning rate of the body as a factor of the head's, and ``clip_norm`` the highest norm of a
+    gradient where it is clipped: values of a run. ``initial`` are the pretrained values of ``body``; ``again`` makes
+    another one, with random weights.
     """
 
     shape: Shape
@@ -69,6 +70,7 @@ class Network:
     body_optimizer: keras.optimizers.Optimizer
     head_optimizer: keras.optimizers.Optimizer
     body_rate: keras.Variable
+    clip_norm: keras.Variable
     initial: list[np.ndarray]
     again: Callable[[], keras.Model]
 
@@ -112,8 +114,11 @@ class Network:
     def step(self, gradients: Sequence[Any], rate: Any) -> None:
         """Change the ``trained`` variables by these gradients: the head at a learning rate, the body at its part of it.
 
-        Each has an optimizer of its own, as Keras gives one rate to all variables of an optimizer.
+        Each has an optimizer of its own, as Keras gives one rate to all variables of an optimizer. Gradients are
+        clipped before, those of head and body together.
         """
+        if self.shape.clips:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm.value)
         body, head = self.body_trained, self.head_trained
         self.body_optimizer.learning_rate.assign(rate * self.body_rate)
         self.body_optimizer.apply(gradients[: len(body)], body)
@@ -157,6 +162,7 @@ class Network:
                 variable.assign(keras.ops.zeros_like(variable))
             optimizer.weight_decay.assign(recipe.weight_decay)
         self.body_rate.assign(recipe.body_rate)
+        self.clip_norm.assign(recipe.clip_norm or 0.0)
         self.dropout.reset(recipe.dropout, seed)
 
 
@@ -201,9 +207,10 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
     body_optimizer, head_optimizer = (OPTIMIZERS[shape.optimizer].keras() for _ in range(2))
     body_rate = keras.Variable(1.0, trainable=False, name="body_rate")
+    clip_norm = keras.Variable(0.0, trainable=False, name="clip_norm")
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
     parts = shape, classes, backbone, prefix, body, pool, dropout, head
-    network = Network(*parts, body_optimizer, head_optimizer, body_rate, initial, construction)
+    network = Network(*parts, body_optimizer, head_optimizer, body_rate, clip_norm, initial, construction)
     body_optimizer.build(network.body_trained)
     head_optimizer.build(network.head_trained)
     return network

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.repertoire.columns import factors_of, varied
+from search.repertoire.columns import briefs, factors_of, varied
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import BASES, Times
 from search.repertoire.recipe import Recipe
@@ -116,3 +116,13 @@ def test_a_factor_of_the_usual_rate_is_of_the_rate_of_the_optimizer():
         recipe = Recipe("MobileNet", optimizer=name, learning_rate=Times(0.5))
         assert recipe.rate == 0.5 * BASES["head"] * row.rate_factor
     assert OPTIMIZERS["adamw"].rate_factor == 1
+
+
+def test_clipping_is_told_only_where_a_recipe_clips():
+    plain, clips = Recipe("MobileNet"), Recipe("MobileNet", clip_norm=1)
+    assert "clip_norm" not in plain.to_dict()
+    assert clips.to_dict()["clip_norm"] == 1.0
+    assert Recipe.from_dict(clips.to_dict()) == clips
+    assert clips.summary().endswith("gradients clipped at 1")
+    assert factors_of([plain, clips])[0]["clip_norm"] == ["none", "1"]
+    assert [briefs(one).get("clip_norm") for one in (plain, clips)] == [None, 1.0]

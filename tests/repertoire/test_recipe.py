@@ -98,6 +98,8 @@ def recipes(draw):
         ("head_start", "fited", "Did you mean 'fitted'?"),
         ("body_rate", 0, "a number, above 0 and at most 1"),
         ("body_rate", 1.5, "a number, above 0 and at most 1"),
+        ("clip_norm", 0, "a number, above 0 and at most 1000"),
+        ("clip_norm", "1", "a number, above 0 and at most 1000"),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):

@@ -1,5 +1,7 @@
 """Heads trained together are what each of them is alone, and what Keras makes of it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -50,15 +52,17 @@ def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
     assert not np.allclose(predictions[0], predictions[1], atol=1e-2)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_a_head_is_what_keras_trains(dropout):
-    """A Dense layer, Keras' own loss and AdamW, one step at a time; the masks alone are ours."""
+@pytest.mark.parametrize(("dropout", "name", "norm"), [(0.0, "adamw", None), (0.4, "adamw", None), (0.0, "sgd", 0.3)])
+def test_a_head_is_what_keras_trains(dropout, name, norm):
+    """A Dense layer, Keras' own loss and optimizer, one step at a time; the masks alone are ours."""
     batches = examples(1, np.random.default_rng(0))
-    head = Heads([5], FEATURES, CLASSES, dropout, 0.01, ADAMW)
+    head = Heads([5], FEATURES, CLASSES, dropout, 0.01, OPTIMIZERS[name], norm)
     ((losses, hits),) = head.train(batches, rates(1))
     dense = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
     dense.build((None, FEATURES))
-    optimizer = keras.optimizers.AdamW(weight_decay=0.01)
+    settings = {"weight_decay": 0.01, "global_clipnorm": norm}
+    adamw, sgd = keras.optimizers.AdamW(**settings), keras.optimizers.SGD(momentum=0.9, **settings)
+    optimizer = adamw if name == "adamw" else sgd
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     total = right = 0.0
     for step in range(STEPS):
@@ -86,7 +90,7 @@ def test_heads_are_compiled_once_for_any_values_and_batches():
         Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW).train(
             examples(len(SEEDS), rng, widest), rates(len(SEEDS))
         )
-    assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW).experimental_get_tracing_count() == 1
+    assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW, False).experimental_get_tracing_count() == 1
 
 
 def test_steps_taken_in_two_calls_equal_those_taken_in_one():
@@ -136,3 +140,19 @@ def test_each_head_steps_at_its_own_rates():
         alone.train(only(batches, head), slower[:, head : head + 1])
         np.testing.assert_allclose(alone.head(0).kernel, together.head(head).kernel, atol=1e-5)
     assert np.abs(together.head(1).kernel).max() < 0.5 * np.abs(together.head(0).kernel).max()
+
+
+def test_gradients_are_clipped_head_by_head():
+    batches, norm = examples(2, np.random.default_rng(0)), 0.05
+    louder = dataclasses.replace(batches, weights=batches.weights * np.array([1, 100], np.float32)[:, None])
+    sgd = OPTIMIZERS["sgd"]
+    kernels = []
+    for shown, limit in ((batches, None), (batches, norm), (louder, norm), (batches, 1000)):
+        heads = Heads(SEEDS[:2], FEATURES, CLASSES, 0.0, 0.0, sgd, limit)
+        heads.train(shown, np.full((STEPS, 2), 0.01, np.float32))
+        kernels.append([heads.head(number).kernel for number in range(2)])
+    plain, clipped, loud, loose = kernels
+    assert np.abs(clipped[0]).max() < 0.5 * np.abs(plain[0]).max()
+    np.testing.assert_array_equal(loud[0], clipped[0])  # the other head's gradient counts for nothing
+    assert np.linalg.norm(loud[1]) <= STEPS * 10 * 0.01 * norm  # 10: what momentum adds up to
+    np.testing.assert_allclose(loose, plain, atol=1e-6)

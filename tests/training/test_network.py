@@ -202,3 +202,25 @@ def test_the_rate_of_the_body_is_a_part_of_that_of_the_head():
     for one, other in zip(moves[1.0][count:], moves[0.25][count:], strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_allclose(one, -1e-2, atol=1e-5)
+
+
+def test_a_gradient_is_clipped_with_body_and_head_together():
+    """By as much as Keras would clip all variables of one optimizer; the norm is a value of the run."""
+    shape = shape_of(recipe(optimizer="sgd", clip_norm=1.0))
+    net = build(shape, 3, pretrained=False)
+    rng = np.random.default_rng(0)
+    gradients = [rng.normal(size=variable.shape).astype(np.float32) for variable in net.trained]
+    norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients))
+    for limit in (0.5, 2.0, 1000.0):
+        net.reset(recipe(optimizer="sgd", weight_decay=0.0, clip_norm=limit), 1)
+        before = [variable.numpy() for variable in net.trained]
+        net.step(gradients, np.float32(1e-1))
+        moves = [variable.numpy() - was for variable, was in zip(net.trained, before, strict=True)]
+        for move, gradient in zip(moves, gradients, strict=True):
+            np.testing.assert_allclose(move, -0.1 * gradient * min(1, limit / norm), atol=1e-6)
+
+
+def test_clipping_is_of_the_shape_and_its_norm_a_value():
+    plain, one, two = (shape_of(recipe(clip_norm=norm)) for norm in (None, 1.0, 2.0))
+    assert one == two != plain
+    assert shape_of(recipe(unfrozen_blocks=0, clip_norm=1.0)) == shape_of(recipe(unfrozen_blocks=0))

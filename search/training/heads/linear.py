@@ -63,7 +63,8 @@ def layers(classes: int) -> list[Any]:
 def fit(runs: "HeadRuns") -> list[LinearHead]:
     """Return the heads of the runs, trained together for the epochs of their recipe."""
     recipe = runs.recipe
-    heads = Heads(runs.seeds, runs.features, runs.classes, recipe.dropout, recipe.weight_decay, runs.optimizer)
+    values = recipe.dropout, recipe.weight_decay, runs.optimizer, recipe.clip_norm
+    heads = Heads(runs.seeds, runs.features, runs.classes, *values)
     for epoch in runs.epochs():
         for batches, rates in runs.batches(epoch):
             runs.note(epoch, heads.train(batches, rates))
@@ -76,14 +77,22 @@ class Heads:
     """R heads of D features and C classes, before their first step or after some."""
 
     def __init__(
-        self, seeds: Sequence[int], features: int, classes: int, dropout: float, decay: float, optimizer: "Optimizer"
+        self,
+        seeds: Sequence[int],
+        features: int,
+        classes: int,
+        dropout: float,
+        decay: float,
+        optimizer: "Optimizer",
+        norm: float | None = None,
     ) -> None:
-        """Begin at zero; each head's dropout draws from its own seed."""
+        """Begin at zero; each head's dropout draws from its own seed. Gradients are clipped at ``norm``, if given."""
         # DECISIONS: The head starts at zero
         kernels, biases = tf.zeros((len(seeds), features, classes)), tf.zeros((len(seeds), classes))
         self._state = State(kernels, biases, (kernels,) * optimizer.moments, (biases,) * optimizer.moments)
-        self._steps = compile_steps(len(seeds), features, classes, optimizer)
-        self._values = {"seeds": tf.constant(seeds, tf.int64), "dropout": float(dropout), "decay": float(decay)}
+        self._steps = compile_steps(len(seeds), features, classes, optimizer, norm is not None)
+        rates = {"dropout": float(dropout), "decay": float(decay), "norm": float(norm or 0)}
+        self._values = {"seeds": tf.constant(seeds, tf.int64), **rates}
         self._steps_taken = 0
 
     def train(self, batches: "PaddedBatches", rates: np.ndarray) -> np.ndarray:
@@ -112,7 +121,9 @@ def _sums(logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
 
 
 @functools.lru_cache(COMPILED_KEPT)
-def compile_steps(heads: int, features: int, classes: int, optimizer: "Optimizer") -> Callable[..., tuple[State, Any]]:
+def compile_steps(
+    heads: int, features: int, classes: int, optimizer: "Optimizer", clips: bool
+) -> Callable[..., tuple[State, Any]]:
     """Return ``train_steps`` for these numbers, and any number of steps and examples."""
     kernels, biases = tf.TensorSpec((heads, features, classes)), tf.TensorSpec((heads, classes))
     signature = {
@@ -125,12 +136,15 @@ def compile_steps(heads: int, features: int, classes: int, optimizer: "Optimizer
         "first": tf.TensorSpec((), tf.int64),
         "dropout": tf.TensorSpec(()),
         "decay": tf.TensorSpec(()),
+        "norm": tf.TensorSpec(()),
     }
-    return tf.function(functools.partial(train_steps, optimizer.step), input_signature=list(signature.values()))
+    steps = functools.partial(train_steps, optimizer.step, optimizer.clipped if clips else None)
+    return tf.function(steps, input_signature=list(signature.values()))
 
 
 def train_steps(
     step_of: Callable[..., tuple[Any, "Moments"]],
+    clipped: Callable[..., list[Any]] | None,
     state: State,
     features: Any,
     targets: Any,
@@ -140,13 +154,14 @@ def train_steps(
     first: Any,
     dropout: Any,
     decay: Any,
+    norm: Any,
 ) -> tuple[State, Any]:
     """Take one step of every head for each batch; return the new state and the logits of the batches.
 
-    ``step_of`` is the step of an optimizer. ``features`` (steps, R, B, D), ``targets`` (steps, R, B, C),
-    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps, R) learning
-    rates, ``seeds`` (R,), ``first`` the number of the first step, from 0 on, ``dropout`` and weight ``decay`` rates;
-    the kernels alone decay. The logits are (steps, R, B, C), dropout included.
+    ``step_of`` is the step of an optimizer; ``clipped`` shortens slopes to the ``norm``, if given. ``features``
+    (steps, R, B, D), ``targets`` (steps, R, B, C), ``weights`` (steps, R, B) the part of each example in its batch's
+    loss, ``rates`` (steps, R) learning rates, ``seeds`` (R,), ``first`` the number of the first step, from 0 on,
+    ``dropout`` and weight ``decay`` rates; the kernels alone decay. The logits are (steps, R, B, C), dropout included.
     """
     kernels, biases, kernel_moments, bias_moments = state
     steps = tf.shape(rates)[0]
@@ -157,10 +172,11 @@ def train_steps(
         logits = tf.matmul(inputs, kernels) * scale + biases[:, None]
         outputs = outputs.write(step, logits)
         slopes = (tf.nn.softmax(logits) - targets[step]) * weights[step][..., None]
-        of_kernels = tf.matmul(inputs, slopes, transpose_a=True) * scale
+        changes = [tf.matmul(inputs, slopes, transpose_a=True) * scale, tf.reduce_sum(slopes, 1)]
+        of_kernels, of_biases = clipped(changes, norm) if clipped else changes
         rate, time = rates[step][:, None], tf.cast(number + 1, tf.float32)
         kernels, kernel_moments = step_of(kernels, of_kernels, kernel_moments, rate[..., None], time, decay)
-        biases, bias_moments = step_of(biases, tf.reduce_sum(slopes, 1), bias_moments, rate, time, 0.0)
+        biases, bias_moments = step_of(biases, of_biases, bias_moments, rate, time, 0.0)
     return State(kernels, biases, kernel_moments, bias_moments), outputs.stack()
 
 
