@@ -64,6 +64,7 @@ def _exponential(recipe: "Recipe", steps: int) -> np.ndarray:
     return (recipe.rate * schedule.factor**at).astype(np.float32).reshape(recipe.epochs, steps)
 
 
+# DECISIONS: A plateau is one of a run's own training loss
 def _after_plateaus(schedule: "Schedule", losses: Sequence[float]) -> float:
     """Return what Keras' ReduceLROnPlateau leaves of a rate, each time that no loss was lower for so many epochs."""
     share, lowest, epochs = 1.0, np.inf, 0

@@ -24,7 +24,7 @@ class Shape:
     head: str
     optimizer: str
     branches: tuple["Shape", ...] = ()
-    clips: bool = False
+    clips: bool = False  # DECISIONS: Clipping is part of a network's shape
 
     @property
     def architecture(self) -> Backbone:
