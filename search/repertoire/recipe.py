@@ -5,7 +5,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.repertoire import architecture, augmentation, heads, optimizers, rates, schedules, synthetic, weighting
+from search.repertoire import (
+    architecture,
+    augmentation,
+    body,
+    heads,
+    optimizers,
+    rates,
+    schedules,
+    synthetic,
+    weighting,
+)
 from search.repertoire.architecture import Size, Value, sizes_of, together
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
@@ -38,7 +48,11 @@ class Recipe:
     ``head`` and ``optimizer`` are names in their tables, ``schedule`` is one or a ``Schedule``. Where blocks of a
     pretrained backbone train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as
     it was, and ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
-    elsewhere both have their defaults. ``clip_norm`` is the highest norm of the gradient of all that trains.
+    elsewhere both have their defaults. Each of these blocks learns at ``layer_decay`` times the rate of the one above
+    it. ``l2_sp`` pulls them back to their pretrained weights, in place of weight decay (Li et al. 2018), and
+    ``wise_ft`` is the share of these that is mixed in after training (Wortsman et al. 2022). Their ``batch_norm`` is
+    "frozen" or "learning". ``ema`` is the decay of a moving average of all trained weights, which then counts; with 0
+    the last weights do. ``clip_norm`` is the highest norm of the gradient of all that trains.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -61,6 +75,11 @@ class Recipe:
     head_start: str = field(default=ZERO, metadata=rates.HEAD_START)
     body_rate: float = field(default=1.0, metadata=rates.BODY_RATE)
     clip_norm: float | None = field(default=None, metadata=optimizers.CLIP_NORM)
+    layer_decay: float = field(default=1.0, metadata=body.LAYER_DECAY)
+    l2_sp: float = field(default=0.0, metadata=body.L2_SP)
+    wise_ft: float = field(default=0.0, metadata=body.WISE_FT)
+    batch_norm: str = field(default=body.FROZEN, metadata=body.BATCH_NORM)
+    ema: float = field(default=0.0, metadata=body.EMA)
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""

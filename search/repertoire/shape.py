@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.body import LEARNING
 from search.repertoire.recipe import Recipe
 
 
@@ -15,7 +16,9 @@ class Shape:
     Learning rate, dropout rate, weight decay and the like are no part of it: they are values of a run, not
     constants of its network. The number of classes is the same throughout a search. ``branches`` are the shapes of
     several networks whose features stand side by side; ``image_size`` is then the largest of theirs. ``clips`` tells
-    whether gradients are clipped, at whatever norm.
+    whether gradients are clipped, at whatever norm. The blocks may learn ``by_block``, at rates of their own, and be
+    ``anchored`` to their pretrained weights; all weights may be ``averaged`` over the steps. ``norms_learn`` where
+    BatchNorm of unfrozen blocks does.
     """
 
     backbone: str | Backbone
@@ -25,6 +28,10 @@ class Shape:
     optimizer: str
     branches: tuple["Shape", ...] = ()
     clips: bool = False  # DECISIONS: Clipping is part of a network's shape
+    by_block: bool = False
+    anchored: bool = False
+    averaged: bool = False
+    norms_learn: bool = False
 
     @property
     def architecture(self) -> Backbone:
@@ -47,6 +54,10 @@ def shape_of(recipe: Recipe) -> Shape:
         recipe.head,
         recipe.optimizer,
         clips=recipe.clip_norm is not None and not recipe.head_only,
+        by_block=recipe.layer_decay < 1,
+        anchored=recipe.l2_sp > 0,
+        averaged=recipe.ema > 0,
+        norms_learn=recipe.batch_norm == LEARNING,
     )
     if not recipe.is_joint:
         return one

@@ -75,7 +75,7 @@ class CompiledNetwork:
                 logits = network.logits(inputs[start:end], training=True)
                 losses = tf.nn.softmax_cross_entropy_with_logits(truth, logits) * weights[start:end]
                 loss = tf.reduce_mean(losses)
-            network.step(tape.gradient(loss, [variable.value for variable in network.trained]), rates[step])
+            network.update.step(tape.gradient(loss, [variable.value for variable in network.trained]), rates[step])
             total += tf.reduce_sum(losses)
             hits += tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == tf.argmax(truth, 1), tf.int32))
             start = end

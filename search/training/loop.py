@@ -124,6 +124,7 @@ def fit_body(
         run.check(epoch)
         if epoch in watched_epochs(recipe):
             run.watch(epoch, labels, predict())
+    network.end(recipe, start)
     from_weights = HEADS[recipe.head].from_weights
     assert from_weights is not None, "its layers were trained"
     run.end(from_weights(network.head_weights), labels, predict())

@@ -15,13 +15,13 @@ from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.graph import graph_of
 from search.repertoire.heads import HEADS, FittedHead
-from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape
 from search.system.digests import seed_from
 from search.system.modules import Home
 from search.system.tf import keras, tf
 from search.training.folding import folded
+from search.training.update import Update, groups_of
 
 SEED_STATE = "seed_generator_state"  # the name of the variable from which a layer draws
 
@@ -49,14 +49,12 @@ class VariableDropout(keras.layers.Layer):
 
 @dataclass
 class Network:
-    """A classifier of so many classes in two parts, each with its optimizer.
+    """A classifier of so many classes in two parts, and what a step of training changes in them.
 
     ``prefix`` maps uint8 images to activations at the border, in inference mode, and is never
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
-    ``body_rate`` is the learning rate of the body as a factor of the head's, and ``clip_norm`` the highest norm of a
-    gradient where it is clipped: values of a run. ``initial`` are the pretrained values of ``body``; ``again`` makes
-    another one, with random weights.
+    ``initial`` are the pretrained values of ``body``; ``again`` makes another one, with random weights.
     """
 
     shape: Shape
@@ -67,23 +65,20 @@ class Network:
     pool: keras.layers.Layer
     dropout: VariableDropout
     head: Sequence[keras.layers.Layer]
-    body_optimizer: keras.optimizers.Optimizer
-    head_optimizer: keras.optimizers.Optimizer
-    body_rate: keras.Variable
-    clip_norm: keras.Variable
+    update: Update
     initial: list[np.ndarray]
     again: Callable[[], keras.Model]
 
     def logits(self, inputs: Any, training: bool) -> Any:
         """Return the class logits of activations (or of uint8 images, where nothing is frozen).
 
-        BatchNorm of a pretrained body always runs in inference mode (its statistics come from
-        more images than ours); that of a network from scratch learns.
+        BatchNorm of a pretrained body runs in inference mode, unless its shape says that it learns (its statistics
+        come from more images than ours); that of a network from scratch learns.
         """
         x = keras.ops.cast(inputs, "float32")
         if self.body is not None:
             x = self.backbone.scaled(x) if self.prefix is None else x
-            x = self.pool(self.body(x, training=training and not self.backbone.pretrained))
+            x = self.pool(self.body(x, training=training and self._norms_learn))
         x = self.dropout(x, training=training)
         for layer in self.head:
             x = layer(x)
@@ -98,32 +93,12 @@ class Network:
 
     @property
     def trained(self) -> list[Any]:
-        """The variables that training changes."""
-        return [*self.body_trained, *self.head_trained]
+        """The variables that training changes: those of the body, and of the head after them."""
+        return self.update.variables
 
     @property
-    def body_trained(self) -> list[Any]:
-        """The variables of the body that training changes."""
-        return list(self.body.trainable_variables) if self.body is not None else []
-
-    @property
-    def head_trained(self) -> list[Any]:
-        """The variables of the head that training changes."""
-        return [variable for layer in self.head for variable in layer.trainable_variables]
-
-    def step(self, gradients: Sequence[Any], rate: Any) -> None:
-        """Change the ``trained`` variables by these gradients: the head at a learning rate, the body at its part of it.
-
-        Each has an optimizer of its own, as Keras gives one rate to all variables of an optimizer. Gradients are
-        clipped before, those of head and body together.
-        """
-        if self.shape.clips:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm.value)
-        body, head = self.body_trained, self.head_trained
-        self.body_optimizer.learning_rate.assign(rate * self.body_rate)
-        self.body_optimizer.apply(gradients[: len(body)], body)
-        self.head_optimizer.learning_rate.assign(rate)
-        self.head_optimizer.apply(gradients[len(body) :], head)
+    def _norms_learn(self) -> bool:
+        return self.shape.norms_learn or not self.backbone.pretrained
 
     @property
     def body_weights(self) -> dict[str, np.ndarray]:
@@ -154,16 +129,29 @@ class Network:
             redraw(self.body, self.again, seed)
         initialise(self.head, seed_from(seed, "head"))
         if head is not None:
-            start = [value for layer in head.layers() for value in layer.get_weights()]
-            for variable, value in zip(self.head_variables, start, strict=True):
+            for variable, value in zip(self.head_variables, _weights(head), strict=True):
                 variable.assign(value)
-        for optimizer in (self.body_optimizer, self.head_optimizer):
-            for variable in optimizer.variables:
-                variable.assign(keras.ops.zeros_like(variable))
-            optimizer.weight_decay.assign(recipe.weight_decay)
-        self.body_rate.assign(recipe.body_rate)
-        self.clip_norm.assign(recipe.clip_norm or 0.0)
+        self.update.reset(recipe)
         self.dropout.reset(recipe.dropout, seed)
+
+    def end(self, recipe: Recipe, head: FittedHead | None = None) -> None:
+        """End the training of a run: take averages of the weights, if the recipe wants any.
+
+        Those over the steps come first, then those with the weights that it began with (WiSE-FT, Wortsman et al. 2022);
+        of the head only where it began as ``head``.
+        """
+        self.update.end()
+        if not recipe.wise_ft:
+            return
+        pairs = list(zip(self.body.variables, self.initial, strict=True)) if self.body is not None else []
+        if head is not None:
+            pairs += zip(self.head_variables, _weights(head), strict=True)
+        for variable, value in pairs:
+            variable.assign((1 - recipe.wise_ft) * variable + recipe.wise_ft * value)
+
+
+def _weights(head: FittedHead) -> list[np.ndarray]:
+    return [value for layer in head.layers() for value in layer.get_weights()]
 
 
 def initialise(layers: Sequence[keras.layers.Layer], seed: int) -> None:
@@ -200,20 +188,29 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     base = construction()
     pool = backbone.pooling()
     border = backbone.border(shape.unfrozen_blocks)
-    prefix, body = _split(backbone, base, border, pool, shape.image_size)
+    prefix, body = _split(backbone, base, border, pool, shape)
     dropout, features = VariableDropout(), base.output.shape[-1]
     dropout.build((None, features))
     head = _head(shape.head, features, classes)
     assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
-    body_optimizer, head_optimizer = (OPTIMIZERS[shape.optimizer].keras() for _ in range(2))
-    body_rate = keras.Variable(1.0, trainable=False, name="body_rate")
-    clip_norm = keras.Variable(0.0, trainable=False, name="clip_norm")
+    blocks = _blocks(shape, base, body) if body is not None else []
+    trained = [variable for layer in head for variable in layer.trainable_variables]
+    update = Update(groups_of(blocks, trained, shape.optimizer, shape.anchored), shape.clips, shape.averaged)
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
-    parts = shape, classes, backbone, prefix, body, pool, dropout, head
-    network = Network(*parts, body_optimizer, head_optimizer, body_rate, clip_norm, initial, construction)
-    body_optimizer.build(network.body_trained)
-    head_optimizer.build(network.head_trained)
-    return network
+    return Network(shape, classes, backbone, prefix, body, pool, dropout, head, update, initial, construction)
+
+
+def _blocks(shape: Shape, base: keras.Model, body: keras.Model) -> list[list[Any]]:
+    """Return the variables of a body that train: all together, or those of each block, the lowest first."""
+    variables = list(body.trainable_variables)
+    if not shape.by_block or shape.unfrozen_blocks < 2:
+        return [variables]
+    graph, blocks = graph_of(base), []
+    for cut in (shape.architecture.cuts or ())[1 - shape.unfrozen_blocks :]:
+        below = {weight.path for weight in keras.Model(graph.input, graph.tensors[cut]).weights}
+        blocks.append([variable for variable in variables if variable.path in below])
+        variables = [variable for variable in variables if variable.path not in below]
+    return [*blocks, variables]
 
 
 def _head(name: str, features: int, classes: int) -> Sequence[keras.layers.Layer]:
@@ -226,19 +223,25 @@ def _head(name: str, features: int, classes: int) -> Sequence[keras.layers.Layer
     return layers
 
 
+def _as_it_is(model: keras.Model) -> keras.Model:
+    return model
+
+
 def _split(
-    backbone: Backbone, base: keras.Model, border: str | None, pool: keras.layers.Layer, size: int
+    backbone: Backbone, base: keras.Model, border: str | None, pool: keras.layers.Layer, shape: Shape
 ) -> tuple[Callable[[Any], Any] | None, keras.Model | None]:
     """Return the frozen part, from pixels to activations, and the part to train."""
-    joined = folded if backbone.pretrained else lambda model: model  # whose BatchNorm never learns
+    size = shape.image_size
+    joined = folded if backbone.pretrained else _as_it_is  # whose BatchNorm never learns
+    joined_body = _as_it_is if shape.norms_learn else joined
     if border == "":
-        return None, joined(base)
+        return None, joined_body(base)
     if border is None:
         frozen, body = joined(base), None
     else:
         graph = graph_of(base)
         tensor = graph.tensors[border]
-        frozen, body = joined(keras.Model(graph.input, tensor)), joined(keras.Model(tensor, graph.output))
+        frozen, body = joined(keras.Model(graph.input, tensor)), joined_body(keras.Model(tensor, graph.output))
 
     # One trace serves batches of any length.
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]

@@ -131,7 +131,7 @@ def test_exactly_the_parameters_above_a_cut_train(row, constructed):
         loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(np.eye(CLASSES, dtype=np.float32)[:2], logits))
     gradients = tape.gradient(loss, [variable.value for variable in network.trained])
     assert all(gradient is not None for gradient in gradients)
-    network.step(gradients, 1e-2)
+    network.update.step(gradients, 1e-2)
     pairs = zip(row.base.variables, before, strict=True)
     moved = {id(variable) for variable, value in pairs if not np.array_equal(variable.numpy(), value)}
     assert moved

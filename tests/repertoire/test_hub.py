@@ -68,7 +68,7 @@ def test_a_preset_is_pooled_and_cut_at_its_blocks_and_its_parts_give_what_kerash
     one = build(linear_shape(backbone, 1, SIDE), 3, pretrained=True, home=beside.home())
     if cuts:
         np.testing.assert_allclose(one.body(one.prefix(PIXELS.astype("uint8"))), wanted, atol=1e-5)
-    assert len(one.body_trained) < len(network.trainable_variables) if cuts else one.prefix is None
+    assert len(one.update.groups[0].variables) < len(network.trainable_variables) if cuts else one.prefix is None
 
 
 @hub_here

@@ -90,7 +90,7 @@ def test_heads_are_compiled_once_for_any_values_and_batches():
         Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW).train(
             examples(len(SEEDS), rng, widest), rates(len(SEEDS))
         )
-    assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW, False).experimental_get_tracing_count() == 1
+    assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW, False, False).experimental_get_tracing_count() == 1
 
 
 def test_steps_taken_in_two_calls_equal_those_taken_in_one():
@@ -156,3 +156,21 @@ def test_gradients_are_clipped_head_by_head():
     np.testing.assert_array_equal(loud[0], clipped[0])  # the other head's gradient counts for nothing
     assert np.linalg.norm(loud[1]) <= STEPS * 10 * 0.01 * norm  # 10: what momentum adds up to
     np.testing.assert_allclose(loose, plain, atol=1e-6)
+
+
+def test_the_average_over_the_steps_is_taken_of_each_head_and_changes_no_step():
+    batches = examples(2, np.random.default_rng(3))
+    plain, averaged = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.2, 0.01, ADAMW, ema=ema) for ema in (0.0, 0.8))
+    means = [np.zeros((FEATURES, CLASSES)) for _ in range(2)]
+    for step in range(STEPS):
+        one = PaddedBatches(*(part[step : step + 1] for part in vars(batches).values()))
+        for heads in (plain, averaged):
+            heads.train(one, rates(2)[step : step + 1])
+        means = [0.8 * mean + 0.2 * plain.head(number).kernel for number, mean in enumerate(means)]
+    for number in range(2):
+        np.testing.assert_array_equal(averaged.head(number).kernel, plain.head(number).kernel)
+    averaged.end()
+    plain.end()
+    for number, mean in enumerate(means):
+        np.testing.assert_allclose(averaged.head(number).kernel, mean, atol=1e-6)
+        assert not np.allclose(plain.head(number).kernel, mean, atol=1e-3)

@@ -194,9 +194,9 @@ def test_the_rate_of_the_body_is_a_part_of_that_of_the_head():
     for part in (1.0, 0.25):
         net.reset(recipe(body_rate=part, weight_decay=0.0), 1, head)
         before = [variable.numpy() for variable in net.trained]
-        net.step(gradients, np.float32(1e-2))
+        net.update.step(gradients, np.float32(1e-2))
         moves[part] = [variable.numpy() - was for variable, was in zip(net.trained, before, strict=True)]
-    count = len(net.body_trained)
+    count = len(net.update.groups[0].variables)
     for whole, quarter in zip(moves[1.0][:count], moves[0.25][:count], strict=True):
         np.testing.assert_allclose(quarter, 0.25 * whole, atol=1e-6)
     for one, other in zip(moves[1.0][count:], moves[0.25][count:], strict=True):
@@ -214,7 +214,7 @@ def test_a_gradient_is_clipped_with_body_and_head_together():
     for limit in (0.5, 2.0, 1000.0):
         net.reset(recipe(optimizer="sgd", weight_decay=0.0, clip_norm=limit), 1)
         before = [variable.numpy() for variable in net.trained]
-        net.step(gradients, np.float32(1e-1))
+        net.update.step(gradients, np.float32(1e-1))
         moves = [variable.numpy() - was for variable, was in zip(net.trained, before, strict=True)]
         for move, gradient in zip(moves, gradients, strict=True):
             np.testing.assert_allclose(move, -0.1 * gradient * min(1, limit / norm), atol=1e-6)

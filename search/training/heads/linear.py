@@ -26,13 +26,15 @@ COMPILED_KEPT = 32
 class State(NamedTuple):
     """All that training changes, for R heads of D features and C classes: weights, and the optimizer's moments of them.
 
-    ``kernels`` and each of their moments are (R, D, C), ``biases`` and each of theirs (R, C).
+    ``kernels`` and each of their moments are (R, D, C), ``biases`` and each of theirs (R, C). ``averages`` are the
+    moving averages of both, where these are kept.
     """
 
     kernels: Any
     biases: Any
     kernel_moments: "Moments"
     bias_moments: "Moments"
+    averages: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,13 @@ def layers(classes: int) -> list[Any]:
 def fit(runs: "HeadRuns") -> list[LinearHead]:
     """Return the heads of the runs, trained together for the epochs of their recipe."""
     recipe = runs.recipe
-    values = recipe.dropout, recipe.weight_decay, runs.optimizer, recipe.clip_norm
+    values = recipe.dropout, recipe.weight_decay, runs.optimizer, recipe.clip_norm, recipe.ema
     heads = Heads(runs.seeds, runs.features, runs.classes, *values)
     for epoch in runs.epochs():
         for batches, rates in runs.batches(epoch):
             runs.note(epoch, heads.train(batches, rates))
         runs.watch(epoch, heads.head)
+    heads.end()
     return [heads.head(number) for number in range(len(runs.seeds))]
 
 
@@ -85,13 +88,15 @@ class Heads:
         decay: float,
         optimizer: "Optimizer",
         norm: float | None = None,
+        ema: float = 0.0,
     ) -> None:
         """Begin at zero; each head's dropout draws from its own seed. Gradients are clipped at ``norm``, if given."""
         # DECISIONS: The head starts at zero
         kernels, biases = tf.zeros((len(seeds), features, classes)), tf.zeros((len(seeds), classes))
-        self._state = State(kernels, biases, (kernels,) * optimizer.moments, (biases,) * optimizer.moments)
-        self._steps = compile_steps(len(seeds), features, classes, optimizer, norm is not None)
-        rates = {"dropout": float(dropout), "decay": float(decay), "norm": float(norm or 0)}
+        moments = (kernels,) * optimizer.moments, (biases,) * optimizer.moments
+        self._state = State(kernels, biases, *moments, (kernels, biases) if ema else ())
+        self._steps = compile_steps(len(seeds), features, classes, optimizer, norm is not None, ema > 0)
+        rates = {"dropout": float(dropout), "decay": float(decay), "norm": float(norm or 0), "ema": float(ema)}
         self._values = {"seeds": tf.constant(seeds, tf.int64), **rates}
         self._steps_taken = 0
 
@@ -104,6 +109,12 @@ class Heads:
         )
         self._steps_taken += len(rates)
         return _sums(logits.numpy(), batches)
+
+    def end(self) -> None:
+        """Give the heads their averages, where these are kept."""
+        if self._state.averages:
+            kernels, biases = self._state.averages
+            self._state = self._state._replace(kernels=kernels, biases=biases)
 
     def head(self, number: int) -> LinearHead:
         """Return one head as it is now."""
@@ -122,12 +133,13 @@ def _sums(logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
 
 @functools.lru_cache(COMPILED_KEPT)
 def compile_steps(
-    heads: int, features: int, classes: int, optimizer: "Optimizer", clips: bool
+    heads: int, features: int, classes: int, optimizer: "Optimizer", clips: bool, averaged: bool
 ) -> Callable[..., tuple[State, Any]]:
     """Return ``train_steps`` for these numbers, and any number of steps and examples."""
     kernels, biases = tf.TensorSpec((heads, features, classes)), tf.TensorSpec((heads, classes))
+    moments = (kernels,) * optimizer.moments, (biases,) * optimizer.moments
     signature = {
-        "state": State(kernels, biases, (kernels,) * optimizer.moments, (biases,) * optimizer.moments),
+        "state": State(kernels, biases, *moments, (kernels, biases) if averaged else ()),
         "features": tf.TensorSpec((None, heads, None, features)),
         "targets": tf.TensorSpec((None, heads, None, classes)),
         "weights": tf.TensorSpec((None, heads, None)),
@@ -137,6 +149,7 @@ def compile_steps(
         "dropout": tf.TensorSpec(()),
         "decay": tf.TensorSpec(()),
         "norm": tf.TensorSpec(()),
+        "ema": tf.TensorSpec(()),
     }
     steps = functools.partial(train_steps, optimizer.step, optimizer.clipped if clips else None)
     return tf.function(steps, input_signature=list(signature.values()))
@@ -155,15 +168,17 @@ def train_steps(
     dropout: Any,
     decay: Any,
     norm: Any,
+    ema: Any,
 ) -> tuple[State, Any]:
     """Take one step of every head for each batch; return the new state and the logits of the batches.
 
     ``step_of`` is the step of an optimizer; ``clipped`` shortens slopes to the ``norm``, if given. ``features``
     (steps, R, B, D), ``targets`` (steps, R, B, C), ``weights`` (steps, R, B) the part of each example in its batch's
     loss, ``rates`` (steps, R) learning rates, ``seeds`` (R,), ``first`` the number of the first step, from 0 on,
-    ``dropout`` and weight ``decay`` rates; the kernels alone decay. The logits are (steps, R, B, C), dropout included.
+    ``dropout`` and weight ``decay`` rates, ``ema`` the decay of the averages; the kernels alone decay. The logits are
+    (steps, R, B, C), dropout included.
     """
-    kernels, biases, kernel_moments, bias_moments = state
+    kernels, biases, kernel_moments, bias_moments, averages = state
     steps = tf.shape(rates)[0]
     outputs = tf.TensorArray(tf.float32, steps)
     for step in tf.range(steps):
@@ -177,7 +192,10 @@ def train_steps(
         rate, time = rates[step][:, None], tf.cast(number + 1, tf.float32)
         kernels, kernel_moments = step_of(kernels, of_kernels, kernel_moments, rate[..., None], time, decay)
         biases, bias_moments = step_of(biases, of_biases, bias_moments, rate, time, 0.0)
-    return State(kernels, biases, kernel_moments, bias_moments), outputs.stack()
+        averages = tuple(
+            ema * average + (1 - ema) * value for average, value in zip(averages, (kernels, biases), strict=False)
+        )
+    return State(kernels, biases, kernel_moments, bias_moments, averages), outputs.stack()
 
 
 def drop(features: Any, seeds: Any, step: Any, rate: Any) -> tuple[Any, Any]:
