@@ -2,7 +2,7 @@
 
     python -m search run spaces/finetune.py
 
-A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Synthetic``, ``Backbone``,
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Synthetic``, ``Backbone``,
 ``Times``, ``Schedule``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``.
 ``KFoldTuner`` is the same from a notebook.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from search.repertoire.augmentation import Augment
     from search.repertoire.backbones.backbone import Backbone
     from search.repertoire.backbones.hub import hub
+    from search.repertoire.mixing import Mix
     from search.repertoire.networks import Fit
     from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
@@ -32,6 +33,7 @@ __all__ = [
     "Backbone",
     "Fit",
     "KFoldTuner",
+    "Mix",
     "Recipe",
     "Schedule",
     "Study",
@@ -50,6 +52,7 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "Backbone": "search.repertoire.backbones.backbone",
     "Fit": "search.repertoire.networks",
     "KFoldTuner": "search.tuner",
+    "Mix": "search.repertoire.mixing",
     "Recipe": "search.repertoire.recipe",
     "Schedule": "search.repertoire.schedules",
     "Study": "search.study",

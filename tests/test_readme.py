@@ -13,6 +13,7 @@ import search
 from search.cli.main import cli
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.mixing import Mix
 from search.repertoire.networks import Fit
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import BASES
@@ -194,7 +195,7 @@ def test_a_space_in_the_documents_is_one(code, tmp_path):
 )
 def test_every_field_is_described_with_its_default(of, chapter):
     rows = {row[0].strip("`"): row[1] for row in table_rows(SPACES, chapter)}
-    names = {"Augment": Augment, "Synthetic": Synthetic, "Schedule": Schedule}
+    names = {"Augment": Augment, "Mix": Mix, "Synthetic": Synthetic, "Schedule": Schedule}
     described = {name: eval(default.strip("`"), names) if default else None for name, default in rows.items()}
     defaults = {
         field.name: field.default_factory() if field.default is dataclasses.MISSING else field.default
@@ -214,6 +215,8 @@ CHOICES = {
     "head": lambda wrong: Recipe("SmallCNN", None, head=wrong),
     "optimizer": lambda wrong: Recipe("SmallCNN", None, optimizer=wrong),
     "schedule": lambda wrong: Recipe("SmallCNN", None, schedule=wrong),
+    "mix": lambda wrong: Recipe("SmallCNN", None, mix=wrong),
+    "tta": lambda wrong: Recipe("SmallCNN", None, tta=wrong),
     "splits": lambda wrong: Study("data", splits=wrong),
 }
 

@@ -18,6 +18,7 @@ from search.record import Record
 from search.repertoire.backbones.backbone import OF_IMAGENET
 from search.repertoire.columns import columns_of, written
 from search.repertoire.networks import AnyRecipe
+from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.recipe import Recipe
 from search.report.cautions import warnings
 from search.report.markdown import inert
@@ -116,6 +117,7 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         sizes=[(size, _draft(size)) for size in trial.recipe.sizes],
         ranges=record.about.ranges.tops,
         shift=shift_to_8_bits,
+        note=PREDICTIONS[trial.recipe.tta].note if isinstance(trial.recipe, Recipe) else "",
         scored=_scored(judgement, trial),
         limits=list(_limits(record, trial)),
         licences=list(licences(trial.recipe)),

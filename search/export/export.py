@@ -19,12 +19,13 @@ from search.data.images import decode
 from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
 from search.export.card import ExportFacts, card, scores
-from search.export.plain import joint_model, plain_model
+from search.export.plain import averaged, joint_model, plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal import Trial
 from search.monitor.screen import Screen
 from search.record import Record
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
+from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
 from search.system.errors import UserError, first_line
@@ -143,9 +144,11 @@ def _plain(recipe: AnyRecipe, materials: Materials, network: TrainedNetwork) -> 
     assert network.run.head is not None, "it was fitted"
     backbone, shape = recipe.architecture, shape_of(recipe)
     if shape.branches:
-        return joint_model(shape, network.run.head, materials.weights, materials.home)
-    sha256 = materials.weights.get(backbone.name, "")
-    return plain_model(shape, network.body, network.run.head, backbone.pretrained, sha256, materials.home)
+        model = joint_model(shape, network.run.head, materials.weights, materials.home)
+    else:
+        sha256 = materials.weights.get(backbone.name, "")
+        model = plain_model(shape, network.body, network.run.head, backbone.pretrained, sha256, materials.home)
+    return averaged(model, PREDICTIONS[recipe.tta].views)
 
 
 def _difference(file: Path, materials: Materials, network: TrainedNetwork, recipe: AnyRecipe) -> float:

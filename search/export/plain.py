@@ -1,9 +1,10 @@
 """A trained network as plain Keras: pixels in, probabilities out, no layer of ours, so that it loads anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from search.repertoire.augmentation import MIRRORED
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.heads import FittedHead
@@ -67,6 +68,19 @@ def joint_model(shape: Shape, head: FittedHead, weights: Mapping[str, str], home
     for layer in head.layers():
         x = layer(x)
     return keras.Model([pixels[size] for size in sizes], x, name="exported")
+
+
+def averaged(model: keras.Model, views: Sequence[int]) -> keras.Model:
+    """Return a model of the same inputs whose probabilities are the mean over these views of an image."""
+    if len(views) == 1:
+        return model
+    pixels = [keras.Input(each.shape[1:], name=each.name) for each in model.inputs]
+    outputs = []
+    for view in views:
+        shown = [keras.ops.flip(each, axis=2) if view == MIRRORED else each for each in pixels]
+        outputs.append(model(shown if len(shown) > 1 else shown[0]))
+    model.name = "one_view"
+    return keras.Model(pixels, keras.layers.Average(name="mean")(outputs), name="exported")
 
 
 def _scaling(backbone: Backbone, name: str = "scaling") -> keras.layers.Layer:

@@ -9,6 +9,7 @@ import numpy as np
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.mixing import Mix
 from search.repertoire.recipe import Recipe
 from search.repertoire.schedules import Schedule
 from search.repertoire.synthetic import Synthetic
@@ -94,10 +95,10 @@ def label_of(value: Any) -> str | None:
 def json_of(value: Any) -> Any:
     """Return a value of a recipe as JSON types. Raises TypeError for what is none.
 
-    A Backbone is its name, an Augment its level.
+    A Backbone is its name, an Augment or a Mix its level.
     """
     match value:
-        case Backbone() | Augment():
+        case Backbone() | Augment() | Mix():
             return value.name if isinstance(value, Backbone) else value.level
         case Synthetic() | Schedule():
             return value.to_json()

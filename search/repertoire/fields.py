@@ -15,7 +15,7 @@ ROW = "row"
 FIRST = 1  # format of recipes: the fields that all of them have
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
 THIRD = 3  # likewise, the start of the head and the rate of the body
-FOURTH = 4  # likewise, how the blocks of a body train, and the clipping of gradients
+FOURTH = 4  # likewise, how the blocks of a body train, clipping, the mixing of images and mirrored predictions
 
 Settle = Callable[[str, Any, Any], Any]
 Schema = Mapping[str, Any]

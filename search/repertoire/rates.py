@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.fields import NUMBER, TEXT, THIRD, declare, describe
+from search.repertoire.mixing import Mix
 from search.repertoire.optimizers import Optimizer, optimizer_of
 from search.system.validation import named_fields, one_of, real
 
@@ -87,11 +88,12 @@ def settle_body_rate(name: str, value: Any, recipe: "Recipe") -> float:
 def first_step(recipe: "Recipe") -> "Recipe | None":
     """Return how the head of an unfrozen body is fitted before the body trains; None where it starts at zero.
 
-    It is the recipe with a frozen backbone, the learning rate of heads, and the images as they are.
+    It is the recipe with a frozen backbone, the learning rate of heads, and the images as they are, unmixed.
     """
     if recipe.head_start == ZERO:
         return None
-    return dataclasses.replace(recipe, unfrozen_blocks=0, learning_rate=Times(1.0), augment=Augment())
+    plain = dataclasses.replace(recipe, augment=Augment(), mix=Mix(), tta="none")
+    return dataclasses.replace(plain, unfrozen_blocks=0, learning_rate=Times(1.0))
 
 
 LEARNING_RATE = declare(

@@ -10,7 +10,9 @@ from search.repertoire import (
     augmentation,
     body,
     heads,
+    mixing,
     optimizers,
+    prediction,
     rates,
     schedules,
     synthetic,
@@ -21,6 +23,7 @@ from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field
+from search.repertoire.mixing import Mix
 from search.repertoire.rates import ZERO, Times
 from search.repertoire.schedules import Schedule
 from search.repertoire.synthetic import AnyAmount, Synthetic
@@ -53,6 +56,9 @@ class Recipe:
     ``wise_ft`` is the share of these that is mixed in after training (Wortsman et al. 2022). Their ``batch_norm`` is
     "frozen" or "learning". ``ema`` is the decay of a moving average of all trained weights, which then counts; with 0
     the last weights do. ``clip_norm`` is the highest norm of the gradient of all that trains.
+    ``tta`` names the views of an image over which predictions are averaged, in its table: "none" for the image as it
+    is, or "mirror" for its mirror image too. ``mix`` says how the examples of a batch are mixed with each other, as a
+    ``Mix`` or by the name of a mixer.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -80,6 +86,8 @@ class Recipe:
     wise_ft: float = field(default=0.0, metadata=body.WISE_FT)
     batch_norm: str = field(default=body.FROZEN, metadata=body.BATCH_NORM)
     ema: float = field(default=0.0, metadata=body.EMA)
+    tta: str = field(default="none", metadata=prediction.TTA)
+    mix: Mix | str = field(default=Mix(), metadata=mixing.MIX)
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""

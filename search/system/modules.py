@@ -1,6 +1,7 @@
 """Modules that lie beside a script or below its folder: found wherever it is run from, and known by their texts."""
 
 import contextlib
+import importlib
 import os
 import sys
 import sysconfig
@@ -12,7 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from search.system.digests import digest
 from search.system.errors import UserError
+from search.system.validation import nearest
 
 T = TypeVar("T")
 
@@ -170,6 +173,49 @@ _at_work: ContextVar[Beside | None] = ContextVar("at_work", default=None)
 def beside_now() -> Beside:
     """Return the modules beside the script that runs now; of the working directory where none does."""
     return _at_work.get() or Beside(Path.cwd())
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a function of a module made, the digest of the code that made it, and the texts of its modules by path."""
+
+    value: Any
+    sha256: str
+    texts: Mapping[str, str]
+
+
+def made_by(make: str, home: Home, where: str) -> Made:
+    """Return what "module:function" makes, of a module beside a script or an installed one.
+
+    Raises UserError, which begins with ``where``, if there is no such function, or if it fails.
+    """
+    place, _, name = make.partition(":")
+    beside = Beside(home.modules)
+    with beside.importable():
+        module = _imported(place, home, where)
+        function = getattr(module, name, None)
+        if not callable(function):
+            near = nearest(name, [known for known, value in vars(module).items() if callable(value)])
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise UserError(f"{where}: the module {place} has no function {name!r}.{hint}")
+        try:
+            value = function()
+        except Exception as error:  # noqa: BLE001 it is anyone's code
+            raise UserError(f"{where}: {name}() fails: {type(error).__name__}: {error}") from None
+        code = Path(module.__file__).read_text(encoding="utf-8", errors="replace") if module.__file__ else ""
+    return Made(value, digest([code, sorted(beside.texts.items())]), dict(beside.texts))
+
+
+def _imported(place: str, home: Home, where: str) -> ModuleType:
+    parents = [".".join(place.split(".")[:length]) for length in range(1, place.count(".") + 2)]
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name in parents:
+            raise UserError(f"{where}: there is no module {place} in {home.modules}, nor is one installed.") from None
+        raise UserError(f"{where}: {place} cannot be imported: {error}.") from None
+    except Exception as error:  # noqa: BLE001 it is anyone's code
+        raise UserError(f"{where}: {place} cannot be imported: {type(error).__name__}: {error}") from None
 
 
 def _places(module: Any) -> list[str]:

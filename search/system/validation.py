@@ -94,7 +94,11 @@ def _misfit(cls: type, signature: inspect.Signature, values: tuple[Any, ...], fi
             near = nearest(field, parameters)
             hint = f" Did you mean {near!r}?" if near else ""
             return f"{name} has no field {field!r}.{hint} Its fields are: {', '.join(parameters)}."
-    in_order = [key for key, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY]
+    in_order = [
+        key
+        for key, parameter in parameters.items()
+        if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+    ]
     if len(values) > len(in_order):
         return (
             f"{name}(…) has {len(values)} values without a name, and takes {len(in_order)} at most. Write the names of "
@@ -105,6 +109,6 @@ def _misfit(cls: type, signature: inspect.Signature, values: tuple[Any, ...], fi
     missing = [
         key
         for key, parameter in list(parameters.items())[len(values) :]
-        if key not in fields and parameter.default is parameter.empty
+        if key not in fields and parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
     ]
     return f"{name}(…) lacks {missing[0]!r}, which has no default." if missing else ""

@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from search.repertoire.augmentation import Augment, batches_of
+from search.repertoire.augmentation import AS_IS, MIRRORED, Augment, batches_of
 from search.repertoire.shape import Shape
 from search.system.cache import BusyError, stored, worth_keeping
 from search.system.digests import digest
 from search.system.files import write_rows
+from search.system.modules import Home
 from search.system.tf import COMPUTED_BY
 from search.training.compiled import CompiledNetwork
 
@@ -80,6 +81,7 @@ class Computed:
     augment: Augment
     view: int
     seed: int
+    home: Home | None = None
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -115,7 +117,7 @@ class Computed:
         """Yield these rows, some at a time: the next are drawn while the network computes."""
         pixels, contents = self.images.pixels, self.images.contents
         size = max(1, min(BATCH, BATCH_PIXELS // pixels.shape[1] ** 2))
-        batches = batches_of(pixels, contents, self.augment, self.view, self.seed, rows, size)
+        batches = batches_of(pixels, contents, self.augment, self.view, self.seed, rows, size, self.home)
         prefix = self.compiled_network.network.prefix if self.compiled_network.shape.frozen else None
         for batch in batches:
             yield batch if prefix is None else prefix(batch).numpy()
@@ -127,7 +129,8 @@ class Activations:
 
     ``weights`` is the digest of the backbone's weights; ``seed`` that of the study. ``limit`` are
     the bytes that the cache may hold (None: any number) and ``views`` how many views the recipe
-    shows: what would not fit is not stored but computed again for every batch.
+    shows: what would not fit is not stored but computed again for every batch. ``home`` is where the
+    modules of the space lie.
     """
 
     cache: Path
@@ -135,6 +138,7 @@ class Activations:
     seed: int
     limit: int | None = None
     views: int = 1
+    home: Home | None = None
 
     def of(self, compiled_network: AnyNetwork, images: Images, augment: Augment, view: int) -> np.ndarray | Computed:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
@@ -157,9 +161,9 @@ class Activations:
     def _of(
         self, compiled_network: AnyNetwork, images: Images, augment: Augment, view: int, *, wait: bool
     ) -> np.ndarray | Computed:
+        rows = Computed(compiled_network, images, augment, view, self.seed, self.home)
         if not compiled_network.shape.frozen and augment.is_plain:
-            return images.pixels
-        rows = Computed(compiled_network, images, augment, view, self.seed)
+            return rows if view == MIRRORED else images.pixels
         folder = self.cache / "activations" / self._key(rows)
         views = 1 if augment.is_plain else self.views
         # What is there is used: to ask for the size of a row costs a second for each network.
@@ -177,5 +181,7 @@ class Activations:
         frozen_part = None
         if isinstance(shape, Shape) and shape.frozen:
             frozen_part = [shape.architecture.to_json(), self.weights, shape.unfrozen_blocks, COMPUTED_BY]
-        augmentation = [augment.policy, augment.strength, rows.view, self.seed] if not augment.is_plain else None
+        augmentation: list[Any] | None = [*augment.key, rows.view, self.seed]
+        if augment.is_plain:
+            augmentation = None if rows.view == AS_IS else [rows.view]
         return digest(["activations", ACTIVATIONS_VERSION, rows.images.key, frozen_part, augmentation])

@@ -6,9 +6,12 @@ loss. The targets of an example are the shares of the classes in it, which sum t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from search.repertoire.mixing import Mix, blended
+from search.system.digests import seed_from
 from search.training.inputs import JointRows, Part, Rows
 
 CHUNK_BYTES = 64 * 2**20
@@ -75,6 +78,37 @@ def batches_of_heads(
     for chunk in _chunks(steps, shape[1] * shape[2] * inputs.row_bytes):
         features = inputs.take(rows[chunk].ravel()).reshape(*rows[chunk].shape, -1)
         yield chunk, PaddedBatches(features, one_hot(labels[chunk], classes), weights[chunk], shares[chunk])
+
+
+def mixed_of_run(mix: Mix, batches: Batches, seed: int, epoch: int, first: int) -> Batches:
+    """Return the batches of a run with their examples mixed, if at all; the first is step ``first`` of an epoch.
+
+    Draws come from the seed of the run, the epoch and the step.
+    """
+    if not mix.mixes:
+        return batches
+    rows = (batches.inputs.copy(), batches.targets.copy(), batches.weights.copy())
+    for number, (start, end) in enumerate(zip([0, *batches.ends], batches.ends, strict=False)):
+        _mix(mix, rows, np.s_[start:end], seed_from(seed, "mix", epoch, first + number))
+    return Batches(*rows, batches.ends)
+
+
+def mixed_of_heads(mix: Mix, batches: PaddedBatches, seeds: Sequence[int], epoch: int, first: int) -> PaddedBatches:
+    """Return the batches of heads with the examples of each mixed among themselves, with draws as for a run alone."""
+    if not mix.mixes:
+        return batches
+    rows = (batches.features.copy(), batches.targets.copy(), batches.weights.copy())
+    for number, head in np.ndindex(*batches.shares.shape[:2]):
+        examples = np.count_nonzero(batches.shares[number, head])
+        _mix(mix, rows, np.s_[number, head, :examples], seed_from(seeds[head], "mix", epoch, first + number))
+    return PaddedBatches(*rows, batches.shares)
+
+
+def _mix(mix: Mix, rows: tuple[np.ndarray, np.ndarray, np.ndarray], at: Any, seed: int) -> None:
+    """Mix the examples of the batch that stands ``at`` a place of the rows: inputs, targets and weights."""
+    inputs, targets, weights = rows
+    mixed = blended(mix, inputs[at], targets[at], weights[at], np.random.default_rng(seed))
+    inputs[at], targets[at], weights[at] = mixed
 
 
 def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:

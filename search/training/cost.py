@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,7 +19,9 @@ from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.heads import HEADS
+from search.repertoire.mixing import MIXERS, mix_of
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
+from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.rates import first_step
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
@@ -29,7 +32,6 @@ SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
 SECONDS_A_STEP = 0.003
 SECONDS_A_STEP_OF_KERAS = 0.006
 SECONDS_A_RUN = 0.03
-SECONDS_TO_AUGMENT = 0.0007  # one view of one image at 160 px, on one thread
 SECONDS_TO_START = 8.0
 RACED = 0.3  # of the runs of deep trials, at best
 SHORTER, LONGER = 0.7, 2.0  # the factors of an estimate that nothing has confirmed
@@ -122,11 +124,12 @@ def estimate(
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
     starts = [first for r in sample if isinstance(r, Recipe) and (first := first_step(r))]
-    shared = {
+    shared: dict[tuple[Any, ...], float] = {
         (*_frozen_part(r), r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
         for r in (*sample, *starts)
         for pool in ((0, 1) if r.synthetic else (0,))
     }
+    shared |= {(*_frozen_part(r), r.image_size, _passes(r)): _stored_to_score(r, images[0], speed) for r in sample}
     every = [shape_of(r) for r in sample if not isinstance(r, NetworkRecipe)]  # those of a space: see _trained
     shapes = {each for shape in every for each in shape.branches or (shape,)}
     # Nothing is shared more often than trials allow.
@@ -210,8 +213,19 @@ def _macs(recipe: AnyRecipe) -> tuple[float, float]:
 def _stored(recipe: AnyRecipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
     frozen_macs, _ = _macs(recipe)
-    drawing = 0.0 if recipe.augment.is_plain else sum(SECONDS_TO_AUGMENT * (side / 160) ** 2 for side in recipe.sizes)
+    augment = recipe.augment
+    drawing = 0.0 if augment.is_plain else sum(augment.row.seconds * (side / 160) ** 2 for side in recipe.sizes)
     return images * recipe.views * (drawing + frozen_macs / speed)
+
+
+def _passes(recipe: AnyRecipe) -> int:
+    """Return how many views of an image a prediction looks at."""
+    return len(PREDICTIONS[recipe.tta].views) if isinstance(recipe, Recipe) else 1
+
+
+def _stored_to_score(recipe: AnyRecipe, images: int, speed: float) -> float:
+    """Seconds to take the views that are scored through the frozen part, but for the images themselves."""
+    return images * (_passes(recipe) - 1) * _macs(recipe)[0] / speed
 
 
 def _trained(
@@ -220,9 +234,9 @@ def _trained(
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
     _, trained_macs = _macs(recipe)
     examples = sum(len(fold.train) + synthetic_images(recipe, fold) for fold in folds) * recipe.epochs
-    predictions = sum(len(fold.validation) for fold in folds)
+    predictions = sum(len(fold.validation) for fold in folds) * _passes(recipe)
     steps, passes = examples / recipe.batch_size, (3 * examples + predictions) * trained_macs / speed
     if isinstance(recipe, NetworkRecipe):
         return passes + steps * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD
     step = HEADS[recipe.head].seconds_a_step if recipe.head_only else SECONDS_A_STEP
-    return passes + steps * step + len(folds) * SECONDS_A_RUN
+    return passes + steps * (step + MIXERS[mix_of(recipe).mixer].seconds) + len(folds) * SECONDS_A_RUN

@@ -12,8 +12,10 @@ import numpy as np
 from search.data.folds import Fold
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, tally
-from search.repertoire.augmentation import Augment
+from search.repertoire.augmentation import AS_IS, Augment
 from search.repertoire.networks import AnyRecipe
+from search.repertoire.prediction import PREDICTIONS
+from search.repertoire.recipe import Recipe
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.clock import Clock
 from search.system.errors import UserError
@@ -119,9 +121,9 @@ class Feed:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
         return self._inputs(network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
 
-    def plain(self, network: AnyNetwork) -> "Rows | JointRows":
-        """Return what is scored: real images as they are."""
-        return self._inputs(network, PLAIN, 1, 0, with_pool=False)
+    def scored(self, network: AnyNetwork, recipe: AnyRecipe) -> "list[Rows | JointRows]":
+        """Return what is scored: real images as they are, and those other views that the recipe predicts with."""
+        return [self._inputs(network, PLAIN, 1, view, with_pool=False) for view in _views_scored(recipe)]
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the class numbers of these rows."""
@@ -160,7 +162,7 @@ class Feed:
             for images in self._image_sets(network, bool(recipe.synthetic)):
                 activations.ensure(network, images, recipe.augment, views)
             real, *_ = self._image_sets(network, with_pool=False)
-            activations.ensure(network, real, PLAIN, [0])
+            activations.ensure(network, real, PLAIN, _views_scored(recipe))
 
     def _inputs(
         self, network: AnyNetwork, augment: Augment, views: int, view: int, with_pool: bool
@@ -178,7 +180,9 @@ class Feed:
         materials = self.materials
         weights = "" if isinstance(network, Pixels) else materials.weights.get(network.shape.architecture.name, "")
         stored_views = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
-        return Activations(materials.cache, weights, materials.seed, materials.cache_bytes, stored_views)
+        return Activations(
+            materials.cache, weights, materials.seed, materials.cache_bytes, stored_views, materials.home
+        )
 
     def _image_sets(self, network: AnyNetwork, with_pool: bool) -> list[Images]:
         """Return the real images, and the synthetic ones after them where they are wanted."""
@@ -199,3 +203,7 @@ class Feed:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
         return self._decoded.setdefault((contents, size), Images(decoded.pixels, contents, decoded.key))
+
+
+def _views_scored(recipe: AnyRecipe) -> tuple[int, ...]:
+    return PREDICTIONS[recipe.tta].views if isinstance(recipe, Recipe) else (AS_IS,)

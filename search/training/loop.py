@@ -9,12 +9,20 @@ import numpy as np
 from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.data.folds import Fold
 from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.mixing import mix_of
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.optimizers import OPTIMIZERS, Optimizer
 from search.repertoire.recipe import Recipe
 from search.repertoire.schedules import rates_of
 from search.system.digests import seed_from
-from search.training.batches import PaddedBatches, batches_of_heads, batches_of_run, one_hot
+from search.training.batches import (
+    PaddedBatches,
+    batches_of_heads,
+    batches_of_run,
+    mixed_of_heads,
+    mixed_of_run,
+    one_hot,
+)
 from search.training.compiled import CompiledNetwork
 from search.training.inputs import Feed, JointRows, Part, Rows
 
@@ -108,18 +116,19 @@ def fit_body(
     """
     recipe, network = run.recipe, compiled_network.network
     assert isinstance(recipe, Recipe), "fit_network fits the others"
-    plain, labels = feed.plain(compiled_network), feed.labels(run.fold.validation)
+    views, labels = feed.scored(compiled_network, recipe), feed.labels(run.fold.validation)
+    mix = mix_of(recipe)
 
     def predict() -> np.ndarray:
-        outputs = [compiled_network.predict(plain.take(rows)).numpy() for rows in pieces(run.fold.validation)]
-        return np.concatenate(outputs)
+        return predicted(views, run.fold.validation, lambda inputs: compiled_network.predict(inputs).numpy())
 
     network.reset(recipe, run.seed, start)
     for epoch in range(recipe.epochs):
         proceed()
         inputs, rates = feed.view(compiled_network, recipe, epoch), run.rates(epoch)
         for steps, batches in batches_of_run(run.part, run.order(), run.steps, inputs, network.classes):
-            loss, hits = compiled_network.epoch(**vars(batches), rates=rates[steps])
+            shown = mixed_of_run(mix, batches, run.seed, epoch, steps.start)
+            loss, hits = compiled_network.epoch(**vars(shown), rates=rates[steps])
             run.note(epoch, float(loss), float(hits))
         run.check(epoch)
         if epoch in watched_epochs(recipe):
@@ -173,7 +182,7 @@ class HeadRuns:
     @property
     def features(self) -> int:
         """How many features an image has."""
-        return self._plain.shape[0]
+        return self._scored[0].shape[0]
 
     @property
     def classes(self) -> int:
@@ -199,10 +208,10 @@ class HeadRuns:
     def batches(self, epoch: int) -> Iterator[tuple[PaddedBatches, np.ndarray]]:
         """Yield what an epoch shows, some steps at a time: the batches of all runs and their rates (steps, R)."""
         inputs, orders = self.feed.view(self.network, self.recipe, epoch), [run.order() for run in self.runs]
-        parts, steps = [run.part for run in self.runs], self.runs[0].steps
+        parts, steps, mix = [run.part for run in self.runs], self.runs[0].steps, mix_of(self.recipe)
         rates = np.stack([run.rates(epoch) for run in self.runs], axis=1)
         for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes):
-            yield batches, rates[chunk]
+            yield mixed_of_heads(mix, batches, self.seeds, epoch, chunk.start), rates[chunk]
 
     def note(self, epoch: int, sums: np.ndarray) -> None:
         """Add what some steps of an epoch came to: the sum of the losses and the number of hits of each run, (R, 2)."""
@@ -223,12 +232,19 @@ class HeadRuns:
 
     def predict(self, number: int, head: FittedHead) -> np.ndarray:
         """Return the probabilities (n, classes) that a head gives to a run's validation part."""
-        validation = self.runs[number].fold.validation
-        return np.concatenate([head.predict(self._plain.take(rows)) for rows in pieces(validation)])
+        return predicted(self._scored, self.runs[number].fold.validation, head.predict)
 
     @cached_property
-    def _plain(self) -> Rows | JointRows:
-        return self.feed.plain(self.network)
+    def _scored(self) -> list[Rows | JointRows]:
+        return self.feed.scored(self.network, self.recipe)
+
+
+def predicted(
+    views: Sequence[Rows | JointRows], rows: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return the probabilities (n, classes) of rows: the mean of what ``predict`` gives for each of the views."""
+    outputs = [np.concatenate([predict(view.take(piece)) for piece in pieces(rows)]) for view in views]
+    return outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
 
 
 def pieces(rows: np.ndarray) -> Iterator[np.ndarray]:

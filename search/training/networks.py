@@ -293,7 +293,7 @@ def fit_network(
     keras.utils.clear_session()
     keras.utils.set_random_seed(run.seed)
     network, pixels = build(), Pixels(recipe.image_size)
-    plain, labels = feed.plain(pixels), feed.labels(run.fold.validation)
+    (plain,), labels = feed.scored(pixels, recipe), feed.labels(run.fold.validation)
     targets = run.part.labels if network.sparse else one_hot(run.part.labels, feed.materials.classes)
 
     def predict() -> np.ndarray:

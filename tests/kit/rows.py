@@ -9,4 +9,8 @@ REPRESENTATIVES = (  # none of NASNet: its training takes a minute to compile
     *("EfficientNetV2B0", "ResNet50V2", "DenseNet121", "VGG16", "InceptionV3", "ConvNeXtTiny"),
 )
 OTHERS = tuple(name for name in BACKBONES if name not in REPRESENTATIVES)
+OPTIONS = {  # of the policies that need some; the layer is never built
+    "generator": {"rotation_range": 40, "horizontal_flip": True},
+    "layer": {"make": "my_layers:noise", "sha256": "0123456789abcdef"},
+}
 ALL = (*REPRESENTATIVES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS))

@@ -12,6 +12,7 @@ from search.repertoire.columns import COLUMNS, briefs, columns_of, factors_of, t
 from search.repertoire.fields import FIRST
 from search.repertoire.heads import HEADS
 from search.repertoire.optimizers import OPTIMIZERS
+from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.recipe import FIELDS, Recipe
 from search.repertoire.schedules import SCHEDULES
 from search.system.errors import UserError
@@ -21,7 +22,12 @@ PLAIN = Recipe("MobileNet", image_size=64)
 RICH = Recipe(
     "MobileNet", 2, 0.1, Augment("color", 0.3), "balanced", {"cat": 8, "dog": 0.5}, 0.0123456, 0.5, 16, 3, 4, 96
 )
-TABLES = {"head": HEADS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}  # of the fields that came later
+TABLES = {
+    "head": HEADS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "tta": PREDICTIONS,
+}  # of later fields
 LATER = [name for name, field in FIELDS.items() if field.since > FIRST]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.rows import OPTIONS
 
 from search.repertoire.augmentation import POLICIES, Augment
 from search.repertoire.backbones.table import BACKBONES
@@ -33,7 +34,7 @@ def recipes(draw):
         backbone.name,
         draw(st.none() | st.integers(0, backbone.blocks) if backbone.pretrained else st.none()),
         dropout=draw(st.floats(0, 0.95)),
-        augment=Augment(policy, draw(strength)),
+        augment=Augment(policy, draw(strength), **OPTIONS.get(policy, {})),
         class_weight=draw(st.sampled_from(sorted(WEIGHTINGS))),
         synthetic_per_class=draw(AMOUNTS | st.dictionaries(st.sampled_from("abc"), AMOUNTS)),
         learning_rate=draw(st.floats(1e-9, 10)),
@@ -105,6 +106,8 @@ def recipes(draw):
         ("ema", 1, "a number, 0 or more and at most 0.9999"),
         ("clip_norm", 0, "a number, above 0 and at most 1000"),
         ("clip_norm", "1", "a number, above 0 and at most 1000"),
+        ("mix", "mixp", "Did you mean 'mixup'? Choose one of: none, mixup, cutmix."),
+        ("tta", "miror", "Did you mean 'mirror'? Choose one of: none, mirror."),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):
@@ -281,6 +284,8 @@ def test_sizes_that_a_backbone_does_not_take_are_refused(backbone, size, way_out
 def test_activations_can_be_kept_where_a_block_is_frozen_whatever_the_policy(name, policy):
     backbone = BACKBONES[name]
     depths = [*range(backbone.blocks + 1), None] if backbone.pretrained else [None, backbone.blocks]
-    recipes = [Recipe(name, unfrozen_blocks=depth, augment=Augment(policy)) for depth in depths]
+    recipes = [
+        Recipe(name, unfrozen_blocks=depth, augment=Augment(policy, **OPTIONS.get(policy, {}))) for depth in depths
+    ]
     frozen = [backbone.has_frozen_part(recipe.unfrozen_blocks) for recipe in recipes]
     assert frozen == [depth not in {None, backbone.blocks} for depth in depths]

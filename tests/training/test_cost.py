@@ -50,6 +50,8 @@ def cost(recipe=DEEP, trials=20, plan=None, images=200, pool=0, racing=True, dra
         {"recipe": dataclasses.replace(DEEP, augment=Augment("flip_crop"))},
         {"recipe": dataclasses.replace(DEEP, backbone="MobileNetV2")},
         {"recipe": dataclasses.replace(DEEP, head_start="fitted")},
+        {"recipe": dataclasses.replace(DEEP, tta="mirror")},
+        {"recipe": dataclasses.replace(DEEP, mix="mixup")},
     ],
     ids=lambda more: next(iter(more)),
 )
@@ -125,3 +127,11 @@ def test_a_busy_machine_is_slower_than_an_idle_one():
     assert speed_of(1) == core_speed()
     assert busy > 1.5
     assert slowdown.__wrapped__(1) >= 1.0
+
+
+def test_a_policy_whose_draws_take_longer_costs_more():
+    quick, slow = (
+        cost(dataclasses.replace(HEAD, augment=augment)) for augment in (Augment("color"), Augment("geometric"))
+    )
+    assert quick.high < slow.high
+    assert cost(dataclasses.replace(HEAD, augment=Augment("flip"))).high < quick.high  # it has two views

@@ -7,7 +7,6 @@ changed is never trained in the place of another.
 
 import contextlib
 import hashlib
-import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from search.repertoire.backbones.hub import CONFIG, preset_folder, preset_networ
 from search.repertoire.backbones.naming import with_own_names
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError, first_line
-from search.system.modules import Beside, Home, beside_now
+from search.system.modules import Beside, Home, beside_now, made_by
 from search.system.validation import nearest
 
 CHANNELS = 3
@@ -160,34 +159,9 @@ def _built(backbone: Backbone, home: Home) -> OwnModel:
 
 def _made(backbone: Backbone, home: Home) -> OwnModel:
     """Return what a function of a module makes."""
-    where, (place, _, name) = _where(backbone), str(backbone.make).partition(":")
-    beside = Beside(home.modules)
-    with beside.importable():
-        module = _imported(place, home, where)
-        function = getattr(module, name, None)
-        if not callable(function):
-            near = nearest(name, [known for known, value in vars(module).items() if callable(value)])
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise UserError(f"{where}: the module {place} has no function {name!r}.{hint}")
-        try:
-            model = function()
-        except Exception as error:  # noqa: BLE001 it is anyone's code
-            raise UserError(f"{where}: {name}() fails: {type(error).__name__}: {error}") from None
-        code = Path(module.__file__).read_text(encoding="utf-8", errors="replace") if module.__file__ else ""
-    _check_graph(model, where)
-    return OwnModel(model, digest([code, sorted(beside.texts.items())]), dict(beside.texts))
-
-
-def _imported(place: str, home: Home, where: str) -> Any:
-    parents = [".".join(place.split(".")[:length]) for length in range(1, place.count(".") + 2)]
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name in parents:
-            raise UserError(f"{where}: there is no module {place} in {home.modules}, nor is one installed.") from None
-        raise UserError(f"{where}: {place} cannot be imported: {error}.") from None
-    except Exception as error:  # noqa: BLE001 it is anyone's code
-        raise UserError(f"{where}: {place} cannot be imported: {type(error).__name__}: {error}") from None
+    made = made_by(str(backbone.make), home, _where(backbone))
+    _check_graph(made.value, _where(backbone))
+    return OwnModel(made.value, made.sha256, made.texts)
 
 
 def _loaded(backbone: Backbone, home: Home) -> OwnModel:
