@@ -31,6 +31,7 @@ from search.record import About, Record, names_of_searches, read_about, rules_of
 from search.report.write import PAGE, REPORT, document_of
 from search.system.chain import Chain
 from search.system.commands import command_of
+from search.system.errors import UserError
 from search.system.files import is_held
 
 TICK = 0.5  # seconds
@@ -58,11 +59,7 @@ class Follower:
     @property
     def replaced(self) -> bool:
         """Whether the journal in this place is another one by now, or none, or was cut."""
-        mine = os.fstat(self._journal)
-        try:
-            return mine.st_size < self._bytes or not os.path.samestat(self.path.stat(), mine)
-        except OSError:
-            return True
+        return os.fstat(self._journal).st_size < self._bytes or not _lies_at(self._journal, self.path)
 
     @property
     def at_work(self) -> bool | None:
@@ -161,13 +158,23 @@ def _open(folder: Path) -> Follower | None:
     try:
         # After the journal: where --fresh comes between the two, the journal turns out to be the old one.
         about = read_about(folder)
-    except BaseException:
-        os.close(journal)
-        raise
+    except BaseException as error:
+        with os.fdopen(journal):
+            if not isinstance(error, UserError) or _lies_at(journal, folder / FILE):
+                raise
+            return None  # --fresh has just moved it aside, half of which was seen
     if about is None:
         os.close(journal)
         return None
     return Follower(folder, journal, about)
+
+
+def _lies_at(journal: int, path: Path) -> bool:
+    """Return whether the open journal is still the file at this path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(journal))
+    except OSError:
+        return False
 
 
 def _follow(follower: Follower, screen: LiveScreen | Lines) -> bool:

@@ -160,6 +160,18 @@ def test_after_one_begun_anew_that_one_is_followed_to_its_end(made, tmp_path):
     assert f"{score(again.history.trials['0000']):.3f}" in console.file.getvalue()
 
 
+def test_a_search_that_is_moved_aside_while_it_is_opened_is_waited_for(made, tmp_path, monkeypatch):
+    made.complete(0.5)
+    read = watching.read_about
+
+    def moved(folder):
+        (folder / "journal.jsonl").rename(tmp_path / "aside.jsonl")
+        return read(folder)
+
+    monkeypatch.setattr(watching, "read_about", moved)
+    assert watching._open(made.folder) is None
+
+
 @pytest.fixture
 def tmux(tmp_path):
     """Run a command in a terminal; return what shows its screen, and takes keys."""
