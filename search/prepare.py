@@ -190,9 +190,8 @@ def complete(
     weights = hand.weights or {}
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, folder, known, say)
     materials = _materials(inputs, pool, weights, shares.threads, options, file.beside.home())
-    if hyperparameters.builds:
-        is_shared = executors[options.executor].has_slots
-        materials = with_networks(materials, file, folder, is_shared, hand, hyperparameters.strict)
+    is_shared = executors[options.executor].has_slots
+    materials = with_networks(materials, file, folder, is_shared, hand, hyperparameters)
     simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,

@@ -6,7 +6,7 @@ once; ``journal.jsonl`` and ``runs/`` grow; ``report/`` can be deleted and writt
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -382,12 +382,16 @@ def check_same(
             change for name, table in tables.items() if (change := change_of(name, read_table(folder, name), table))
         ]
     if found:
-        lines = "\n".join(f"  - {difference}" for difference in found)
-        raise UserError(
-            f"{folder} holds another search:\n{lines}\n"
-            "Its results would not be comparable. Ways out: undo the change to resume it; begin another one with "
-            "--name NAME; or begin anew with --fresh (the old folder is moved aside, not deleted)."
-        )
+        raise _another_search(folder, found)
+
+
+def _another_search(folder: Path, found: Sequence[str]) -> UserError:
+    lines = "\n".join(f"  - {difference}" for difference in found)
+    return UserError(
+        f"{folder} holds another search:\n{lines}\n"
+        "Its results would not be comparable. Ways out: undo the change to resume it; begin another one with "
+        "--name NAME; or begin anew with --fresh (the old folder is moved aside, not deleted)."
+    )
 
 
 def _with_modules(text: str, modules: Texts) -> str:

@@ -127,7 +127,7 @@ def test_a_mistake_in_a_space_file_is_told_by_file_and_line(space_file, old, new
         ),
         (
             "return Recipe(Augment('color', strenght=1))",
-            ", line 4: Augment has no field 'strenght'. Did you mean 'strength'",
+            ", line 4: Augment('color', …) has no field 'strenght'. Did you mean 'strength'",
         ),
         (
             "return Recipe(Synthetic(8))",

@@ -105,16 +105,18 @@ def remembering(build: Build) -> Build:
 
 
 def with_networks(
-    materials: Materials, file: SpaceFile, folder: Path, is_shared: bool, hand: Hand, strict: bool
+    materials: Materials, file: SpaceFile, folder: Path, is_shared: bool, hand: Hand, hyperparameters: HyperParameters
 ) -> Materials:
-    """Return the materials of a search in ``folder`` with what builds the networks of its space.
+    """Return the materials of a search in ``folder`` with what builds the networks of its space, if it builds any.
 
-    They are built with what is at ``hand``, from hyperparameters that are ``strict`` or not, as the driver builds them.
+    They are built with what is at ``hand``, from hyperparameters as strict as these, as the driver builds them.
     Raises UserError where it ``is_shared`` with worker processes, which cannot import the function of the space.
     """
+    if not hyperparameters.builds:
+        return materials
     if is_shared and not file.on_disk:
         by_name(file.space)
-    networks = SpaceNetworks(file, folder / SPACE, folder / MODULES, materials.classes, hand, strict)
+    networks = SpaceNetworks(file, folder / SPACE, folder / MODULES, materials.classes, hand, hyperparameters.strict)
     return replace(materials, networks=networks)
 
 

@@ -200,7 +200,7 @@ def test_each_range_of_geometric_moves_and_the_others_at_0_do_not(alone, pixels)
             {"shear": 3},
             "has no field 'shear'. It is an option of 'geometric'. Leave it out; in a space, put",
         ),
-        ("color", {"shears": 3}, "has no field 'shears'. It has no options."),
+        ("color", {"shears": 3}, "has no field 'shears'. It takes a strength and no options."),
         ("layer", {}, "Augment('layer') changes nothing yet. Give it make."),
         ("layer", {"make": "my_layers"}, "Augment make='my_layers' must be 'module:function', as in"),
     ],

@@ -121,9 +121,11 @@ def _way_out(policy: Policy, name: str) -> str:
             f"It is an option of {' and '.join(map(repr, others))}. Leave it out; in a space, put it under "
             f'hp.conditional_scope("augment", {others!r}).'
         )
-    near = nearest(name, policy.options)
+    strength = ["strength"] if policy.takes_strength else []
+    near = nearest(name, [*strength, *policy.options])
+    fields = "It takes a strength and no options." if strength else "It has no options."
     return (f"Did you mean {near!r}? " if near else "") + (
-        f"Its options are: {', '.join(policy.options)}." if policy.options else "It has no options."
+        f"Its options are: {', '.join(policy.options)}." if policy.options else fields
     )
 
 

@@ -192,9 +192,7 @@ def train_steps(
         rate, time = rates[step][:, None], tf.cast(number + 1, tf.float32)
         kernels, kernel_moments = step_of(kernels, of_kernels, kernel_moments, rate[..., None], time, decay)
         biases, bias_moments = step_of(biases, of_biases, bias_moments, rate, time, 0.0)
-        averages = tuple(
-            ema * average + (1 - ema) * value for average, value in zip(averages, (kernels, biases), strict=False)
-        )
+        averages = tuple(ema * mean + (1 - ema) * new for mean, new in zip(averages, (kernels, biases), strict=False))
     return State(kernels, biases, kernel_moments, bias_moments, averages), outputs.stack()
 
 
