@@ -3,13 +3,11 @@
 ``ema`` is here as well, although it averages any weights that train.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from search.repertoire.fields import FOURTH, NUMBER, TEXT, Settle, declare, describe
+from search.repertoire.fields import FOURTH, NUMBER, TEXT, Settle, declare, describe, member, number
 from search.repertoire.rates import has_body
 from search.system.errors import UserError
-from search.system.validation import one_of, real
 
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
@@ -18,11 +16,11 @@ STRONGEST_PULL = 10
 FROZEN, LEARNING = "frozen", "learning"  # what BatchNorm of unfrozen blocks does
 
 
-def _of_a_body(settle: Callable[[str, Any], Any], default: Any) -> Settle:
+def _of_a_body(settle: Settle, default: Any) -> Settle:
     """Return what settles a field that means something only where blocks of a pretrained backbone train."""
 
     def settled(name: str, value: Any, recipe: "Recipe") -> Any:
-        value = settle(name, value)
+        value = settle(name, value, recipe)
         if value != default and not has_body(recipe):
             why = (
                 "only the head trains" if recipe.head_only else f"{recipe.architecture.name} has no pretrained weights"
@@ -46,14 +44,9 @@ def block_rate(recipe: "Recipe", depth: int) -> float:
     return recipe.body_rate * recipe.layer_decay**depth
 
 
-def _choice(name: str, value: Any) -> str:
-    one_of(name, value, (FROZEN, LEARNING))
-    return str(value)
-
-
 LAYER_DECAY = declare(
     "layer decay",
-    _of_a_body(lambda name, value: real(name, value, 0, 1, open_low=True), 1.0),
+    _of_a_body(number(0, 1, open_low=True), 1.0),
     describe(NUMBER, "Learning rate of each unfrozen block as a factor of that of the block above it."),
     words=lambda recipe: f"layer decay {recipe.layer_decay:.2g}",
     is_choice=has_body,
@@ -61,7 +54,7 @@ LAYER_DECAY = declare(
 )
 L2_SP = declare(
     "pull to pretrained",
-    _of_a_body(lambda name, value: real(name, value, 0, STRONGEST_PULL), 0.0),
+    _of_a_body(number(0, STRONGEST_PULL), 0.0),
     describe(NUMBER, "Decay of the unfrozen blocks towards their pretrained weights, in place of weight decay."),
     words=lambda recipe: f"L2-SP {recipe.l2_sp:.2g}",
     is_choice=has_body,
@@ -69,7 +62,7 @@ L2_SP = declare(
 )
 WISE_FT = declare(
     "share of pretrained",
-    _of_a_body(lambda name, value: real(name, value, 0, 1), 0.0),
+    _of_a_body(number(0, 1), 0.0),
     describe(NUMBER, "Share of the pretrained weights in the unfrozen blocks, mixed in after training."),
     words=lambda recipe: f"WiSE-FT {recipe.wise_ft:.2g}",
     is_choice=has_body,
@@ -77,7 +70,7 @@ WISE_FT = declare(
 )
 BATCH_NORM = declare(
     "BatchNorm",
-    _of_a_body(_choice, FROZEN),
+    _of_a_body(member((FROZEN, LEARNING)), FROZEN),
     describe(TEXT, f"{FROZEN} or {LEARNING}: the statistics of BatchNorm in unfrozen blocks."),
     words=lambda recipe: f"{recipe.batch_norm} BatchNorm",
     level=lambda recipe: recipe.batch_norm,
@@ -86,7 +79,7 @@ BATCH_NORM = declare(
 )
 EMA = declare(
     "average of weights",
-    lambda name, value, _recipe: real(name, value, 0, 0.9999),
+    number(0, 0.9999),
     describe(NUMBER, "Decay of the exponential moving average of the weights; 0 takes the last weights."),
     words=lambda recipe: f"EMA {recipe.ema:.4g}",
     since=FOURTH,

@@ -5,7 +5,7 @@ recipe, the tables of a report with their titles and JSON schema, the factors of
 TensorBoard shows, and the digest follow from that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,8 +130,8 @@ def integer(low: int, high: int | None = None, *, optional: bool = False) -> Set
     return lambda name, value, _recipe: None if optional and value is None else whole(name, value, low, high)
 
 
-def member(table: Mapping[str, Any]) -> Settle:
-    """Return what settles the name of a row of a table."""
+def member(table: Collection[str]) -> Settle:
+    """Return what settles a name: that of a row of a table, or one of a few."""
 
     def settle(name: str, value: Any, _recipe: Any) -> Any:
         one_of(name, value, table)

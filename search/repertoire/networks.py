@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from search.repertoire.architecture import SIDES
-from search.repertoire.augmentation import Augment
+from search.repertoire.augmentation import AS_IS, Augment
 from search.repertoire.fields import Field
+from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.recipe import FIELDS, Recipe
 from search.repertoire.synthetic import Synthetic
 from search.system.digests import digest
@@ -209,3 +210,8 @@ OWN: Mapping[str, Field] = MappingProxyType(
         )
     }
 )
+
+
+def views_scored(recipe: AnyRecipe) -> tuple[int, ...]:
+    """Return the views of an image, without augmentation, over which the predictions of a recipe are averaged."""
+    return PREDICTIONS[recipe.tta].views if isinstance(recipe, Recipe) else (AS_IS,)

@@ -1,5 +1,6 @@
 """Schedules: the learning rate of each step of a run. A new schedule is one more row of ``SCHEDULES``."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
 
 WARM_UP = 0.1  # of the steps
+PLANS_KEPT = 4  # runs of one recipe have one or two numbers of steps
 LOWER = 1e-4  # by so much a loss must fall to count as lower, as with Keras' ReduceLROnPlateau
 
 
@@ -185,10 +187,17 @@ def schedule_of(recipe: "Recipe") -> Schedule:
     return recipe.schedule
 
 
+@functools.lru_cache(PLANS_KEPT)
+def _planned(recipe: "Recipe", steps: int) -> np.ndarray:
+    """Return the rates of all epochs, (epochs, steps): each epoch asks for its own."""
+    rates = SCHEDULES[schedule_of(recipe).name].rates(recipe, steps)
+    rates.flags.writeable = False
+    return rates
+
+
 def rates_of(recipe: "Recipe", steps: int, losses: np.ndarray) -> np.ndarray:
     """Return the learning rates of the steps of the epoch that follows epochs with these mean losses, (steps,)."""
-    row = SCHEDULES[schedule_of(recipe).name]
-    rates = row.rates(recipe, steps)[len(losses)]
+    row, rates = SCHEDULES[schedule_of(recipe).name], _planned(recipe, steps)[len(losses)]
     return rates * np.float32(row.share(schedule_of(recipe), losses.tolist())) if row.share else rates
 
 

@@ -20,8 +20,7 @@ from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.heads import HEADS
 from search.repertoire.mixing import MIXERS, mix_of
-from search.repertoire.networks import AnyRecipe, NetworkRecipe
-from search.repertoire.prediction import PREDICTIONS
+from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
 from search.repertoire.rates import first_step
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
@@ -220,7 +219,7 @@ def _stored(recipe: AnyRecipe, images: int, speed: float) -> float:
 
 def _passes(recipe: AnyRecipe) -> int:
     """Return how many views of an image a prediction looks at."""
-    return len(PREDICTIONS[recipe.tta].views) if isinstance(recipe, Recipe) else 1
+    return len(views_scored(recipe))
 
 
 def _stored_to_score(recipe: AnyRecipe, images: int, speed: float) -> float:

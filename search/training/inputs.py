@@ -12,10 +12,8 @@ import numpy as np
 from search.data.folds import Fold
 from search.data.images import decode
 from search.data.synthetic import SyntheticPool, tally
-from search.repertoire.augmentation import AS_IS, Augment
-from search.repertoire.networks import AnyRecipe
-from search.repertoire.prediction import PREDICTIONS
-from search.repertoire.recipe import Recipe
+from search.repertoire.augmentation import Augment
+from search.repertoire.networks import AnyRecipe, views_scored
 from search.repertoire.weighting import WEIGHTINGS
 from search.system.clock import Clock
 from search.system.errors import UserError
@@ -123,7 +121,7 @@ class Feed:
 
     def scored(self, network: AnyNetwork, recipe: AnyRecipe) -> "list[Rows | JointRows]":
         """Return what is scored: real images as they are, and those other views that the recipe predicts with."""
-        return [self._inputs(network, PLAIN, 1, view, with_pool=False) for view in _views_scored(recipe)]
+        return [self._inputs(network, PLAIN, 1, view, with_pool=False) for view in views_scored(recipe)]
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the class numbers of these rows."""
@@ -162,7 +160,7 @@ class Feed:
             for images in self._image_sets(network, bool(recipe.synthetic)):
                 activations.ensure(network, images, recipe.augment, views)
             real, *_ = self._image_sets(network, with_pool=False)
-            activations.ensure(network, real, PLAIN, _views_scored(recipe))
+            activations.ensure(network, real, PLAIN, views_scored(recipe))
 
     def _inputs(
         self, network: AnyNetwork, augment: Augment, views: int, view: int, with_pool: bool
@@ -203,7 +201,3 @@ class Feed:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")
         return self._decoded.setdefault((contents, size), Images(decoded.pixels, contents, decoded.key))
-
-
-def _views_scored(recipe: AnyRecipe) -> tuple[int, ...]:
-    return PREDICTIONS[recipe.tta].views if isinstance(recipe, Recipe) else (AS_IS,)
