@@ -3,7 +3,8 @@
     python -m search run spaces/finetune.py
 
 A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Synthetic``, ``Backbone``,
-``Times``, ``Schedule``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``.
+``Times``, ``Schedule``, ``conv_net``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``,
+``handwritten_digits``.
 ``KFoldTuner`` is the same from a notebook.
 """
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from search.data.digits import handwritten_digits
     from search.repertoire.augmentation import Augment
     from search.repertoire.backbones.backbone import Backbone
+    from search.repertoire.backbones.conv_net import conv_net
     from search.repertoire.backbones.hub import hub
     from search.repertoire.mixing import Mix
     from search.repertoire.networks import Fit
@@ -42,6 +44,7 @@ __all__ = [
     "UserError",
     "amounts_at_hand",
     "at_hand",
+    "conv_net",
     "handwritten_digits",
     "hub",
     "image_sizes",
@@ -61,6 +64,7 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "UserError": "search.system.errors",
     "amounts_at_hand": "search.space",
     "at_hand": "search.space",
+    "conv_net": "search.repertoire.backbones.conv_net",
     "handwritten_digits": "search.data.digits",
     "hub": "search.repertoire.backbones.hub",
     "image_sizes": "search.space",

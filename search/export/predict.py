@@ -103,7 +103,9 @@ def _check_library(folder: Path, about: dict[str, Any]) -> None:
     recipe = about.get("recipe")
     value = recipe.get("backbone") if isinstance(recipe, dict) else None
     backbones = value if isinstance(value, list) else [value]
-    if any(isinstance(each, dict) and isinstance(each.get("make"), dict) for each in backbones):
+    if any(
+        isinstance(each, dict) and isinstance(each.get("make"), dict) and "preset" in each["make"] for each in backbones
+    ):
         from search.repertoire.backbones.hub import library_for
 
         library_for(str(folder / MODEL))

@@ -9,7 +9,7 @@ from typing import Any
 
 from search.system.errors import UserError
 from search.system.texts import is_utf8
-from search.system.validation import named_fields, one_of, whole
+from search.system.validation import named_fields, one_of, real, whole
 
 # Input scaling, as (scale, offset) of uint8 pixels; IDENTITY where the network scales by itself.
 SIGNED = (1 / 127.5, -1.0)
@@ -21,6 +21,8 @@ OF_IMAGENET = (
     "you may use them."
 )
 AVERAGE, TOKENS = "average", "tokens"  # how tokens become features
+MOST_CHANNELS = 4096
+HIGHEST_DROPOUT = 0.95
 FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 Scaling = tuple[float, float] | str
@@ -78,6 +80,33 @@ class Preset:
         return f"{self.preset} of KerasHub"
 
 
+@named_fields
+@dataclass(frozen=True)
+class ConvNet:
+    """A plain convolutional network from scratch: the channels of each block, dropout after each, BatchNorm or none.
+
+    Raises UserError for a value that is wrong, naming it.
+    """
+
+    filters: tuple[int, ...] = (32, 64, 128, 128)
+    dropout: float = 0.0
+    batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what a person gives."""
+        if not isinstance(self.filters, tuple) or not self.filters:
+            raise UserError(f"filters={self.filters!r} must be the channels of each block, as in (32, 64, 128).")
+        if not isinstance(self.batch_norm, bool):
+            raise UserError(f"batch_norm={self.batch_norm!r} must be True or False.")
+        filters = tuple(whole("filters", channels, 1, MOST_CHANNELS) for channels in self.filters)
+        object.__setattr__(self, "filters", filters)
+        object.__setattr__(self, "dropout", real("dropout", self.dropout, 0, HIGHEST_DROPOUT))
+
+    def __str__(self) -> str:
+        """Return where it comes from, as messages say it."""
+        return "conv_net"
+
+
 def average(**options: Any) -> Any:
     """Return the Keras layer that takes the mean of each feature over its map, (n, h, w, c) to (n, c)."""
     from search.system.tf import keras
@@ -129,13 +158,14 @@ class Backbone:
     ``parameters`` is how many it has, with those that never train. Images have a side of ``smallest`` px or
     more, which is a multiple of ``step``.
 
-    Of an own one ``make`` is a text, "module:function" or the path of a .keras file, or a ``Preset``. ``scaling``,
-    ``cuts`` and ``mega_macs`` that are not given are found when it is first built, and ``network`` is then known.
+    Of an own one ``make`` is a text, "module:function" or the path of a .keras file, a ``Preset`` or a ``ConvNet``.
+    ``scaling``, ``cuts`` and ``mega_macs`` that are not given are found when it is first built, and ``network`` is then
+    known.
     Raises UserError for a field of an own one that is wrong, naming it.
     """
 
     name: str
-    make: Callable[[Path | None], Any] | str | Preset
+    make: Callable[[Path | None], Any] | str | Preset | ConvNet
     scaling: Scaling = ""
     cuts: tuple[str, ...] | None = None
     mega_macs: float = 0.0
@@ -154,7 +184,7 @@ class Backbone:
     @property
     def is_own(self) -> bool:
         """Whether it is somebody's own, and no row of the table."""
-        return isinstance(self.make, str | Preset)
+        return isinstance(self.make, str | Preset | ConvNet)
 
     @property
     def reference(self) -> "str | Backbone":
@@ -218,8 +248,10 @@ class Backbone:
             return self.name
         assert self.network is not None, "its network was built"
         scaling = self.scaling if isinstance(self.scaling, str) else list(self.scaling)
-        make = asdict(self.make) if isinstance(self.make, Preset) else self.make
-        fields = {"name": self.name, "make": make, "scaling": scaling, "cuts": list(self.cuts or ())}
+        make = asdict(self.make) if isinstance(self.make, Preset | ConvNet) else self.make
+        fields: dict[str, Any] = {"name": self.name, "make": make, "scaling": scaling, "cuts": list(self.cuts or ())}
+        if isinstance(self.make, ConvNet):
+            fields |= {"parameters": self.parameters, "smallest": self.smallest}
         network = {**asdict(self.network), "layers": list(self.network.layers)}
         del network["has_lambda"]
         return fields | {"mega_macs": self.mega_macs, "network": network}
@@ -230,7 +262,9 @@ class Backbone:
         if not isinstance(fields, dict):
             return str(fields)
         network = NetworkFacts(**{**fields["network"], "layers": tuple(fields["network"]["layers"])})
-        make = Preset(**fields["make"]) if isinstance(fields["make"], dict) else fields["make"]
+        make = fields["make"]
+        if isinstance(make, dict):
+            make = Preset(**make) if "preset" in make else ConvNet(**{**make, "filters": tuple(make["filters"])})
         return cls(**{**fields, "make": make, "network": network, "pooling": unchanged if network.vectors else average})
 
 

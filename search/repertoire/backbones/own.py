@@ -16,7 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from search.repertoire.backbones.backbone import FILE, IDENTITY, Backbone, NetworkFacts, Preset, average, unchanged
+from search.repertoire.backbones.backbone import (
+    FILE,
+    IDENTITY,
+    Backbone,
+    ConvNet,
+    NetworkFacts,
+    Preset,
+    average,
+    unchanged,
+)
+from search.repertoire.backbones.conv_net import layers_of, sha256_of
 from search.repertoire.backbones.cost import mega_macs_of
 from search.repertoire.backbones.cuts import found_cuts, token_cuts
 from search.repertoire.backbones.graph import graph_of
@@ -148,6 +158,9 @@ def _built(backbone: Backbone, home: Home) -> OwnModel:
     """Return the network, made anew."""
     from search.system.tf import silenced
 
+    if isinstance(backbone.make, ConvNet):
+        net = backbone.make
+        return OwnModel(with_own_names(lambda: layers_of(net)), sha256_of(net))
     make: Callable[[Backbone, Home], OwnModel] = _loaded if str(backbone.make).endswith(FILE) else _made
     if isinstance(backbone.make, Preset):
         make = partial(_preset, folder=preset_folder(backbone.name, backbone.make, home, _where(backbone)))
