@@ -8,9 +8,9 @@ import pytest
 from kit.runs import materials, run, small
 
 from search import Recipe, UserError, conv_net
+from search.export.plain import plain_model
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.cost import mega_macs_of
-from search.export.plain import plain_model
 from search.repertoire.backbones.own import in_words
 from search.repertoire.shape import shape_of
 from search.training.trainer import Trainer
