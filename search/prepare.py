@@ -15,10 +15,10 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
-from search.events import CONFIRM, Status
 from search.executors.table import EXECUTORS, Executors
 from search.integrity.differences import REPEATABLE, check_equal
-from search.journal import History
+from search.journal.history import History
+from search.journal.outcomes import CONFIRM, Status
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
 from search.oracles import HyperParameters, at_values, register, sample_points
 from search.oracles.meaning import check_elsewhere, meaning_of, recipes_of

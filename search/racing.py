@@ -12,8 +12,8 @@ import numpy as np
 from scipy import special
 
 from search.data.holdout import HOLDOUT
-from search.events import CONFIRM, HOLDOUT_JOB, JobKind, Run, Status, Verdict
-from search.journal import History, Trial
+from search.journal.history import History, Trial
+from search.journal.outcomes import CONFIRM, HOLDOUT_JOB, JobKind, Run, Status, Verdict
 from search.repertoire.networks import AnyRecipe, Architecture, NetworkRecipe
 from search.repertoire.shape import Shape, shape_of
 

@@ -21,12 +21,13 @@ from search.data.finding import listed
 from search.data.folds import PLANNING_VERSION, Plan, lacking_classes, plan_digest, plan_table
 from search.data.images import DECODING_VERSION
 from search.data.synthetic import SyntheticPool
-from search.events import SessionEvent
 from search.integrity.differences import SAME_TEXT, change_of, code_of, differences, versions_since
 from search.integrity.replayed import check_replayed
 from search.integrity.studied import problem_of_study
 from search.integrity.written import check_journal_is_there, check_written
-from search.journal import FILE, History, read_events, replay
+from search.journal.events import SessionEvent
+from search.journal.history import History
+from search.journal.journal import FILE, read_events, replay
 from search.racing import PlannedFold, Rules
 from search.repertoire.recipe import Recipe
 from search.space import SpaceFile

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from search.data.reading import as_before
-from search.events import SessionEvent
+from search.journal.events import SessionEvent
 from search.record import IMAGES, MODULES, SPACE, Record, read_table
 from search.space import SpaceFile, read_space
 from search.study import Study

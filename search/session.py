@@ -10,29 +10,27 @@ import hashlib
 import time
 from typing import Self
 
-from search.events import (
-    AttemptEvent,
-    EarlyJobEvent,
-    EndEvent,
-    Event,
-    Failure,
-    FailureEvent,
-    HoldoutEvent,
-    JobEvent,
-    JobKind,
-    ProfileEvent,
-    SessionEvent,
-    Status,
-    TrialEvent,
-    Verdict,
-    VerdictEvent,
-)
 from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fatal
 from search.executors.table import EXECUTORS, Executors
 from search.integrity.differences import changed_versions, fields_that_differ
 from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, digests_of
-from search.journal import Journal, Trial, add_stages
+from search.journal.events import (
+    AttemptEvent,
+    EarlyJobEvent,
+    EndEvent,
+    Event,
+    FailureEvent,
+    HoldoutEvent,
+    JobEvent,
+    ProfileEvent,
+    SessionEvent,
+    TrialEvent,
+    VerdictEvent,
+)
+from search.journal.history import Trial, add_stages
+from search.journal.journal import Journal
+from search.journal.outcomes import Failure, JobKind, Status, Verdict
 from search.monitor.epochs import Epochs
 from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board

@@ -17,7 +17,8 @@ from typing import Any, NoReturn, Self
 
 from search.executors.base import Executor
 from search.executors.table import EXECUTORS, Executors
-from search.journal import HoldoutScore, check_unused
+from search.journal.history import HoldoutScore
+from search.journal.journal import check_unused
 from search.monitor.console import summary, wide_console
 from search.monitor.screen import Screen, open_screen
 from search.monitor.tensorboard import check_at_hand

@@ -8,8 +8,8 @@ from kit.scripted import Script
 from kit.shapes import write_shapes
 
 from search import KFoldTuner
-from search.events import CONFIRM
-from search.journal import read_events
+from search.journal.journal import read_events
+from search.journal.outcomes import CONFIRM
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.racing import cells, could_have_won, ranked, score

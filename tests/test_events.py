@@ -5,8 +5,9 @@ import json
 import pytest
 from kit.lines import event
 
-from search.events import KINDS, HoldoutEvent, JobKind, Status, event_of
-from search.journal import read_events
+from search.journal.events import KINDS, HoldoutEvent, event_of
+from search.journal.journal import read_events
+from search.journal.outcomes import JobKind, Status
 from search.system.errors import UserError
 
 FAILURE = {"error": "no memory", "final": False}

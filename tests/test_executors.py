@@ -10,11 +10,11 @@ import pytest
 from kit.runs import materials
 from kit.scripted import Script
 
-from search.events import JobKind
 from search.executors import processes
 from search.executors.base import Cancelled, Done, Failed, Fatal, Reporting
 from search.executors.processes import Workers
 from search.executors.table import DEFAULT, EXECUTORS
+from search.journal.outcomes import JobKind
 from search.options import Options
 from search.racing import Job
 from search.repertoire.recipe import Recipe

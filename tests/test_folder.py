@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from kit.lines import event
 
-from search.events import SessionEvent
 from search.integrity.differences import code_of
-from search.journal import History, Journal
+from search.journal.events import SessionEvent
+from search.journal.history import History
+from search.journal.journal import Journal
 from search.options import Options, overridden
 from search.record import (
     FORMAT,

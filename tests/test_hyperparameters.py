@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from search.journal import History
+from search.journal.history import History
 from search.oracles import ORACLES, HyperParameters, ask, at_values, points, random_points, register, retell, tell
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe

@@ -7,7 +7,7 @@ import pytest
 from kit.journals import changed, sealed
 from kit.lines import event
 
-from search.journal import FILE, Journal, read_events, replay
+from search.journal.journal import FILE, Journal, read_events, replay
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError
 

@@ -17,7 +17,6 @@ PACKAGE = ROOT / "search"
 RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of the spine
     *("system", "analysis.stats", "training.heads", "repertoire", "study", "space", "options", "data"),
     *(
-        "events",
         "journal",
         "racing",
         "integrity",

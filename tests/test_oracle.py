@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from search.events import Status, Verdict
-from search.journal import History, Trial
+from search.journal.history import History, Trial
+from search.journal.outcomes import Status, Verdict
 from search.oracles import ORACLES, HyperParameters, ask, at_values, points, random_points, register, retell, tell
 from search.repertoire.recipe import Recipe
 from search.system.errors import UserError

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from search.journal import replay
+from search.journal.journal import replay
 from search.racing import Job, PlannedFold, Rules, cells, forecast_of, next_afterwards, next_holdout_job, next_step
 from search.repertoire.recipe import Recipe
 

@@ -8,7 +8,7 @@ from kit.shapes import write_shapes
 
 from search import KFoldTuner, UserError
 from search.executors.base import Fatal
-from search.journal import read_events
+from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record

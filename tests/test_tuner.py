@@ -12,7 +12,7 @@ from kit.shapes import write_shapes
 
 from search import KFoldTuner, Recipe, Study, Synthetic, UserError
 from search.analysis.ledger import profile
-from search.journal import read_events
+from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.options import Options

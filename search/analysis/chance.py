@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.journal import Trial
+from search.journal.history import Trial
 from search.racing import Rules
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.recipe import Recipe

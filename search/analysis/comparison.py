@@ -10,8 +10,8 @@ from search.analysis.ledger import at_size, interval
 from search.analysis.predictions import read_run
 from search.analysis.stats.comparing import ALPHA, Difference, difference, mcnemar
 from search.analysis.stats.intervals import Interval
-from search.events import Status
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import Status
 from search.racing import cells, ranked
 from search.record import Record, read_record
 from search.repertoire.columns import COLUMNS, columns_of

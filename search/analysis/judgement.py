@@ -17,8 +17,8 @@ from search.analysis.stats.grid import in_grid
 from search.analysis.stats.metrics import METRICS, Metric
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
-from search.events import CONFIRM, Status
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import CONFIRM, Status
 from search.racing import Rules, cells, could_have_won, ranked, score
 from search.record import FOLDS, Record, read_table
 from search.repertoire.architecture import depth

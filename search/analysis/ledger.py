@@ -8,8 +8,8 @@ import numpy as np
 from search.analysis.shortfalls import total
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.metrics import METRICS
-from search.events import Status
-from search.journal import History, Trial, add_stages
+from search.journal.history import History, Trial, add_stages
+from search.journal.outcomes import Status
 from search.racing import Rules, cells, ranked
 from search.record import Record
 from search.system.clock import rounded

@@ -10,7 +10,7 @@ from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size
 from search.analysis.stats import Interval
 from search.analysis.stats.metrics import METRICS
-from search.journal import Trial
+from search.journal.history import Trial
 
 EVEN = 1.2  # times as many images in the largest class as in the smallest: below it classes are even
 NOTICEABLE = 0.005  # half an image in a hundred: below it two shares read alike

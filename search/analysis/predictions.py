@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from search.analysis.stats.selection import Configurations
-from search.events import Run
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import Run
 from search.racing import PlannedFold
 from search.record import IMAGES, Record, read_table
 

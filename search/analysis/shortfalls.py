@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from search.events import Run
+from search.journal.outcomes import Run
 
 
 def total(run: Run, what: str) -> int | None:

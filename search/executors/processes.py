@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from search.events import JobKind
 from search.executors.base import Done, Ending, Failed, Fatal, execute
+from search.journal.outcomes import JobKind
 from search.racing import Job
 from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT, die_with_parent

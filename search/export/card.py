@@ -11,8 +11,8 @@ from search.analysis.ledger import at_size, interval, seen_before
 from search.analysis.outlook import outlook
 from search.data.decoding import DRAFT
 from search.data.depth import shift_to_8_bits
-from search.events import Status
-from search.journal import HoldoutScore, Trial
+from search.journal.history import HoldoutScore, Trial
+from search.journal.outcomes import Status
 from search.racing import score
 from search.record import Record
 from search.repertoire.backbones.backbone import OF_IMAGENET

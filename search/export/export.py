@@ -21,7 +21,7 @@ from search.executors.inline import Inline
 from search.export.card import ExportFacts, card, scores
 from search.export.plain import averaged, joint_model, plain_model
 from search.export.predict import FORMAT, MODEL, RECIPE
-from search.journal import Trial
+from search.journal.history import Trial
 from search.monitor.screen import Screen
 from search.record import Record
 from search.repertoire.networks import AnyRecipe, NetworkRecipe

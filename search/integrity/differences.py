@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from search.data.finding import listed
-from search.journal import read_events, replay
+from search.journal.journal import read_events, replay
 from search.system.errors import UserError
 
 LINES_SHOWN = 20

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from search.data.holdout import HOLDOUT
-from search.events import CONFIRM, Run, Status, Verdict
-from search.journal import FILE, WAYS_OUT, History, Trial
+from search.journal.history import History, Trial
+from search.journal.journal import FILE, WAYS_OUT
+from search.journal.outcomes import CONFIRM, Run, Status, Verdict
 from search.racing import Rules, trial_score
 from search.study import OBJECTIVES
 from search.system.errors import UserError

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from search.journal import FILE, WAYS_OUT, check_lines
+from search.journal.journal import FILE, WAYS_OUT, check_lines
 from search.system.digests import file_sha256
 from search.system.errors import UserError
 

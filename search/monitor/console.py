@@ -16,8 +16,8 @@ from search.analysis.ledger import (
     on_holdout,
     range_of_marks,
 )
-from search.events import Status
-from search.journal import History, Trial
+from search.journal.history import History, Trial
+from search.journal.outcomes import Status
 from search.racing import Rules, ranked, score
 from search.record import Record
 from search.repertoire.columns import texts, varied

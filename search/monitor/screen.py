@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from search.events import JobKind, Status
-from search.journal import History
+from search.journal.history import History
+from search.journal.outcomes import JobKind, Status
 from search.monitor.console import ROOM_FOR_SIZES, ROWS, WIDTH_OF_FILES, leaderboard, runs_done
 from search.racing import Job, Rules
 from search.repertoire.columns import varied

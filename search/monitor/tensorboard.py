@@ -20,8 +20,8 @@ import numpy as np
 
 from search.analysis.ledger import at_size
 from search.analysis.predictions import Arrays, read_runs
-from search.events import Run, Status
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import Run, Status
 from search.racing import score
 from search.record import Record
 from search.repertoire.columns import briefs

@@ -8,12 +8,11 @@ from typing import Self
 
 from rich.console import Console
 
-from search.events import (
-    HOLDOUT_JOB,
+from search.integrity.replayed import check_replayed
+from search.journal.events import (
     AttemptEvent,
     EarlyJobEvent,
     Event,
-    Failure,
     FailureEvent,
     HoldoutEvent,
     JobEvent,
@@ -21,8 +20,9 @@ from search.events import (
     VerdictEvent,
     event_of,
 )
-from search.integrity.replayed import check_replayed
-from search.journal import FILE, History, events_in, replay
+from search.journal.history import History
+from search.journal.journal import FILE, events_in, replay
+from search.journal.outcomes import HOLDOUT_JOB, Failure
 from search.monitor.console import closing, summary
 from search.monitor.epochs import read_epochs, with_epochs
 from search.monitor.screen import Lines, LiveScreen, open_screen

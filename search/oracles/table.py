@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 from threadpoolctl import threadpool_limits
 
-from search.journal import History
+from search.journal.history import History
 from search.oracles.hyperparameters import POINTS_CHECKED, HyperParameters, Values, points, random_points
 from search.system.digests import seed_from
 from search.system.errors import UserError

@@ -7,8 +7,8 @@ from search.analysis.ledger import at_size, interval, on_holdout
 from search.analysis.outlook import Outlook, are_even, outlook
 from search.analysis.stats.comparing import Standing
 from search.analysis.stats.scores import proportion
-from search.events import Status
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import Status
 from search.racing import score
 from search.repertoire.columns import varied
 from search.report import words

@@ -6,8 +6,8 @@ from search.analysis.chance import collapsed
 from search.analysis.judgement import Judgement
 from search.analysis.shortfalls import shortfalls, total
 from search.data.finding import WARNING, in_a_line
-from search.events import Run
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import Run
 from search.record import Record
 from search.report.words import amount, called
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from search.analysis.stats import Interval
 from search.analysis.stats.intervals import DIFFERENCES, SCORES
-from search.journal import Trial
+from search.journal.history import Trial
 from search.repertoire.columns import COLUMNS
 from search.repertoire.networks import HYPERPARAMETER, AnyRecipe, NetworkRecipe, title_of
 

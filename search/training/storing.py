@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from search.analysis import stats
-from search.events import Run
+from search.journal.outcomes import Run
 from search.training.trainer import JobResult, RunResult
 
 

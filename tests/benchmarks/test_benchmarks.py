@@ -56,7 +56,7 @@ def test_everything_is_all_blocks_of_the_backbone():
 
 
 def test_the_grid_runs_every_trial_in_order(plan, tmp_path):
-    from search.journal import History
+    from search.journal.history import History
     from search.oracles import ask, at_values, register, retell, tell
     from search.space import read_space
 

@@ -15,7 +15,7 @@ from search import KFoldTuner, UserError
 from search.analysis.judgement import Judgement
 from search.analysis.predictions import read_runs
 from search.export.export import ALL, COMPARED, everything, export
-from search.journal import read_events
+from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record

@@ -9,7 +9,7 @@ from kit.journals import SUM, changed, sealed, unsealed
 from kit.lines import event
 
 from search.integrity.written import digests_of, journalled_digests
-from search.journal import FILE, Journal, read_events, replay
+from search.journal.journal import FILE, Journal, read_events, replay
 from search.record import WRITTEN_ONCE, read_about, read_record
 from search.system.digests import file_sha256
 from search.system.errors import UserError

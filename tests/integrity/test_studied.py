@@ -9,7 +9,7 @@ from kit.freezing import FROZEN
 from kit.journals import unsealed
 
 from search.integrity.differences import change_of
-from search.journal import FILE
+from search.journal.journal import FILE
 from search.record import STUDY, read_about, read_record
 from search.system.errors import UserError
 

@@ -6,7 +6,7 @@ import sys
 import time
 
 from kit.shapes import write_shapes
-from search.journal import read_events
+from search.journal.journal import read_events
 from search.record import read_record
 
 SPACE = """

@@ -1,6 +1,6 @@
 """Events as they stand in a journal."""
 
-from search.events import event_of
+from search.journal.events import event_of
 
 
 def event(kind, **fields):

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from search import racing
-from search.events import JobEvent, Run, Status, TrialEvent, Verdict, VerdictEvent
-from search.journal import History, Trial
+from search.journal.events import JobEvent, TrialEvent, VerdictEvent
+from search.journal.history import History, Trial
+from search.journal.outcomes import Run, Status, Verdict
 from search.racing import Job, PlannedFold, Rules
 from search.repertoire.recipe import Recipe
 

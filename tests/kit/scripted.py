@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from search.events import JobKind
 from search.executors.base import Cancelled, Done, Ending, Failed
 from search.executors.table import ExecutorRow
+from search.journal.outcomes import JobKind
 from search.racing import Job
 from search.training.trainer import JobResult, RunResult
 

@@ -13,8 +13,8 @@ from kit.lines import event
 from search.analysis import stats
 from search.data.dataset import Dataset
 from search.data.folds import make_plan, plan_table
-from search.events import CONFIRM
-from search.journal import Journal
+from search.journal.journal import Journal
+from search.journal.outcomes import CONFIRM
 from search.racing import next_step
 from search.record import About, begin_record, read_record, rules_of
 from search.repertoire.augmentation import Augment

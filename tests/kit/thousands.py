@@ -14,8 +14,8 @@ import numpy as np
 from kit.journals import unsynced
 from kit.scripted import Script
 from kit.shapes import write_shapes
-from search.events import EndEvent, JobEvent, TrialEvent, VerdictEvent
-from search.journal import Journal
+from search.journal.events import EndEvent, JobEvent, TrialEvent, VerdictEvent
+from search.journal.journal import Journal
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.oracles import ask, retell, tell

@@ -9,7 +9,7 @@ import pytest
 from kit.searches import fill
 from rich.console import Console
 
-from search.journal import History, Trial
+from search.journal.history import History, Trial
 from search.monitor.epochs import Epochs, read_epochs, with_epochs
 from search.monitor.screen import Lines, LiveScreen, TimeLeft, open_screen
 from search.racing import Job, score

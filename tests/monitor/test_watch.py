@@ -18,7 +18,7 @@ from kit.lines import event
 from kit.searches import Search, fill
 from rich.console import Console
 
-from search.journal import Journal, read_events, replay
+from search.journal.journal import Journal, read_events, replay
 from search.monitor import watch as watching
 from search.racing import ranked, score
 
@@ -246,7 +246,8 @@ def test_whether_a_driver_is_at_work_is_seen_and_ends_with_it(made):
         assert seen.at_work is False
         code = f"import os, sys; sys.path[:] = {sys.path!r}\n"
         code += (
-            f"from pathlib import Path; from search.journal import Journal; j = Journal(Path({str(made.folder)!r}))\n"
+            "from pathlib import Path; from search.journal.journal import Journal\n"
+            f"j = Journal(Path({str(made.folder)!r}))\n"
         )
         code += "print('held', flush=True); sys.stdin.read()"
         driver = subprocess.Popen(

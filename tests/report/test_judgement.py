@@ -9,7 +9,7 @@ from sklearn import metrics
 from search.analysis.judgement import Judgement
 from search.analysis.predictions import gather, read_run, read_runs
 from search.analysis.stats.intervals import corrected_interval
-from search.events import CONFIRM
+from search.journal.outcomes import CONFIRM
 from search.racing import ranked
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from search.analysis.stats.comparing import Standing
-from search.events import Status
+from search.journal.outcomes import Status
 from search.repertoire.networks import HYPERPARAMETER
 from search.report import cautions, words
 from search.report.exhibit import Exhibit, Plot, Row, Subject

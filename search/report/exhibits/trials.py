@@ -11,8 +11,8 @@ from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, in_order, interval
 from search.analysis.stats.comparing import Standing
 from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error, roc_auc
-from search.events import Status
-from search.journal import Trial
+from search.journal.history import Trial
+from search.journal.outcomes import Status
 from search.repertoire import columns as recipes
 from search.repertoire.networks import HYPERPARAMETER, AnyRecipe
 from search.repertoire.synthetic import in_words

@@ -4,95 +4,15 @@ One frozen class for each kind of event. What stands in a line never changes its
 the names here and the keys there differ where the words of the code have become clearer since.
 """
 
-import contextlib
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
 from typing import Any, Self
 
+from search.journal.outcomes import HOLDOUT_JOB, Failure, JobKind, Line, Run, Status, Verdict, number, numbers_of
 from search.repertoire.networks import AnyRecipe, recipe_from
-from search.system.errors import UserError
 from search.system.validation import one_of
 
-Line = dict[str, Any]
 FORMAT = 5  # of journals; those before it have no number, and no checksums
-HOLDOUT_JOB = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
-CONFIRM = "confirm-"  # begins the names of the reshuffled folds, on which the best recipes are trained again
-
-
-class Status(StrEnum):
-    """Where a trial stands: open until it has a verdict, and then what the verdict says."""
-
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    DUPLICATE = "duplicate"
-    OPEN = "open"
-
-
-class JobKind(Enum):
-    """What a job is for: the study's folds, reshuffled folds, the hold-out, or help with the images of another job."""
-
-    FOLDS = auto()
-    CONFIRM = auto()
-    HOLDOUT = auto()
-    HELP = auto()
-
-    @staticmethod
-    def of(number: int, folds: tuple[str, ...] = ()) -> "JobKind":
-        """Return the kind of a journalled job: its number and its folds tell it. Help is never journalled."""
-        if number == HOLDOUT_JOB:
-            return JobKind.HOLDOUT
-        return JobKind.CONFIRM if folds and folds[0].startswith(CONFIRM) else JobKind.FOLDS
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trial on one fold: its scores, seconds of training, the tally of synthetic images, and its file.
-
-    ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
-    holds the totals of "asked" and "drawn".
-    """
-
-    fold: str
-    scores: dict[str, float]
-    seconds: float
-    synthetic: dict[str, Any]
-    file: str
-    sha256: str
-
-    @classmethod
-    def from_json(cls, line: Line, file: str, sha256: str) -> Self:
-        """Return the run of a line; its file stands beside it."""
-        scores = _numbers(line["scores"])
-        return cls(line["fold"], scores, number("seconds", line["seconds"]), line["synthetic"], file, sha256)
-
-    def to_json(self) -> Line:
-        """Return it as JSON types, without its file."""
-        return {"fold": self.fold, "scores": self.scores, "seconds": self.seconds, "synthetic": self.synthetic}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The end of a trial: completed, stopped, failed or duplicate, with a score and a reason in words.
-
-    ``score`` of a stopped trial is the predicted one; None where there is nothing to predict from.
-    """
-
-    status: Status
-    score: float | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that ended badly; ``final`` where trying again can only give the same."""
-
-    job: int
-    error: str
-    final: bool
 
 
 @dataclass(frozen=True)
@@ -219,7 +139,7 @@ class JobEvent:
         """Return the event of a line."""
         file, sha256 = line["file"], line["sha256"]
         runs = tuple(Run.from_json(run, file, sha256) for run in line["runs"])
-        return cls(line["trial"], line["job"], file, sha256, runs, _numbers(line.get("stages", {})))
+        return cls(line["trial"], line["job"], file, sha256, runs, numbers_of(line.get("stages", {})))
 
     def to_json(self) -> Line:
         """Return the line."""
@@ -351,7 +271,7 @@ class ProfileEvent:
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line."""
-        return cls(_numbers(line["stages"]), _numbers(line.get("beside", {})))
+        return cls(numbers_of(line["stages"]), numbers_of(line.get("beside", {})))
 
     def to_json(self) -> Line:
         """Return the line."""
@@ -383,17 +303,3 @@ def event_of(line: Line) -> Event | None:
     """
     read = KINDS.get(str(line["event"]))
     return None if read is None else read(line)
-
-
-def number(name: str, value: Any) -> float:
-    """Return the value if it is a finite number. Raises UserError, naming it, otherwise."""
-    if type(value) is float and math.isfinite(value):  # thousands of trials have hundreds of thousands of these
-        return value
-    with contextlib.suppress(TypeError, OverflowError):
-        if not isinstance(value, bool) and math.isfinite(value):
-            return value
-    raise UserError(f"{name} is {json.dumps(value)}, which is no finite number.")
-
-
-def _numbers(stages: dict[str, Any]) -> dict[str, float]:
-    return {name: number(name, value) for name, value in stages.items()}

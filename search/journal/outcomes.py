@@ -1,0 +1,102 @@
+"""What comes of trials and their jobs: scores on a fold, failures, verdicts. Values, which events hold."""
+
+import contextlib
+import json
+import math
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any, Self
+
+from search.system.errors import UserError
+
+Line = dict[str, Any]
+HOLDOUT_JOB = 0  # the number of the job that scores a trial on the hold-out; the jobs of its folds begin at 1
+CONFIRM = "confirm-"  # begins the names of the reshuffled folds, on which the best recipes are trained again
+
+
+class Status(StrEnum):
+    """Where a trial stands: open until it has a verdict, and then what the verdict says."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DUPLICATE = "duplicate"
+    OPEN = "open"
+
+
+class JobKind(Enum):
+    """What a job is for: the study's folds, reshuffled folds, the hold-out, or help with the images of another job."""
+
+    FOLDS = auto()
+    CONFIRM = auto()
+    HOLDOUT = auto()
+    HELP = auto()
+
+    @staticmethod
+    def of(number: int, folds: tuple[str, ...] = ()) -> "JobKind":
+        """Return the kind of a journalled job: its number and its folds tell it. Help is never journalled."""
+        if number == HOLDOUT_JOB:
+            return JobKind.HOLDOUT
+        return JobKind.CONFIRM if folds and folds[0].startswith(CONFIRM) else JobKind.FOLDS
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial on one fold: its scores, seconds of training, the tally of synthetic images, and its file.
+
+    ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
+    holds the totals of "asked" and "drawn".
+    """
+
+    fold: str
+    scores: dict[str, float]
+    seconds: float
+    synthetic: dict[str, Any]
+    file: str
+    sha256: str
+
+    @classmethod
+    def from_json(cls, line: Line, file: str, sha256: str) -> Self:
+        """Return the run of a line; its file stands beside it."""
+        scores = numbers_of(line["scores"])
+        return cls(line["fold"], scores, number("seconds", line["seconds"]), line["synthetic"], file, sha256)
+
+    def to_json(self) -> Line:
+        """Return it as JSON types, without its file."""
+        return {"fold": self.fold, "scores": self.scores, "seconds": self.seconds, "synthetic": self.synthetic}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of a trial: completed, stopped, failed or duplicate, with a score and a reason in words.
+
+    ``score`` of a stopped trial is the predicted one; None where there is nothing to predict from.
+    """
+
+    status: Status
+    score: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that ended badly; ``final`` where trying again can only give the same."""
+
+    job: int
+    error: str
+    final: bool
+
+
+def number(name: str, value: Any) -> float:
+    """Return the value if it is a finite number. Raises UserError, naming it, otherwise."""
+    if type(value) is float and math.isfinite(value):  # thousands of trials have hundreds of thousands of these
+        return value
+    with contextlib.suppress(TypeError, OverflowError):
+        if not isinstance(value, bool) and math.isfinite(value):
+            return value
+    raise UserError(f"{name} is {json.dumps(value)}, which is no finite number.")
+
+
+def numbers_of(stages: dict[str, Any]) -> dict[str, float]:
+    """Return the values if they are finite numbers. Raises UserError, naming one that is none, otherwise."""
+    return {name: number(name, value) for name, value in stages.items()}
