@@ -2,10 +2,9 @@
 
     python -m search run spaces/finetune.py
 
-A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Synthetic``, ``Backbone``,
-``Times``, ``Schedule``, ``conv_net``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``,
-``handwritten_digits``.
-``KFoldTuner`` is the same from a notebook.
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Focal``, ``EffectiveNumber``,
+``Sampling``, ``Synthetic``, ``Backbone``, ``Times``, ``Schedule``, ``conv_net``, ``hub``, ``at_hand``,
+``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
 """
 
 import importlib
@@ -17,12 +16,15 @@ if TYPE_CHECKING:
     from search.repertoire.backbones.backbone import Backbone
     from search.repertoire.backbones.conv_net import conv_net
     from search.repertoire.backbones.hub import hub
+    from search.repertoire.losses import Focal
     from search.repertoire.mixing import Mix
     from search.repertoire.networks import Fit
     from search.repertoire.rates import Times
     from search.repertoire.recipe import Recipe
+    from search.repertoire.sampling import Sampling
     from search.repertoire.schedules import Schedule
     from search.repertoire.synthetic import Synthetic
+    from search.repertoire.weighting import EffectiveNumber
     from search.space import amounts_at_hand, at_hand, image_sizes
     from search.study import Study
     from search.system.errors import UserError
@@ -33,10 +35,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Augment",
     "Backbone",
+    "EffectiveNumber",
     "Fit",
+    "Focal",
     "KFoldTuner",
     "Mix",
     "Recipe",
+    "Sampling",
     "Schedule",
     "Study",
     "Synthetic",
@@ -53,10 +58,13 @@ __all__ = [
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
     "Augment": "search.repertoire.augmentation",
     "Backbone": "search.repertoire.backbones.backbone",
+    "EffectiveNumber": "search.repertoire.weighting",
     "Fit": "search.repertoire.networks",
+    "Focal": "search.repertoire.losses",
     "KFoldTuner": "search.tuner",
     "Mix": "search.repertoire.mixing",
     "Recipe": "search.repertoire.recipe",
+    "Sampling": "search.repertoire.sampling",
     "Schedule": "search.repertoire.schedules",
     "Study": "search.study",
     "Synthetic": "search.repertoire.synthetic",

@@ -42,6 +42,7 @@ from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.recipe import Recipe
+from search.repertoire.weighting import check_classes
 from search.repertoire.weights import (
     check_weights,
     is_cached,
@@ -123,7 +124,7 @@ class Setup:
             self.pool,
             self.options.racing,
             self.devices.slots,
-            pace(runs),
+            pace(runs, self.dataset.labels),
         )
 
 
@@ -304,6 +305,7 @@ def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Ha
 
     def build(hp: HyperParameters) -> AnyRecipe:
         recipe = recipe_at(file, hp, hand, len(inputs.dataset.classes), inputs.image_size)
+        check_classes(recipe.class_weight, inputs.dataset.classes, file.path)
         if isinstance(recipe, NetworkRecipe):
             return recipe
         if hand.weights is None:

@@ -298,6 +298,9 @@ REFUSED = {
     "return model, Fit": lambda hp: (network(hp), 10),
     "Fit has no field 'callbacks'.*flatter": lambda hp: (network(hp), Fit(callbacks=[])),
     "Fit has no field 'epoch'. Did you mean 'epochs'": lambda hp: (network(hp), Fit(epoch=3)),
+    "Fit has no field 'loss'. The network is compiled with its loss": lambda hp: (network(hp), Fit(loss="focal")),
+    "Fit has no field 'sampling'.*class_weight": lambda hp: (network(hp), Fit(sampling="top_up")),
+    "in class_weight='acros'.*Did you mean 'across'": lambda hp: (network(hp), Fit(class_weight={"acros": 2})),
     "epochs=0": lambda hp: (network(hp), Fit(epochs=0)),
     "Fitting.fit would never be called": Fitting(),
 }

@@ -18,6 +18,7 @@ from search.repertoire.networks import Fit
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import BASES
 from search.repertoire.recipe import Recipe
+from search.repertoire.sampling import Sampling
 from search.repertoire.schedules import SCHEDULES, Schedule
 from search.repertoire.synthetic import Synthetic
 from search.space import Built, Hand, build_recipe, holding, load_space_file
@@ -195,7 +196,13 @@ def test_a_space_in_the_documents_is_one(code, tmp_path):
 )
 def test_every_field_is_described_with_its_default(of, chapter):
     rows = {row[0].strip("`"): row[1] for row in table_rows(SPACES, chapter)}
-    names = {"Augment": Augment, "Mix": Mix, "Synthetic": Synthetic, "Schedule": Schedule}
+    names = {
+        "Augment": Augment,
+        "Mix": Mix,
+        "Sampling": Sampling,
+        "Synthetic": Synthetic,
+        "Schedule": Schedule,
+    }
     described = {name: eval(default.strip("`"), names) if default else None for name, default in rows.items()}
     defaults = {
         field.name: field.default_factory() if field.default is dataclasses.MISSING else field.default
@@ -213,10 +220,12 @@ CHOICES = {
     "objective": lambda wrong: Study("data", objective=wrong),
     "oracle": lambda wrong: Study("data", oracle=wrong),
     "head": lambda wrong: Recipe("SmallCNN", None, head=wrong),
+    "loss": lambda wrong: Recipe("SmallCNN", None, loss=wrong),
     "optimizer": lambda wrong: Recipe("SmallCNN", None, optimizer=wrong),
     "schedule": lambda wrong: Recipe("SmallCNN", None, schedule=wrong),
     "mix": lambda wrong: Recipe("SmallCNN", None, mix=wrong),
     "tta": lambda wrong: Recipe("SmallCNN", None, tta=wrong),
+    "sampling": lambda wrong: Recipe("SmallCNN", None, sampling=wrong),
     "splits": lambda wrong: Study("data", splits=wrong),
 }
 

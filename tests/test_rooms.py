@@ -22,8 +22,11 @@ from search.racing import ranked
 from search.repertoire.augmentation import POLICIES
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.heads import HEADS
+from search.repertoire.losses import LOSSES
 from search.repertoire.optimizers import OPTIMIZERS
+from search.repertoire.sampling import SAMPLINGS
 from search.repertoire.schedules import SCHEDULES
+from search.repertoire.weighting import WEIGHTINGS
 from search.report.contents import CHAPTERS
 from search.report.json import schema
 from search.report.write import PAGE, write_report
@@ -41,7 +44,7 @@ def space(hp):
     if hp.Choice("trained", [True, False]):
         return Recipe(
             backbone, 1, dropout=0, augment=Augment("toy-invert"), optimizer="toy-sgd", schedule="toy-constant",
-            learning_rate=0.05, epochs=4, views=2,
+            learning_rate=0.05, epochs=4, views=2, loss="toy-squared", sampling="toy-half", class_weight="toy-second",
         )
     return Recipe(backbone, 0, head="toy-nearest", augment=Augment("toy-invert"))
 """
@@ -56,6 +59,9 @@ def place(tmp_path, monkeypatch):
         "optimizer": (OPTIMIZERS, toys.OPTIMIZER),
         "schedule": (SCHEDULES, toys.SCHEDULE),
         "policy": (POLICIES, toys.POLICY),
+        "loss": (LOSSES, toys.LOSS),
+        "sampling": (SAMPLINGS, toys.SAMPLING),
+        "weighting": (WEIGHTINGS, toys.WEIGHTING),
     }.items():
         assert row.name not in rows, name
         monkeypatch.setitem(rows, row.name, row)
@@ -80,7 +86,7 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     assert (recipes["linear"].optimizer, recipes["linear"].schedule.name) == ("toy-sgd", "toy-constant")
     assert len(ranked(record.history.trials.values())) == 4  # two of the space, and two baselines
     assert toys.Counting.jobs == sum(trial.jobs for trial in record.history.trials.values())
-    for word in ("Toy", "toy-nearest", "toy-sgd", "toy-constant", "toy-inverted"):
+    for word in ("Toy", "toy-nearest", "toy-sgd", "toy-constant", "toy-inverted", "toy-squared", "toy-halved"):
         assert any(word in recipe.summary() for recipe in recipes.values()), word
 
     report = write_report(record, (*CHAPTERS, toys.CHAPTER))

@@ -23,7 +23,7 @@ from search.record import About, begin_record, read_record, tables_of
 from search.reopening import reopening
 from search.space import load_space_file
 from search.system.places import make_folder
-from search.training.cost import synthetic_counts
+from search.training.cost import further_images
 
 SPACE = """
 from search import Augment, Recipe, Study, amounts_at_hand, at_hand
@@ -499,7 +499,7 @@ def test_synthetic_images_of_unknown_origin_are_said_at_the_start_and_recorded(p
 
 def test_the_estimate_counts_the_synthetic_images_that_are_drawn(place):
     ready, _ = prepared(place, {"none": 0, "some": 5})
-    drawn = synthetic_counts(ready.pool, ready.plan.folds, ready.dataset.labels)
+    drawn = further_images(ready.pool, ready.plan.folds, ready.dataset.labels)
     recipe = ready.recipe({**ready.hyperparameters.values, "synthetic": "some"})
     for fold in ready.plan.folds:
         assert drawn(recipe, fold) == len(ready.pool.admissible(fold))

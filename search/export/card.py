@@ -19,6 +19,7 @@ from search.repertoire.backbones.backbone import OF_IMAGENET
 from search.repertoire.columns import columns_of, written
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.prediction import PREDICTIONS
+from search.repertoire.priors import assumption
 from search.repertoire.recipe import Recipe
 from search.report.cautions import warnings
 from search.report.markdown import inert
@@ -242,6 +243,7 @@ def _limits(record: Record, trial: Trial) -> list[str]:
             "than those that trained it may be told far worse than the scores say."
         ),
         "Probabilities are those of the network, not calibrated.",
+        *([sentence] if (sentence := assumption(trial.recipe)) else []),
         *warnings(record),
     ]
     if trial.status is Status.STOPPED:

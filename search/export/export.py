@@ -26,6 +26,7 @@ from search.monitor.screen import Screen
 from search.record import Record
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.repertoire.prediction import PREDICTIONS
+from search.repertoire.priors import assumption
 from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
 from search.system.errors import UserError, first_line
@@ -76,6 +77,8 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
         epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
         network = _train(materials, trial, fold, epochs)
         _write(to, tuner.record, trial, materials, network)
+        if sentence := assumption(trial.recipe):
+            screen.say(f"Beware of the model: {sentence}")
     return to
 
 
@@ -203,6 +206,7 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
         "classes": record.about.classes,
         "images": facts.images,
         "synthetic": network.run.part.synthetic,
+        **({"sampled": network.run.part.sampled} if network.run.part.sampled else {}),
         "scores": scores(judgement, trial),
         "identity": record.about.identity,
         **({} if materials.ranges.by_file else {"ranges": dict(materials.ranges.tops)}),

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Any, Self
 
@@ -45,7 +45,8 @@ class Run:
     """One trial on one fold: its scores, seconds of training, the tally of synthetic images, and its file.
 
     ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
-    holds the totals of "asked" and "drawn".
+    holds the totals of "asked" and "drawn". ``sampled`` counts the real images that are "there" and
+    "trained" by class; it is empty, and not written, where there is no sampling.
     """
 
     fold: str
@@ -54,16 +55,18 @@ class Run:
     synthetic: dict[str, Any]
     file: str
     sha256: str
+    sampled: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, line: Line, file: str, sha256: str) -> Self:
         """Return the run of a line; its file stands beside it."""
-        scores = numbers_of(line["scores"])
-        return cls(line["fold"], scores, number("seconds", line["seconds"]), line["synthetic"], file, sha256)
+        scores, seconds = numbers_of(line["scores"]), number("seconds", line["seconds"])
+        return cls(line["fold"], scores, seconds, line["synthetic"], file, sha256, line.get("sampled", {}))
 
     def to_json(self) -> Line:
         """Return it as JSON types, without its file."""
-        return {"fold": self.fold, "scores": self.scores, "seconds": self.seconds, "synthetic": self.synthetic}
+        line = {"fold": self.fold, "scores": self.scores, "seconds": self.seconds, "synthetic": self.synthetic}
+        return {**line, "sampled": self.sampled} if self.sampled else line
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ import numpy as np
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.losses import Focal
 from search.repertoire.mixing import Mix
 from search.repertoire.recipe import Recipe
+from search.repertoire.sampling import Sampling
 from search.repertoire.schedules import Schedule
 from search.repertoire.synthetic import Synthetic
+from search.repertoire.weighting import EffectiveNumber
 from search.system.digests import canonical
 from search.system.errors import UserError
 from search.system.texts import is_utf8
@@ -95,10 +98,10 @@ def label_of(value: Any) -> str | None:
 def json_of(value: Any) -> Any:
     """Return a value of a recipe as JSON types. Raises TypeError for what is none.
 
-    A Backbone is its name, an Augment or a Mix its level.
+    A Backbone is its name, an Augment, a Mix, a Focal, an EffectiveNumber or a Sampling its level.
     """
     match value:
-        case Backbone() | Augment() | Mix():
+        case Backbone() | Augment() | Mix() | Focal() | EffectiveNumber() | Sampling():
             return value.name if isinstance(value, Backbone) else value.level
         case Synthetic() | Schedule():
             return value.to_json()

@@ -5,7 +5,7 @@ recipe, the tables of a report with their titles and JSON schema, the factors of
 TensorBoard shows, and the digest follow from that.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ ROW = "row"
 FIRST = 1  # format of recipes: the fields that all of them have
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
 THIRD = 3  # likewise, the start of the head and the rate of the body
-FOURTH = 4  # likewise, how the blocks of a body train, clipping, the mixing of images and mirrored predictions
+FOURTH = 4  # likewise, how the blocks of a body train, clipping, mixing, mirrored predictions, losses and sampling
 
 Settle = Callable[[str, Any, Any], Any]
 Schema = Mapping[str, Any]
+
+CLASSES_IN_WORDS = 3
 
 TEXT, INTEGER = {"type": "string"}, {"type": "integer"}
 NUMBER = {"type": ["number", "null"]}  # as null stands for what is no number at all
@@ -138,3 +140,9 @@ def member(table: Collection[str]) -> Settle:
         return value
 
     return settle
+
+
+def pairs_in_words(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return values by class as words, as in "cat: 8; dog: 0.5×; 2 more classes"."""
+    more = f"; {len(pairs) - CLASSES_IN_WORDS} more classes" if len(pairs) > CLASSES_IN_WORDS else ""
+    return "; ".join(f"{name}: {value}" for name, value in pairs[:CLASSES_IN_WORDS]) + more

@@ -14,7 +14,9 @@ from search.repertoire.augmentation import AS_IS, Augment
 from search.repertoire.fields import Field
 from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.recipe import FIELDS, Recipe
+from search.repertoire.sampling import Sampling
 from search.repertoire.synthetic import Synthetic
+from search.repertoire.weighting import AnyWeighting, level_of
 from search.system.digests import digest
 from search.system.validation import named_fields, whole
 
@@ -38,7 +40,7 @@ class Fit:
 
     epochs: int = 15
     batch_size: int = 32
-    class_weight: str = "none"
+    class_weight: AnyWeighting = "none"
     augment: Augment = field(default=Augment())
     views: int = 8
 
@@ -48,6 +50,12 @@ class Fit:
             **dict.fromkeys(("x", "y"), "The images and labels are those of Study(data=…), and each fold divides them"),
             "sample_weight": 'It has class_weight="balanced"',
             "shuffle": "Every epoch has an order of its own, drawn from the seed of the run",
+            **dict.fromkeys(
+                ("loss", "label_smoothing"),
+                "The network is compiled with its loss: keras.losses.CategoricalCrossentropy(label_smoothing=0.1), say",
+            ),
+            "logit_adjustment": "The network predicts as it is built. It has class_weight for uneven classes",
+            "sampling": "Each epoch shows every image once. It has class_weight for uneven classes",
             "learning_rate": "The network is compiled with its optimizer, which has the rate",
             "synthetic_per_class": "Synthetic images are for a Recipe",
         }
@@ -87,6 +95,8 @@ class NetworkRecipe:
 
     head_only: ClassVar[bool] = False
     synthetic: ClassVar[Synthetic] = Synthetic()
+    logit_adjustment: ClassVar[float] = 0.0
+    sampling: ClassVar[Sampling] = Sampling()
 
     @property
     def augment(self) -> Augment:
@@ -94,8 +104,8 @@ class NetworkRecipe:
         return self.fit.augment
 
     @property
-    def class_weight(self) -> str:
-        """The name of the weighting of classes."""
+    def class_weight(self) -> AnyWeighting:
+        """The weighting of classes."""
         return self.fit.class_weight
 
     @property
@@ -160,7 +170,7 @@ class NetworkRecipe:
         known = {str(value) for _, value in self.values}
         if not self.augment.is_plain and not known & {self.augment.policy, self.augment.level}:
             words.append(self.augment.words)
-        if self.class_weight != "none" and self.class_weight not in known:
+        if self.class_weight != "none" and level_of(self.class_weight) not in known:
             words.append(FIELDS["class_weight"].words(self))
         return ", ".join(words)
 

@@ -88,11 +88,12 @@ def settle_body_rate(name: str, value: Any, recipe: "Recipe") -> float:
 def first_step(recipe: "Recipe") -> "Recipe | None":
     """Return how the head of an unfrozen body is fitted before the body trains; None where it starts at zero.
 
-    It is the recipe with a frozen backbone, the learning rate of heads, and the images as they are, unmixed.
+    It is the recipe with a frozen backbone, the learning rate of heads, the images as they are, unmixed, and no
+    adjustment of logits, which is made of a whole network once.
     """
     if recipe.head_start == ZERO:
         return None
-    plain = dataclasses.replace(recipe, augment=Augment(), mix=Mix(), tta="none")
+    plain = dataclasses.replace(recipe, augment=Augment(), mix=Mix(), tta="none", logit_adjustment=0.0)
     return dataclasses.replace(plain, unfrozen_blocks=0, learning_rate=Times(1.0))
 
 

@@ -10,10 +10,13 @@ from search.repertoire import (
     augmentation,
     body,
     heads,
+    losses,
     mixing,
     optimizers,
     prediction,
+    priors,
     rates,
+    sampling,
     schedules,
     synthetic,
     weighting,
@@ -23,10 +26,13 @@ from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field
+from search.repertoire.losses import CROSS_ENTROPY, AnyLoss
 from search.repertoire.mixing import Mix
 from search.repertoire.rates import ZERO, Times
+from search.repertoire.sampling import Sampling
 from search.repertoire.schedules import Schedule
 from search.repertoire.synthetic import AnyAmount, Synthetic
+from search.repertoire.weighting import AnyWeighting
 from search.system.digests import digest
 from search.system.errors import UserError
 from search.system.validation import named_fields
@@ -48,6 +54,7 @@ class Recipe:
     2019). ``synthetic_per_class`` is how many synthetic images of each class join the training part, where
     that many are admissible: a ``Synthetic``; or an int for a count, a float for a ratio of the class's
     real images, or a dict of these by class.
+    ``class_weight`` is the name of a weighting, an ``EffectiveNumber``, or a dict of weights by class.
     ``head`` and ``optimizer`` are names in their tables, ``schedule`` is one or a ``Schedule``. Where blocks of a
     pretrained backbone train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as
     it was, and ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
@@ -59,6 +66,10 @@ class Recipe:
     ``tta`` names the views of an image over which predictions are averaged, in its table: "none" for the image as it
     is, or "mirror" for its mirror image too. ``mix`` says how the examples of a batch are mixed with each other, as a
     ``Mix`` or by the name of a mixer.
+    ``loss`` is "cross_entropy" or a ``Focal``; ``label_smoothing`` is the part of each target that is spread evenly
+    over all classes. ``logit_adjustment`` lowers logits by so many times the logarithm of each class's frequency in
+    the training part, where they are predicted from. ``sampling`` is a ``Sampling``: how many of the real images of
+    each class train, and which.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -67,7 +78,7 @@ class Recipe:
     unfrozen_blocks: int | None = field(default=0, metadata=architecture.UNFROZEN_BLOCKS)
     dropout: float = field(default=0.2, metadata=heads.DROPOUT)
     augment: Augment = field(default=Augment(), metadata=augmentation.AUGMENT)
-    class_weight: str = field(default="none", metadata=weighting.CLASS_WEIGHT)
+    class_weight: AnyWeighting = field(default="none", metadata=weighting.CLASS_WEIGHT)
     synthetic_per_class: AnyAmount = field(default=Synthetic(), metadata=synthetic.SYNTHETIC)
     learning_rate: float | Times = field(default=1e-3, metadata=rates.LEARNING_RATE)
     weight_decay: float = field(default=1e-4, metadata=optimizers.WEIGHT_DECAY)
@@ -88,6 +99,10 @@ class Recipe:
     ema: float = field(default=0.0, metadata=body.EMA)
     tta: str = field(default="none", metadata=prediction.TTA)
     mix: Mix | str = field(default=Mix(), metadata=mixing.MIX)
+    loss: AnyLoss = field(default=CROSS_ENTROPY, metadata=losses.LOSS)
+    label_smoothing: float = field(default=0.0, metadata=losses.LABEL_SMOOTHING)
+    logit_adjustment: float = field(default=0.0, metadata=priors.LOGIT_ADJUSTMENT)
+    sampling: Sampling = field(default=Sampling(), metadata=sampling.SAMPLING)
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""

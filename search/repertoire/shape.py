@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.body import LEARNING
+from search.repertoire.losses import CROSS_ENTROPY, row_of
 from search.repertoire.recipe import Recipe
 
 
@@ -18,7 +19,7 @@ class Shape:
     several networks whose features stand side by side; ``image_size`` is then the largest of theirs. ``clips`` tells
     whether gradients are clipped, at whatever norm. The blocks may learn ``by_block``, at rates of their own, and be
     ``anchored`` to their pretrained weights; all weights may be ``averaged`` over the steps. ``norms_learn`` where
-    BatchNorm of unfrozen blocks does.
+    BatchNorm of unfrozen blocks does. ``loss`` is the name of that of an unfrozen body.
     """
 
     backbone: str | Backbone
@@ -32,6 +33,7 @@ class Shape:
     anchored: bool = False
     averaged: bool = False
     norms_learn: bool = False
+    loss: str = CROSS_ENTROPY
 
     @property
     def architecture(self) -> Backbone:
@@ -47,6 +49,7 @@ class Shape:
 def shape_of(recipe: Recipe) -> Shape:
     """Return the shape of the network that a recipe needs; its image size must be settled."""
     image_size, unfrozen_blocks = recipe.settled
+    loss = CROSS_ENTROPY if recipe.head_only else row_of(recipe.loss).name
     one = Shape(
         recipe.architecture.reference,
         unfrozen_blocks,
@@ -58,6 +61,7 @@ def shape_of(recipe: Recipe) -> Shape:
         anchored=recipe.l2_sp > 0,
         averaged=recipe.ema > 0,
         norms_learn=recipe.batch_norm == LEARNING,
+        loss=loss,
     )
     if not recipe.is_joint:
         return one

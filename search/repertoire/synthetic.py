@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from search.repertoire.fields import declare, describe
+from search.repertoire.fields import declare, describe, pairs_in_words
 from search.system.errors import UserError
 from search.system.validation import named_fields, real, whole
 
 HIGHEST_RATIO = 100
-CLASSES_IN_WORDS = 3
 
 JsonNumber = int | float
 JsonAmount = JsonNumber | dict[str, JsonNumber]
@@ -88,9 +87,7 @@ class Synthetic:
         """Words such as "8 synthetic", "0.5× synthetic", or "synthetic cat: 8; dog: 0.5×"; "" for none."""
         if not self.by_class:
             return f"{self.word} synthetic" if self else ""
-        pairs = list(self.amounts.items())
-        more = f"; {len(pairs) - CLASSES_IN_WORDS} more classes" if len(pairs) > CLASSES_IN_WORDS else ""
-        return "synthetic " + "; ".join(f"{name}: {amount.word}" for name, amount in pairs[:CLASSES_IN_WORDS]) + more
+        return "synthetic " + pairs_in_words([(name, amount.word) for name, amount in self.amounts.items()])
 
     @property
     def word(self) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from search.repertoire.losses import smoothed
 from search.repertoire.mixing import Mix, blended
 from search.system.digests import seed_from
-from search.training.inputs import JointRows, Part, Rows
+from search.training.inputs import AnyRows, Part
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -51,21 +52,32 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def batches_of_run(
-    part: Part, order: np.ndarray, steps: int, inputs: Rows | JointRows, classes: int
+    part: Part, order: np.ndarray, steps: int, inputs: AnyRows, classes: int, smoothing: float = 0.0
 ) -> Iterator[tuple[slice, Batches]]:
-    """Yield some steps of an epoch at a time, and their batches, in the order of the examples given."""
+    """Yield some steps of an epoch at a time, and their batches, in the order of the examples given.
+
+    A part ``smoothing`` of each target is spread over all classes.
+    """
     split = np.array_split(order, steps)
     for chunk in _chunks(steps, len(split[0]) * inputs.row_bytes):
         rows = np.concatenate(split[chunk])
         ends = np.cumsum([len(batch) for batch in split[chunk]], dtype=np.int32)
-        targets = one_hot(part.labels[rows], classes)
+        targets = smoothed(one_hot(part.labels[rows], classes), smoothing)
         yield chunk, Batches(inputs.take(part.rows[rows]), targets, part.weights[rows], ends)
 
 
 def batches_of_heads(
-    parts: Sequence[Part], orders: Sequence[np.ndarray], steps: int, inputs: Rows | JointRows, classes: int
+    parts: Sequence[Part],
+    orders: Sequence[np.ndarray],
+    steps: int,
+    inputs: AnyRows,
+    classes: int,
+    smoothing: float = 0.0,
 ) -> Iterator[tuple[slice, PaddedBatches]]:
-    """Yield some steps of an epoch at a time, and the batches of all heads in them; short batches are padded."""
+    """Yield some steps of an epoch at a time, and the batches of all heads in them; short batches are padded.
+
+    A part ``smoothing`` of each target is spread over all classes.
+    """
     splits = [np.array_split(order, steps) for order in orders]
     shape = steps, len(parts), max(len(split[0]) for split in splits)
     rows, labels = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
@@ -77,7 +89,8 @@ def batches_of_heads(
             shares[at] = 1 / len(batch)
     for chunk in _chunks(steps, shape[1] * shape[2] * inputs.row_bytes):
         features = inputs.take(rows[chunk].ravel()).reshape(*rows[chunk].shape, -1)
-        yield chunk, PaddedBatches(features, one_hot(labels[chunk], classes), weights[chunk], shares[chunk])
+        targets = smoothed(one_hot(labels[chunk], classes), smoothing)
+        yield chunk, PaddedBatches(features, targets, weights[chunk], shares[chunk])
 
 
 def mixed_of_run(mix: Mix, batches: Batches, seed: int, epoch: int, first: int) -> Batches:

@@ -63,7 +63,7 @@ class CompiledNetwork:
         return tf.TensorSpec(network.body.input.shape, tf.float32)
 
     def _predict(self, inputs: Any) -> Any:
-        return tf.nn.softmax(self.network.logits(inputs, training=False))
+        return tf.nn.softmax(self.network.logits(inputs, training=False) - self.network.adjustment)
 
     def _epoch(self, inputs: Any, targets: Any, weights: Any, ends: Any, rates: Any) -> tuple[Any, Any]:
         network, start = self.network, 0
@@ -73,7 +73,7 @@ class CompiledNetwork:
             truth = targets[start:end]
             with tf.GradientTape() as tape:
                 logits = network.logits(inputs[start:end], training=True)
-                losses = tf.nn.softmax_cross_entropy_with_logits(truth, logits) * weights[start:end]
+                losses = network.losses(truth, logits) * weights[start:end]
                 loss = tf.reduce_mean(losses)
             network.update.step(tape.gradient(loss, [variable.value for variable in network.trained]), rates[step])
             total += tf.reduce_sum(losses)

@@ -90,19 +90,21 @@ def slowdown(workers: int, side: int = 512, seconds: float = 0.3) -> float:
     return max(1.0, idle / now) if now else 1.0
 
 
-def pace(runs: Iterable[tuple[AnyRecipe, Fold, float]]) -> float | None:
+def pace(runs: Iterable[tuple[AnyRecipe, Fold, float]], labels: np.ndarray | None = None) -> float | None:
     """Return how many times longer runs took than was estimated for one worker on an idle machine.
 
-    ``runs`` are (recipe, fold, seconds). None where they are too few to tell.
+    ``runs`` are (recipe, fold, seconds), and ``labels`` those of the real images (n,), by which sampling counts. None
+    where they are too few to tell.
     """
     timed = list(runs)
     seconds = sum(seconds for _, _, seconds in timed)
     speed = core_speed() * CONVOLUTION_EFFICIENCY
-    estimated = sum(_trained(recipe, [fold], speed, _no_synthetic_images) for recipe, fold, _ in timed)
+    further = _none_further if labels is None else further_images(None, [], labels)
+    estimated = sum(_trained(recipe, [fold], speed, further) for recipe, fold, _ in timed)
     return seconds / estimated if seconds >= SECONDS_TIMED and estimated else None
 
 
-def _no_synthetic_images(recipe: AnyRecipe, fold: Fold) -> int:  # noqa: ARG001 where there are no synthetic images
+def _none_further(recipe: AnyRecipe, fold: Fold) -> int:  # noqa: ARG001 where a fold trains as it is
     return 0
 
 
@@ -113,12 +115,12 @@ def estimate(
     images: tuple[int, int],
     racing: bool,
     speed: float,
-    synthetic_images: Callable[[AnyRecipe, Fold], int] = _no_synthetic_images,
+    further: Callable[[AnyRecipe, Fold], int] = _none_further,
 ) -> Estimate:
     """Return the cost of ``trials`` trials like those of ``sample``, recipes of the space.
 
     ``images`` counts real and synthetic ones; ``speed`` is ``core_speed()`` times the number of
-    workers; ``synthetic_images`` says how many synthetic images of a recipe train in a fold.
+    workers; ``further`` says how many more images than it has real ones a recipe trains on in a fold.
     """
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
@@ -133,24 +135,29 @@ def estimate(
     shapes = {each for shape in every for each in shape.branches or (shape,)}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
-    heads = scale * sum(_trained(r, folds, speed, synthetic_images) for r in (*sample, *starts) if r.head_only)
-    deep = scale * sum(_trained(r, folds, speed, synthetic_images) for r in sample if not r.head_only)
+    heads = scale * sum(_trained(r, folds, speed, further) for r in (*sample, *starts) if r.head_only)
+    deep = scale * sum(_trained(r, folds, speed, further) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 
 
-def synthetic_counts(
+def further_images(
     pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray
 ) -> Callable[[AnyRecipe, Fold], int]:
-    """Return what tells how many synthetic images of a recipe train in one of these folds."""
-    if pool is None:
-        return _no_synthetic_images
-    admissible = {fold.id: pool.counts(fold) for fold in folds}
+    """Return what tells how many more images than its real ones train a recipe in one of these folds.
+
+    These are synthetic ones, and copies that sampling adds; it is below 0 where sampling leaves images out.
+    """
+    admissible = {fold.id: pool.counts(fold) for fold in folds} if pool else {}
 
     def count(recipe: AnyRecipe, fold: Fold) -> int:
-        if not recipe.synthetic:
-            return 0
+        sampled = 0
+        if recipe.sampling:
+            counts = np.bincount(labels[fold.train])
+            sampled = int((recipe.sampling.wanted(counts) - counts).sum())
+        if pool is None or not recipe.synthetic:
+            return sampled
         wanted = pool.asked(recipe.synthetic, fold, labels)
-        return sum(tally(wanted, admissible[fold.id])["drawn"].values())
+        return sampled + sum(tally(wanted, admissible[fold.id])["drawn"].values())
 
     return count
 
@@ -173,7 +180,7 @@ def estimate_of(
     factor = slowdown(slots) if timed is None else timed
     shorter, longer = (SHORTER, LONGER) if timed is None else (CONFIRMED_SHORTER, CONFIRMED_LONGER)
     images = len(labels), len(pool) if pool else 0
-    cost = estimate(sample, trials, folds, images, racing, speed_of(slots), synthetic_counts(pool, folds, labels))
+    cost = estimate(sample, trials, folds, images, racing, speed_of(slots), further_images(pool, folds, labels))
     more = 0.0
     if baselines:
         more = estimate(baselines, len(baselines), folds, images, False, speed_of(slots)).high - SECONDS_TO_START
@@ -228,11 +235,11 @@ def _stored_to_score(recipe: AnyRecipe, images: int, speed: float) -> float:
 
 
 def _trained(
-    recipe: AnyRecipe, folds: Sequence[Fold], speed: float, synthetic_images: Callable[[AnyRecipe, Fold], int]
+    recipe: AnyRecipe, folds: Sequence[Fold], speed: float, further: Callable[[AnyRecipe, Fold], int]
 ) -> float:
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
     _, trained_macs = _macs(recipe)
-    examples = sum(len(fold.train) + synthetic_images(recipe, fold) for fold in folds) * recipe.epochs
+    examples = sum(len(fold.train) + further(recipe, fold) for fold in folds) * recipe.epochs
     predictions = sum(len(fold.validation) for fold in folds) * _passes(recipe)
     steps, passes = examples / recipe.batch_size, (3 * examples + predictions) * trained_macs / speed
     if isinstance(recipe, NetworkRecipe):

@@ -3,8 +3,9 @@
 Rows number the real images first and the synthetic ones after them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +15,10 @@ from search.data.images import decode
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.networks import AnyRecipe, views_scored
-from search.repertoire.weighting import WEIGHTINGS
+from search.repertoire.priors import log_prior
+from search.repertoire.sampling import numbers_of, views_of
+from search.repertoire.sampling import tally as sampling_tally
+from search.repertoire.weighting import weights_of
 from search.system.clock import Clock
 from search.system.errors import UserError
 from search.training.activations import PLAIN, Activations, AnyNetwork, Computed, Images, Pixels
@@ -25,12 +29,18 @@ SHORTEST = 1e-12  # of a row of features: one of zeros stays so
 
 @dataclass(frozen=True)
 class Part:
-    """The training part of a run: rows with labels and weights in the loss, and the tally of synthetic images."""
+    """The training part of a run: rows with labels and weights in the loss, and the tally of synthetic images.
+
+    ``log_prior`` are the logarithms of the classes' parts of it, (classes,), and ``sampled`` the tally of sampling. A
+    row stands here as often as its image is shown in an epoch; copies may have numbers of their own (see ``Views``).
+    """
 
     rows: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
     synthetic: dict[str, dict[str, int]]
+    log_prior: np.ndarray | None = None
+    sampled: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of images, real and synthetic."""
@@ -101,6 +111,48 @@ def length_of(features: int, branches: int) -> np.float64:
     return np.sqrt(features / branches)
 
 
+@dataclass
+class Views:
+    """The images in an epoch, in which further copies of an image are other views of it.
+
+    ``view(number)`` are the inputs of one of so many ``views``, by the numbers of ``images`` rows. Row ``r`` of the
+    copies with the number ``n`` (see ``numbers_of``) is ``r + n · images``.
+    """
+
+    view: Callable[[int], Rows | JointRows]
+    images: int
+    views: int
+    epoch: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self._of(0).shape
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row."""
+        return self._of(0).row_bytes
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the inputs of these rows, in their order."""
+        numbers, images = np.divmod(rows, self.images)
+        views = views_of(numbers, self.epoch, self.views)
+        each = {view: views == view for view in np.unique(views).tolist()}
+        parts = {view: self._of(view).take(images[there]) for view, there in each.items()}
+        inputs = np.empty((len(rows), *self.shape), next(iter(parts.values())).dtype)
+        for view, part in parts.items():
+            inputs[each[view]] = part
+        return inputs
+
+    @cached_property
+    def _of(self) -> Callable[[int], Rows | JointRows]:
+        return functools.cache(self.view)
+
+
+AnyRows = Rows | JointRows | Views
+
+
 class Feed:
     """Where the runs of a search get their rows and inputs from."""
 
@@ -111,13 +163,21 @@ class Feed:
 
     def part(self, recipe: AnyRecipe, fold: Fold) -> Part:
         """Return what trains a run."""
-        rows, synthetic = self._training_rows(recipe, fold)
-        labels = self._labels[rows]
-        return Part(rows, labels, WEIGHTINGS[recipe.class_weight].weights(labels), synthetic)
+        real, sampled = self._real_rows(recipe, fold)
+        rows, synthetic = self._with_synthetic(recipe, fold, real)
+        labels = self._labels[rows % self._images_in_all]
+        weights = weights_of(recipe.class_weight, labels, self.materials.class_names)
+        return Part(rows, labels, weights, synthetic, log_prior(labels, self.materials.classes), sampled)
 
-    def view(self, network: AnyNetwork, recipe: AnyRecipe, epoch: int) -> "Rows | JointRows":
+    def view(self, network: AnyNetwork, recipe: AnyRecipe, epoch: int) -> AnyRows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
-        return self._inputs(network, recipe.augment, recipe.views, epoch % recipe.views, bool(recipe.synthetic))
+
+        def inputs(view: int) -> Rows | JointRows:
+            return self._inputs(network, recipe.augment, recipe.views, view, bool(recipe.synthetic))
+
+        if recipe.sampling.other_views:
+            return Views(inputs, self._images_in_all, recipe.views, epoch)
+        return inputs(epoch % recipe.views)
 
     def scored(self, network: AnyNetwork, recipe: AnyRecipe) -> "list[Rows | JointRows]":
         """Return what is scored: real images as they are, and those other views that the recipe predicts with."""
@@ -127,15 +187,34 @@ class Feed:
         """Return the class numbers of these rows."""
         return self._labels[rows]
 
-    def _training_rows(self, recipe: AnyRecipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+    # DECISIONS: Real images are sampled before synthetic ones join
+    def _real_rows(self, recipe: AnyRecipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+        """Return the real rows that train, and the tally of their sampling."""
+        sampling, materials = recipe.sampling, self.materials
+        if not sampling:
+            return fold.train, {}
+        labels = materials.labels[fold.train]
+        rows, copies = sampling.draw(fold.train, labels, materials.seed, fold.id)
+        if sampling.other_views:
+            rows = rows + numbers_of(copies) * self._images_in_all
+        return rows, sampling_tally(sampling, labels, materials.class_names)
+
+    def _with_synthetic(
+        self, recipe: AnyRecipe, fold: Fold, real: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
         """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
         pool = self.materials.pool
         if pool is None or not recipe.synthetic:
-            return fold.train, {}
+            return real, {}
         counts = pool.asked(recipe.synthetic, fold, self.materials.labels)
         numbers = pool.draw(fold, counts, self.materials.seed)
-        rows = np.concatenate([fold.train, len(self.materials.labels) + numbers])
+        rows = np.concatenate([real, len(self.materials.labels) + numbers])
         return rows, tally(counts, pool.counts(fold))
+
+    @property
+    def _images_in_all(self) -> int:
+        """How many images there are, real and synthetic."""
+        return len(self._labels)
 
     @cached_property
     def _labels(self) -> np.ndarray:
@@ -154,7 +233,7 @@ class Feed:
             self._store(branch, recipe)
 
     def _store(self, network: AnyNetwork, recipe: AnyRecipe) -> None:
-        views = range(min(recipe.views, recipe.epochs))
+        views = range(recipe.views if recipe.sampling.other_views else min(recipe.views, recipe.epochs))
         activations = self._activations(network, recipe.views)
         with self._clock.stage("views"):
             for images in self._image_sets(network, bool(recipe.synthetic)):

@@ -9,6 +9,7 @@ import numpy as np
 from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.data.folds import Fold
 from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.losses import Loss, gamma_of, row_of, smoothed
 from search.repertoire.mixing import mix_of
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.optimizers import OPTIMIZERS, Optimizer
@@ -24,6 +25,7 @@ from search.training.batches import (
     one_hot,
 )
 from search.training.compiled import CompiledNetwork
+from search.training.heads.adjusted import Adjusted
 from search.training.inputs import Feed, JointRows, Part, Rows
 
 POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
@@ -71,6 +73,17 @@ class TrainingRun:
         assert isinstance(recipe, Recipe), "the optimizer of a network that a space builds has its rates"
         return rates_of(recipe, self.steps, self.curve[:epoch, 0])
 
+    @property
+    def adjustment(self) -> np.ndarray | None:
+        """What the logit of each class is lowered by in predictions (classes,); None where nothing is."""
+        tau, log_prior = self.recipe.logit_adjustment, self.part.log_prior
+        return tau * log_prior if tau and log_prior is not None else None
+
+    def adjusted(self, head: FittedHead) -> FittedHead:
+        """Return a head as it predicts in this run."""
+        adjustment = self.adjustment
+        return head if adjustment is None else Adjusted(head, adjustment)
+
     def order(self) -> np.ndarray:
         """Return the order of the images in the next epoch."""
         return self._rng.permutation(len(self.part))
@@ -96,10 +109,10 @@ class TrainingRun:
             self.watched.append((epoch + 1, float(-np.log(true).mean()), float(hits.mean())))
 
     def end(self, head: FittedHead | None, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Keep the head and its predictions of the validation part. Raises DivergedError where they are no numbers."""
+        """Keep the head and the predictions of the validation part. Raises DivergedError where they are no numbers."""
         if not np.isfinite(probabilities).all():
             raise DivergedError("the predictions are no numbers: learning rate too high?")
-        self.head, self.probabilities = head, probabilities
+        self.head, self.probabilities = head and self.adjusted(head), probabilities
         self.watch(self.recipe.epochs - 1, labels, probabilities)
 
 
@@ -122,11 +135,12 @@ def fit_body(
     def predict() -> np.ndarray:
         return predicted(views, run.fold.validation, lambda inputs: compiled_network.predict(inputs).numpy())
 
-    network.reset(recipe, run.seed, start)
+    network.reset(recipe, run.seed, start, run.adjustment)
     for epoch in range(recipe.epochs):
         proceed()
         inputs, rates = feed.view(compiled_network, recipe, epoch), run.rates(epoch)
-        for steps, batches in batches_of_run(run.part, run.order(), run.steps, inputs, network.classes):
+        epoch_of_run = run.part, run.order(), run.steps, inputs, network.classes, recipe.label_smoothing
+        for steps, batches in batches_of_run(*epoch_of_run):
             shown = mixed_of_run(mix, batches, run.seed, epoch, steps.start)
             loss, hits = compiled_network.epoch(**vars(shown), rates=rates[steps])
             run.note(epoch, float(loss), float(hits))
@@ -194,6 +208,16 @@ class HeadRuns:
         """The optimizer of the recipe."""
         return OPTIMIZERS[self.recipe.optimizer]
 
+    @property
+    def loss(self) -> Loss:
+        """The loss of the recipe."""
+        return row_of(self.recipe.loss)
+
+    @property
+    def gamma(self) -> float:
+        """The parameter of the loss; 0 for one that has none."""
+        return gamma_of(self.recipe.loss)
+
     @cached_property
     def labels(self) -> list[np.ndarray]:
         """The class numbers of each run's validation part."""
@@ -210,7 +234,8 @@ class HeadRuns:
         inputs, orders = self.feed.view(self.network, self.recipe, epoch), [run.order() for run in self.runs]
         parts, steps, mix = [run.part for run in self.runs], self.runs[0].steps, mix_of(self.recipe)
         rates = np.stack([run.rates(epoch) for run in self.runs], axis=1)
-        for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes):
+        smoothing = self.recipe.label_smoothing
+        for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes, smoothing):
             yield mixed_of_heads(mix, batches, self.seeds, epoch, chunk.start), rates[chunk]
 
     def note(self, epoch: int, sums: np.ndarray) -> None:
@@ -228,11 +253,13 @@ class HeadRuns:
     def examples(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return all that trains a run: features (n, D) of the first view, targets (n, classes) and weights (n,)."""
         part, inputs = self.runs[number].part, self.feed.view(self.network, self.recipe, 0)
-        return inputs.take(part.rows), one_hot(part.labels, self.classes), part.weights
+        targets = smoothed(one_hot(part.labels, self.classes), self.recipe.label_smoothing)
+        return inputs.take(part.rows), targets, part.weights
 
     def predict(self, number: int, head: FittedHead) -> np.ndarray:
         """Return the probabilities (n, classes) that a head gives to a run's validation part."""
-        return predicted(self._scored, self.runs[number].fold.validation, head.predict)
+        run = self.runs[number]
+        return predicted(self._scored, run.fold.validation, run.adjusted(head).predict)
 
     @cached_property
     def _scored(self) -> list[Rows | JointRows]:

@@ -34,7 +34,8 @@ class Materials:
     ``home`` is where the code and files of own backbones lie. ``threads`` pins TensorFlow's thread
     count, on which the fourth decimal of a result depends.
     ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images. ``networks`` builds
-    those of a space that compiles them itself; None where it gives recipes.
+    those of a space that compiles them itself; None where it gives recipes. ``class_names`` are in the order of the
+    labels.
     """
 
     cache: Path
@@ -52,6 +53,7 @@ class Materials:
     ranges: Ranges = OF_8_BITS
     home: Home | None = None
     networks: Networks | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def materials_of(
@@ -82,4 +84,5 @@ def materials_of(
         cache_bytes=cache_bytes,
         ranges=dataset.ranges,
         home=home,
+        class_names=dataset.classes,
     )

@@ -15,6 +15,7 @@ from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.graph import graph_of
 from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.losses import LOSSES, gamma_of
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape
 from search.system.digests import seed_from
@@ -54,7 +55,9 @@ class Network:
     ``prefix`` maps uint8 images to activations at the border, in inference mode, and is never
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
-    ``initial`` are the pretrained values of ``body``; ``again`` makes another one, with random weights.
+    ``initial`` are the pretrained values of ``body``; ``again`` makes another one, with random weights. ``gamma`` is
+    the parameter of the loss, and ``adjustment`` what the logit of each class is lowered by in predictions (classes,);
+    both are values of a run.
     """
 
     shape: Shape
@@ -68,6 +71,8 @@ class Network:
     update: Update
     initial: list[np.ndarray]
     again: Callable[[], keras.Model]
+    gamma: keras.Variable
+    adjustment: keras.Variable
 
     def logits(self, inputs: Any, training: bool) -> Any:
         """Return the class logits of activations (or of uint8 images, where nothing is frozen).
@@ -83,6 +88,10 @@ class Network:
         for layer in self.head:
             x = layer(x)
         return x
+
+    def losses(self, targets: Any, logits: Any) -> Any:
+        """Return the loss of each example, from targets and logits (n, classes)."""
+        return LOSSES[self.shape.loss].of(targets, logits, self.gamma.value)
 
     @cached_property
     def row_shape(self) -> tuple[int, ...]:
@@ -115,7 +124,9 @@ class Network:
         """The variables of the head's layers, in their order."""
         return [variable for layer in self.head for variable in layer.weights]
 
-    def reset(self, recipe: Recipe, seed: int, head: FittedHead | None = None) -> None:
+    def reset(
+        self, recipe: Recipe, seed: int, head: FittedHead | None = None, adjustment: np.ndarray | None = None
+    ) -> None:
         """Begin a run: fresh weights, optimisers and draws, and the recipe's values.
 
         Pretrained weights are assigned again, others are drawn from ``seed``; the head starts as ``head``, if given.
@@ -132,6 +143,8 @@ class Network:
             for variable, value in zip(self.head_variables, _weights(head), strict=True):
                 variable.assign(value)
         self.update.reset(recipe)
+        self.gamma.assign(gamma_of(recipe.loss))
+        self.adjustment.assign(np.zeros(self.classes, np.float32) if adjustment is None else adjustment)
         self.dropout.reset(recipe.dropout, seed)
 
     def end(self, recipe: Recipe, head: FittedHead | None = None) -> None:
@@ -197,7 +210,10 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     trained = [variable for layer in head for variable in layer.trainable_variables]
     update = Update(groups_of(blocks, trained, shape.optimizer, shape.anchored), shape.clips, shape.averaged)
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
-    return Network(shape, classes, backbone, prefix, body, pool, dropout, head, update, initial, construction)
+    parts = shape, classes, backbone, prefix, body, pool, dropout, head, update, initial, construction
+    gamma = keras.Variable(0.0, trainable=False, name="gamma")
+    adjustment = keras.Variable(np.zeros(classes, np.float32), trainable=False, name="adjustment")
+    return Network(*parts, gamma, adjustment)
 
 
 def _blocks(shape: Shape, base: keras.Model, body: keras.Model) -> list[list[Any]]:

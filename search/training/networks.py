@@ -19,7 +19,7 @@ from search.system.errors import UserError, with_kind
 from search.system.tf import keras, silenced, tf
 from search.training.activations import Pixels
 from search.training.batches import one_hot
-from search.training.inputs import Feed, JointRows, Part, Rows
+from search.training.inputs import AnyRows, Feed, Part
 from search.training.loop import TrainingRun, pieces, watched_epochs
 
 WHITE = 255.0
@@ -231,7 +231,7 @@ def _settled(value: Any, names: dict[str, str]) -> Any:
 class _Batches(keras.utils.PyDataset):
     """The batches of the epochs of a run, for Keras' fit: pixels, targets and, where they differ, weights."""
 
-    def __init__(self, run: TrainingRun, view: Callable[[int], Rows | JointRows], targets: np.ndarray) -> None:
+    def __init__(self, run: TrainingRun, view: Callable[[int], AnyRows], targets: np.ndarray) -> None:
         super().__init__()
         self._run, self._view, self._targets = run, view, targets
         self._weighs = bool((run.part.weights != 1).any())

@@ -12,7 +12,7 @@ from search.training.trainer import JobResult, RunResult
 def run_of(result: RunResult, file: str, sha256: str) -> Run:
     """Return what the journal says of a run."""
     scores = stats.scores(result.labels, result.probabilities)
-    return Run(result.fold, scores, round(result.seconds, 4), result.synthetic, file, sha256)
+    return Run(result.fold, scores, round(result.seconds, 4), result.synthetic, file, sha256, result.sampled)
 
 
 def arrays_of(result: JobResult, ids: list[str]) -> dict[str, Any]:

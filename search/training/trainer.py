@@ -9,7 +9,7 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
@@ -47,7 +47,8 @@ class RunResult:
     ``probabilities`` has the shape (n validation images, classes), ``curve`` (epochs, 2) holds
     training loss and accuracy, ``watched`` (points, 3) some epochs with both on the validation
     part. ``synthetic`` counts, by class, the images
-    "asked" for, "admissible" and "drawn"; it is empty where the recipe asks for none.
+    "asked" for, "admissible" and "drawn"; it is empty where the recipe asks for none. ``sampled`` likewise
+    counts the real images that are "there" in the training part, and "trained", copies included.
     """
 
     fold: str
@@ -58,6 +59,7 @@ class RunResult:
     watched: np.ndarray
     seconds: float
     synthetic: dict[str, dict[str, int]]
+    sampled: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Trainer:
             return [None] * len(runs)
         network = self._network(shape_of(first))
         self._feed.store(network, first)
-        heads = [TrainingRun(first, run.fold, run.part, self.materials.seed) for run in runs]
+        heads = [self._run(first, run.fold) for run in runs]  # whose images are those of the runs, each as it is
         with self.clock.stage("train"):
             fit_heads(self._feed, network, heads, lambda: None)
         return [run.head for run in heads]
@@ -223,9 +225,8 @@ class Trainer:
     def _result(self, run: TrainingRun, seconds: float) -> RunResult:
         fold, truth = run.fold, self.materials.labels[run.fold.validation]
         watched = np.array(run.watched, np.float32).reshape(-1, 3)
-        return RunResult(
-            fold.id, fold.validation, truth, run.probabilities, run.curve, watched, seconds, run.part.synthetic
-        )
+        tallies = run.part.synthetic, run.part.sampled
+        return RunResult(fold.id, fold.validation, truth, run.probabilities, run.curve, watched, seconds, *tallies)
 
     def _network(self, shape: Shape) -> CompiledNetwork:
         if shape.branches:

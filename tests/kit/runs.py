@@ -33,6 +33,7 @@ def materials(root, cache, *, size=32, pool=None, seed=7, weights=(), **study):
         weights={name: weights_sha256(BACKBONES[name]) for name in weights},
         keras_home=weights_folder().parent,
         threads=2,
+        class_names=dataset.classes,
     )
 
 

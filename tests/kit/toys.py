@@ -13,8 +13,11 @@ from search.executors.table import ExecutorRow
 from search.repertoire.augmentation import Policy
 from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.repertoire.heads import Head
+from search.repertoire.losses import Loss
 from search.repertoire.optimizers import Optimizer
+from search.repertoire.sampling import SamplingKind
 from search.repertoire.schedules import ScheduleRow
+from search.repertoire.weighting import Weighting
 from search.report.exhibit import Chapter, Exhibit, Plot, Sheet, number, string
 from search.report.style import place, values
 from search.report.table import score, table, text
@@ -97,6 +100,35 @@ def _invert(image, _strength, rng):
     return ImageOps.invert(image) if rng.random() < 0.5 else image
 
 
+def _squared(targets, logits, _gamma):
+    from search.system.tf import tf
+
+    return tf.reduce_sum((tf.nn.softmax(logits) - targets) ** 2, -1)
+
+
+def _squared_slopes(targets, logits, _gamma):
+    from search.system.tf import tf
+
+    shares = tf.nn.softmax(logits)
+    by_share = 2 * (shares - targets) * shares
+    return by_share - shares * tf.reduce_sum(by_share, -1, keepdims=True)
+
+
+def _squared_measure(targets, logits, gamma):
+    return _squared(targets, logits, gamma).numpy()
+
+
+def _half(counts, _number):
+    return (counts + 1) // 2
+
+
+def _second_twice(labels):
+    return (1 + labels).astype(np.float32)
+
+
+LOSS = Loss("toy-squared", _squared, _squared_slopes, _squared_measure)
+SAMPLING = SamplingKind("toy-half", _half, len, "toy-halved", "a half of each class")
+WEIGHTING = Weighting("toy-second", _second_twice, "toy-second twice")
 OPTIMIZER = Optimizer("toy-sgd", _sgd, moments=0, step=_sgd_step)
 SCHEDULE = ScheduleRow("toy-constant", _constant)
 POLICY = Policy("toy-invert", _invert, takes_strength=False, words="toy-inverted")

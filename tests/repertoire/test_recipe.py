@@ -13,8 +13,10 @@ from kit.rows import OPTIONS
 from search.repertoire.augmentation import POLICIES, Augment
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.baselines import baselines
+from search.repertoire.losses import Focal
 from search.repertoire.recipe import FIELDS, Recipe
-from search.repertoire.weighting import WEIGHTINGS
+from search.repertoire.sampling import SAMPLINGS, Sampling
+from search.repertoire.weighting import WEIGHTINGS, EffectiveNumber
 from search.system.errors import UserError
 
 pytestmark = pytest.mark.quick
@@ -25,17 +27,30 @@ NAN, INFINITY = float("nan"), float("inf")
 AMOUNTS = st.integers(0, 5) | st.floats(0, 100) | st.sampled_from([0.0, 1.0, 2.0])  # 1 and 1.0 are not the same
 
 
+WEIGHTS = (
+    st.sampled_from(sorted(WEIGHTINGS))
+    | st.floats(0, 1, exclude_max=True).map(EffectiveNumber)
+    | st.dictionaries(st.sampled_from("abc"), st.floats(0.1, 10), min_size=1)
+)
+
+
+SAMPLED = st.sampled_from(["none", "undersample", "top_up"]) | st.builds(
+    Sampling, st.sampled_from(sorted(set(SAMPLINGS) - {"none"})), st.integers(1, 300)
+)
+
+
 @st.composite
 def recipes(draw):
     backbone = BACKBONES[draw(st.sampled_from(sorted(BACKBONES)))]
     policy = draw(st.sampled_from(sorted(POLICIES)))
+    weights = draw(WEIGHTS)
     strength = st.none() | st.floats(0, 1, exclude_min=True) if POLICIES[policy].takes_strength else st.none()
     return Recipe(
         backbone.name,
         draw(st.none() | st.integers(0, backbone.blocks) if backbone.pretrained else st.none()),
         dropout=draw(st.floats(0, 0.95)),
         augment=Augment(policy, draw(strength), **OPTIONS.get(policy, {})),
-        class_weight=draw(st.sampled_from(sorted(WEIGHTINGS))),
+        class_weight=weights,
         synthetic_per_class=draw(AMOUNTS | st.dictionaries(st.sampled_from("abc"), AMOUNTS)),
         learning_rate=draw(st.floats(1e-9, 10)),
         weight_decay=draw(st.floats(0, 10)),
@@ -43,6 +58,10 @@ def recipes(draw):
         epochs=draw(st.integers(1, 100)),
         views=draw(st.integers(1, 16)),
         image_size=draw(st.none() | st.integers(32, 1024).map(backbone.nearest_size)),
+        loss=draw(st.sampled_from(["cross_entropy", "focal"]) | st.floats(0.01, 10).map(Focal)),
+        label_smoothing=draw(st.floats(0, 0.9)),
+        sampling=draw(SAMPLED),
+        logit_adjustment=draw(st.floats(0, 3)) if weights == "none" else 0,
     )
 
 
@@ -60,6 +79,8 @@ def recipes(draw):
         ("backbone", None, "is not known. For the list of all: python -m search backbones"),
         ("class_weight", "balance", "Did you mean 'balanced'?"),
         ("class_weight", None, f"Choose one of: {', '.join(WEIGHTINGS)}."),
+        ("class_weight", {0: 1.0}, 'must be weights by the names of classes, as in {"cat": 2}'),
+        ("class_weight", {}, "must be weights by the names of classes"),
         ("augment", "flip_crop", "must be an Augment, as in Augment('flip_crop')"),
         ("unfrozen_blocks", 6, "which has 5 blocks: it must be a whole number from 0 (the head alone) to 5"),
         ("unfrozen_blocks", -1, "which has 5 blocks: it must be a whole number from 0 (the head alone) to 5"),
@@ -108,6 +129,13 @@ def recipes(draw):
         ("clip_norm", "1", "a number, above 0 and at most 1000"),
         ("mix", "mixp", "Did you mean 'mixup'? Choose one of: none, mixup, cutmix."),
         ("tta", "miror", "Did you mean 'mirror'? Choose one of: none, mirror."),
+        ("loss", "crossentropy", "Did you mean 'cross_entropy'?"),
+        ("loss", {"focal": 2}, "Choose one of: cross_entropy, focal"),
+        ("logit_adjustment", 3.5, "a number, 0 or more and at most 3"),
+        ("sampling", "top-up", "Did you mean 'top_up'?"),
+        ("sampling", 120, 'must be a Sampling, as in Sampling("exactly", 120)'),
+        ("label_smoothing", 1, "a number, 0 or more and at most 0.9"),
+        ("label_smoothing", -0.1, "a number, 0 or more and at most 0.9"),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_and_value_and_way_out(field, value, way_out):
@@ -207,6 +235,8 @@ def test_digests_are_equal_just_where_recipes_are(one, other):
         {"augment": Augment("color", 0.6)},
         {"augment": Augment("randaugment", 0.5)},
         {"class_weight": "balanced"},
+        {"class_weight": EffectiveNumber(0.9)},
+        {"class_weight": {"cat": 2}},
         {"synthetic_per_class": 1},
         {"synthetic_per_class": 1.0},
         {"synthetic_per_class": {"cat": 1}},
@@ -216,6 +246,13 @@ def test_digests_are_equal_just_where_recipes_are(one, other):
         {"epochs": 16},
         {"views": 9},
         {"image_size": 64},
+        {"loss": "focal"},
+        {"loss": Focal(1)},
+        {"label_smoothing": 0.1},
+        {"sampling": Sampling("exactly", 120)},
+        {"sampling": Sampling("exactly", 121)},
+        {"sampling": "undersample"},
+        {"logit_adjustment": 0.5},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -103,9 +103,9 @@ def test_the_pace_is_that_of_the_runs():
 
 
 def _seconds(recipe, fold, speed):
-    from search.training.cost import _no_synthetic_images, _trained
+    from search.training.cost import _none_further, _trained
 
-    return _trained(recipe, [fold], speed, _no_synthetic_images)
+    return _trained(recipe, [fold], speed, _none_further)
 
 
 def test_a_busy_machine_is_slower_than_an_idle_one():

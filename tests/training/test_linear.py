@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from search.repertoire.losses import LOSSES
 from search.repertoire.optimizers import OPTIMIZERS
 from search.system.tf import keras, tf
 from search.training.batches import PaddedBatches, one_hot
@@ -15,6 +16,7 @@ set_up(2)
 FEATURES, CLASSES, STEPS = 24, 3, 40
 SEEDS = (11, 12, 13, 14)
 ADAMW = OPTIMIZERS["adamw"]
+LOSS = LOSSES["cross_entropy"]
 
 
 def examples(heads, rng, widest=8):
@@ -42,11 +44,11 @@ def rates(heads):
 def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
     batches = examples(len(SEEDS), np.random.default_rng(0))
     shown = np.random.default_rng(1).normal(size=(50, FEATURES)).astype(np.float32)
-    together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01, ADAMW)
+    together = Heads(SEEDS, FEATURES, CLASSES, dropout, 0.01, ADAMW, LOSS)
     sums = together.train(batches, rates(len(SEEDS)))
     predictions = [together.head(head).predict(shown) for head in range(len(SEEDS))]
     for head, seed in enumerate(SEEDS):
-        alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01, ADAMW)
+        alone = Heads([seed], FEATURES, CLASSES, dropout, 0.01, ADAMW, LOSS)
         np.testing.assert_allclose(alone.train(only(batches, head), rates(1))[0], sums[head], rtol=1e-4)
         np.testing.assert_allclose(alone.head(0).predict(shown), predictions[head], atol=1e-5)
     assert not np.allclose(predictions[0], predictions[1], atol=1e-2)
@@ -56,7 +58,7 @@ def test_heads_trained_together_equal_heads_trained_one_by_one(dropout):
 def test_a_head_is_what_keras_trains(dropout, name, norm):
     """A Dense layer, Keras' own loss and optimizer, one step at a time; the masks alone are ours."""
     batches = examples(1, np.random.default_rng(0))
-    head = Heads([5], FEATURES, CLASSES, dropout, 0.01, OPTIMIZERS[name], norm)
+    head = Heads([5], FEATURES, CLASSES, dropout, 0.01, OPTIMIZERS[name], LOSS, norm=norm)
     ((losses, hits),) = head.train(batches, rates(1))
     dense = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
     dense.build((None, FEATURES))
@@ -87,15 +89,16 @@ def test_a_head_is_what_keras_trains(dropout, name, norm):
 def test_heads_are_compiled_once_for_any_values_and_batches():
     rng = np.random.default_rng(0)
     for widest, dropout, decay in ((8, 0.0, 0.0), (5, 0.4, 0.01), (9, 0.2, 0.1)):
-        Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW).train(
+        Heads(SEEDS, FEATURES, CLASSES, dropout, decay, ADAMW, LOSS).train(
             examples(len(SEEDS), rng, widest), rates(len(SEEDS))
         )
-    assert compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW, False, False).experimental_get_tracing_count() == 1
+    compiled = compile_steps(len(SEEDS), FEATURES, CLASSES, ADAMW, LOSS, False, False)
+    assert compiled.experimental_get_tracing_count() == 1
 
 
 def test_steps_taken_in_two_calls_equal_those_taken_in_one():
     batches = examples(2, np.random.default_rng(0))
-    one, two = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.3, 0.01, ADAMW) for _ in range(2))
+    one, two = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.3, 0.01, ADAMW, LOSS) for _ in range(2))
     sums = one.train(batches, rates(2))
     first, second = (
         PaddedBatches(*(part[at] for part in vars(batches).values())) for at in (slice(15), slice(15, None))
@@ -111,7 +114,7 @@ def test_steps_taken_in_two_calls_equal_those_taken_in_one():
 def test_padding_changes_nothing(dropout):
     batches = examples(1, np.random.default_rng(0))
     wider = PaddedBatches(*(np.concatenate([part, np.zeros_like(part)], axis=2) for part in vars(batches).values()))
-    plain, padded = (Heads([3], FEATURES, CLASSES, dropout, 0.0, ADAMW) for _ in range(2))
+    plain, padded = (Heads([3], FEATURES, CLASSES, dropout, 0.0, ADAMW, LOSS) for _ in range(2))
     np.testing.assert_allclose(padded.train(wider, rates(1)), plain.train(batches, rates(1)), rtol=1e-5)
     shown = batches.features[0, 0]
     np.testing.assert_allclose(padded.head(0).predict(shown), plain.head(0).predict(shown), atol=1e-6)
@@ -133,10 +136,10 @@ def test_dropout_takes_its_share_anew_each_step_and_for_each_head(width):
 
 def test_each_head_steps_at_its_own_rates():
     batches, slower = examples(2, np.random.default_rng(0)), rates(2) * np.array([1, 0.1], np.float32)
-    together = Heads(SEEDS[:2], FEATURES, CLASSES, 0.0, 0.01, ADAMW)
+    together = Heads(SEEDS[:2], FEATURES, CLASSES, 0.0, 0.01, ADAMW, LOSS)
     together.train(batches, slower)
     for head in range(2):
-        alone = Heads(SEEDS[head : head + 1], FEATURES, CLASSES, 0.0, 0.01, ADAMW)
+        alone = Heads(SEEDS[head : head + 1], FEATURES, CLASSES, 0.0, 0.01, ADAMW, LOSS)
         alone.train(only(batches, head), slower[:, head : head + 1])
         np.testing.assert_allclose(alone.head(0).kernel, together.head(head).kernel, atol=1e-5)
     assert np.abs(together.head(1).kernel).max() < 0.5 * np.abs(together.head(0).kernel).max()
@@ -148,7 +151,7 @@ def test_gradients_are_clipped_head_by_head():
     sgd = OPTIMIZERS["sgd"]
     kernels = []
     for shown, limit in ((batches, None), (batches, norm), (louder, norm), (batches, 1000)):
-        heads = Heads(SEEDS[:2], FEATURES, CLASSES, 0.0, 0.0, sgd, limit)
+        heads = Heads(SEEDS[:2], FEATURES, CLASSES, 0.0, 0.0, sgd, LOSS, norm=limit)
         heads.train(shown, np.full((STEPS, 2), 0.01, np.float32))
         kernels.append([heads.head(number).kernel for number in range(2)])
     plain, clipped, loud, loose = kernels
@@ -160,7 +163,7 @@ def test_gradients_are_clipped_head_by_head():
 
 def test_the_average_over_the_steps_is_taken_of_each_head_and_changes_no_step():
     batches = examples(2, np.random.default_rng(3))
-    plain, averaged = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.2, 0.01, ADAMW, ema=ema) for ema in (0.0, 0.8))
+    plain, averaged = (Heads(SEEDS[:2], FEATURES, CLASSES, 0.2, 0.01, ADAMW, LOSS, ema=ema) for ema in (0.0, 0.8))
     means = [np.zeros((FEATURES, CLASSES)) for _ in range(2)]
     for step in range(STEPS):
         one = PaddedBatches(*(part[step : step + 1] for part in vars(batches).values()))

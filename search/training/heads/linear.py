@@ -15,6 +15,7 @@ import numpy as np
 from search.system.tf import keras, tf
 
 if TYPE_CHECKING:
+    from search.repertoire.losses import Loss
     from search.repertoire.optimizers import Moments, Optimizer
     from search.training.batches import PaddedBatches
     from search.training.loop import HeadRuns
@@ -65,7 +66,7 @@ def layers(classes: int) -> list[Any]:
 def fit(runs: "HeadRuns") -> list[LinearHead]:
     """Return the heads of the runs, trained together for the epochs of their recipe."""
     recipe = runs.recipe
-    values = recipe.dropout, recipe.weight_decay, runs.optimizer, recipe.clip_norm, recipe.ema
+    values = recipe.dropout, recipe.weight_decay, runs.optimizer, runs.loss, runs.gamma, recipe.clip_norm, recipe.ema
     heads = Heads(runs.seeds, runs.features, runs.classes, *values)
     for epoch in runs.epochs():
         for batches, rates in runs.batches(epoch):
@@ -87,6 +88,8 @@ class Heads:
         dropout: float,
         decay: float,
         optimizer: "Optimizer",
+        loss: "Loss",
+        gamma: float = 0.0,
         norm: float | None = None,
         ema: float = 0.0,
     ) -> None:
@@ -95,9 +98,10 @@ class Heads:
         kernels, biases = tf.zeros((len(seeds), features, classes)), tf.zeros((len(seeds), classes))
         moments = (kernels,) * optimizer.moments, (biases,) * optimizer.moments
         self._state = State(kernels, biases, *moments, (kernels, biases) if ema else ())
-        self._steps = compile_steps(len(seeds), features, classes, optimizer, norm is not None, ema > 0)
+        self._steps = compile_steps(len(seeds), features, classes, optimizer, loss, norm is not None, ema > 0)
         rates = {"dropout": float(dropout), "decay": float(decay), "norm": float(norm or 0), "ema": float(ema)}
-        self._values = {"seeds": tf.constant(seeds, tf.int64), **rates}
+        self._values = {"seeds": tf.constant(seeds, tf.int64), **rates, "gamma": float(gamma)}
+        self._loss, self._gamma = loss, gamma
         self._steps_taken = 0
 
     def train(self, batches: "PaddedBatches", rates: np.ndarray) -> np.ndarray:
@@ -108,7 +112,8 @@ class Heads:
             self._state, batches.features, batches.targets, weights, rates, first=first, **self._values
         )
         self._steps_taken += len(rates)
-        return _sums(logits.numpy(), batches)
+        logits = logits.numpy()
+        return _sums(self._loss.measure(batches.targets, logits, self._gamma), logits, batches)
 
     def end(self) -> None:
         """Give the heads their averages, where these are kept."""
@@ -122,18 +127,16 @@ class Heads:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so
-def _sums(logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
+def _sums(losses: np.ndarray, logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
     is_example, targets = batches.shares > 0, batches.targets
-    shifted = logits - logits.max(-1, keepdims=True)
-    of_targets = (np.where(targets > 0, shifted, 0) * targets).sum(-1)
-    losses = (np.log(np.exp(shifted).sum(-1)) - of_targets) * batches.weights * is_example
+    losses = losses * batches.weights * is_example
     hits = (logits.argmax(-1) == targets.argmax(-1)) & is_example
     return np.stack([losses.sum((0, 2)), hits.sum((0, 2))], axis=-1)
 
 
 @functools.lru_cache(COMPILED_KEPT)
 def compile_steps(
-    heads: int, features: int, classes: int, optimizer: "Optimizer", clips: bool, averaged: bool
+    heads: int, features: int, classes: int, optimizer: "Optimizer", loss: "Loss", clips: bool, averaged: bool
 ) -> Callable[..., tuple[State, Any]]:
     """Return ``train_steps`` for these numbers, and any number of steps and examples."""
     kernels, biases = tf.TensorSpec((heads, features, classes)), tf.TensorSpec((heads, classes))
@@ -150,14 +153,16 @@ def compile_steps(
         "decay": tf.TensorSpec(()),
         "norm": tf.TensorSpec(()),
         "ema": tf.TensorSpec(()),
+        "gamma": tf.TensorSpec(()),
     }
-    steps = functools.partial(train_steps, optimizer.step, optimizer.clipped if clips else None)
+    steps = functools.partial(train_steps, optimizer.step, optimizer.clipped if clips else None, loss.slopes)
     return tf.function(steps, input_signature=list(signature.values()))
 
 
 def train_steps(
     step_of: Callable[..., tuple[Any, "Moments"]],
     clipped: Callable[..., list[Any]] | None,
+    slopes_of: Callable[..., Any],
     state: State,
     features: Any,
     targets: Any,
@@ -169,14 +174,15 @@ def train_steps(
     decay: Any,
     norm: Any,
     ema: Any,
+    gamma: Any,
 ) -> tuple[State, Any]:
     """Take one step of every head for each batch; return the new state and the logits of the batches.
 
-    ``step_of`` is the step of an optimizer; ``clipped`` shortens slopes to the ``norm``, if given. ``features``
-    (steps, R, B, D), ``targets`` (steps, R, B, C), ``weights`` (steps, R, B) the part of each example in its batch's
-    loss, ``rates`` (steps, R) learning rates, ``seeds`` (R,), ``first`` the number of the first step, from 0 on,
-    ``dropout`` and weight ``decay`` rates, ``ema`` the decay of the averages; the kernels alone decay. The logits are
-    (steps, R, B, C), dropout included.
+    ``step_of`` is the step of an optimizer; ``clipped`` shortens slopes to the ``norm``, if given; ``slopes_of`` are
+    the slopes of a loss whose parameter is ``gamma``. ``features`` (steps, R, B, D), ``targets`` (steps, R, B, C),
+    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps, R) learning rates,
+    ``seeds`` (R,), ``first`` the number of the first step, from 0 on, ``dropout`` and weight ``decay`` rates, ``ema``
+    the decay of the averages; the kernels alone decay. The logits are (steps, R, B, C), dropout included.
     """
     kernels, biases, kernel_moments, bias_moments, averages = state
     steps = tf.shape(rates)[0]
@@ -186,7 +192,7 @@ def train_steps(
         inputs, scale = drop(features[step], seeds, number, dropout)
         logits = tf.matmul(inputs, kernels) * scale + biases[:, None]
         outputs = outputs.write(step, logits)
-        slopes = (tf.nn.softmax(logits) - targets[step]) * weights[step][..., None]
+        slopes = slopes_of(targets[step], logits, gamma) * weights[step][..., None]
         changes = [tf.matmul(inputs, slopes, transpose_a=True) * scale, tf.reduce_sum(slopes, 1)]
         of_kernels, of_biases = clipped(changes, norm) if clipped else changes
         rate, time = rates[step][:, None], tf.cast(number + 1, tf.float32)
