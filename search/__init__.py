@@ -2,9 +2,9 @@
 
     python -m search run spaces/finetune.py
 
-A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Focal``, ``EffectiveNumber``,
-``Sampling``, ``Synthetic``, ``Backbone``, ``Times``, ``Schedule``, ``conv_net``, ``hub``, ``at_hand``,
-``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Mlp``, ``Focal``,
+``EffectiveNumber``, ``Sampling``, ``Synthetic``, ``Backbone``, ``Times``, ``Schedule``, ``conv_net``, ``hub``,
+``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
 """
 
 import importlib
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from search.repertoire.backbones.backbone import Backbone
     from search.repertoire.backbones.conv_net import conv_net
     from search.repertoire.backbones.hub import hub
+    from search.repertoire.heads import Mlp
     from search.repertoire.losses import Focal
     from search.repertoire.mixing import Mix
     from search.repertoire.networks import Fit
@@ -40,6 +41,7 @@ __all__ = [
     "Focal",
     "KFoldTuner",
     "Mix",
+    "Mlp",
     "Recipe",
     "Sampling",
     "Schedule",
@@ -63,6 +65,7 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "Focal": "search.repertoire.losses",
     "KFoldTuner": "search.tuner",
     "Mix": "search.repertoire.mixing",
+    "Mlp": "search.repertoire.heads",
     "Recipe": "search.repertoire.recipe",
     "Sampling": "search.repertoire.sampling",
     "Schedule": "search.repertoire.schedules",

@@ -9,6 +9,7 @@ import numpy as np
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.heads import Settings
 from search.repertoire.losses import Focal
 from search.repertoire.mixing import Mix
 from search.repertoire.recipe import Recipe
@@ -98,10 +99,10 @@ def label_of(value: Any) -> str | None:
 def json_of(value: Any) -> Any:
     """Return a value of a recipe as JSON types. Raises TypeError for what is none.
 
-    A Backbone is its name, an Augment, a Mix, a Focal, an EffectiveNumber or a Sampling its level.
+    A Backbone is its name, an Augment, a Mix, a head, a Focal, an EffectiveNumber or a Sampling its level.
     """
     match value:
-        case Backbone() | Augment() | Mix() | Focal() | EffectiveNumber() | Sampling():
+        case Backbone() | Augment() | Mix() | Settings() | Focal() | EffectiveNumber() | Sampling():
             return value.name if isinstance(value, Backbone) else value.level
         case Synthetic() | Schedule():
             return value.to_json()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.repertoire.fields import FOURTH, NUMBER, TEXT, declare, describe
-from search.repertoire.heads import HEADS
+from search.repertoire.heads import kind_of
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, real
 
@@ -157,9 +157,10 @@ def _settle_smoothing(name: str, value: Any, recipe: "Recipe") -> float:
 
 
 def _check_steps(name: str, value: Any, recipe: "Recipe", default: str) -> None:
-    if HEADS[recipe.head].layers is None:
+    head = kind_of(recipe.head)
+    if head.layers is None:
         raise UserError(
-            f"{name}={value!r} with head={recipe.head!r}: this head is fitted all at once, by a loss of its own. Give "
+            f"{name}={value!r} with head={head.name!r}: this head is fitted all at once, by a loss of its own. Give "
             f"{name}={default}, or another head."
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.repertoire.fields import FOURTH, NUMBER, TEXT, Subfield, declare, describe
-from search.repertoire.heads import HEADS
+from search.repertoire.heads import kind_of
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, real
 
@@ -148,9 +148,10 @@ def settle_mix(name: str, value: Any, recipe: "Recipe") -> Mix:
             f"{where} with batch_size=1: there is no other example to mix with. Give batch_size=2 or more, or "
             "mix='none'."
         )
-    if HEADS[recipe.head].layers is None:
+    head = kind_of(recipe.head)
+    if head.layers is None:
         raise UserError(
-            f"{where} with head={recipe.head!r}: this head is not trained in batches, and only batches are mixed. Give "
+            f"{where} with head={head.name!r}: this head is not trained in batches, and only batches are mixed. Give "
             "mix='none', or another head."
         )
     # DECISIONS: CutMix needs places

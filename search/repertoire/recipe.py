@@ -26,6 +26,7 @@ from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field
+from search.repertoire.heads import AnyHead
 from search.repertoire.losses import CROSS_ENTROPY, AnyLoss
 from search.repertoire.mixing import Mix
 from search.repertoire.rates import ZERO, Times
@@ -55,8 +56,9 @@ class Recipe:
     that many are admissible: a ``Synthetic``; or an int for a count, a float for a ratio of the class's
     real images, or a dict of these by class.
     ``class_weight`` is the name of a weighting, an ``EffectiveNumber``, or a dict of weights by class.
-    ``head`` and ``optimizer`` are names in their tables, ``schedule`` is one or a ``Schedule``. Where blocks of a
-    pretrained backbone train, ``head_start`` says whether the head starts at "zero" or "fitted" on the backbone as
+    ``head`` is a name in the table of heads, or an ``Mlp``; ``optimizer`` is a name, and ``schedule`` one or a
+    ``Schedule``. Where blocks of a pretrained backbone train, ``head_start`` says whether the head starts at "zero"
+    (an MLP: at values drawn from the seed of the run) or "fitted" on the backbone as
     it was, and ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
     elsewhere both have their defaults. Each of these blocks learns at ``layer_decay`` times the rate of the one above
     it. ``l2_sp`` pulls them back to their pretrained weights, in place of weight decay (Li et al. 2018), and
@@ -86,7 +88,7 @@ class Recipe:
     epochs: int = field(default=15, metadata=schedules.EPOCHS)
     views: int = field(default=8, metadata=augmentation.VIEWS)
     image_size: Size = field(default=None, metadata=architecture.IMAGE_SIZE)
-    head: str = field(default="linear", metadata=heads.HEAD)
+    head: AnyHead = field(default="linear", metadata=heads.HEAD)
     optimizer: str = field(default="adamw", metadata=optimizers.OPTIMIZER)
     schedule: Schedule | str = field(default=Schedule(), metadata=schedules.SCHEDULE)
     head_start: str = field(default=ZERO, metadata=rates.HEAD_START)

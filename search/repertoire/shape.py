@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.body import LEARNING
+from search.repertoire.heads import AnyHead
 from search.repertoire.losses import CROSS_ENTROPY, row_of
 from search.repertoire.recipe import Recipe
 
@@ -25,7 +26,7 @@ class Shape:
     backbone: str | Backbone
     unfrozen_blocks: int
     image_size: int
-    head: str
+    head: AnyHead
     optimizer: str
     branches: tuple["Shape", ...] = ()
     clips: bool = False  # DECISIONS: Clipping is part of a network's shape

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
-from search.repertoire.heads import HEADS
+from search.repertoire.heads import kind_of, settings_of
 from search.repertoire.mixing import MIXERS, mix_of
 from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
 from search.repertoire.rates import first_step
@@ -241,8 +241,10 @@ def _trained(
     _, trained_macs = _macs(recipe)
     examples = sum(len(fold.train) + further(recipe, fold) for fold in folds) * recipe.epochs
     predictions = sum(len(fold.validation) for fold in folds) * _passes(recipe)
+    if isinstance(recipe, Recipe):
+        trained_macs += kind_of(recipe.head).macs(settings_of(recipe.head))
     steps, passes = examples / recipe.batch_size, (3 * examples + predictions) * trained_macs / speed
     if isinstance(recipe, NetworkRecipe):
         return passes + steps * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD
-    step = HEADS[recipe.head].seconds_a_step if recipe.head_only else SECONDS_A_STEP
+    step = kind_of(recipe.head).seconds_a_step if recipe.head_only else SECONDS_A_STEP
     return passes + steps * (step + MIXERS[mix_of(recipe).mixer].seconds) + len(folds) * SECONDS_A_RUN

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.data.folds import Fold
-from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.heads import FittedHead, kind_of, settings_of
 from search.repertoire.losses import Loss, gamma_of, row_of, smoothed
 from search.repertoire.mixing import mix_of
 from search.repertoire.networks import AnyRecipe
@@ -27,6 +28,7 @@ from search.training.batches import (
 from search.training.compiled import CompiledNetwork
 from search.training.heads.adjusted import Adjusted
 from search.training.inputs import Feed, JointRows, Part, Rows
+from search.training.network import first_weights, head_layers
 
 POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
 PREDICTION_BATCH = 64
@@ -148,9 +150,9 @@ def fit_body(
         if epoch in watched_epochs(recipe):
             run.watch(epoch, labels, predict())
     network.end(recipe, start)
-    from_weights = HEADS[recipe.head].from_weights
+    from_weights = kind_of(recipe.head).from_weights
     assert from_weights is not None, "its layers were trained"
-    run.end(from_weights(network.head_weights), labels, predict())
+    run.end(from_weights(network.head_weights, settings_of(recipe.head)), labels, predict())
 
 
 def fit_heads(
@@ -162,7 +164,7 @@ def fit_heads(
     """
     for steps in sorted({run.steps for run in runs}):
         alike = HeadRuns(feed, compiled_network, [run for run in runs if run.steps == steps], proceed)
-        for number, (run, head) in enumerate(zip(alike.runs, HEADS[alike.recipe.head].fit(alike), strict=True)):
+        for number, (run, head) in enumerate(zip(alike.runs, kind_of(alike.recipe.head).fit(alike), strict=True)):
             run.end(head, alike.labels[number], alike.predict(number, head))
 
 
@@ -187,6 +189,11 @@ class HeadRuns:
         recipe = self.runs[0].recipe
         assert isinstance(recipe, Recipe), "the network of a space is no head"
         return recipe
+
+    @property
+    def settings(self) -> Any:
+        """The settings of the head of the recipe; None for a head that has none."""
+        return settings_of(self.recipe.head)
 
     @property
     def seeds(self) -> list[int]:
@@ -217,6 +224,11 @@ class HeadRuns:
     def gamma(self) -> float:
         """The parameter of the loss; 0 for one that has none."""
         return gamma_of(self.recipe.loss)
+
+    def first_weights(self) -> list[list[np.ndarray]]:
+        """Return what the layers of each run's head begin at, as those of an unfrozen body do."""
+        layers = head_layers(self.recipe.head, self.features, self.classes)
+        return [first_weights(layers, seed) for seed in self.seeds]
 
     @cached_property
     def labels(self) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.graph import graph_of
-from search.repertoire.heads import HEADS, FittedHead
+from search.repertoire.heads import AnyHead, FittedHead, kind_of, settings_of
 from search.repertoire.losses import LOSSES, gamma_of
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape
@@ -55,6 +55,7 @@ class Network:
     ``prefix`` maps uint8 images to activations at the border, in inference mode, and is never
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
+    ``dropouts`` are what acts before each of these layers, None where nothing does.
     ``initial`` are the pretrained values of ``body``; ``again`` makes another one, with random weights. ``gamma`` is
     the parameter of the loss, and ``adjustment`` what the logit of each class is lowered by in predictions (classes,);
     both are values of a run.
@@ -66,7 +67,7 @@ class Network:
     prefix: Any | None
     body: keras.Model | None
     pool: keras.layers.Layer
-    dropout: VariableDropout
+    dropouts: Sequence[VariableDropout | None]
     head: Sequence[keras.layers.Layer]
     update: Update
     initial: list[np.ndarray]
@@ -84,9 +85,8 @@ class Network:
         if self.body is not None:
             x = self.backbone.scaled(x) if self.prefix is None else x
             x = self.pool(self.body(x, training=training and self._norms_learn))
-        x = self.dropout(x, training=training)
-        for layer in self.head:
-            x = layer(x)
+        for dropout, layer in zip(self.dropouts, self.head, strict=True):
+            x = layer(x if dropout is None else dropout(x, training=training))
         return x
 
     def losses(self, targets: Any, logits: Any) -> Any:
@@ -138,14 +138,16 @@ class Network:
             initialise(self.body.layers, seed)
         elif self.body is not None:
             redraw(self.body, self.again, seed)
-        initialise(self.head, seed_from(seed, "head"))
+        first_weights(self.head, seed)
         if head is not None:
             for variable, value in zip(self.head_variables, _weights(head), strict=True):
                 variable.assign(value)
         self.update.reset(recipe)
         self.gamma.assign(gamma_of(recipe.loss))
         self.adjustment.assign(np.zeros(self.classes, np.float32) if adjustment is None else adjustment)
-        self.dropout.reset(recipe.dropout, seed)
+        for number, dropout in enumerate(self.dropouts):
+            if dropout is not None:
+                dropout.reset(recipe.dropout, seed_from(seed, "dropout", number) if number else seed)
 
     def end(self, recipe: Recipe, head: FittedHead | None = None) -> None:
         """End the training of a run: take averages of the weights, if the recipe wants any.
@@ -202,15 +204,14 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     pool = backbone.pooling()
     border = backbone.border(shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape)
-    dropout, features = VariableDropout(), base.output.shape[-1]
-    dropout.build((None, features))
-    head = _head(shape.head, features, classes)
+    head = head_layers(shape.head, base.output.shape[-1], classes)
+    dropouts = _dropouts(shape.head, head)
     assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
     blocks = _blocks(shape, base, body) if body is not None else []
     trained = [variable for layer in head for variable in layer.trainable_variables]
     update = Update(groups_of(blocks, trained, shape.optimizer, shape.anchored), shape.clips, shape.averaged)
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
-    parts = shape, classes, backbone, prefix, body, pool, dropout, head, update, initial, construction
+    parts = shape, classes, backbone, prefix, body, pool, dropouts, head, update, initial, construction
     gamma = keras.Variable(0.0, trainable=False, name="gamma")
     adjustment = keras.Variable(np.zeros(classes, np.float32), trainable=False, name="adjustment")
     return Network(*parts, gamma, adjustment)
@@ -229,14 +230,30 @@ def _blocks(shape: Shape, base: keras.Model, body: keras.Model) -> list[list[Any
     return [*blocks, variables]
 
 
-def _head(name: str, features: int, classes: int) -> Sequence[keras.layers.Layer]:
+def head_layers(head: AnyHead, features: int, classes: int) -> Sequence[keras.layers.Layer]:
     """Return the layers of a head, built, from features to logits; none where it is not trained by steps."""
-    make = HEADS[name].layers
-    layers, shape = make(classes) if make else [], (None, features)
+    make = kind_of(head).layers
+    layers, shape = make(classes, settings_of(head)) if make else [], (None, features)
     for layer in layers:
         layer.build(shape)
         shape = layer.compute_output_shape(shape)
     return layers
+
+
+def _dropouts(head: AnyHead, layers: Sequence[keras.layers.Layer]) -> list[VariableDropout | None]:
+    """Return what drops before each layer of a head, None where nothing does."""
+    row, settings = kind_of(head), settings_of(head)
+    dropouts = [VariableDropout() if row.drops(settings, number) else None for number in range(len(layers))]
+    for dropout in dropouts:
+        if dropout is not None:
+            dropout.build((None, None))
+    return dropouts
+
+
+def first_weights(layers: Sequence[keras.layers.Layer], seed: int) -> list[np.ndarray]:
+    """Return the weights that the layers of a head have before the first step of a run, whose seed this is."""
+    initialise(layers, seed_from(seed, "head"))
+    return [variable.numpy() for layer in layers for variable in layer.weights]
 
 
 def _as_it_is(model: keras.Model) -> keras.Model:

@@ -52,13 +52,14 @@ class StoredFeatures:
         return self.all_labels[rows]
 
 
-def training_run(feed, index, wrong=0):
-    """A run of a fold; ``wrong`` more of its examples have a wrong label and no weight."""
+def training_run(head, feed, index, wrong=0):
+    """A run of a head on a fold; ``wrong`` more of its examples have a wrong label and no weight."""
     part = np.arange(IMAGES) // CLASSES % 3 == index
     rows, validation = np.flatnonzero(~part), np.flatnonzero(part)
     labels = np.concatenate([feed.labels(rows), (feed.labels(rows[:wrong]) + 1) % CLASSES])
     weights = np.concatenate([np.ones(len(rows)), np.zeros(wrong)]).astype(np.float32)
-    recipe = Recipe("MobileNetV2_0.35", epochs=12, learning_rate=0.03, batch_size=16, image_size=32)
+    steps = {"epochs": 12, "learning_rate": 0.03, "batch_size": 16} if head.layers else {}
+    recipe = Recipe("MobileNetV2_0.35", head=head.name if head.name in HEADS else "linear", image_size=32, **steps)
     fold = Fold(0, index, 1.0, rows, validation, f"f{index}")
     return TrainingRun(recipe, fold, Part(np.concatenate([rows, rows[:wrong]]), labels, weights, {}), 7)
 
@@ -66,7 +67,7 @@ def training_run(feed, index, wrong=0):
 def fit(head, *indices, wrong=0):
     """Return (runs, the heads that come of fitting them together)."""
     feed = StoredFeatures()
-    runs = HeadRuns(feed, None, [training_run(feed, index, wrong) for index in indices], lambda: None)
+    runs = HeadRuns(feed, None, [training_run(head, feed, index, wrong) for index in indices], lambda: None)
     heads = head.fit(runs)
     assert len(heads) == len(indices)
     return runs, heads
@@ -109,7 +110,8 @@ def test_the_layers_of_a_head_give_its_probabilities(head):
 
 @pytest.mark.parametrize("name", [name for name, head in HEADS.items() if head.layers])
 def test_layers_that_a_body_trains_become_a_head_of_equal_probabilities(name):
-    layers, features = HEADS[name].layers(CLASSES), StoredFeatures().features
+    settings = HEADS[name].settings
+    layers, features = HEADS[name].layers(CLASSES, settings), StoredFeatures().features
     logits = features
     for layer in layers:
         logits = layer(logits)
@@ -122,7 +124,7 @@ def test_layers_that_a_body_trains_become_a_head_of_equal_probabilities(name):
     logits = features
     for layer in layers:
         logits = layer(logits)
-    head = HEADS[name].from_weights([variable.numpy() for variable in weights])
+    head = HEADS[name].from_weights([variable.numpy() for variable in weights], settings)
     np.testing.assert_allclose(head.predict(features), tf.nn.softmax(logits), atol=1e-5)
 
 
@@ -139,7 +141,8 @@ def test_a_trainer_fits_and_hands_on_whatever_head_is_in_the_table(head, monkeyp
     data = materials(
         photographs / "tiny_flowers3", tmp_path, size=64, folds=3, train_fractions=(1.0,), weights=["MobileNet_0.25"]
     )
-    recipe = Recipe("MobileNet_0.25", image_size=64, epochs=3, learning_rate=0.01, head=head.name)
+    steps = {"epochs": 3, "learning_rate": 0.01} if head.layers else {}
+    recipe = Recipe("MobileNet_0.25", image_size=64, head=head.name, **steps)
     runs = Trainer(data).run(Job("0000", 1, recipe, ("f0", "f1", "f2"))).runs
     for result in runs:
         assert result.watched[-1, 0] == recipe.epochs

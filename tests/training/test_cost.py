@@ -8,6 +8,7 @@ import pytest
 
 from search.data.folds import Fold
 from search.repertoire.augmentation import Augment
+from search.repertoire.heads import Mlp
 from search.repertoire.recipe import Recipe
 from search.system.machine import cores
 from search.training.cost import (
@@ -52,6 +53,7 @@ def cost(recipe=DEEP, trials=20, plan=None, images=200, pool=0, racing=True, dra
         {"recipe": dataclasses.replace(DEEP, head_start="fitted")},
         {"recipe": dataclasses.replace(DEEP, tta="mirror")},
         {"recipe": dataclasses.replace(DEEP, mix="mixup")},
+        {"recipe": dataclasses.replace(DEEP, head="mlp")},
     ],
     ids=lambda more: next(iter(more)),
 )
@@ -63,6 +65,11 @@ def test_what_costs_more_is_estimated_higher(more):
 
 def test_deeper_unfreezing_costs_more_at_every_step():
     highs = [cost(dataclasses.replace(DEEP, unfrozen_blocks=depth)).high for depth in range(6)]
+    assert highs == sorted(set(highs))
+
+
+def test_a_wider_head_costs_more():
+    highs = [cost(dataclasses.replace(HEAD, head=head)).high for head in ("linear", "mlp", Mlp((4096, 4096)))]
     assert highs == sorted(set(highs))
 
 

@@ -151,11 +151,11 @@ def test_dropout_rate_is_a_value_of_the_run():
     ones = np.ones((200, 50), np.float32)
     shares = []
     for rate in (0.0, 0.3, 0.8):
-        net.dropout.reset(rate, 1)
-        shown = net.dropout(ones, training=True).numpy()
+        net.dropouts[0].reset(rate, 1)
+        shown = net.dropouts[0](ones, training=True).numpy()
         shares.append((shown == 0).mean())
         assert shown.mean() == pytest.approx(1, abs=0.05)
-        np.testing.assert_array_equal(net.dropout(ones, training=False).numpy(), ones)
+        np.testing.assert_array_equal(net.dropouts[0](ones, training=False).numpy(), ones)
     np.testing.assert_allclose(shares, [0, 0.3, 0.8], atol=0.02)
 
 

@@ -113,7 +113,7 @@ class Heads:
         )
         self._steps_taken += len(rates)
         logits = logits.numpy()
-        return _sums(self._loss.measure(batches.targets, logits, self._gamma), logits, batches)
+        return sums(self._loss.measure(batches.targets, logits, self._gamma), logits, batches)
 
     def end(self) -> None:
         """Give the heads their averages, where these are kept."""
@@ -127,7 +127,8 @@ class Heads:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so
-def _sums(losses: np.ndarray, logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
+def sums(losses: np.ndarray, logits: np.ndarray, batches: "PaddedBatches") -> np.ndarray:
+    """Return (R, 2) of losses (steps, R, B) and logits (…, C): the sum of each head's losses, its number of hits."""
     is_example, targets = batches.shares > 0, batches.targets
     losses = losses * batches.weights * is_example
     hits = (logits.argmax(-1) == targets.argmax(-1)) & is_example

@@ -1,0 +1,58 @@
+"""Fitted heads of dense layers, one after another, as Keras has them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from search.system.tf import keras
+
+
+class Dense(NamedTuple):
+    """The values of a dense layer: its kernel (inputs, units), its bias (units,) and the name of its activation."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    activation: str = "linear"
+
+
+@dataclass(frozen=True)
+class DenseHead:
+    """The head of one run: dense layers, the last of which gives logits; softmax follows.
+
+    Where it is ``unit``, rows of features are brought to length 1 before.
+    """
+
+    dense: tuple[Dense, ...]
+    unit: bool = False
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the class probabilities (n, classes) of rows (n, features)."""
+        x = keras.ops.convert_to_tensor(features)
+        for layer in self._layers:
+            x = layer(x)
+        return np.asarray(keras.ops.convert_to_numpy(x), np.float32)
+
+    @cached_property
+    def _layers(self) -> list[Any]:
+        return self.layers()
+
+    def layers(self) -> list[Any]:
+        """Return Keras layers from features to probabilities, with names of their own."""
+        made: list[Any] = [keras.layers.UnitNormalization(dtype="float32", name="unit")] if self.unit else []
+        for number, values in enumerate(self.dense):
+            features, units = values.kernel.shape
+            layer = keras.layers.Dense(units, values.activation, dtype="float32", name=f"dense_{number}")
+            layer.build((None, features))
+            layer.set_weights([values.kernel, values.bias])
+            made.append(layer)
+        return [*made, keras.layers.Softmax(dtype="float32", name="probabilities")]
+
+
+def mlp_of(weights: Sequence[np.ndarray], activation: str) -> DenseHead:
+    """Return an MLP of kernels and biases, alternately; all its layers but the last have the activation."""
+    pairs = list(zip(weights[::2], weights[1::2], strict=True))
+    hidden = tuple(Dense(kernel, bias, activation) for kernel, bias in pairs[:-1])
+    return DenseHead((*hidden, Dense(*pairs[-1])))
