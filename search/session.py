@@ -369,7 +369,7 @@ class Session:
         with self.clock.stage("write"):
             write_bytes(self.setup.folder / file, data)
         sha256 = hashlib.sha256(data).hexdigest()
-        runs = tuple(run_of(run, file, sha256) for run in result.runs)
+        runs = tuple(run_of(run, file, sha256, self.rules.objective) for run in result.runs)
         if is_of_holdout:
             add_stages(self.unattributed, stages)
             return HoldoutEvent(job.trial, runs[0])

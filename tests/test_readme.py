@@ -224,6 +224,7 @@ CHOICES = {
     "optimizer": lambda wrong: Recipe("SmallCNN", None, optimizer=wrong),
     "schedule": lambda wrong: Recipe("SmallCNN", None, schedule=wrong),
     "mix": lambda wrong: Recipe("SmallCNN", None, mix=wrong),
+    "epoch": lambda wrong: Recipe("SmallCNN", None, epoch=wrong),
     "tta": lambda wrong: Recipe("SmallCNN", None, tta=wrong),
     "sampling": lambda wrong: Recipe("SmallCNN", None, sampling=wrong),
     "splits": lambda wrong: Study("data", splits=wrong),

@@ -15,7 +15,7 @@ from search.racing import PlannedFold
 from search.record import IMAGES, Record, read_table
 
 MOST_TRIALS = 300  # the best; one further behind is never the best of a bootstrap draw
-READ = frozenset({"ids", "labels", "probabilities"})  # of a run, for the evidence
+READ = frozenset({"ids", "labels", "probabilities", "by_epoch"})  # of a run, for the evidence
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,23 +28,25 @@ def read_run(folder: Path, run: Run) -> Arrays | None:
 def read_runs(folder: Path, runs: Iterable[Run], names: Collection[str] = ()) -> dict[str, Arrays]:
     """Return the stored arrays of runs by fold, each file read once; without those whose file is gone or changed.
 
-    ``names`` are the arrays that are wanted, all unless given.
+    ``names`` are the arrays that are wanted, all unless given. Probabilities are those after the epoch that counts.
     """
-    by_file: dict[tuple[str, str], list[str]] = {}
+    by_file: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        by_file.setdefault((run.file, run.sha256), []).append(run.fold)
+        by_file.setdefault((run.file, run.sha256), []).append(run)
     arrays = {}
-    for (file, sha256), folds in by_file.items():
+    for (file, sha256), own in by_file.items():
         try:
             data = (folder / file).read_bytes()
         except OSError:
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                for fold in folds:
-                    prefix = f"{fold}/"
+                for run in own:
+                    prefix = f"{run.fold}/"
                     stored = [file.removeprefix(prefix) for file in archive.files if file.startswith(prefix)]
-                    arrays[fold] = {name: archive[prefix + name] for name in stored if not names or name in names}
+                    arrays[run.fold] = {name: archive[prefix + name] for name in stored if not names or name in names}
+                    if run.epoch is not None and "by_epoch" in arrays[run.fold]:
+                        arrays[run.fold]["probabilities"] = arrays[run.fold]["by_epoch"][run.epoch]
     return arrays
 
 
@@ -55,7 +57,7 @@ class Size:
     ``image`` (R,) numbers the images of the evidence, ``labels`` (R,) their classes; ``split`` (R, 2)
     is the repeat and the index of the fold that scored each; ``predictions``
     (c, R) are class numbers, ``own`` and ``confidence`` (c, R) the probabilities of the label and of
-    the predicted class.
+    the predicted class. ``others`` (m, R) are class numbers after those epochs that trials did not choose.
     """
 
     image: np.ndarray
@@ -64,6 +66,7 @@ class Size:
     predictions: np.ndarray
     own: np.ndarray
     confidence: np.ndarray
+    others: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Evidence:
         return Configurations(
             labels=[size.labels for size in self.sizes],
             groups=[self.groups[size.image] for size in self.sizes],
-            predictions=[size.predictions for size in self.sizes],
+            predictions=[np.concatenate([size.predictions, size.others]) for size in self.sizes],
             classes=classes,
             objective=objective,
             folds=[size.split[:, 1] for size in self.sizes] if folds else None,
@@ -111,7 +114,7 @@ def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
         lost_files |= absent_files
         if not absent_files:
             layout = layout or _Layout(by_size, arrays)
-            layout.take(trial.id, arrays)  # one after the other: together they may not fit into memory
+            layout.take(trial, arrays)  # one after the other: together they may not fit into memory
     if layout is None:
         return None
     return Evidence(
@@ -144,24 +147,35 @@ class _Layout:
         ]
         self.trials: list[str] = []
         self._summaries: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in by_size]
+        self._others: list[list[np.ndarray]] = [[] for _ in by_size]
         self._total = np.zeros((len(self.ids), first[self._by_size[-1][0]]["probabilities"].shape[1]))
 
-    def take(self, trial: str, arrays: dict[str, Arrays]) -> None:
+    def take(self, trial: Trial, arrays: dict[str, Arrays]) -> None:
         """Add the predictions of a trial; one with predictions of other images is no evidence beside the first."""
         if any(not np.array_equal(ids, arrays[fold]["ids"]) for fold, ids in self._ids.items()):
             return
-        self.trials.append(trial)
+        self.trials.append(trial.id)
         for folds, image, summaries in zip(self._by_size, self._image, self._summaries, strict=True):
             probabilities = np.concatenate([arrays[fold]["probabilities"] for fold in folds])
             own = probabilities[np.arange(len(image)), self.labels[image]]
             summaries.append((probabilities.argmax(axis=1), own, probabilities.max(axis=1)))
         np.add.at(self._total, self._image[-1], probabilities)
+        if trial.epoch is not None:
+            self._take_others(trial.epoch, arrays)
+
+    def _take_others(self, chosen: int, arrays: dict[str, Arrays]) -> None:
+        """Add what a trial predicted after each epoch that it might have chosen in place of this one."""
+        for folds, others in zip(self._by_size, self._others, strict=True):
+            predictions = np.concatenate([arrays[fold]["by_epoch"].argmax(axis=-1) for fold in folds], axis=1)
+            others.append(np.delete(predictions, chosen, axis=0))
 
     def size(self, at: int) -> Size:
         """Return the predictions at one training size."""
         image = self._image[at]
         predictions, own, confidence = (np.stack(one) for one in zip(*self._summaries[at], strict=True))
-        return Size(image, self.labels[image], self._split[at], predictions, own, confidence)
+        none = np.zeros((0, len(image)), predictions.dtype)
+        others = np.concatenate([none, *self._others[at]])
+        return Size(image, self.labels[image], self._split[at], predictions, own, confidence, others)
 
     def mean_probabilities(self) -> np.ndarray:
         """Return the mean over trials, and over predictions of the same image, at full size: (n, classes)."""

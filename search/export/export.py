@@ -70,11 +70,11 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
         if tuner.record.rules.holdout and not tuner.record.history.holdout_score(trial_id):
             screen.say(f"Training {trial_id} without the hold-out, to score it there once")
             what = f"Images shown to {trial_id} without the hold-out"
-            epochs = _Epochs(screen, what, trial.recipe, tuner.setup.plan.in_folds)
+            epochs = _Epochs(screen, what, trial.recipe.epochs, tuner.setup.plan.in_folds)
             tuner.score_on_holdout(trial_id, Inline(materials, epochs.give_up))
         fold = everything(len(materials.labels))
         screen.say(f"Training {trial_id} on all {len(fold.train)} images")
-        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.recipe, len(fold.train))
+        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.epochs, len(fold.train))
         network = _train(materials, trial, fold, epochs)
         _write(to, tuner.record, trial, materials, network)
         if sentence := assumption(trial.recipe):
@@ -91,8 +91,8 @@ def everything(images: int) -> Fold:
 class _Epochs:
     """What a training calls before each epoch: it shows how many images were trained on, of all that will be."""
 
-    def __init__(self, screen: Screen, what: str, recipe: AnyRecipe, images: int) -> None:
-        self.screen, self.what, self.epochs, self.images = screen, what, recipe.epochs, images
+    def __init__(self, screen: Screen, what: str, epochs: int, images: int) -> None:
+        self.screen, self.what, self.epochs, self.images = screen, what, epochs, images
         self.epoch = 0
 
     def __call__(self) -> None:
@@ -108,7 +108,7 @@ class _Epochs:
 def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[], None]) -> TrainedNetwork:
     set_up(materials.threads)
     try:
-        return Trainer(materials).train(trial.recipe, fold, proceed)
+        return Trainer(materials).train(trial.recipe, fold, proceed, trial.epochs)
     except DivergedError as error:
         raise UserError(
             f"Trial {trial.id} diverges when it is trained on all images: {error} Export another trial with --trial."

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from search.journal.events import (
@@ -22,6 +23,8 @@ from search.journal.events import (
 from search.journal.outcomes import CONFIRM, Failure, JobKind, Run, Status, Verdict
 from search.repertoire.networks import AnyRecipe
 
+TIE = 9  # decimals: the last bits of a mean are no merit
+
 
 @dataclass(frozen=True)
 class HoldoutScore:
@@ -40,7 +43,8 @@ class Trial:
     runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
     before their turn, by number. ``stop`` is the first verdict of a trial that was stopped and finished
     later. Such a trial is complete, but the oracle keeps the score of its first verdict. ``jobs_at_stop`` are the
-    jobs that it had done when it was stopped.
+    jobs that it had done when it was stopped. ``epoch`` is the one that is best on average over its runs so far, from
+    0, where its recipe asks for that: all scores are of it.
     """
 
     id: str
@@ -56,6 +60,7 @@ class Trial:
     verdict: Verdict | None = None
     stop: Verdict | None = None
     jobs_at_stop: int = 0
+    epoch: int | None = None
 
     @property
     def is_being_finished(self) -> bool:
@@ -66,6 +71,11 @@ class Trial:
     def status(self) -> Status:
         """What its verdict says; open where it has none."""
         return self.verdict.status if self.verdict else Status.OPEN
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs count: all of its recipe, or those up to the best on average."""
+        return self.recipe.epochs if self.epoch is None else self.epoch + 1
 
     @property
     def seconds(self) -> float:
@@ -80,10 +90,20 @@ class Trial:
                 for run in event.runs:
                     runs = self.confirmations if run.fold.startswith(CONFIRM) else self.runs
                     runs[run.fold] = run
+                self._choose_epoch()
                 self.early_results.pop(self.jobs, None)
                 add_stages(self.stages, event.stages)
             case EarlyJobEvent(job) if job.number > self.jobs:
                 self.early_results[job.number] = job
+
+    def _choose_epoch(self) -> None:
+        """Let all runs count after one epoch: the first of those with the highest mean over the study's folds."""
+        curves = [run.by_epoch[run.chosen_by] for run in self.runs.values() if run.by_epoch]
+        if curves:
+            means = [round(fmean(scores), TIE) for scores in zip(*curves, strict=True)]
+            self.epoch = means.index(max(means))
+            for runs in (self.runs, self.confirmations):
+                runs.update({fold: run.at(self.epoch) for fold, run in runs.items()})
 
 
 @dataclass
@@ -169,7 +189,7 @@ class History:
                 trial.apply(event)
             case HoldoutEvent(_, run):
                 if not self.holdout_score(trial.id):
-                    self.holdout_scores.append(HoldoutScore(trial.id, run, len(self.trials)))
+                    self.holdout_scores.append(HoldoutScore(trial.id, run.at(trial.epoch), len(self.trials)))
             case FailureEvent(_, failure):
                 if event.kind is JobKind.HOLDOUT:
                     self.holdout_failures.append((trial.id, failure))

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
 from typing import Any, Self
 
@@ -46,7 +46,9 @@ class Run:
 
     ``synthetic`` counts those "asked", "admissible" and "drawn" by class; in older journals it
     holds the totals of "asked" and "drawn". ``sampled`` counts the real images that are "there" and
-    "trained" by class; it is empty, and not written, where there is no sampling.
+    "trained" by class; it is empty, and not written, where there is no sampling. Where a recipe counts the best epoch
+    on average, ``by_epoch`` has every score after each of the epochs, ``chosen_by`` names the score by which one is
+    chosen, and ``epoch`` is its number, from 0, of which the ``scores`` are; elsewhere it is None.
     """
 
     fold: str
@@ -56,17 +58,33 @@ class Run:
     file: str
     sha256: str
     sampled: dict[str, Any] = field(default_factory=dict)
+    by_epoch: dict[str, list[float]] = field(default_factory=dict)
+    chosen_by: str = ""
+    epoch: int | None = None
 
     @classmethod
     def from_json(cls, line: Line, file: str, sha256: str) -> Self:
         """Return the run of a line; its file stands beside it."""
         scores, seconds = numbers_of(line["scores"]), number("seconds", line["seconds"])
-        return cls(line["fold"], scores, seconds, line["synthetic"], file, sha256, line.get("sampled", {}))
+        by_epoch = {name: [number(name, value) for value in values] for name, values in line.get("epochs", {}).items()}
+        if len({len(values) for values in by_epoch.values()}) > 1:
+            raise UserError(f"the scores of {line['fold']} are of different numbers of epochs.")
+        chosen_by = line.get("chosen_by", "")
+        return cls(
+            line["fold"], scores, seconds, line["synthetic"], file, sha256, line.get("sampled", {}), by_epoch, chosen_by
+        )
 
     def to_json(self) -> Line:
         """Return it as JSON types, without its file."""
         line = {"fold": self.fold, "scores": self.scores, "seconds": self.seconds, "synthetic": self.synthetic}
-        return {**line, "sampled": self.sampled} if self.sampled else line
+        line |= {"sampled": self.sampled} if self.sampled else {}
+        return line | ({"epochs": self.by_epoch, "chosen_by": self.chosen_by} if self.by_epoch else {})
+
+    def at(self, epoch: int | None) -> Self:
+        """Return it with the scores after an epoch, from 0; as it is where no epoch was chosen."""
+        if epoch is None:
+            return self
+        return replace(self, scores={name: values[epoch] for name, values in self.by_epoch.items()}, epoch=epoch)
 
 
 @dataclass(frozen=True)

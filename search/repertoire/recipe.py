@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from search.repertoire import (
     architecture,
@@ -31,7 +31,7 @@ from search.repertoire.losses import CROSS_ENTROPY, AnyLoss
 from search.repertoire.mixing import Mix
 from search.repertoire.rates import ZERO, Times
 from search.repertoire.sampling import Sampling
-from search.repertoire.schedules import Schedule
+from search.repertoire.schedules import LAST, REFUSED, Schedule
 from search.repertoire.synthetic import AnyAmount, Synthetic
 from search.repertoire.weighting import AnyWeighting
 from search.system.digests import digest
@@ -48,7 +48,8 @@ class Recipe:
     such, and ``image_size`` a tuple of sizes: a head then trains on the features of all pairs. ``unfrozen_blocks``
     counts from the top: 0 trains the head alone, None trains everything. ``image_size`` is the side
     in px (None: the study's, or the only one that the backbone takes). ``epochs`` passes over the
-    training part, of which the last one counts; epoch ``e`` shows view ``e mod views`` of each
+    training part, of which the last one counts, or the ``epoch`` that is "best_mean": best on average over the folds.
+    Epoch ``e`` shows view ``e mod views`` of each
     image, and ``views`` is how many fixed versions an augmentation policy makes.
     ``learning_rate`` is the highest rate of the schedule, or ``Times`` for a factor of the base of its depth and
     optimizer, of which the rate is kept; ``weight_decay`` is apart from the slopes (Loshchilov & Hutter
@@ -105,6 +106,9 @@ class Recipe:
     label_smoothing: float = field(default=0.0, metadata=losses.LABEL_SMOOTHING)
     logit_adjustment: float = field(default=0.0, metadata=priors.LOGIT_ADJUSTMENT)
     sampling: Sampling = field(default=Sampling(), metadata=sampling.SAMPLING)
+    epoch: str = field(default=LAST, metadata=schedules.EPOCH)
+
+    REFUSED: ClassVar[Mapping[str, str]] = REFUSED
 
     def __post_init__(self) -> None:
         """Settle every field, in order."""

@@ -1,13 +1,20 @@
-"""Schedules: the learning rate of each step of a run. A new schedule is one more row of ``SCHEDULES``."""
+"""Schedules: the learning rate of each step of a run, and the epoch of which the network counts.
+
+A new schedule is one more row of ``SCHEDULES``. Nothing is chosen by a run alone on the images that score it:
+``epoch="best_mean"`` chooses one epoch for all folds of a recipe, and the correction of the winner takes each (recipe,
+epoch) as something that could have won.
+"""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.repertoire.fields import INTEGER, SECOND, TEXT, declare, describe, integer
+from search.repertoire.fields import FOURTH, INTEGER, SECOND, TEXT, declare, describe, integer
+from search.repertoire.heads import kind_of, level_of
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, real, whole
 
@@ -17,6 +24,19 @@ if TYPE_CHECKING:
 WARM_UP = 0.1  # of the steps
 PLANS_KEPT = 4  # runs of one recipe have one or two numbers of steps
 LOWER = 1e-4  # by so much a loss must fall to count as lower, as with Keras' ReduceLROnPlateau
+LAST, BEST_MEAN = "last", "best_mean"
+NO_EARLY_STOPPING = (
+    "A run validates on the images that score it: if it stopped early by these, or kept its best weights, its score "
+    "would be flattered, each fold's by its own luck. Give the number of epochs, or search over it: "
+    'epochs=hp.Int("epochs", 5, 30). Or write epoch="best_mean": one epoch for all folds, chosen from their mean '
+    "curve, for which the winner's score is corrected"
+)
+REFUSED: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(
+        ("early_stopping", "patience", "callbacks", "restore_best_weights", "validation_split", "validation_data"),
+        NO_EARLY_STOPPING,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -201,6 +221,27 @@ def rates_of(recipe: "Recipe", steps: int, losses: np.ndarray) -> np.ndarray:
     return rates * np.float32(row.share(schedule_of(recipe), losses.tolist())) if row.share else rates
 
 
+# DECISIONS: The best epoch on average is chosen once the folds have run
+def settle_epoch(name: str, value: Any, recipe: "Recipe") -> str:
+    """Return which epoch counts. Raises UserError where a recipe has no epochs, or weights that come of all of them."""
+    if isinstance(value, str) and value in {"best", "early_stopping", "best_fold"}:
+        raise UserError(f"{name}={value!r} is refused. {NO_EARLY_STOPPING}.")
+    one_of(name, value, (LAST, BEST_MEAN))
+    if value == LAST:
+        return LAST
+    if kind_of(recipe.head).layers is None:
+        raise UserError(
+            f"{name}={value!r} with head={level_of(recipe.head)!r}, which is fitted at once: there are no epochs."
+        )
+    for other, averaged in (("wise_ft", recipe.wise_ft), ("ema", recipe.ema)):
+        if averaged:
+            raise UserError(
+                f"{name}={value!r} with {other}={averaged:g}: weights are averaged after the last epoch. Leave one of "
+                "the two out."
+            )
+    return BEST_MEAN
+
+
 BATCH_SIZE = declare(
     "batch size",
     integer(1),
@@ -226,4 +267,12 @@ SCHEDULE = declare(
     cell=lambda schedule: schedule.level,
     brief=lambda schedule: schedule.level,
     since=SECOND,
+)
+EPOCH = declare(
+    "epoch",
+    settle_epoch,
+    describe(TEXT, "Which epoch counts: the last, or the best on average over folds."),
+    words=lambda _recipe: "best epoch on average",
+    level=lambda recipe: recipe.epoch,
+    since=FOURTH,
 )

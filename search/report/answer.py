@@ -36,8 +36,9 @@ def sentences(judgement: Judgement) -> list[str]:
 
 
 def summary(judgement: Judgement, trial: Trial) -> str:
-    """Return the recipe of a trial in a line, with every field that varies in its search."""
-    return trial.recipe.summary(varied(other.recipe for other in judgement.record.history.trials.values()))
+    """Return the recipe of a trial in a line, with every field that varies in its search, and the epoch that counts."""
+    line = trial.recipe.summary(varied(other.recipe for other in judgement.record.history.trials.values()))
+    return line if trial.epoch is None else f"{line} (epoch {trial.epochs} of {trial.recipe.epochs})"
 
 
 def _best(judgement: Judgement, winner: Trial, numbers: Outlook) -> str:

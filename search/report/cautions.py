@@ -17,7 +17,16 @@ FILES = 3
 
 def cautions(judgement: Judgement) -> list[str]:
     """Return what a reader must know before any number: what is missing, and what is odd."""
-    return [*_missing(judgement), *warnings(judgement.record)]
+    return [*_missing(judgement), *warnings(judgement.record), *_chosen_epochs(judgement)]
+
+
+def _chosen_epochs(judgement: Judgement) -> list[str]:
+    trials = [trial for trial in judgement.complete if trial.epoch is not None]
+    if not trials:
+        return []
+    scores = "The score of one recipe is" if len(trials) == 1 else f"The scores of {len(trials)} recipes are"
+    line = f"{scores} of the epoch that was best on these folds, which flatters a little. What the winner promises is "
+    return [f"{line}lowered for that; comparisons between recipes are not."]
 
 
 def _missing(judgement: Judgement) -> list[str]:

@@ -15,7 +15,7 @@ from search.repertoire.mixing import mix_of
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.optimizers import OPTIMIZERS, Optimizer
 from search.repertoire.recipe import Recipe
-from search.repertoire.schedules import rates_of
+from search.repertoire.schedules import BEST_MEAN, rates_of
 from search.system.digests import seed_from
 from search.training.batches import (
     PaddedBatches,
@@ -46,23 +46,27 @@ class TrainingRun:
     the mean loss and the accuracy of each epoch, in training; ``watched`` (points, 3) an epoch with
     both on the validation part after it, for people to look at: nothing is chosen by it.
     ``probabilities`` is (n validation rows, classes), what the fitted ``head`` gives; it is None where the space builds
-    the network.
+    the network. ``by_epoch`` are the probabilities after each epoch, where one of them is chosen later. After
+    ``epochs`` of them, all unless given, training ends.
     """
 
     recipe: AnyRecipe
     fold: Fold
     part: Part
     study_seed: InitVar[int]
+    epochs: int = 0
     seed: int = field(init=False)
     curve: np.ndarray = field(init=False, default_factory=lambda: np.zeros((0, 2), np.float32))
     watched: list[tuple[float, float, float]] = field(init=False, default_factory=list)
     probabilities: np.ndarray = field(init=False)
+    by_epoch: list[np.ndarray] = field(init=False, default_factory=list)
     head: FittedHead | None = field(init=False)
 
     def __post_init__(self, study_seed: int) -> None:
         """Begin the draws of the seed."""
         self.seed = seed_from(study_seed, self.recipe.digest, self.fold.id)
         self._rng = np.random.default_rng(self.seed)
+        self.epochs = self.epochs or self.recipe.epochs
 
     @property
     def steps(self) -> int:
@@ -103,8 +107,14 @@ class TrainingRun:
                 f"the loss is no number in epoch {epoch + 1} of {self.recipe.epochs}: learning rate too high?"
             )
 
+    def is_watched(self, epoch: int) -> bool:
+        """Return whether the validation part is looked at after an epoch that is not the last."""
+        return epoch < self.epochs - 1 and (epoch in watched_epochs(self.recipe) or chooses_epoch(self.recipe))
+
     def watch(self, epoch: int, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Add what the validation part, whose labels these are, says after an epoch."""
+        if chooses_epoch(self.recipe):
+            self.by_epoch.append(probabilities)
         if len(labels):
             true = np.clip(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY, 1)
             hits = probabilities.argmax(axis=1) == labels
@@ -115,7 +125,7 @@ class TrainingRun:
         if not np.isfinite(probabilities).all():
             raise DivergedError("the predictions are no numbers: learning rate too high?")
         self.head, self.probabilities = head and self.adjusted(head), probabilities
-        self.watch(self.recipe.epochs - 1, labels, probabilities)
+        self.watch(self.epochs - 1, labels, probabilities)
 
 
 def fit_body(
@@ -138,7 +148,7 @@ def fit_body(
         return predicted(views, run.fold.validation, lambda inputs: compiled_network.predict(inputs).numpy())
 
     network.reset(recipe, run.seed, start, run.adjustment)
-    for epoch in range(recipe.epochs):
+    for epoch in range(run.epochs):
         proceed()
         inputs, rates = feed.view(compiled_network, recipe, epoch), run.rates(epoch)
         epoch_of_run = run.part, run.order(), run.steps, inputs, network.classes, recipe.label_smoothing
@@ -147,7 +157,7 @@ def fit_body(
             loss, hits = compiled_network.epoch(**vars(shown), rates=rates[steps])
             run.note(epoch, float(loss), float(hits))
         run.check(epoch)
-        if epoch in watched_epochs(recipe):
+        if run.is_watched(epoch):
             run.watch(epoch, labels, predict())
     network.end(recipe, start)
     from_weights = kind_of(recipe.head).from_weights
@@ -237,7 +247,7 @@ class HeadRuns:
 
     def epochs(self) -> Iterator[int]:
         """Yield the epochs of the recipe. Raises what ``proceed`` raises."""
-        for epoch in range(self.recipe.epochs):
+        for epoch in range(self.runs[0].epochs):
             self.proceed()
             yield epoch
 
@@ -259,7 +269,7 @@ class HeadRuns:
         """Look at the runs after an epoch; ``head(number)`` is a run's head as it is then. Raises DivergedError."""
         for number, run in enumerate(self.runs):
             run.check(epoch)
-            if epoch in watched_epochs(self.recipe):
+            if run.is_watched(epoch):
                 run.watch(epoch, self.labels[number], self.predict(number, head(number)))
 
     def examples(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -290,6 +300,11 @@ def pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the rows, as many at a time as are predicted together."""
     for at in range(0, len(rows), PREDICTION_BATCH):
         yield rows[at : at + PREDICTION_BATCH]
+
+
+def chooses_epoch(recipe: AnyRecipe) -> bool:
+    """Return whether a recipe counts the epoch that is best on average, so that all of them are predicted after."""
+    return isinstance(recipe, Recipe) and recipe.epoch == BEST_MEAN
 
 
 def watched_epochs(recipe: AnyRecipe) -> set[int]:

@@ -48,7 +48,8 @@ class RunResult:
     training loss and accuracy, ``watched`` (points, 3) some epochs with both on the validation
     part. ``synthetic`` counts, by class, the images
     "asked" for, "admissible" and "drawn"; it is empty where the recipe asks for none. ``sampled`` likewise
-    counts the real images that are "there" in the training part, and "trained", copies included.
+    counts the real images that are "there" in the training part, and "trained", copies included. ``by_epoch``
+    are the probabilities (epochs, n, classes) after each epoch, where the recipe counts the best of them on average.
     """
 
     fold: str
@@ -60,6 +61,7 @@ class RunResult:
     seconds: float
     synthetic: dict[str, dict[str, int]]
     sampled: dict[str, dict[str, int]] = field(default_factory=dict)
+    by_epoch: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -147,17 +149,22 @@ class Trainer:
         images = sum(len(run.part) for run in runs)
         return JobResult(job, tuple(self._result(run, seconds * len(run.part) / images) for run in runs), _own_memory())
 
-    def train(self, recipe: AnyRecipe, fold: Fold, proceed: Callable[[], None]) -> TrainedNetwork:
-        """Return a run with its weights; ``proceed`` is called before each epoch. Raises DivergedError as ``run``."""
+    def train(
+        self, recipe: AnyRecipe, fold: Fold, proceed: Callable[[], None], epochs: int | None = None
+    ) -> TrainedNetwork:
+        """Return a run with its weights, after so many epochs if given.
+
+        ``proceed`` is called before each epoch. Raises DivergedError as ``run``.
+        """
         if isinstance(recipe, NetworkRecipe):
             run = self._run(recipe, fold)
             return TrainedNetwork(run, {}, self._fit_network(recipe, run, proceed))
-        (run,), _ = self._fit(recipe, [fold], proceed)
+        (run,), _ = self._fit(recipe, [fold], proceed, epochs)
         compiled_network = self._network(shape_of(recipe))
         return TrainedNetwork(run, {} if recipe.head_only else compiled_network.network.body_weights)
 
-    def _run(self, recipe: AnyRecipe, fold: Fold) -> TrainingRun:
-        return TrainingRun(recipe, fold, self._feed.part(recipe, fold), self.materials.seed)
+    def _run(self, recipe: AnyRecipe, fold: Fold, epochs: int | None = None) -> TrainingRun:
+        return TrainingRun(recipe, fold, self._feed.part(recipe, fold), self.materials.seed, epochs or recipe.epochs)
 
     def _fit_any(
         self, recipe: AnyRecipe, folds: Sequence[Fold], proceed: Callable[[], None]
@@ -179,10 +186,10 @@ class Trainer:
             return fit_network(self._feed, lambda: networks.build(recipe), run, proceed)
 
     def _fit(
-        self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None]
+        self, recipe: Recipe, folds: Sequence[Fold], proceed: Callable[[], None], epochs: int | None = None
     ) -> tuple[list[TrainingRun], float]:
         """Return the runs, fitted, and the seconds that this took."""
-        runs = [self._run(recipe, fold) for fold in folds]
+        runs = [self._run(recipe, fold, epochs) for fold in folds]
         starts = self._starts(recipe, runs)
         compiled_network = self._network(shape_of(recipe))
         self._feed.store(compiled_network, recipe)
@@ -225,8 +232,8 @@ class Trainer:
     def _result(self, run: TrainingRun, seconds: float) -> RunResult:
         fold, truth = run.fold, self.materials.labels[run.fold.validation]
         watched = np.array(run.watched, np.float32).reshape(-1, 3)
-        tallies = run.part.synthetic, run.part.sampled
-        return RunResult(fold.id, fold.validation, truth, run.probabilities, run.curve, watched, seconds, *tallies)
+        results = run.probabilities, run.curve, watched, seconds, run.part.synthetic, run.part.sampled
+        return RunResult(fold.id, fold.validation, truth, *results, np.stack(run.by_epoch) if run.by_epoch else None)
 
     def _network(self, shape: Shape) -> CompiledNetwork:
         if shape.branches:
