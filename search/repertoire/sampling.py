@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.repertoire.fields import FOURTH, INTEGER, TEXT, Subfield, declare, describe
+from search.repertoire.fields import FOURTH, TEXT, Subfield, declare, describe
 from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, whole
@@ -194,7 +194,7 @@ SAMPLING = declare(
     subfields={
         "count": Subfield(
             "images a class",
-            describe({"type": [INTEGER["type"], "null"]}, "Images of each class, null where the fold says how many."),
+            describe({"type": ["integer", "null"]}, "Images of each class, null where the fold says how many."),
             lambda sampling: sampling.count,
         )
     },

@@ -7,7 +7,9 @@ import pytest
 from kit.runs import materials, run
 from kit.shapes import write_shapes
 
-from search.export.plain import plain_model
+from search.data.images import decode
+from search.export.plain import averaged, plain_model
+from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.priors import assumption, log_prior
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
@@ -63,6 +65,30 @@ def test_the_model_to_take_away_has_it_in_its_layers(trainer, backbone, depth, t
     pixels = np.load(decoded)[data.folds["f0"].validation]
     np.testing.assert_allclose(model.predict_on_batch(pixels), trained.run.probabilities, atol=1e-5)
     assert "logit_adjustment" in [layer.name for layer in model.layers]
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_each_view_is_adjusted_before_views_are_averaged(trainer, depth, monkeypatch):
+    monkeypatch.setattr("search.training.loop.seed_from", lambda *_: 5)
+    plain, data = recipe(depth=depth), trainer.materials
+    fold = data.folds["f0"]
+    trained = trainer.train(plain, fold, lambda: None)
+    both = dataclasses.replace(plain, logit_adjustment=1, tta="mirror")
+    adjusted = trainer.train(both, fold, lambda: None)
+    model = plain_model(shape_of(plain), trained.body, trained.run.head, True)
+    pixels = decode(data.paths, data.contents, 32, data.cache).pixels[fold.validation]
+    views = np.stack([model.predict_on_batch(shown) for shown in (pixels, pixels[:, :, ::-1])])
+
+    def even(probabilities):
+        weighted = probabilities * np.array([16 / 12, 16 / 4])
+        return weighted / weighted.sum(axis=-1, keepdims=True)
+
+    np.testing.assert_allclose(adjusted.run.probabilities, even(views).mean(axis=0), atol=1e-5)
+    assert np.abs(even(views).mean(axis=0) - even(views.mean(axis=0))).max() > 1e-4
+
+    of_one = plain_model(shape_of(both), adjusted.body, adjusted.run.head, True)
+    exported = averaged(of_one, PREDICTIONS["mirror"].views)
+    np.testing.assert_allclose(exported.predict_on_batch(pixels), adjusted.run.probabilities, atol=1e-5)
 
 
 def test_a_fitted_start_is_not_adjusted(trainer):

@@ -9,6 +9,7 @@ from kit.toys import HEAD as NEAREST
 
 from search.repertoire.heads import HEADS
 from search.repertoire.losses import LOSSES, Focal, gamma_of, row_of, smoothed
+from search.repertoire.mixing import Mix, blended
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import shape_of
@@ -73,6 +74,17 @@ def test_smoothed_labels_are_those_of_keras_and_keep_their_class():
     np.testing.assert_array_equal(smoothed(targets, 0.9).argmax(1), [0, 2, 1])
 
 
+def test_labels_may_be_smoothed_before_or_after_they_are_mixed():
+    inputs, targets = np.zeros((8, 4), np.float32), one_hot(np.arange(8) % CLASSES, CLASSES)
+    weights = np.random.default_rng(1).uniform(0.5, 3, 8).astype(np.float32)
+
+    def mixed(targets):
+        return blended(Mix("mixup", 1.0), inputs, targets, weights, np.random.default_rng(2))[1]
+
+    assert not np.allclose(mixed(targets), targets)
+    np.testing.assert_allclose(mixed(smoothed(targets, 0.3)), smoothed(mixed(targets), 0.3), atol=1e-6)
+
+
 @pytest.mark.parametrize("fields", [{}, *CHOICES], ids=str)
 def test_a_head_and_a_body_take_the_same_steps(fields):
     """The head of a network whose body stands still is what a batched head becomes of the same features."""
@@ -81,7 +93,8 @@ def test_a_head_and_a_body_take_the_same_steps(fields):
     width = network.head[0].weights[0].shape[0]
     rng, steps, images = np.random.default_rng(0), 5, 8
     features = rng.normal(size=(steps * images, width)).astype(np.float32)
-    targets = smoothed(one_hot(rng.integers(0, CLASSES, len(features)), CLASSES), recipe.label_smoothing)
+    own, other = (one_hot(rng.integers(0, CLASSES, len(features)), CLASSES) for _ in range(2))
+    targets = smoothed(0.7 * own + 0.3 * other, recipe.label_smoothing)  # as of mixed images
     weights = rng.uniform(0.5, 2, len(features)).astype(np.float32)
     rates = np.full(steps, 0.05, np.float32)
     network.body = None  # features in place of pixels

@@ -46,8 +46,15 @@ def _recipe_column(column: recipes.RecipeColumn) -> Column:
         column.schema.get("description", ""),
         nullable=bool(types),
         keys=partial(_present, column.name),
-        dtype="object" if column.field.exact else "",  # beside a ratio pandas would make floats of whole numbers
+        dtype=_dtype(column, names),
     )
+
+
+def _dtype(column: recipes.RecipeColumn, types: Collection[str]) -> str:
+    """Return the dtype of a column, "" where pandas may guess it: it would make floats of some whole numbers."""
+    if column.field.exact:
+        return "object"  # beside a ratio
+    return "Int64" if {"integer", "null"} <= set(types) else ""  # beside a null
 
 
 def _present(name: str, judgement: Judgement) -> Sequence[str]:
