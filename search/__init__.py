@@ -2,9 +2,10 @@
 
     python -m search run spaces/finetune.py
 
-A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Mlp``, ``Focal``,
-``EffectiveNumber``, ``Sampling``, ``Synthetic``, ``Backbone``, ``Times``, ``Schedule``, ``conv_net``, ``hub``,
-``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the same from a notebook.
+A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Mlp``, ``LogisticRegression``,
+``Svm``, ``Focal``, ``EffectiveNumber``, ``Sampling``, ``Synthetic``, ``Backbone``, ``Times``, ``Schedule``,
+``conv_net``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the
+same from a notebook.
 """
 
 import importlib
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from search.repertoire.backbones.backbone import Backbone
     from search.repertoire.backbones.conv_net import conv_net
     from search.repertoire.backbones.hub import hub
-    from search.repertoire.heads import Mlp
+    from search.repertoire.heads import LogisticRegression, Mlp, Svm
     from search.repertoire.losses import Focal
     from search.repertoire.mixing import Mix
     from search.repertoire.networks import Fit
@@ -40,12 +41,14 @@ __all__ = [
     "Fit",
     "Focal",
     "KFoldTuner",
+    "LogisticRegression",
     "Mix",
     "Mlp",
     "Recipe",
     "Sampling",
     "Schedule",
     "Study",
+    "Svm",
     "Synthetic",
     "Times",
     "UserError",
@@ -64,12 +67,14 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "Fit": "search.repertoire.networks",
     "Focal": "search.repertoire.losses",
     "KFoldTuner": "search.tuner",
+    "LogisticRegression": "search.repertoire.heads",
     "Mix": "search.repertoire.mixing",
     "Mlp": "search.repertoire.heads",
     "Recipe": "search.repertoire.recipe",
     "Sampling": "search.repertoire.sampling",
     "Schedule": "search.repertoire.schedules",
     "Study": "search.study",
+    "Svm": "search.repertoire.heads",
     "Synthetic": "search.repertoire.synthetic",
     "Times": "search.repertoire.rates",
     "UserError": "search.system.errors",

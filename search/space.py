@@ -36,7 +36,8 @@ from search.system.validation import nearest
 Space = Callable[[Any], Any]  # a function of hyperparameters that returns a Recipe, or a model and its Fit
 
 FIELD_NAMED = re.compile(
-    r"^(?:Augment |Synthetic |Schedule |Mix |Mlp )?(\w+)=|has no field '(\w+)'|unexpected keyword argument '(\w+)'"
+    r"^(?:(?:Augment|Synthetic|Schedule|Mix|Mlp|LogisticRegression|Svm) )?(\w+)=|has no field '(\w+)'"
+    r"|unexpected keyword argument '(\w+)'"
 )
 # DECISIONS: Image size is a choice from 96 px on
 STEP, GRID, CAP = 1.4, 16, 224  # of image sizes: about twice the pixels, in px, and the most that suits a CPU

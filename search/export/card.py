@@ -17,6 +17,7 @@ from search.racing import score
 from search.record import Record
 from search.repertoire.backbones.backbone import OF_IMAGENET
 from search.repertoire.columns import columns_of, written
+from search.repertoire.heads import kind_of
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.priors import assumption
@@ -242,7 +243,7 @@ def _limits(record: Record, trial: Trial) -> list[str]:
             "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
             "than those that trained it may be told far worse than the scores say."
         ),
-        "Probabilities are those of the network, not calibrated.",
+        kind_of(trial.recipe.head if isinstance(trial.recipe, Recipe) else "linear").probabilities,
         *([sentence] if (sentence := assumption(trial.recipe)) else []),
         *warnings(record),
     ]

@@ -76,7 +76,8 @@ def _every_field(recipes: Iterable[AnyRecipe]) -> dict[str, Field]:
     kinds: dict[object, AnyRecipe] = {}
     for recipe in recipes:
         kinds.setdefault(Recipe if isinstance(recipe, Recipe) else tuple(recipe.fields), recipe)
-    every = {name: field for recipe in kinds.values() for name, field in recipe.fields.items()}
+    tables = [FIELDS if isinstance(recipe, Recipe) else recipe.fields for recipe in kinds.values()]
+    every = {name: field for table in tables for name, field in table.items()}
     return every if kinds else dict(FIELDS)
 
 
@@ -91,7 +92,7 @@ def varied(recipes: Iterable[AnyRecipe]) -> frozenset[str]:
 
 
 def _chooses(field: Field, recipe: AnyRecipe) -> bool:
-    return field.is_choice is None or field.is_choice(recipe)
+    return field.name in recipe.fields and (field.is_choice is None or field.is_choice(recipe))
 
 
 def columns_of(recipes: Sequence[AnyRecipe]) -> list[RecipeColumn]:
@@ -111,12 +112,20 @@ def factors_of(recipes: Sequence[AnyRecipe]) -> tuple[dict[str, list[str]], dict
         return _hyperparameters(networks)
     plain = [recipe for recipe in recipes if isinstance(recipe, Recipe)]
     fields = fields_of(plain)
-    words = {field.name: [field.level(recipe) for recipe in plain] for field in fields if field.level}
+    words = {field.name: [_level(field, recipe) for recipe in plain] for field in fields if field.level}
     numbers = [field for field in fields if not field.level and _is_factor(field, plain)]
     numbers.sort(key=lambda field: not all(_chooses(field, recipe) for recipe in plain))
     return words, {
-        field.name: [field.cell_of(getattr(recipe, field.name)) for recipe in plain] for field in numbers if plain
+        field.name: [
+            field.cell_of(getattr(recipe, field.name)) if field.name in recipe.fields else None for recipe in plain
+        ]
+        for field in numbers
+        if plain
     }
+
+
+def _level(field: Field, recipe: Recipe) -> str:
+    return field.level(recipe) if field.level and field.name in recipe.fields else NONE
 
 
 def _hyperparameters(recipes: Sequence[NetworkRecipe]) -> tuple[dict[str, list[str]], dict[str, list[Number]]]:
@@ -133,8 +142,9 @@ def _hyperparameters(recipes: Sequence[NetworkRecipe]) -> tuple[dict[str, list[s
 
 
 def _is_factor(field: Field, recipes: Sequence[Recipe]) -> bool:
-    choice = field.is_choice
-    return choice is None or len({getattr(recipe, field.name) for recipe in recipes if choice(recipe)}) > 1
+    if field.is_choice is None and all(field.name in recipe.fields for recipe in recipes):
+        return True
+    return len({getattr(recipe, field.name) for recipe in recipes if _chooses(field, recipe)}) > 1
 
 
 def written(recipe: AnyRecipe) -> dict[str, Any]:

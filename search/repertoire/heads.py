@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from search.repertoire.fields import NUMBER, SECOND, TEXT, declare, describe, number
+from search.repertoire.fields import NUMBER, ROW, SECOND, TEXT, declare, describe, number
 from search.system.errors import UserError
-from search.system.validation import named_fields, one_of, whole
+from search.system.validation import named_fields, one_of, real, whole
 
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 MOST_LAYERS, WIDEST = 8, 16384
 FIRST, MIDDLE, BOTH = "first", "middle", "both"  # where an MLP drops
 ACTIVATIONS = ("relu", "gelu", "silu", "elu", "selu", "leaky_relu", "tanh", "sigmoid")
+LINEAR, RBF = "linear", "rbf"
+KERNELS = {LINEAR: 1.0, RBF: 10.0}  # of an SVM, with the C that suits features of length 1
+SCALE = "scale"
+CALIBRATED = (
+    "Probabilities come from the decisions of support vector machines, by a sigmoid for each class that was fitted on "
+    "held-out decisions within the training images; images of one group may lie on both sides of these inner folds."
+)
+HIGHEST_C, HIGHEST_GAMMA = 1e6, 1e4
+BY_STEPS = (  # the fields that say how a head is trained by steps
+    *("dropout", "learning_rate", "weight_decay", "batch_size", "epochs", "optimizer", "schedule", "clip_norm", "ema"),
+)
 USUAL_FEATURES, USUAL_CLASSES = 1280, 10  # of a backbone and a data set, where a cost is estimated
 
 
@@ -91,6 +102,67 @@ class Mlp(Settings):
         return self.dropout == BOTH or (self.dropout == FIRST) == (layer == 0)
 
 
+@named_fields
+@dataclass(frozen=True)
+class LogisticRegression(Settings):
+    """Logistic regression by scikit-learn, on features of length 1: the larger ``C``, the weaker its L2 penalty.
+
+    Raises UserError for a value that is wrong, naming it.
+    """
+
+    C: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        object.__setattr__(self, "C", real("LogisticRegression C", self.C, 0, HIGHEST_C, open_low=True))
+
+    @property
+    def name(self) -> str:
+        """The name of the head."""
+        return "logistic_regression"
+
+
+@named_fields
+@dataclass(frozen=True)
+class Svm(Settings):
+    """A support vector machine by scikit-learn, on features of length 1, with calibrated probabilities.
+
+    ``kernel`` is "linear" or "rbf"; the larger ``C``, the less it lets examples lie on the wrong side (None: 1, or 10
+    with "rbf"). ``gamma``, for "rbf" alone, is how fast its kernel falls with the distance: a number, or "scale" for
+    one over the sum of the variances of all features. Raises UserError for a value that is wrong, naming it.
+    """
+
+    kernel: str = LINEAR
+    C: float | None = None
+    gamma: float | str | None = None
+
+    def __post_init__(self) -> None:
+        """Validate, and fill in the defaults."""
+        one_of("Svm kernel", self.kernel, KERNELS)
+        c = KERNELS[self.kernel] if self.C is None else self.C
+        object.__setattr__(self, "C", real("Svm C", c, 0, HIGHEST_C, open_low=True))
+        if self.kernel == LINEAR:
+            if self.gamma is not None:
+                raise UserError(
+                    f"Svm gamma={self.gamma!r} with kernel={LINEAR!r}: only {RBF!r} has a gamma. Leave it out."
+                )
+        elif self.gamma in (None, SCALE):
+            object.__setattr__(self, "gamma", SCALE)
+        else:
+            object.__setattr__(self, "gamma", _gamma(self.gamma))
+
+    @property
+    def name(self) -> str:
+        """The name of the head."""
+        return "svm" if self.kernel == LINEAR else "svm_rbf"
+
+
+def _gamma(value: Any) -> float:
+    if isinstance(value, str):
+        raise UserError(f"Svm gamma={value!r} must be a number above 0, or {SCALE!r}.")
+    return real("Svm gamma", value, 0, HIGHEST_GAMMA, open_low=True)
+
+
 AnyHead = str | Settings
 
 
@@ -104,7 +176,9 @@ class Head:
     Both are None where a head cannot be trained by steps: it then needs a frozen backbone. ``seconds_a_step``
     is what a batch costs on stored features, and ``macs(settings)`` are the multiply-adds of an example, for the
     estimate of a search's cost. ``settings`` are those of the head where a recipe gives its name alone; None where it
-    has none. ``drops(settings, layer)`` tells whether dropout acts before a layer.
+    has none. ``drops(settings, layer)`` tells whether dropout acts before a layer. A head that is fitted all at once
+    has ``seconds_a_run(examples)`` in place of what steps cost; each view of an image is an example. ``probabilities``
+    is what a user must know of them.
     """
 
     name: str
@@ -115,6 +189,8 @@ class Head:
     settings: Any = None
     macs: Callable[[Any], float] = lambda _settings: 0.0
     drops: Callable[[Any, int], bool] = lambda _settings, layer: layer == 0
+    seconds_a_run: Callable[[int], float] = lambda _examples: 0.0
+    probabilities: str = "Probabilities are those of the network, not calibrated."
 
 
 def _fit_linear(runs: "HeadRuns") -> Sequence[FittedHead]:
@@ -153,8 +229,24 @@ def _mlp_from_weights(weights: Sequence[np.ndarray], settings: Mlp) -> FittedHea
     return mlp_of(weights, settings.activation)
 
 
+def _fit_logistic_regression(runs: "HeadRuns") -> Sequence[FittedHead]:
+    from search.training.heads import logistic_regression
+
+    return logistic_regression.fit(runs)
+
+
+def _fit_svm(runs: "HeadRuns") -> Sequence[FittedHead]:
+    from search.training.heads import svm
+
+    return svm.fit(runs)
+
+
 def _mlp_macs(settings: Mlp) -> float:
     return float(sum(a * b for a, b in itertools.pairwise((USUAL_FEATURES, *settings.widths, USUAL_CLASSES))))
+
+
+def _seconds_of_svm(examples: int) -> float:
+    return 1e-3 * examples + 4e-7 * examples**2
 
 
 HEADS: dict[str, Head] = {
@@ -162,6 +254,24 @@ HEADS: dict[str, Head] = {
     for head in (
         Head("linear", 0.0001, _fit_linear, _linear_layers, _linear_from_weights),
         Head("mlp", 0.0003, _fit_mlp, _mlp_layers, _mlp_from_weights, Mlp(), _mlp_macs, Mlp.drops),
+        Head(
+            "logistic_regression",
+            0.0,
+            _fit_logistic_regression,
+            settings=LogisticRegression(),
+            seconds_a_run=lambda examples: 0.003 * examples,
+        ),
+        *(
+            Head(
+                settings.name,
+                0.0,
+                _fit_svm,
+                settings=settings,
+                seconds_a_run=_seconds_of_svm,
+                probabilities=CALIBRATED,
+            )
+            for settings in (Svm(LINEAR), Svm(RBF))
+        ),
     )
 }
 
@@ -216,6 +326,25 @@ def settle_head(name: str, value: Any, recipe: "Recipe") -> AnyHead:
         )
     head: AnyHead = value
     return head
+
+
+def is_by_steps(recipe: "Recipe") -> bool:
+    """Return whether the head of a recipe is trained by steps, and not fitted all at once."""
+    return kind_of(recipe.head).layers is not None
+
+
+def check_steps(recipe: "Recipe") -> None:
+    """Raise UserError where a head that is fitted all at once has a field that says how steps are taken."""
+    if is_by_steps(recipe):
+        return
+    for row in dataclasses.fields(recipe):
+        if row.name in BY_STEPS and (value := getattr(recipe, row.name)) != row.default:
+            where = f"{row.name}={row.metadata[ROW].cell_of(value)!r} with head={level_of(recipe.head)!r}"
+            raise UserError(
+                f"{where}: this head is fitted all at once, not in "
+                f"steps, so {row.name} would change nothing. Leave it out; in a space, put it under "
+                'hp.conditional_scope("head", [the heads that are trained in steps]), and give what is not None.'
+            )
 
 
 DROPOUT = declare(

@@ -57,9 +57,9 @@ class Recipe:
     that many are admissible: a ``Synthetic``; or an int for a count, a float for a ratio of the class's
     real images, or a dict of these by class.
     ``class_weight`` is the name of a weighting, an ``EffectiveNumber``, or a dict of weights by class.
-    ``head`` is a name in the table of heads, or an ``Mlp``; ``optimizer`` is a name, and ``schedule`` one or a
-    ``Schedule``. Where blocks of a pretrained backbone train, ``head_start`` says whether the head starts at "zero"
-    (an MLP: at values drawn from the seed of the run) or "fitted" on the backbone as
+    ``head`` is a name in the table of heads, or an ``Mlp``, ``LogisticRegression`` or ``Svm``; ``optimizer`` is a name,
+    and ``schedule`` one or a ``Schedule``. Where blocks of a pretrained backbone train, ``head_start`` says whether the
+    head starts at "zero" (an MLP: at values drawn from the seed of the run) or "fitted" on the backbone as
     it was, and ``body_rate`` is the learning rate of the blocks as a factor of the head's, above 0 and at most 1;
     elsewhere both have their defaults. Each of these blocks learns at ``layer_decay`` times the rate of the one above
     it. ``l2_sp`` pulls them back to their pretrained weights, in place of weight decay (Li et al. 2018), and
@@ -120,6 +120,7 @@ class Recipe:
                 )
         for name, row in FIELDS.items():
             object.__setattr__(self, name, row.settle(name, getattr(self, name), self))
+        heads.check_steps(self)
 
     @property
     def backbones(self) -> tuple[Backbone, ...]:
@@ -168,8 +169,8 @@ class Recipe:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """The rows of its fields, by name."""
-        return FIELDS
+        """The rows of the fields that count for it, by name: a head that is fitted all at once takes no steps."""
+        return FIELDS if heads.is_by_steps(self) else FITTED_AT_ONCE
 
     @property
     def head_only(self) -> bool:
@@ -200,7 +201,7 @@ class Recipe:
 
     def summary(self, varied: Collection[str] = ()) -> str:
         """Return the recipe in one line, what matters first; some fields are in it only if ``varied`` names them."""
-        rows = (row for row in FIELDS.values() if not row.aside or row.name in varied)
+        rows = (row for row in self.fields.values() if not row.aside or row.name in varied)
         return ", ".join(words for row in rows if (words := row.words_of(self)))
 
 
@@ -208,3 +209,4 @@ FIELDS: dict[str, Field] = {  # the table of fields, by name, in their order
     declaration.name: dataclasses.replace(declaration.metadata[ROW], name=declaration.name, default=declaration.default)
     for declaration in dataclasses.fields(Recipe)
 }
+FITTED_AT_ONCE = {name: row for name, row in FIELDS.items() if name not in heads.BY_STEPS}

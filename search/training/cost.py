@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
-from search.repertoire.heads import kind_of, settings_of
+from search.repertoire.heads import is_by_steps, kind_of, settings_of
 from search.repertoire.mixing import MIXERS, mix_of
 from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
 from search.repertoire.rates import first_step
@@ -246,5 +246,8 @@ def _trained(
     steps, passes = examples / recipe.batch_size, (3 * examples + predictions) * trained_macs / speed
     if isinstance(recipe, NetworkRecipe):
         return passes + steps * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD
+    if not is_by_steps(recipe):
+        counts = [(len(fold.train) + further(recipe, fold)) * recipe.views for fold in folds]
+        return sum(map(kind_of(recipe.head).seconds_a_run, counts)) + len(folds) * SECONDS_A_RUN
     step = kind_of(recipe.head).seconds_a_step if recipe.head_only else SECONDS_A_STEP
     return passes + steps * (step + MIXERS[mix_of(recipe).mixer].seconds) + len(folds) * SECONDS_A_RUN

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.data.folds import Fold
 from search.repertoire.heads import FittedHead, kind_of, settings_of
-from search.repertoire.losses import Loss, gamma_of, row_of, smoothed
+from search.repertoire.losses import Loss, gamma_of, row_of
 from search.repertoire.mixing import mix_of
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.optimizers import OPTIMIZERS, Optimizer
@@ -27,7 +27,7 @@ from search.training.batches import (
 )
 from search.training.compiled import CompiledNetwork
 from search.training.heads.adjusted import Adjusted
-from search.training.inputs import Feed, JointRows, Part, Rows
+from search.training.inputs import Feed, JointRows, Part, Rows, Views
 from search.training.network import first_weights, head_layers
 
 POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
@@ -178,6 +178,15 @@ def fit_heads(
             run.end(head, alike.labels[number], alike.predict(number, head))
 
 
+class Examples(NamedTuple):
+    """All that trains a run: features (n, D), targets (n, classes), weights (n,), and numbers of their images (n,)."""
+
+    features: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    images: np.ndarray
+
+
 # DECISIONS: A head is fitted on runs
 @dataclass(frozen=True)
 class HeadRuns:
@@ -272,11 +281,16 @@ class HeadRuns:
             if run.is_watched(epoch):
                 run.watch(epoch, self.labels[number], self.predict(number, head(number)))
 
-    def examples(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return all that trains a run: features (n, D) of the first view, targets (n, classes) and weights (n,)."""
-        part, inputs = self.runs[number].part, self.feed.view(self.network, self.recipe, 0)
-        targets = smoothed(one_hot(part.labels, self.classes), self.recipe.label_smoothing)
-        return inputs.take(part.rows), targets, part.weights
+    # DECISIONS: A head that is fitted all at once sees every view
+    def examples(self, number: int) -> Examples:
+        """Return all that trains a run, every view of every image: together, the views of one weigh what it weighs."""
+        part, views = self.runs[number].part, self.recipe.views
+        inputs = [self.feed.view(self.network, self.recipe, view) for view in range(views)]
+        images = part.rows % inputs[0].images if isinstance(inputs[0], Views) else part.rows
+        features = np.concatenate([each.take(part.rows) for each in inputs])
+        targets = np.tile(one_hot(part.labels, self.classes), (views, 1))
+        weights = np.tile(part.weights / np.float32(views), views)
+        return Examples(features, targets, weights, np.tile(images, views))
 
     def predict(self, number: int, head: FittedHead) -> np.ndarray:
         """Return the probabilities (n, classes) that a head gives to a run's validation part."""

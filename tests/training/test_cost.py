@@ -73,6 +73,15 @@ def test_a_wider_head_costs_more():
     assert highs == sorted(set(highs))
 
 
+@pytest.mark.parametrize("head", ["logistic_regression", "svm", "svm_rbf"])
+def test_a_head_that_is_fitted_all_at_once_costs_by_its_images_and_views(head):
+    fitted = Recipe("MobileNetV2_0.35", image_size=96, head=head)
+    augmented = dataclasses.replace(fitted, augment=Augment("flip_crop"), views=4)
+    few, many = cost(fitted).high, cost(fitted, plan=folds(images=2000), images=200).high
+    assert few < cost(augmented).high
+    assert few + 100 < many  # 20 trials of 5 runs
+
+
 def test_racing_lowers_the_hope_but_not_the_limit():
     raced, unraced = cost(racing=True), cost(racing=False)
     assert raced.low < unraced.low == unraced.high == raced.high

@@ -9,6 +9,9 @@ import numpy as np
 
 from search.system.tf import keras
 
+ABSENT = -1e4  # the logit of a class without examples
+SHORTEST = 1e-12  # square of the length of a row, as in Keras: one of zeros stays so
+
 
 class Dense(NamedTuple):
     """The values of a dense layer: its kernel (inputs, units), its bias (units,) and the name of its activation."""
@@ -56,3 +59,10 @@ def mlp_of(weights: Sequence[np.ndarray], activation: str) -> DenseHead:
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
     hidden = tuple(Dense(kernel, bias, activation) for kernel, bias in pairs[:-1])
     return DenseHead((*hidden, Dense(*pairs[-1])))
+
+
+def unit_rows(features: np.ndarray) -> np.ndarray:
+    """Return rows of features (n, D) at length 1, in double precision."""
+    rows = features.astype(np.float64)
+    lengths: np.ndarray = np.sqrt(np.maximum((rows * rows).sum(axis=1, keepdims=True), SHORTEST))
+    return np.asarray(rows / lengths)
