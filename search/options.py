@@ -30,6 +30,7 @@ class Options:
     groups: str | None = None
     holdout: float | str | None = None
     folds: int | None = None
+    backbones: str | None = None
     name: str | None = None
     results: str = RESULTS
     cache: str | None = None
@@ -64,7 +65,7 @@ def overridden(study: Study, options: Options) -> Study:
     if options.data is not None:
         changes |= {"data": options.data, "synthetic": None, **OF_THE_DATA}
     changes |= {name: getattr(options, name) for name in OF_THE_DATA if getattr(options, name)}
-    fields = {"synthetic": "synthetic", "folds": "folds", "trials": "max_trials", "oracle": "oracle", "seed": "seed"}
+    fields = {name: name for name in ("synthetic", "folds", "backbones", "oracle", "seed")} | {"trials": "max_trials"}
     changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
     if options.groups is not None:
         changes["groups"] = None if options.groups.lower() == NONE else options.groups
@@ -104,9 +105,10 @@ def run_command(file: Path, written: Study, study: Study, options: Options) -> s
 def _of_inputs(written: Study, study: Study, options: Options) -> dict[str, Any]:
     """Return the options that decide over the inputs."""
     kept = written.replace(**OF_THE_DATA) if options.data is not None else written  # as ``overridden`` does
-    fields = (*OF_THE_DATA, "groups", "holdout", "folds", "seed")
+    fields = (*OF_THE_DATA, "groups", "holdout", "folds", "backbones", "seed")
     changes = {name: getattr(study, name) for name in fields if getattr(study, name) != getattr(kept, name)}
     none = {name: NONE if value is None else value for name, value in changes.items()}
+    none |= {"backbones": ",".join(study.backbones)} if "backbones" in none and study.backbones else {}
     return {"data": options.data, "synthetic": options.synthetic, **none, "cache": options.cache}
 
 

@@ -228,7 +228,8 @@ def _space(
 ) -> tuple[Build, Hand, HyperParameters]:
     """Return what makes recipes, what is at hand for them, and the hyperparameters of the space."""
     sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
-    hand = Hand(sizes=sizes)  # gives all: a scope that no value opens is then no matter of what is at hand
+    wanted = inputs.study.backbones or ()
+    hand = Hand(sizes=sizes, backbones=wanted)  # gives all: a scope that no value opens is no matter of what is at hand
     build = remembering(_build(file, inputs, pool, hand))
     mistake = None
     try:
@@ -239,6 +240,8 @@ def _space(
             raise
         mistake = error
         register(build, strict=False)
+    if wanted and not hand.requests and not mistake:
+        raise UserError(f"{file.path} does not ask at_hand for its backbones, so --backbones cannot choose them.")
     weights = _pinned(known.weights, hand, say) if known else _resolve(hand, options, say)
     new = [name for name in hand.requests if name not in {*weights, *hand.own} and is_cached(BACKBONES[name])]
     if new:
@@ -335,7 +338,7 @@ def _check_repeatable(
     The file is run again for it, as a resume will.
     """
     sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
-    hand = Hand(weights=weights, synthetic=pool is not None, sizes=sizes)
+    hand = Hand(weights=weights, synthetic=pool is not None, sizes=sizes, backbones=inputs.study.backbones or ())
     build = _build(file, inputs, pool, hand)
     first = recipes_of(hyperparameters, build)
     check_equal(first, recipes_of(hyperparameters, build), f"{file.path}: space(hp)", "asked")

@@ -222,7 +222,7 @@ def identity_of(
     ``space`` is the digest of the space itself, ``training`` the version of the code that trains.
     """
     fields = {name: getattr(study, name) for name in IDENTITY_FIELDS}
-    fields |= {"train_fractions": list(study.train_fractions), "groups": study.groups_recorded}
+    fields |= study.recorded
     ranges = dataset.ranges.joined(pool.ranges) if pool else dataset.ranges
     return {
         "study": {**fields, "image_size": image_size},

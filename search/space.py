@@ -27,7 +27,7 @@ from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
 from search.repertoire.weights import is_cached
 from search.study import Study
-from search.system.commands import first_command
+from search.system.commands import command, first_command
 from search.system.errors import UserError
 from search.system.modules import Beside, beside_now
 from search.system.texts import check_utf8
@@ -65,6 +65,7 @@ class Hand:
     weights: dict[str, str] | None = None
     synthetic: bool = True
     sizes: tuple[int, ...] = ()
+    backbones: tuple[str, ...] = ()
     sized: bool = False
     requests: list[str] = field(default_factory=list)
     own: dict[str, Backbone] = field(default_factory=dict)
@@ -97,14 +98,14 @@ def holding(hand: Hand) -> Iterator[Hand]:
 def at_hand(backbones: Iterable[Value]) -> list[Value]:
     """Return those of ``backbones`` that can be trained here, in the same order: names, or somebody's own.
 
-    A tuple of several is one choice, which needs them all. Raises UserError for an unknown name, and where nothing is
-    left.
+    A tuple of several is one choice, which needs them all. Where a study says ``backbones``, these stand in for them.
+    Raises UserError for an unknown name, and where nothing is left.
     """
-    values = list(backbones)
+    hand = _hand_in_time("at_hand")
+    values: list[Value] = list(hand.backbones) if hand is not None and hand.backbones else list(backbones)
     several = [value if isinstance(value, tuple) else (value,) for value in values]
     for name in (each for some in several for each in some if not isinstance(each, Backbone)):
-        check_name("at_hand backbone", name)
-    hand = _hand_in_time("at_hand")
+        check_name("backbones" if hand is not None and hand.backbones else "at_hand backbone", name)
     every = [[backbone_of("at_hand backbone", each) for each in some] for some in several]
     if hand is not None and hand.weights is None:
         hand.ask(*(backbone for some in every for backbone in some))
@@ -113,7 +114,10 @@ def at_hand(backbones: Iterable[Value]) -> list[Value]:
     ]
     if not choices:
         names = [name_of(value) for value in values]
-        raise UserError(f"at_hand({names}): no weights of any of them are at hand. Add 'Embedded', which comes along.")
+        raise UserError(
+            f"at_hand({names}): no weights of any of them are at hand. {command('backbones')} says how to get them. Or "
+            "name others: --backbones EfficientNetLite0,Embedded takes those that pip has installed."
+        )
     return choices
 
 

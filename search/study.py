@@ -48,7 +48,7 @@ class Study:
     ``train_fractions`` are the training sizes, as parts of each fold's training part in (0, 1];
     their mean score ranks the trials. ``image_size`` is the side in px of recipes that name none
     (None: the typical longest side of the images, from 32 to 160). The ``objective`` is always
-    maximised.
+    maximised. ``backbones`` are names that ``at_hand`` gives in place of those that the space writes (None: its own).
 
     Raises UserError for a value out of range, naming the field.
     """
@@ -72,6 +72,7 @@ class Study:
     max_trials: int = 20
     baselines: bool = True
     image_size: int | None = None
+    backbones: tuple[str, ...] | None = None
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -100,8 +101,18 @@ class Study:
         object.__setattr__(self, "val", real("val", self.val, 0, 0.9, open_low=True))
         object.__setattr__(self, "holdout", self._holdout())
         object.__setattr__(self, "train_fractions", self._fractions())
+        object.__setattr__(self, "backbones", self._backbones())
         self._check_reading()
         self._check_groups()
+
+    def _backbones(self) -> tuple[str, ...] | None:
+        names: Any = self.backbones
+        if names is None:
+            return None
+        names = names.split(",") if isinstance(names, str) else names
+        if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+            raise UserError(f"backbones={self.backbones!r} must be names, as in ('EfficientNetLite0', 'Embedded').")
+        return tuple(dict.fromkeys(name.strip() for name in names))
 
     def _check_reading(self) -> None:
         if self.label_level is not None:
@@ -184,6 +195,12 @@ class Study:
         if key is None:
             return AUTO if copies == AUTO else None
         return f"{AUTO}+{key}" if copies == AUTO else str(key)
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """Those fields whose values a search records in another form."""
+        own = {"backbones": list(self.backbones)} if self.backbones else {}
+        return {"train_fractions": list(self.train_fractions), "groups": self.groups_recorded, **own}
 
     def with_recorded(self, groups: str | None) -> "Study":
         """Return the study with the groups that a search has recorded."""

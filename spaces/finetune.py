@@ -25,9 +25,10 @@ PRETRAINED = ["EfficientNetLite0", "MobileNetV2_0.35", "MobileNet_0.25", "Mobile
 def space(hp):
     # Backbones whose ImageNet weights are neither here nor downloadable are left out, and said. pip brings those of
     # EfficientNetLite0, this package those of Embedded; SmallCNN has no weights to begin with.
-    backbone = hp.Choice("backbone", at_hand([*PRETRAINED, "SmallCNN"]))
+    backbones = at_hand([*PRETRAINED, "SmallCNN"])  # or those of --backbones
+    backbone = hp.Choice("backbone", backbones)
     # To fix it: backbone = hp.Fixed("backbone", "Embedded"), as the scope needs its name.
-    with hp.conditional_scope("backbone", PRETRAINED):
+    with hp.conditional_scope("backbone", [name for name in backbones if name != "SmallCNN"]):
         unfrozen_blocks = hp.Int("unfrozen_blocks", 0, 2)  # from the top; 0 trains the head alone
     policy = hp.Choice("augment", ["none", "flip_crop", "color", "randaugment"])
     with hp.conditional_scope("augment", ["color", "randaugment"]):

@@ -243,7 +243,8 @@ def test_nothing_at_hand_names_the_network_that_comes_along(held):
     with holding(held), pytest.raises(UserError) as error:
         at_hand([ONE, OTHER])
     assert str(error.value) == (
-        f"at_hand(['{ONE}', '{OTHER}']): no weights of any of them are at hand. Add 'Embedded', which comes along."
+        f"at_hand(['{ONE}', '{OTHER}']): no weights of any of them are at hand. python -m search backbones says how "
+        "to get them. Or name others: --backbones EfficientNetLite0,Embedded takes those that pip has installed."
     )
 
 
@@ -416,3 +417,18 @@ def test_a_module_that_is_no_text_cannot_be_kept(tmp_path):
     with pytest.raises(UserError, match=r"rates\.py, which the space imports, is no text in UTF-8.*Save it as UTF-8"):
         load_space_file(path)
     assert "rates" not in sys.modules
+
+
+def test_what_a_study_names_stands_in_for_the_backbones_of_a_space():
+    with holding(Hand(backbones=("SmallCNN", "Embedded"))) as held:
+        assert at_hand(["VGG16", "ResNet50"]) == ["SmallCNN", "Embedded"]
+    assert held.requests == ["SmallCNN", "Embedded"]
+    with holding(Hand(backbones=("Embeded",))), pytest.raises(UserError, match=r"backbones='Embeded'.*Did you mean"):
+        at_hand(["VGG16"])
+    assert Study("data", backbones="SmallCNN, Embedded,SmallCNN").backbones == ("SmallCNN", "Embedded")
+    assert Study("data").recorded.keys().isdisjoint({"backbones"})
+    again = Study("data").as_recorded(Study("data", backbones=["Embedded"]).recorded)
+    assert again.backbones == ("Embedded",)
+    for wrong in ((), 3, [3]):
+        with pytest.raises(UserError, match="must be names"):
+            Study("data", backbones=wrong)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from search.cli.options import (
+    BACKBONES,
     CACHE,
     DATA,
     FOLDS,
@@ -31,6 +32,7 @@ from search.system.texts import json_text
 @GROUPS
 @HOLDOUT
 @FOLDS
+@BACKBONES
 @SYNTHETIC
 @CACHE
 @TRIALS

@@ -47,6 +47,9 @@ CACHE_GB = click.option(
     "--cache-gb", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True, help="What it may hold."
 )
 FOLDS = click.option("--folds", type=click.IntRange(1), help="How many folds, instead of the study's.")
+BACKBONES = click.option(
+    "--backbones", metavar="NAMES", help="What at_hand gives instead of the space's own, such as VGG16,ResNet50."
+)
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
 TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")

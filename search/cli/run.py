@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.options import (
+    BACKBONES,
     CACHE,
     CACHE_GB,
     CONFIRM,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @GROUPS
 @HOLDOUT
 @FOLDS
+@BACKBONES
 @SYNTHETIC
 @click.option("--name", help="Name of the search; default <space>-<data folder>.")
 @RESULTS

@@ -89,7 +89,12 @@ def check_elsewhere(file: SpaceFile, classes: int, image_size: int, hand: Hand, 
             "files": dict(file.beside.files),
             "classes": classes,
             "image_size": image_size,
-            "hand": {"weights": hand.weights or {}, "synthetic": hand.synthetic, "sizes": hand.sizes},
+            "hand": {
+                "weights": hand.weights or {},
+                "synthetic": hand.synthetic,
+                "sizes": hand.sizes,
+                "backbones": hand.backbones,
+            },
         }
     )
     for seed in _hash_seeds(texts.values()):

@@ -128,7 +128,9 @@ class SpaceNetworks:
         self._space: Callable[..., Any] | None = file.space
         self._source: Source | None = (folder.absolute(), modules.absolute()) if file.on_disk else None
         self._path, self._classes, self._strict = file.path, classes, strict
-        self._hand = Hand(weights=hand.weights or {}, synthetic=hand.synthetic, sizes=hand.sizes)
+        self._hand = Hand(
+            weights=hand.weights or {}, synthetic=hand.synthetic, sizes=hand.sizes, backbones=hand.backbones
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: no function but by its name."""
