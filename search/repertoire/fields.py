@@ -144,5 +144,6 @@ def member(table: Collection[str]) -> Settle:
 
 def pairs_in_words(pairs: Sequence[tuple[str, str]]) -> str:
     """Return values by class as words, as in "cat: 8; dog: 0.5×; 2 more classes"."""
-    more = f"; {len(pairs) - CLASSES_IN_WORDS} more classes" if len(pairs) > CLASSES_IN_WORDS else ""
+    left = len(pairs) - CLASSES_IN_WORDS
+    more = f"; {left} more {'class' if left == 1 else 'classes'}" if left > 0 else ""
     return "; ".join(f"{name}: {value}" for name, value in pairs[:CLASSES_IN_WORDS]) + more

@@ -283,6 +283,10 @@ def test_any_change_gives_another_digest(change):
             "SmallCNN, all blocks, dropout 0.2, no augmentation, +synthetic a: 1; b: 1; c: 1; 2 more classes, lr 0.001",
         ),
         (
+            Recipe("SmallCNN", None, class_weight=dict.fromkeys("abcd", 2)),
+            "SmallCNN, all blocks, dropout 0.2, no augmentation, weights a: 2; b: 2; c: 2; 1 more class, lr 0.001",
+        ),
+        (
             Recipe("MobileNet", 2, augment=Augment("flip_crop")),
             "MobileNet, 2 blocks, dropout 0.2, flip_crop, lr 0.001",
         ),
