@@ -225,6 +225,7 @@ CHOICES = {
     "schedule": lambda wrong: Recipe("SmallCNN", None, schedule=wrong),
     "mix": lambda wrong: Recipe("SmallCNN", None, mix=wrong),
     "epoch": lambda wrong: Recipe("SmallCNN", None, epoch=wrong),
+    "pooling": lambda wrong: Recipe("SmallCNN", None, pooling=wrong),
     "tta": lambda wrong: Recipe("SmallCNN", None, tta=wrong),
     "sampling": lambda wrong: Recipe("SmallCNN", None, sampling=wrong),
     "splits": lambda wrong: Study("data", splits=wrong),

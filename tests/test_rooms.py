@@ -20,6 +20,7 @@ from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.racing import ranked
 from search.repertoire.augmentation import POLICIES
+from search.repertoire.backbones.pooling import POOLINGS
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.heads import HEADS
 from search.repertoire.losses import LOSSES
@@ -45,6 +46,7 @@ def space(hp):
         return Recipe(
             backbone, 1, dropout=0, augment=Augment("toy-invert"), optimizer="toy-sgd", schedule="toy-constant",
             learning_rate=0.05, epochs=4, views=2, loss="toy-squared", sampling="toy-half", class_weight="toy-second",
+            pooling="toy-lowest",
         )
     return Recipe(backbone, 0, head="toy-nearest", augment=Augment("toy-invert"))
 """
@@ -56,6 +58,7 @@ def place(tmp_path, monkeypatch):
     for name, (rows, row) in {
         "backbone": (BACKBONES, toys.BACKBONE),
         "head": (HEADS, toys.HEAD),
+        "pooling": (POOLINGS, toys.POOLING),
         "optimizer": (OPTIMIZERS, toys.OPTIMIZER),
         "schedule": (SCHEDULES, toys.SCHEDULE),
         "policy": (POLICIES, toys.POLICY),
@@ -86,7 +89,16 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     assert (recipes["linear"].optimizer, recipes["linear"].schedule.name) == ("toy-sgd", "toy-constant")
     assert len(ranked(record.history.trials.values())) == 4  # two of the space, and two baselines
     assert toys.Counting.jobs == sum(trial.jobs for trial in record.history.trials.values())
-    for word in ("Toy", "toy-nearest", "toy-sgd", "toy-constant", "toy-inverted", "toy-squared", "toy-halved"):
+    for word in (
+        "Toy",
+        "toy-lowest",
+        "toy-nearest",
+        "toy-sgd",
+        "toy-constant",
+        "toy-inverted",
+        "toy-squared",
+        "toy-halved",
+    ):
         assert any(word in recipe.summary() for recipe in recipes.values()), word
 
     report = write_report(record, (*CHAPTERS, toys.CHAPTER))

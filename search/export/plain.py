@@ -7,6 +7,7 @@ import numpy as np
 from search.repertoire.augmentation import MIRRORED
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.pooling import pooled
 from search.repertoire.heads import FittedHead
 from search.repertoire.shape import Shape
 from search.system.modules import Home
@@ -36,7 +37,8 @@ def plain_model(
     for path, value in body.items():
         variables[path].assign(value)
     pixels = keras.Input((shape.image_size, shape.image_size, 3), name="pixels")
-    x = backbone.pooling(name="pool")(base(_scaling(backbone)(pixels), training=False))
+    pool, _ = pooled(backbone, shape.pooling, base, shape.image_size, name="pool")
+    x = pool(base(_scaling(backbone)(pixels), training=False))
     for layer in head.layers():
         x = layer(x)
     return keras.Model(pixels, x, name="exported")
@@ -59,7 +61,9 @@ def joint_model(shape: Shape, head: FittedHead, weights: Mapping[str, str], home
             base = construct(backbone, True, weights.get(backbone.name, ""), home)
             bases[backbone.name] = keras.Model(base.input, base.output, name=f"backbone_{len(bases)}")
         scaled = _scaling(backbone, f"scaling_{number}")(pixels[branch.image_size])
-        x = backbone.pooling(name=f"pool_{number}")(bases[backbone.name](scaled, training=False))
+        base = bases[backbone.name]
+        pool, _ = pooled(backbone, branch.pooling, base, branch.image_size, name=f"pool_{number}")
+        x = pool(base(scaled, training=False))
         x = keras.layers.UnitNormalization(name=f"direction_{number}")(x)
         features.append(
             keras.layers.Rescaling(float(length_of(x.shape[-1], len(shape.branches))), name=f"length_{number}")(x)

@@ -35,6 +35,7 @@ CALIBRATED = (
 HIGHEST_C, HIGHEST_GAMMA = 1e6, 1e4
 BY_STEPS = (  # the fields that say how a head is trained by steps
     *("dropout", "learning_rate", "weight_decay", "batch_size", "epochs", "optimizer", "schedule", "clip_norm", "ema"),
+    "epoch",
 )
 USUAL_FEATURES, USUAL_CLASSES = 1280, 10  # of a backbone and a data set, where a cost is estimated
 
@@ -174,7 +175,7 @@ class Head:
     are Keras layers from features to logits, whose own initializers say how a run begins; they are trained with an
     unfrozen backbone. ``from_weights(arrays, settings)`` is the fitted head of such layers' weights, in their order.
     Both are None where a head cannot be trained by steps: it then needs a frozen backbone. ``seconds_a_step``
-    is what a batch costs on stored features, and ``macs(settings)`` are the multiply-adds of an example, for the
+    is what a batch costs on stored features, and ``macs(settings, features)`` the multiply-adds of an example, for the
     estimate of a search's cost. ``settings`` are those of the head where a recipe gives its name alone; None where it
     has none. ``drops(settings, layer)`` tells whether dropout acts before a layer. A head that is fitted all at once
     has ``seconds_a_run(examples)`` in place of what steps cost; each view of an image is an example. ``probabilities``
@@ -187,7 +188,7 @@ class Head:
     layers: Callable[[int, Any], Sequence[Any]] | None = None
     from_weights: Callable[[Sequence[np.ndarray], Any], FittedHead] | None = None
     settings: Any = None
-    macs: Callable[[Any], float] = lambda _settings: 0.0
+    macs: Callable[[Any, float], float] = lambda _settings, _features: 0.0
     drops: Callable[[Any, int], bool] = lambda _settings, layer: layer == 0
     seconds_a_run: Callable[[int], float] = lambda _examples: 0.0
     probabilities: str = "Probabilities are those of the network, not calibrated."
@@ -241,8 +242,8 @@ def _fit_svm(runs: "HeadRuns") -> Sequence[FittedHead]:
     return svm.fit(runs)
 
 
-def _mlp_macs(settings: Mlp) -> float:
-    return float(sum(a * b for a, b in itertools.pairwise((USUAL_FEATURES, *settings.widths, USUAL_CLASSES))))
+def _mlp_macs(settings: Mlp, features: float) -> float:
+    return float(sum(a * b for a, b in itertools.pairwise((features, *settings.widths, USUAL_CLASSES))))
 
 
 def _seconds_of_svm(examples: int) -> float:

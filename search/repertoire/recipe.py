@@ -23,6 +23,7 @@ from search.repertoire import (
 )
 from search.repertoire.architecture import Size, Value, sizes_of, together
 from search.repertoire.augmentation import Augment
+from search.repertoire.backbones import pooling
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.fields import ROW, Field
@@ -73,6 +74,7 @@ class Recipe:
     over all classes. ``logit_adjustment`` lowers logits by so many times the logarithm of each class's frequency in
     the training part, where they are predicted from. ``sampling`` is a ``Sampling``: how many of the real images of
     each class train, and which.
+    ``pooling`` is how the maps of a backbone become features: "average", "maximum", or "flatten" for all of them.
 
     Raises UserError for a value out of range or a contradiction, naming the field.
     """
@@ -107,6 +109,7 @@ class Recipe:
     logit_adjustment: float = field(default=0.0, metadata=priors.LOGIT_ADJUSTMENT)
     sampling: Sampling = field(default=Sampling(), metadata=sampling.SAMPLING)
     epoch: str = field(default=LAST, metadata=schedules.EPOCH)
+    pooling: str = field(default=pooling.AVERAGE, metadata=pooling.POOLING)
 
     REFUSED: ClassVar[Mapping[str, str]] = REFUSED
 

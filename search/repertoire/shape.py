@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from search.repertoire.backbones.backbone import Backbone
+from search.repertoire.backbones.pooling import AVERAGE
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.body import LEARNING
 from search.repertoire.heads import AnyHead
@@ -34,6 +35,7 @@ class Shape:
     anchored: bool = False
     averaged: bool = False
     norms_learn: bool = False
+    pooling: str = AVERAGE
     loss: str = CROSS_ENTROPY
 
     @property
@@ -61,6 +63,7 @@ def shape_of(recipe: Recipe) -> Shape:
         by_block=recipe.layer_decay < 1,
         anchored=recipe.l2_sp > 0,
         averaged=recipe.ema > 0,
+        pooling=recipe.pooling,
         norms_learn=recipe.batch_norm == LEARNING,
         loss=loss,
     )

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from search.repertoire.augmentation import AS_IS, MIRRORED, Augment, batches_of
+from search.repertoire.backbones.pooling import AVERAGE
 from search.repertoire.shape import Shape
 from search.system.cache import BusyError, stored, worth_keeping
 from search.system.digests import digest
@@ -181,6 +182,8 @@ class Activations:
         frozen_part = None
         if isinstance(shape, Shape) and shape.frozen:
             frozen_part = [shape.architecture.to_json(), self.weights, shape.unfrozen_blocks, COMPUTED_BY]
+            if shape.unfrozen_blocks == 0 and shape.pooling != AVERAGE:
+                frozen_part.append(shape.pooling)
         augmentation: list[Any] | None = [*augment.key, rows.view, self.seed]
         if augment.is_plain:
             augmentation = None if rows.view == AS_IS else [rows.view]

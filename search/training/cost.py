@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
-from search.repertoire.heads import is_by_steps, kind_of, settings_of
+from search.repertoire.backbones.pooling import share_of_features
+from search.repertoire.heads import USUAL_FEATURES, is_by_steps, kind_of, settings_of
 from search.repertoire.mixing import MIXERS, mix_of
 from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
 from search.repertoire.rates import first_step
@@ -201,8 +202,10 @@ def seconds_of_views(sample: Sequence[AnyRecipe], images: int, speed: float) -> 
     return {augment: float(np.median(each)) for augment, each in seconds.items()}
 
 
-def _frozen_part(recipe: AnyRecipe) -> tuple[str, int | None]:
-    return ("", None) if isinstance(recipe, NetworkRecipe) else (recipe.architecture.name, recipe.unfrozen_blocks)
+def _frozen_part(recipe: AnyRecipe) -> tuple[str, int | None, str]:
+    if isinstance(recipe, NetworkRecipe):
+        return "", None, ""
+    return recipe.architecture.name, recipe.unfrozen_blocks, recipe.pooling if recipe.head_only else ""
 
 
 def _macs(recipe: AnyRecipe) -> tuple[float, float]:
@@ -239,15 +242,16 @@ def _trained(
 ) -> float:
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
     _, trained_macs = _macs(recipe)
-    examples = sum(len(fold.train) + further(recipe, fold) for fold in folds) * recipe.epochs
-    predictions = sum(len(fold.validation) for fold in folds) * _passes(recipe)
-    if isinstance(recipe, Recipe):
-        trained_macs += kind_of(recipe.head).macs(settings_of(recipe.head))
-    steps, passes = examples / recipe.batch_size, (3 * examples + predictions) * trained_macs / speed
+    counts = [len(fold.train) + further(recipe, fold) for fold in folds]
+    examples, predictions = sum(counts) * recipe.epochs, sum(len(fold.validation) for fold in folds) * _passes(recipe)
     if isinstance(recipe, NetworkRecipe):
-        return passes + steps * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD
+        passes = (3 * examples + predictions) * trained_macs / speed
+        return passes + examples / recipe.batch_size * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD
+    kind, share = kind_of(recipe.head), share_of_features(recipe)
     if not is_by_steps(recipe):
-        counts = [(len(fold.train) + further(recipe, fold)) * recipe.views for fold in folds]
-        return sum(map(kind_of(recipe.head).seconds_a_run, counts)) + len(folds) * SECONDS_A_RUN
-    step = kind_of(recipe.head).seconds_a_step if recipe.head_only else SECONDS_A_STEP
-    return passes + steps * (step + MIXERS[mix_of(recipe).mixer].seconds) + len(folds) * SECONDS_A_RUN
+        return share * sum(kind.seconds_a_run(count * recipe.views) for count in counts) + len(folds) * SECONDS_A_RUN
+    trained_macs += kind.macs(settings_of(recipe.head), share * USUAL_FEATURES)
+    step = kind.seconds_a_step * share if recipe.head_only else SECONDS_A_STEP
+    seconds_a_step = step + MIXERS[mix_of(recipe).mixer].seconds
+    passes = (3 * examples + predictions) * trained_macs / speed
+    return passes + examples / recipe.batch_size * seconds_a_step + len(folds) * SECONDS_A_RUN

@@ -14,6 +14,7 @@ import numpy as np
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
 from search.repertoire.backbones.graph import graph_of
+from search.repertoire.backbones.pooling import pooled
 from search.repertoire.heads import AnyHead, FittedHead, kind_of, settings_of
 from search.repertoire.losses import LOSSES, gamma_of
 from search.repertoire.recipe import Recipe
@@ -201,10 +202,10 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     backbone = shape.architecture
     construction = partial(construct, backbone, pretrained, sha256, home)
     base = construction()
-    pool = backbone.pooling()
+    pool, features = pooled(backbone, shape.pooling, base, shape.image_size)
     border = backbone.border(shape.unfrozen_blocks)
     prefix, body = _split(backbone, base, border, pool, shape)
-    head = head_layers(shape.head, base.output.shape[-1], classes)
+    head = head_layers(shape.head, features, classes)
     dropouts = _dropouts(shape.head, head)
     assert head or body is None, "a recipe unfreezes blocks only with a head that is trained by steps"
     blocks = _blocks(shape, base, body) if body is not None else []

@@ -12,6 +12,7 @@ from search.executors.inline import Inline
 from search.executors.table import ExecutorRow
 from search.repertoire.augmentation import Policy
 from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
+from search.repertoire.backbones.pooling import Pooling
 from search.repertoire.heads import Head
 from search.repertoire.losses import Loss
 from search.repertoire.optimizers import Optimizer
@@ -80,6 +81,15 @@ def fit_nearest(runs):
 
 
 HEAD = Head("toy-nearest", 0.0, fit_nearest, seconds_a_run=lambda examples: 1e-5 * examples)
+
+
+def _lowest(_backbone, _places, _channels, **options):
+    from search.system.tf import keras
+
+    return keras.Sequential([keras.layers.Rescaling(-1.0), keras.layers.GlobalMaxPooling2D()], **options)
+
+
+POOLING = Pooling("toy-lowest", _lowest)
 
 
 def _sgd():

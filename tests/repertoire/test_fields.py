@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.pooling import POOLINGS
 from search.repertoire.columns import COLUMNS, briefs, columns_of, factors_of, texts
 from search.repertoire.fields import FIRST
 from search.repertoire.heads import HEADS
@@ -26,6 +27,7 @@ TABLES = {
     "head": HEADS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "pooling": POOLINGS,
     "tta": PREDICTIONS,
 }  # of later fields
 LATER = [name for name, field in FIELDS.items() if field.since > FIRST]

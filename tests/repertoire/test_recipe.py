@@ -129,6 +129,7 @@ def recipes(draw):
         ("clip_norm", "1", "a number, above 0 and at most 1000"),
         ("mix", "mixp", "Did you mean 'mixup'? Choose one of: none, mixup, cutmix."),
         ("epoch", "bestmean", "Did you mean 'best_mean'? Choose one of: last, best_mean."),
+        ("pooling", "maximal", "Did you mean 'maximum'? Choose one of: average, maximum, flatten."),
         ("tta", "miror", "Did you mean 'mirror'? Choose one of: none, mirror."),
         ("loss", "crossentropy", "Did you mean 'cross_entropy'?"),
         ("loss", {"focal": 2}, "Choose one of: cross_entropy, focal"),

@@ -82,6 +82,14 @@ def test_a_head_that_is_fitted_all_at_once_costs_by_its_images_and_views(head):
     assert few + 100 < many  # 20 trials of 5 runs
 
 
+def test_more_features_cost_more():
+    for fields in ({"unfrozen_blocks": 0}, {"unfrozen_blocks": 0, "head": "mlp"}, {"head": "mlp"}):
+        average = dataclasses.replace(DEEP, **fields)
+        assert cost(average).high < cost(dataclasses.replace(average, pooling="flatten")).high
+    fitted = Recipe("MobileNetV2_0.35", image_size=96, head="svm")
+    assert cost(fitted).high < cost(dataclasses.replace(fitted, pooling="flatten")).high
+
+
 def test_racing_lowers_the_hope_but_not_the_limit():
     raced, unraced = cost(racing=True), cost(racing=False)
     assert raced.low < unraced.low == unraced.high == raced.high

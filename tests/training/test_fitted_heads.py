@@ -208,6 +208,7 @@ STEPS = {
     "schedule": "constant",
     "clip_norm": 1.0,
     "ema": 0.9,
+    "epoch": "best_mean",
     "mix": "mixup",
     "loss": "focal",
     "label_smoothing": 0.1,

@@ -10,6 +10,7 @@ import numpy as np
 from search.system.tf import keras
 
 ABSENT = -1e4  # the logit of a class without examples
+THREADS = 1  # of matrix products in scikit-learn: with as many as a machine has cores, results would depend on it
 SHORTEST = 1e-12  # square of the length of a row, as in Keras: one of zeros stays so
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
-from search.training.heads.dense import ABSENT, Dense, DenseHead, unit_rows
+from search.training.heads.dense import ABSENT, THREADS, Dense, DenseHead, unit_rows
 
 if TYPE_CHECKING:
     from search.training.loop import HeadRuns
@@ -22,7 +23,7 @@ def fit(runs: "HeadRuns") -> list[DenseHead]:
         runs.proceed()
         features, targets, weights, _ = runs.examples(number)
         machine = LogisticRegression(C=runs.settings.C, max_iter=MOST_ITERATIONS)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(THREADS):
             warnings.simplefilter("ignore", ConvergenceWarning)  # the last iteration is as good as the one before
             machine.fit(unit_rows(features), targets.argmax(axis=1), weights)
         heads.append(_head(machine, targets.shape[1]))

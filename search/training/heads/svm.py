@@ -12,9 +12,10 @@ import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from search.system.digests import seed_from
-from search.training.heads.dense import ABSENT, Dense, DenseHead, unit_rows
+from search.training.heads.dense import ABSENT, THREADS, Dense, DenseHead, unit_rows
 
 if TYPE_CHECKING:
     from search.training.loop import HeadRuns
@@ -57,7 +58,8 @@ def fit(runs: "HeadRuns") -> list[DenseHead]:
         features, targets, weights, images = runs.examples(number)
         rows = Rows(unit_rows(features), targets.argmax(axis=1), weights, images, seed)
         gamma = _gamma(settings.gamma, rows.unit) if settings.kernel == "rbf" else None
-        heads.append(_head(rows, settings.C, gamma, targets.shape[1]))
+        with threadpool_limits(THREADS):
+            heads.append(_head(rows, settings.C, gamma, targets.shape[1]))
     return heads
 
 
