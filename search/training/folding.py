@@ -19,7 +19,7 @@ class Folded(keras.layers.Layer):
 
     def __init__(self, convolution: Any, norm: Any) -> None:
         """Take over the two layers, which are built."""
-        super().__init__(name=convolution.name)
+        super().__init__(name=convolution.name, dtype=convolution.dtype_policy)
         self.convolution, self.norm = convolution, norm
         self.built = True
 
