@@ -27,8 +27,9 @@ def space(hp):
     # EfficientNetLite0, this package those of Embedded; SmallCNN has no weights to begin with.
     backbones = at_hand([*PRETRAINED, "SmallCNN"])  # or those of --backbones
     backbone = hp.Choice("backbone", backbones)
+    pretrained = [name for name in dict.fromkeys([*PRETRAINED, *backbones]) if name != "SmallCNN"]
     # To fix it: backbone = hp.Fixed("backbone", "Embedded"), as the scope needs its name.
-    with hp.conditional_scope("backbone", [name for name in backbones if name != "SmallCNN"]):
+    with hp.conditional_scope("backbone", pretrained):
         unfrozen_blocks = hp.Int("unfrozen_blocks", 0, 2)  # from the top; 0 trains the head alone
     policy = hp.Choice("augment", ["none", "flip_crop", "color", "randaugment"])
     with hp.conditional_scope("augment", ["color", "randaugment"]):
