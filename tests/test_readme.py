@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from kit import choices
 
 import search
 from search.cli.main import cli
@@ -239,6 +240,11 @@ def test_every_choice_is_described(field):
     names = str(refusal.value).split("Choose one of: ")[1].rstrip(".").split(", ")
     assert names
     assert not [name for name in names if f"`{name}`" not in SPACES and f'`"{name}"`' not in SPACES]
+
+
+def test_the_table_of_choices_is_that_of_the_program():
+    assert choices.shown() == choices.table()
+    assert set(choices.OTHERS) == {field.name for field in dataclasses.fields(Recipe)}
 
 
 def test_the_bases_of_learning_rates_are_listed():
