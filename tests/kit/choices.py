@@ -6,10 +6,9 @@ PYTHONPATH=tests:. python -m kit.choices        # writes it into spaces/README.m
 import re
 from pathlib import Path
 
-from search.repertoire.backbones.pooling import POOLINGS
-
 from search import Augment, Mix, Recipe, Sampling, Schedule, Synthetic, UserError
 from search.repertoire.augmentation import POLICIES
+from search.repertoire.backbones.pooling import POOLINGS
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.heads import HEADS
 from search.repertoire.losses import LOSSES
