@@ -29,8 +29,8 @@ study = Study(
 )
 
 RAW = {  # the same networks, which take pixels from 0 to 255 for what they know
-    "VGG16": Backbone("VGG16 unscaled", make="original_layers:vgg16", scaling=(1, 0)),
-    "EfficientNetLite0": Backbone("EfficientNetLite0 unscaled", make="original_layers:lite0", scaling=(1, 0)),
+    "VGG16": Backbone("VGG16 unscaled", make="originals.layers:vgg16", scaling=(1, 0)),
+    "EfficientNetLite0": Backbone("EfficientNetLite0 unscaled", make="originals.layers:lite0", scaling=(1, 0)),
 }
 
 

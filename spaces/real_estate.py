@@ -40,7 +40,7 @@ DROPOUT = {"none": 0.0, "first": 0.2, "middle": 0.2}
 
 def space(hp):
     backbone = hp.Choice("backbone", at_hand(BACKBONES))
-    augment = hp.Choice("augment", [Augment("none"), Augment("layer", make="original_layers:rooms")])
+    augment = hp.Choice("augment", [Augment("none"), Augment("layer", make="originals.layers:rooms")])
     place = hp.Choice("dropout", list(DROPOUT))
     amount = hp.Choice("synthetic", amounts_at_hand(SYNTHETIC))
     layers = Mlp((4096, 4096), dropout="middle" if place == "middle" else "first")

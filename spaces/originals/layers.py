@@ -1,4 +1,4 @@
-"""Keras layers and networks of the original projects, which their spaces name as "original_layers:function"."""
+"""Keras layers and networks of the original projects, which their spaces name as "originals.layers:function"."""
 
 import keras
 

@@ -1,0 +1,1 @@
+"""What the spaces of the original projects need beside themselves."""
