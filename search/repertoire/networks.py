@@ -15,6 +15,7 @@ from search.repertoire.fields import Field
 from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.recipe import FIELDS, Recipe
 from search.repertoire.sampling import Sampling
+from search.repertoire.schedules import LAST
 from search.repertoire.synthetic import Synthetic
 from search.repertoire.weighting import AnyWeighting, level_of
 from search.system.digests import digest
@@ -97,6 +98,7 @@ class NetworkRecipe:
     synthetic: ClassVar[Synthetic] = Synthetic()
     logit_adjustment: ClassVar[float] = 0.0
     sampling: ClassVar[Sampling] = Sampling()
+    epoch: ClassVar[str] = LAST
 
     @property
     def augment(self) -> Augment:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.backbone import Backbone
-from search.repertoire.fields import NUMBER, TEXT, THIRD, declare, describe
+from search.repertoire.fields import NUMBER, ROW, TEXT, THIRD, declare, describe
 from search.repertoire.mixing import Mix
 from search.repertoire.optimizers import Optimizer, optimizer_of
 from search.system.validation import named_fields, one_of, real
@@ -89,12 +89,14 @@ def first_step(recipe: "Recipe") -> "Recipe | None":
     """Return how the head of an unfrozen body is fitted before the body trains; None where it starts at zero.
 
     It is the recipe with a frozen backbone, the learning rate of heads, the images as they are, unmixed, and no
-    adjustment of logits, which is made of a whole network once.
+    adjustment of logits, which is made of a whole network once. What only a body has, or is chosen over folds, has its
+    default.
     """
     if recipe.head_start == ZERO:
         return None
-    plain = dataclasses.replace(recipe, augment=Augment(), mix=Mix(), tta="none", logit_adjustment=0.0)
-    return dataclasses.replace(plain, unfrozen_blocks=0, learning_rate=Times(1.0))
+    of_body = {row.name: row.default for row in dataclasses.fields(recipe) if row.metadata[ROW].is_choice is has_body}
+    plain = {"augment": Augment(), "mix": Mix(), "tta": "none", "logit_adjustment": 0.0, "epoch": "last"}
+    return dataclasses.replace(recipe, **{**of_body, **plain, "unfrozen_blocks": 0, "learning_rate": Times(1.0)})
 
 
 LEARNING_RATE = declare(

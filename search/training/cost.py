@@ -24,6 +24,7 @@ from search.repertoire.mixing import MIXERS, mix_of
 from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
 from search.repertoire.rates import first_step
 from search.repertoire.recipe import Recipe
+from search.repertoire.schedules import BEST_MEAN
 from search.repertoire.shape import shape_of
 from search.system.machine import cores
 
@@ -243,7 +244,8 @@ def _trained(
     """Seconds to train all runs of a trial: forward and backward cost three passes."""
     _, trained_macs = _macs(recipe)
     counts = [len(fold.train) + further(recipe, fold) for fold in folds]
-    examples, predictions = sum(counts) * recipe.epochs, sum(len(fold.validation) for fold in folds) * _passes(recipe)
+    asked = _passes(recipe) * (recipe.epochs if recipe.epoch == BEST_MEAN else 1)
+    examples, predictions = sum(counts) * recipe.epochs, sum(len(fold.validation) for fold in folds) * asked
     if isinstance(recipe, NetworkRecipe):
         passes = (3 * examples + predictions) * trained_macs / speed
         return passes + examples / recipe.batch_size * SECONDS_A_STEP_OF_KERAS + len(folds) * SECONDS_TO_BUILD

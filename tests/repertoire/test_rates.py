@@ -60,3 +60,11 @@ def test_a_body_with_its_own_start_and_rate_is_another_recipe_and_says_so():
 def test_the_first_step_fits_a_head_on_the_images_as_they_are():
     first = first_step(BODY)
     assert first == Recipe("MobileNet", 0, image_size=64, learning_rate=Times(1))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"layer_decay": 0.7}, {"l2_sp": 0.1}, {"wise_ft": 0.3}, {"batch_norm": "learning"}, {"epoch": "best_mean"}],
+)
+def test_what_is_of_a_body_is_left_out_of_the_first_step(fields):
+    assert first_step(dataclasses.replace(BODY, **fields)) == first_step(BODY)
