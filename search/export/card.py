@@ -1,7 +1,7 @@
 """What an exported model says of itself: the trial behind it, its scores and what they are worth, how to use it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -71,12 +71,16 @@ def trial_to_export(record: Record, name: str) -> Trial:
 
 @dataclass(frozen=True)
 class ExportFacts:
-    """What an export knows beside the record of its search: images that trained it by kind, the versions it needs."""
+    """What an export knows beside the record of its search: images that trained it by kind, the versions it needs.
+
+    ``sampled`` are the real images of each class in an epoch, copies included; it is empty without sampling.
+    """
 
     trial: Trial
     images: int
     synthetic: int
     versions: dict[str, str]
+    sampled: Mapping[str, int] = field(default_factory=dict)
 
 
 def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:

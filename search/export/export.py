@@ -117,8 +117,9 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
 
 def _write(to: Path, record: Record, trial: Trial, materials: Materials, network: TrainedNetwork) -> None:
     model = _plain(trial.recipe, materials, network)
-    synthetic = sum(network.run.part.synthetic.get("drawn", {}).values())
-    facts, judgement = ExportFacts(trial, len(materials.labels), synthetic, versions()), Judgement.of(record)
+    part, judgement = network.run.part, Judgement.of(record)
+    synthetic, sampled = sum(part.synthetic.get("drawn", {}).values()), part.sampled.get("trained", {})
+    facts = ExportFacts(trial, len(materials.labels), synthetic, versions(), sampled)
     try:
         with new_folder(to.resolve()) as folder:
             with silenced():

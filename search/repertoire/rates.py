@@ -94,9 +94,10 @@ def first_step(recipe: "Recipe") -> "Recipe | None":
     """
     if recipe.head_start == ZERO:
         return None
-    of_body = {row.name: row.default for row in dataclasses.fields(recipe) if row.metadata[ROW].is_choice is has_body}
-    plain = {"augment": Augment(), "mix": Mix(), "tta": "none", "logit_adjustment": 0.0, "epoch": "last"}
-    return dataclasses.replace(recipe, **{**of_body, **plain, "unfrozen_blocks": 0, "learning_rate": Times(1.0)})
+    rows = dataclasses.fields(recipe)
+    changes: dict[str, Any] = {row.name: row.default for row in rows if row.metadata[ROW].is_choice is has_body}
+    changes |= {"augment": Augment(), "mix": Mix(), "tta": "none", "logit_adjustment": 0.0, "epoch": "last"}
+    return dataclasses.replace(recipe, **{**changes, "unfrozen_blocks": 0, "learning_rate": Times(1.0)})
 
 
 LEARNING_RATE = declare(

@@ -89,6 +89,11 @@ def test_a_card_says_what_the_scores_are_worth(filled):
     assert "old-out:" not in text
     assert "Number 3 of 3 complete trials; scores cannot be corrected" in text_of(filled, "0000")
     assert "and 40 synthetic ones beside them." in text_of(filled, synthetic=40)
+    assert "The epochs are fixed and the last one counts." in text
+    assert "An epoch showed" not in text
+    trial = trial_to_export(filled.record, BEST)
+    facts = ExportFacts(trial, 24, 0, VERSIONS, {"cat": 9, "dog": 12})
+    assert "An epoch showed 9 of cat, 12 of dog, copies included." in card(Judgement.of(filled.record), facts)
 
 
 def test_the_card_of_a_stopped_trial_says_that_it_is_unproven(filled):

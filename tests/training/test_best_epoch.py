@@ -138,6 +138,8 @@ def test_a_search_chooses_corrects_reports_and_exports_it(shapes, tmp_path, monk
     assert "best epoch on average" in report
     best = max(trials, key=lambda trial: trial.verdict.score)
     folder = export(tuner, best.id, tmp_path / "model")
-    assert f"trained for {best.epochs} of the 6 epochs" in (folder / "README.md").read_text(encoding="utf-8")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"trained for {best.epochs} of the 6 epochs" in text
+    assert "the last one counts" not in text
     model = keras.models.load_model(folder / "model.keras")
     assert model.output_shape == (None, 2)
