@@ -81,9 +81,14 @@ class Run:
         return line | ({"epochs": self.by_epoch, "chosen_by": self.chosen_by} if self.by_epoch else {})
 
     def at(self, epoch: int | None) -> Self:
-        """Return it with the scores after an epoch, from 0; as it is where no epoch was chosen."""
+        """Return it with the scores after an epoch, from 0; as it is where no epoch was chosen.
+
+        Raises UserError where it has no such epoch.
+        """
         if epoch is None:
             return self
+        if any(len(values) <= epoch for values in self.by_epoch.values()):
+            raise UserError(f"the scores of {self.fold} end before epoch {epoch + 1}, which counts.")
         return replace(self, scores={name: values[epoch] for name, values in self.by_epoch.items()}, epoch=epoch)
 
 

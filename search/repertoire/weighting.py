@@ -10,7 +10,7 @@ from search.repertoire.fields import TEXT, declare, describe, pairs_in_words
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, real
 
-HIGHEST_WEIGHT = 1000
+LOWEST_WEIGHT, HIGHEST_WEIGHT = 0.001, 1000
 EFFECTIVE_NUMBER = "effective_number"
 
 
@@ -144,9 +144,7 @@ def settle_weighting(name: str, value: Any, _recipe: Any) -> AnyWeighting:
         return str(value)
     if not value or not all(isinstance(each, str) for each in value):
         raise UserError(f'{name}={value!r} must be weights by the names of classes, as in {{"cat": 2}}, or a name.')
-    weights = {
-        each: real(f"{name}[{each!r}]", weight, 0, HIGHEST_WEIGHT, open_low=True) for each, weight in value.items()
-    }
+    weights = {each: real(f"{name}[{each!r}]", weight, LOWEST_WEIGHT, HIGHEST_WEIGHT) for each, weight in value.items()}
     pairs = tuple(sorted((each, weight) for each, weight in weights.items() if weight != 1))
     return ByClass(pairs) if pairs else "none"
 

@@ -112,8 +112,12 @@ class TrainingRun:
         return epoch < self.epochs - 1 and (epoch in watched_epochs(self.recipe) or chooses_epoch(self.recipe))
 
     def watch(self, epoch: int, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Add what the validation part, whose labels these are, says after an epoch."""
+        """Add what the validation part, whose labels these are, says after an epoch.
+
+        Raises DivergedError where predictions that may count later are no numbers.
+        """
         if chooses_epoch(self.recipe):
+            self._check_numbers(probabilities)
             self.by_epoch.append(probabilities)
         if len(labels):
             true = np.clip(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY, 1)
@@ -122,10 +126,14 @@ class TrainingRun:
 
     def end(self, head: FittedHead | None, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Keep the head and the predictions of the validation part. Raises DivergedError where they are no numbers."""
-        if not np.isfinite(probabilities).all():
-            raise DivergedError("the predictions are no numbers: learning rate too high?")
+        self._check_numbers(probabilities)
         self.head, self.probabilities = head and self.adjusted(head), probabilities
         self.watch(self.epochs - 1, labels, probabilities)
+
+    @staticmethod
+    def _check_numbers(probabilities: np.ndarray) -> None:
+        if not np.isfinite(probabilities).all():
+            raise DivergedError("the predictions are no numbers: learning rate too high?")
 
 
 def fit_body(

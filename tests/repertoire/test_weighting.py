@@ -73,9 +73,9 @@ def test_weights_by_class_are_what_is_written_and_1_for_the_others():
     assert Recipe("MobileNet", class_weight=EffectiveNumber(0.99)).summary().count("effective_number 0.99 weights") == 1
 
 
-@pytest.mark.parametrize("weight", [0, -1, float("nan"), "2", 1001])
-def test_a_weight_is_above_0(weight):
-    with pytest.raises(UserError, match=r"^class_weight\['dog'\]=.* must be a number, above 0 and at most 1000"):
+@pytest.mark.parametrize("weight", [0, -1, 1e-300, float("nan"), "2", 1001])
+def test_a_weight_is_a_number_that_weighs_something(weight):
+    with pytest.raises(UserError, match=r"^class_weight\['dog'\]=.* must be a number, 0\.001 or more and at most 1000"):
         Recipe("MobileNet", class_weight={"dog": weight})
 
 

@@ -1,5 +1,6 @@
 """The epoch that is best on average over the folds: what is kept, which one counts, and what an export trains."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -17,6 +18,7 @@ from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.report.write import write_report
 from search.system.machine import cores
+from search.training.loop import DivergedError
 from search.training.trainer import Trainer, set_up
 
 set_up(cores())
@@ -92,6 +94,21 @@ def test_of_equal_epochs_the_first_counts_and_a_run_survives_json():
     line = given.to_json() | {"epochs": {"accuracy": [0.5], "log_loss": [0.5, 0.3]}}
     with pytest.raises(UserError, match="different numbers of epochs"):
         Run.from_json(line, "file", "sha")
+    with pytest.raises(UserError, match="the scores of f0 end before epoch 4"):
+        given.at(3)
+
+
+def test_an_epoch_whose_predictions_are_no_numbers_ends_the_run(trainer):
+    """At a wild rate predictions may overflow after an epoch, and be numbers again after the last."""
+    (kept,) = run(trainer, dataclasses.replace(HEAD, epoch="best_mean"), "f0")
+    overflown = np.full_like(kept.probabilities, np.nan)
+    labels = kept.labels
+    for epoch, error in (("last", None), ("best_mean", DivergedError)):
+        recipe = dataclasses.replace(HEAD, epoch=epoch)
+        fold = trainer.materials.folds["f0"]
+        started = trainer.train(recipe, fold, lambda: None, 1).run
+        with pytest.raises(error, match="predictions are no numbers") if error else contextlib.nullcontext():
+            started.watch(0, labels, overflown)
 
 
 @pytest.mark.parametrize(
