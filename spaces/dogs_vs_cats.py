@@ -35,14 +35,21 @@ SHIFTS = Augment(
     horizontal_flip=True,
 )
 STEPS = ["from scratch", "dropout and augmentation", "features", "features and augmentation", "fine-tuned"]
-COMMON = {"optimizer": "rmsprop", "schedule": "constant", "pooling": "flatten", "batch_size": 20, "epochs": 30}
+COMMON = {
+    "optimizer": "rmsprop",
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "pooling": "flatten",
+    "batch_size": 20,
+    "epochs": 30,
+}
 
 
 def space(hp):
     step = hp.Choice("step", STEPS)
     with hp.conditional_scope("step", STEPS[2:]):
         backbone = hp.Choice("backbone", at_hand(["VGG16"]))
-    augment = Augment("none") if step in {"from scratch", "features"} else SHIFTS
+    augment = Augment("none") if step in ("from scratch", "features") else SHIFTS
     if step in STEPS[:2]:
         dropout = 0.0 if step == "from scratch" else 0.5
         head = Mlp((512,), dropout="first")

@@ -1,7 +1,7 @@
 """Good guys and bad guys: a dense layer on features of VGG16, with pixels as its weights know them, or not.
 
     python -m search run spaces/good_bad.py --data my-figures
-    python -m search run spaces/good_bad.py --data my-figures --backbones EfficientNetLite0
+    python -m search run spaces/good_bad.py --data my-figures --backbones EfficientNetLite0,MobileNetV2_0.35
 
 It reproduces a hobby project that tells heroes of films from villains: VGG16 with average pooling, a dense layer of
 128, plain SGD whose rate falls exponentially (0.01, times 0.9 in 10,000 steps), and one split, 80 to 20.
@@ -12,7 +12,7 @@ became .50.) With two classes its sigmoid and a softmax are the same function of
 here.
 
 WARNING: `pixels` is a choice in this file alone, to show what the mistake costs. Each backbone of this package scales
-pixels as its weights need; never leave that out.
+pixels as its weights need; never leave that out. Of backbones that are not in RAW both choices are the same recipe.
 """
 
 from search import Backbone, Mlp, Recipe, Schedule, Study, at_hand
@@ -31,6 +31,7 @@ study = Study(
 RAW = {  # the same networks, which take pixels from 0 to 255 for what they know
     "VGG16": Backbone("VGG16 unscaled", make="originals.layers:vgg16", scaling=(1, 0)),
     "EfficientNetLite0": Backbone("EfficientNetLite0 unscaled", make="originals.layers:lite0", scaling=(1, 0)),
+    "MobileNetV2_0.35": Backbone("MobileNetV2_0.35 unscaled", make="originals.layers:mobilenet", scaling=(1, 0)),
 }
 
 

@@ -28,6 +28,7 @@ FILTERS = (32, 32, 64)
 VIEWS = Augment("generator", shear_range=10, zoom_range=0.2, horizontal_flip=True)
 FROM_SCRATCH = {
     "optimizer": "adadelta",
+    "weight_decay": 0.0,
     "schedule": "constant",
     "learning_rate": 1.0,
     "pooling": "flatten",

@@ -1,5 +1,6 @@
 """The spaces of the five original projects: their design, in numbers, without weights."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from search.data.folds import make_plan
 from search.oracles import at_values, points, register
 from search.oracles.networks import recipe_at
 from search.repertoire.augmentation import Augment
+from search.repertoire.backbones.hub import Downloads, allowing
 from search.repertoire.sampling import Sampling
 from search.repertoire.shape import shape_of
 from search.space import Hand, read_space
+from search.system.errors import UserError
 from search.training.network import build
 
 SPACES = Path(__file__).resolve().parents[1] / "spaces"
@@ -119,6 +122,17 @@ def test_good_and_bad_see_pixels_as_weights_know_them_or_not(imagenet):
     assert trained(scaled, 2)[0] == 1280 * 128 + 128 + 128 * 2 + 2
     assert scaled.schedule.level == raw.schedule.level
     assert (scaled.optimizer, scaled.rate) == ("sgd", 0.01)
+
+
+def test_without_its_weights_an_unscaled_network_names_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for downloads in (Downloads(offline=True, announce=print), None):
+        context = allowing(downloads) if downloads else contextlib.nullcontext()
+        with (
+            context,
+            pytest.raises(UserError, match=r"not here.*backbones VGG16 says how.*--backbones EfficientNetLite0"),
+        ):
+            recipes_of("good_bad", backbones=("VGG16",))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,10 @@
 import keras
 
 from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.hub import allowed
 from search.repertoire.backbones.table import BACKBONES
+from search.repertoire.weights import resolve
+from search.system.errors import UserError
 
 
 def rooms():
@@ -21,9 +24,27 @@ def rooms():
 
 def vgg16():
     """Return VGG16 with its ImageNet weights, for good_bad.py, which shows it pixels that are not scaled."""
-    return construct(BACKBONES["VGG16"], pretrained=True)
+    return _pretrained("VGG16")
 
 
 def lite0():
     """Return EfficientNetLite0 with its ImageNet weights, for the same."""
-    return construct(BACKBONES["EfficientNetLite0"], pretrained=True)
+    return _pretrained("EfficientNetLite0")
+
+
+def mobilenet():
+    """Return MobileNetV2_0.35 with its ImageNet weights, for the same."""
+    return _pretrained("MobileNetV2_0.35")
+
+
+def _pretrained(name):
+    """Return a network with its ImageNet weights, which are fetched before the first trial unless it is offline."""
+    downloads = allowed()
+    offline, announce = (downloads.offline, downloads.announce) if downloads else (True, print)
+    _, missing = resolve([BACKBONES[name]], offline=offline, announce=announce)
+    if missing:
+        raise UserError(
+            f"its ImageNet weights are not here ({missing[0].reason}). python -m search backbones {name} says how to "
+            "have them; or name another network: --backbones EfficientNetLite0."
+        )
+    return construct(BACKBONES[name], pretrained=True)

@@ -78,6 +78,11 @@ def allowing(downloads: Downloads) -> Iterator[None]:
         _downloads.reset(token)
 
 
+def allowed() -> Downloads | None:
+    """Return whether something may be fetched now, None where nothing is: after a search has begun."""
+    return _downloads.get()
+
+
 def preset_folder(name: str, preset: Preset, home: Home, where: str) -> Path:
     """Return the folder of a preset, which is fetched where that is allowed. Raises UserError where there is none."""
     file = home.file(name, f"{preset.preset}/{CONFIG}")
@@ -139,7 +144,7 @@ def _folder_name(preset: str) -> str:
 
 def _fetch(preset: str, folder: Path, home: Home, where: str) -> None:
     """Fetch a preset by its name, and keep its network of images and its converter in ``folder``."""
-    downloads = _downloads.get()
+    downloads = allowed()
     if downloads is None or downloads.offline:
         reason = "--offline downloads nothing" if downloads else "it is fetched before the first trial of a search"
         raise UserError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 
@@ -10,4 +11,4 @@ def with_own_names(make: Callable[[], Any]) -> Any:
     """Return what ``make`` gives: a Keras model, its layers named as in a program that makes no other."""
     # Keras counts layers without a name (InceptionV3 has such) thread by thread, and a new thread begins anew.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(make).result()
+        return thread.submit(copy_context().run, make).result()  # where it may also fetch what it may here
