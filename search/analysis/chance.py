@@ -8,7 +8,9 @@ import numpy as np
 
 from search.journal.history import Trial
 from search.racing import Rules
+from search.repertoire.heads import is_by_steps
 from search.repertoire.networks import AnyRecipe
+from search.repertoire.optimizers import optimizer_of
 from search.repertoire.recipe import Recipe
 
 BALANCED = "balanced_accuracy"  # chance is 1 / classes, however uneven they are
@@ -51,8 +53,8 @@ def collapsed(trials: Iterable[Trial], rules: Rules, counts: Iterable[int]) -> d
             found.append((trial, mean))
         else:
             learnt.append(trial)
-    recipes = [one.recipe for one in learnt if isinstance(one.recipe, Recipe)]
-    rates = {kind: [recipe.rate for recipe in recipes if kind_of(recipe) == kind] for kind in WORDS}
+    recipes = [one.recipe for one in learnt if isinstance(one.recipe, Recipe) and is_by_steps(one.recipe)]
+    rates = {kind: [usual_rate(recipe) for recipe in recipes if kind_of(recipe) == kind] for kind in WORDS}
     return {trial.id: Chance(trial, mean, guessing, _cause(trial.recipe, rates)) for trial, mean in found}
 
 
@@ -79,20 +81,31 @@ def _error(counts: np.ndarray, share: float) -> float:
 
 
 def cause(recipe: Recipe, rates: Sequence[float]) -> str:
-    """Return in words why a recipe probably learnt nothing; ``rates`` are those at which others of its kind learnt."""
-    rate, kind = recipe.rate, kind_of(recipe)
+    """Return in words why a recipe probably learnt nothing.
+
+    ``rates`` are those at which others of its kind learnt, each as ``usual_rate`` has it.
+    """
+    if not is_by_steps(recipe):
+        return "not known: compare its settings with those of trials that learnt"
+    rate, kind = usual_rate(recipe), kind_of(recipe)
     if rate <= LOWEST:
-        return f"probably its learning rate, as {rate:.2g} is very low"
+        return f"probably its learning rate, as {recipe.rate:.2g} is very low"
     if rates and kind != "head" and rate >= HIGHER * max(rates):
-        return f"probably its learning rate, which is {rate:.2g}; trials learnt with {max(rates):.2g}"
+        highest = max(rates) * optimizer_of(recipe).rate_factor
+        return f"probably its learning rate, which is {recipe.rate:.2g}; trials learnt with {highest:.2g}"
     if rate >= HIGHEST[kind] and rate > max(rates, default=0.0):
-        return f"probably its learning rate, as {rate:.2g} is high for {WORDS[kind]}"
+        return f"probably its learning rate, as {recipe.rate:.2g} is high for {WORDS[kind]}"
     if not rates:
         return "perhaps the images do not show what tells the classes apart, or their labels are wrong"
     return "not known: its learning rate is a usual one, so compare its other settings with those of trials that learnt"
 
 
 WORDS = {"unfrozen": "unfrozen blocks", "from scratch": "a network from scratch", "head": "a head"}
+
+
+def usual_rate(recipe: Recipe) -> float:
+    """Return the learning rate of a recipe, as AdamW would have it: that of Adadelta is usually 300 times as high."""
+    return recipe.rate / optimizer_of(recipe).rate_factor
 
 
 def kind_of(recipe: Recipe) -> str:

@@ -1,5 +1,6 @@
 """The answer speaks of what the search was for, of guessing, of rare classes, and of what differs between recipes."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -183,6 +184,15 @@ def test_a_trial_that_learnt_something_is_not_at_chance(tmp_path):
 )
 def test_causes_without_a_trial_that_learnt(blocks, rate, expected):
     assert expected in cause(Recipe("MobileNetV2", blocks, image_size=96, learning_rate=rate), [])
+
+
+def test_what_is_a_usual_rate_depends_on_the_optimizer():
+    scratch = Recipe("SmallCNN", None, image_size=96, optimizer="adadelta", learning_rate=1.0)
+    assert "is a usual one" in cause(scratch, [1e-3, 3e-3])
+    assert "as 5 is high for a network from scratch" in cause(dataclasses.replace(scratch, learning_rate=5.0), [])
+    said = cause(dataclasses.replace(scratch, learning_rate=3.0), [1e-3])
+    assert said == "probably its learning rate, which is 3; trials learnt with 0.3"
+    assert "learning rate" not in cause(Recipe("MobileNetV2", 0, image_size=96, head="svm"), [1e-3])
 
 
 def test_scores_of_the_searches_above_are_those_of_the_program(tmp_path):
