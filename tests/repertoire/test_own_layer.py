@@ -56,6 +56,13 @@ def smaller():
 def broken():
     return keras.layers.Dense(3, kernel_initializer="nonsense")
 
+class Root(keras.layers.Layer):
+    def call(self, images):
+        return keras.ops.sqrt(images - 128)
+
+def root():
+    return Root()
+
 def text():
     return "noise"
 """
@@ -148,6 +155,7 @@ def test_code_that_changed_gives_another_digest_and_is_not_drawn_with(place):
     [
         ("loose", "draws numbers that no seed decides, so that no view could be made again. Draw from keras.random"),
         ("smaller", r"gives \(24, 24, 3\) for an image of \(48, 48, 3\). It must keep the size"),
+        ("root", "root gives values that are no numbers. Pixels go in as numbers from 0 to 255"),
         ("text", "gives str, where a Keras layer is wanted"),
         ("broken", r"broken\(\) fails: ValueError"),
         ("nois", "the module my_layers has no function 'nois'. Did you mean 'noise'?"),

@@ -111,7 +111,10 @@ class _Drawing:
                 f"{self._where} gives {tuple(outputs.shape[1:])} for an image of {tuple(images.shape[1:])}. It must "
                 "keep the size of images and their three channels."
             )
-        return np.asarray(np.rint(np.clip(outputs.numpy()[0], 0, WHITE)), np.uint8)
+        values = outputs.numpy()[0]
+        if np.isnan(values).any():
+            raise UserError(f"{self._where} gives values that are no numbers. Pixels go in as numbers from 0 to 255.")
+        return np.asarray(np.rint(np.clip(values, 0, WHITE)), np.uint8)
 
     @property
     def _seeds(self) -> list[Any]:
