@@ -6,9 +6,9 @@
 It reproduces a hobby project: undersampling to 120 images of each class, balanced class weights on top, the ranges of
 Keras' ImageDataGenerator, Adam, and a network that trains from end to end, its BatchNorm too.
 
-What it got wrong: one split decided, on which every choice was made; and both remedies for uneven classes were
-applied at once, and never compared with either or with neither. Here each of them is a choice, and the network may
-also stay frozen.
+What it found is not on record here. What it got wrong: one split decided, on which every choice was made; and both
+remedies for uneven classes were applied at once, and never compared with either or with neither. Here each of them is
+a choice, and the network may also stay frozen.
 """
 
 from search import Augment, Recipe, Sampling, Study, at_hand

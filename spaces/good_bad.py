@@ -6,10 +6,10 @@
 It reproduces a hobby project that tells heroes of films from villains: VGG16 with average pooling, a dense layer of
 128, plain SGD whose rate falls exponentially (0.01, times 0.9 in 10,000 steps), and one split, 80 to 20.
 
-What it got wrong: whether pixels are scaled as the weights of VGG16 need was left to memory; and a single split of
-few images decided. (In two of the five projects predictions were also compared with labels of another order: .92
-became .50.) With two classes its sigmoid and a softmax are the same function of the features, so there is one output
-here.
+What it found is not on record here. What it got wrong: whether pixels are scaled as the weights of VGG16 need was
+left to memory; and a single split of few images decided. (In two of the five projects predictions were also compared
+with labels of another order: .92 became .50.) With two classes its sigmoid and a softmax are the same function of the
+features, so there is one output here.
 
 WARNING: `pixels` is a choice in this file alone, to show what the mistake costs. Each backbone of this package scales
 pixels as its weights need; never leave that out. Of backbones that are not in RAW both choices are the same recipe.

@@ -8,8 +8,8 @@ and augmentation. The other drops a tenth after each convolution and a quarter a
 class by the size of the largest one, and tops each class up to 250 images by augmentation. Both train with Adadelta.
 The post set out to compare them with an SVM; that is here too.
 
-What it got wrong: images were topped up once, before they were split, so versions of one picture could lie on both
-sides. Here the training part of each fold is topped up for itself.
+What it found is not on record here. What it got wrong: images were topped up once, before they were split, so
+versions of one picture could lie on both sides. Here the training part of each fold is topped up for itself.
 """
 
 from search import Augment, Mlp, Recipe, Sampling, Study, Svm, at_hand, conv_net

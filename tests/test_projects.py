@@ -140,6 +140,7 @@ def test_each_says_what_it_reproduces_and_what_went_wrong(name):
     text = read_space(SPACES / f"{name}.py").text
     docstring = " ".join(text.split('"""')[1].split())
     assert "It reproduces" in docstring
+    assert "What it found" in docstring
     assert "What it got wrong:" in docstring
     assert f"python -m search run spaces/{name}.py --data" in docstring
     assert "--backbones" in docstring
