@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 from kit.networks import linear_shape
+from kit.runs import materials, run
 
 from search import Recipe, UserError
+from search.export.plain import plain_model
 from search.repertoire.shape import shape_of
+from search.system.tf import keras
 from search.training.compiled import CompiledNetwork
 from search.training.heads.linear import LinearHead
 from search.training.network import build
-from search.training.trainer import set_up
+from search.training.trainer import Trainer, set_up
 
 set_up(2)
 
@@ -132,3 +135,29 @@ def test_what_means_nothing_without_a_body_is_refused_by_both_names(field):
     with pytest.raises(UserError, match=rf"{name}=.*SmallCNN has no pretrained weights"):
         Recipe("SmallCNN", None, **field)
     assert Recipe("MobileNet_0.25", 1, **field).digest != Recipe("MobileNet_0.25", 1).digest
+
+
+@pytest.fixture
+def trainer(shapes, tmp_path):
+    return Trainer(materials(shapes, tmp_path / "cache", folds=3, train_fractions=(1.0,), weights=["Embedded"]))
+
+
+CHOICES = [
+    {"layer_decay": 0.5, "l2_sp": 0.5, "batch_norm": "learning", "epoch": "best_mean"},
+    {"wise_ft": 0.3, "ema": 0.9, "clip_norm": 1.0},
+]
+
+
+@pytest.mark.parametrize("fields", CHOICES, ids=lambda fields: next(iter(fields)))
+def test_a_run_from_a_fitted_head_gives_the_same_again_and_its_model_predicts_as_it_did(trainer, fields, tmp_path):
+    body = Recipe("Embedded", 2, image_size=SIZE, epochs=2, head_start="fitted", body_rate=0.5, **fields)
+    (result,) = run(trainer, body, "f0")
+    data = trainer.materials
+    trained = Trainer(data).train(body, data.folds["f0"], lambda: None)
+    np.testing.assert_array_equal(trained.run.probabilities, result.probabilities)
+    model = plain_model(shape_of(body), trained.body, trained.run.head, pretrained=True)
+    model.save(tmp_path / "model.keras")
+    (decoded,) = (tmp_path / "cache").glob("decoded/*/pixels.npy")
+    pixels = np.load(decoded)[data.folds["f0"].validation]
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict_on_batch(pixels), result.probabilities, atol=1e-5)
