@@ -147,7 +147,7 @@ class Svm(Settings):
                 raise UserError(
                     f"Svm gamma={self.gamma!r} with kernel={LINEAR!r}: only {RBF!r} has a gamma. Leave it out."
                 )
-        elif self.gamma in (None, SCALE):
+        elif self.gamma is None or (isinstance(self.gamma, str) and self.gamma == SCALE):
             object.__setattr__(self, "gamma", SCALE)
         else:
             object.__setattr__(self, "gamma", _gamma(self.gamma))

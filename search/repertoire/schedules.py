@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WARM_UP = 0.1  # of the steps
 PLANS_KEPT = 4  # runs of one recipe have one or two numbers of steps
 LOWER = 1e-4  # by so much a loss must fall to count as lower, as with Keras' ReduceLROnPlateau
+LARGEST_BATCH, MOST_EPOCHS = 100_000, 10_000
 LAST, BEST_MEAN = "last", "best_mean"
 NO_EARLY_STOPPING = (
     "A run validates on the images that score it: if it stopped early by these, or kept its best weights, its score "
@@ -189,7 +190,7 @@ def _foreign(name: str, parameter: str, value: Any) -> str:
     having = [row.name for row in SCHEDULES.values() if parameter in row.parameters]
     return (
         f"Schedule({name!r}, {parameter}={value!r}): this schedule has no {parameter}. Leave it out; {parameter} is "
-        f"for {' and '.join(map(repr, having))}."
+        f"for {', '.join(map(repr, having))}."
     )
 
 
@@ -244,14 +245,14 @@ def settle_epoch(name: str, value: Any, recipe: "Recipe") -> str:
 
 BATCH_SIZE = declare(
     "batch size",
-    integer(1),
+    integer(1, LARGEST_BATCH),
     INTEGER,
     words=lambda recipe: f"batches of {recipe.batch_size}",
     aside=True,
 )
 EPOCHS = declare(
     "epochs",
-    integer(1),
+    integer(1, MOST_EPOCHS),
     INTEGER,
     words=lambda recipe: "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
     aside=True,

@@ -147,7 +147,7 @@ def test_levels_and_words():
         ("exponential", {"steps": 0}, "Schedule steps=0 must be a whole number, 1 or more."),
         ("plateau", {"patience": 0}, "Schedule patience=0 must be a whole number, 1 or more."),
         ("cosine", {"warm_up": 2}, "Schedule warm_up=2 must be a number, 0 or more and at most 1."),
-        ("constant", {"factor": 0.1}, "this schedule has no factor. Leave it out; factor is for 'step' and "),
+        ("constant", {"factor": 0.1}, "this schedule has no factor. Leave it out; factor is for 'step', "),
         ("step", {"steps": 3}, "Schedule('step', steps=3): this schedule has no steps."),
         ("exponential", {"steps": 3, "epochs": 1}, "within epochs or within steps. Leave one out."),
     ],

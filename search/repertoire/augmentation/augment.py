@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
 
 DEFAULT_STRENGTH = 0.5
+MOST_VIEWS = 1_000
 
 
 @named_fields
@@ -143,7 +144,7 @@ def _augments(recipe: "Recipe") -> bool:
 
 def _settle_views(name: str, value: Any, recipe: "Recipe") -> int:
     """Return how many views a recipe shows: no more than there are versions, 1 where images stay as they are."""
-    views = whole(name, value, 1)
+    views = whole(name, value, 1, MOST_VIEWS)
     return min(views, len(recipe.augment.row.versions) or views) if _augments(recipe) else 1
 
 
