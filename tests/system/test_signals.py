@@ -12,6 +12,7 @@ class Dying:
         os.kill(os.getpid(), signal.{name})
 
 check_signals()  # nothing has come
+signal.signal(signal.{name}, signal.SIG_DFL)  # nohup, say, leaves it ignored
 handle_signals()
 Dying()  # Python prints what is raised in a finaliser, and goes on
 try:

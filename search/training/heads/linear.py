@@ -180,10 +180,9 @@ def train_steps(
     """Take one step of every head for each batch; return the new state and the logits of the batches.
 
     ``step_of`` is the step of an optimizer; ``clipped`` shortens slopes to the ``norm``, if given; ``slopes_of`` are
-    the slopes of a loss whose parameter is ``gamma``. ``features`` (steps, R, B, D), ``targets`` (steps, R, B, C),
-    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps, R) learning rates,
-    ``seeds`` (R,), ``first`` the number of the first step, from 0 on, ``dropout`` and weight ``decay`` rates, ``ema``
-    the decay of the averages; the kernels alone decay. The logits are (steps, R, B, C), dropout included.
+    those of a loss with parameter ``gamma``. ``features`` (steps, R, B, D), ``targets`` and logits (steps, R, B, C),
+    ``weights`` (steps, R, B) the part of each example in its batch's loss, ``rates`` (steps, R), ``seeds`` (R,),
+    ``first`` the number of the first step, ``ema`` the decay of the averages. The kernels alone decay.
     """
     kernels, biases, kernel_moments, bias_moments, averages = state
     steps = tf.shape(rates)[0]
