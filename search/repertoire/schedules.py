@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WARM_UP = 0.1  # of the steps
 PLANS_KEPT = 4  # runs of one recipe have one or two numbers of steps
 LOWER = 1e-4  # by so much a loss must fall to count as lower, as with Keras' ReduceLROnPlateau
-LARGEST_BATCH, MOST_EPOCHS = 100_000, 10_000
+LARGEST_BATCH, MOST_EPOCHS = 100_000, 1_000_000
 LAST, BEST_MEAN = "last", "best_mean"
 NO_EARLY_STOPPING = (
     "A run validates on the images that score it: if it stopped early by these, or kept its best weights, its score "
