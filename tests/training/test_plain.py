@@ -81,13 +81,17 @@ def trained(shape, pretrained, pixels):
     return CompiledNetwork(shape, lambda: network).predict(inputs).numpy(), network.body_weights, head
 
 
+def pixels_of(side):
+    coarse = np.random.default_rng(5).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
+    return coarse.repeat(side // 4, axis=1).repeat(side // 4, axis=2)
+
+
 @pytest.fixture
 def pixels():
-    coarse = np.random.default_rng(5).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
-    return coarse.repeat(SIDE // 4, axis=1).repeat(SIDE // 4, axis=2)
+    return pixels_of(SIDE)
 
 
-def check_exported(shapes, pretrained, pixels, tmp_path):
+def check_exported(shapes, pretrained, pixels, tmp_path, atol=1e-4):
     """Save each network as plain Keras, and compare what it says elsewhere with what it said in training."""
     np.save(tmp_path / "pixels.npy", pixels)
     expected, files = [], []
@@ -102,7 +106,7 @@ def check_exported(shapes, pretrained, pixels, tmp_path):
     )
     assert told.returncode == 0, told.stderr
     for shape, one, other in zip(shapes, json.loads(told.stdout.splitlines()[-1]), expected, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-4, err_msg=str(shape))
+        np.testing.assert_allclose(one, other, atol=atol, err_msg=str(shape))
 
 
 def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
@@ -113,7 +117,8 @@ def check_with_random_weights(shapes, pixels, tmp_path, monkeypatch):
 
     for module in (building, plain):
         monkeypatch.setattr(module, "construct", same)
-    check_exported(shapes, False, pixels, tmp_path)
+    # Random weights make more of the last bits than trained ones; a weight that is lost or swapped changes far more.
+    check_exported(shapes, False, pixels, tmp_path, atol=2e-3)
 
 
 def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, monkeypatch):
@@ -126,9 +131,10 @@ def test_every_kind_of_scaling_gives_the_same_probabilities(pixels, tmp_path, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REPRESENTATIVES)
-def test_every_family_gives_the_same_probabilities_at_every_depth(name, pixels, tmp_path, monkeypatch):
-    shapes = [linear_shape(name, depth, SIDE) for depth in depths(name)]
-    check_with_random_weights(shapes, pixels, tmp_path, monkeypatch)
+def test_every_family_gives_the_same_probabilities_at_every_depth(name, tmp_path, monkeypatch):
+    side = max(SIDE, -(-BACKBONES[name].smallest // 4) * 4)
+    shapes = [linear_shape(name, depth, side) for depth in depths(name)]
+    check_with_random_weights(shapes, pixels_of(side), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["MobileNet_0.25", pytest.param("MobileNetV2_0.35", marks=pytest.mark.slow)])
