@@ -89,19 +89,26 @@ def test_the_frozen_part_and_then_the_rest_are_the_whole(row):
 
 @pytest.fixture
 def in_64_bits():
-    """Let Keras compute in 64 bits, for networks so deep that random weights make much of the last of 32."""
+    """Let Keras compute in 64 bits here: random networks this deep lose what early layers do in the last of 32."""
     keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_dtype_policy("float32")
 
 
+CALM = {"gamma": (0.4, 1.0), "beta": (-0.3, 0.3), "moving_mean": (-0.1, 0.1), "moving_variance": (0.5, 1.5)}
+
+
 def test_a_folded_backbone_computes_the_same(row, in_64_bits):
-    base, images = row.backbone.make(None), row.backbone.scaled(row.pixels)
-    base.set_weights(row.base.get_weights())
+    """With factors of BatchNorm at which no network is chaotic: with those of the row, some make much of 1e-16."""
+    base, images, rng = row.backbone.make(None), row.backbone.scaled(row.pixels), np.random.default_rng(1)
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable in layer.variables:
+                variable.assign(rng.uniform(*CALM[variable.name], variable.shape))
     wanted = np.asarray(base(images, training=False))
     assert wanted.dtype == np.float64
     after = folded(base)
-    np.testing.assert_allclose(after(images, training=False), wanted, atol=1e-6 * np.abs(wanted).max())
+    np.testing.assert_allclose(after(images, training=False), wanted, atol=1e-9 * np.abs(wanted).max())
     assert variables_of(after) == variables_of(base)
 
 
