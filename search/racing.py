@@ -12,13 +12,12 @@ import numpy as np
 from scipy import special
 
 from search.data.holdout import HOLDOUT
-from search.journal.history import History, Trial
+from search.journal.history import TIE, History, Trial
 from search.journal.outcomes import CONFIRM, HOLDOUT_JOB, JobKind, Run, Status, Verdict
 from search.repertoire.networks import AnyRecipe, Architecture, NetworkRecipe
 from search.repertoire.shape import Shape, shape_of
 
 FAILURES_ALLOWED = 2
-TIE = 9  # decimals: the last bits of a sum are no merit
 # DECISIONS: Only stopped trials that could have won are finished
 ENOUGH_TO_CORRECT = 10  # complete trials: see search.analysis.stats.selection
 REACH_TO_CORRECT = 2.0  # standard deviations

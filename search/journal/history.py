@@ -23,7 +23,7 @@ from search.journal.events import (
 from search.journal.outcomes import CONFIRM, Failure, JobKind, Run, Status, Verdict
 from search.repertoire.networks import AnyRecipe
 
-TIE = 9  # decimals: the last bits of a mean are no merit
+TIE = 9  # decimals: the last bits of a sum or a mean are no merit
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.repertoire.fields import FOURTH, INTEGER, SECOND, TEXT, declare, describe, integer
-from search.repertoire.heads import kind_of, level_of
+from search.repertoire.heads import is_by_steps, level_of
 from search.system.errors import UserError
 from search.system.validation import named_fields, one_of, real, whole
 
@@ -230,7 +230,7 @@ def settle_epoch(name: str, value: Any, recipe: "Recipe") -> str:
     one_of(name, value, (LAST, BEST_MEAN))
     if value == LAST:
         return LAST
-    if kind_of(recipe.head).layers is None:
+    if not is_by_steps(recipe):
         raise UserError(
             f"{name}={value!r} with head={level_of(recipe.head)!r}, which is fitted at once: there are no epochs."
         )

@@ -68,6 +68,11 @@ def fit(runs: "HeadRuns") -> list[LinearHead]:
     recipe = runs.recipe
     values = recipe.dropout, recipe.weight_decay, runs.optimizer, runs.loss, runs.gamma, recipe.clip_norm, recipe.ema
     heads = Heads(runs.seeds, runs.features, runs.classes, *values)
+    return trained(runs, heads)
+
+
+def trained(runs: "HeadRuns", heads: Any) -> list[Any]:
+    """Return the heads of the runs after all epochs; ``heads`` are those of any kind that trains batch by batch."""
     for epoch in runs.epochs():
         for batches, rates in runs.batches(epoch):
             runs.note(epoch, heads.train(batches, rates))

@@ -16,7 +16,7 @@ import numpy as np
 from search.system.digests import seed_from
 from search.system.tf import keras, tf
 from search.training.heads.dense import DenseHead, mlp_of
-from search.training.heads.linear import drop, sums
+from search.training.heads.linear import drop, sums, trained
 
 if TYPE_CHECKING:
     from search.repertoire.losses import Loss
@@ -84,12 +84,7 @@ def _fit(runs: "HeadRuns", plan: Plan) -> list[DenseHead]:
     recipe = runs.recipe
     values = recipe.dropout, recipe.weight_decay, runs.gamma, recipe.clip_norm, recipe.ema
     heads = Heads(plan, runs.seeds, runs.first_weights(), *values)
-    for epoch in runs.epochs():
-        for batches, rates in runs.batches(epoch):
-            runs.note(epoch, heads.train(batches, rates))
-        runs.watch(epoch, heads.head)
-    heads.end()
-    return [heads.head(number) for number in range(len(runs.seeds))]
+    return trained(runs, heads)
 
 
 class Heads:
