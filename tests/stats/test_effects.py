@@ -9,7 +9,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from search.analysis.stats.effects import ALONE, FEWEST_FREE, additive, interaction, thirds
+from search.analysis.stats.effects import ALONE, FEWEST_FREE, additive, ascending, interaction, thirds
 
 pytestmark = pytest.mark.quick
 
@@ -168,6 +168,23 @@ def test_many_numbers_become_thirds(rng):
         inside = numbers[levels == name]
         low, high = map(float, name.split(" to "))
         assert (low, high) == pytest.approx((inside.min(), inside.max()), rel=0.06)
+
+
+def test_levels_are_in_the_order_of_their_numbers(rng):
+    numbers = [3e-6, 4e-5, 0.0003, 0.002, 0.01, 0.2, 12, 140]
+    ranges = list(dict.fromkeys(thirds(numbers)))
+    assert ranges != sorted(ranges)  # as texts
+    assert ascending(ranges[::-1]) == ranges
+    assert ascending(["none", "120", "-3", "1e-05", "20", "none"]) == ["-3", "1e-05", "20", "120", "none"]
+    assert ascending(["focal 10", "cross_entropy", "focal 2"]) == ["cross_entropy", "focal 2", "focal 10"]
+    assert ascending(["ResNet50", "EfficientNetB10", "EfficientNetB2"]) == [
+        "EfficientNetB2",
+        "EfficientNetB10",
+        "ResNet50",
+    ]
+    few = {"rate": [("1e-05", "0.001", "2", "10")[at % 4] for at in range(24)]}
+    (rate,) = additive(*runs(few, [0.5] * 24, rng))
+    assert [level.level for level in rate.levels] == ["1e-05", "0.001", "2", "10"]
 
 
 def test_equal_numbers_share_a_third():

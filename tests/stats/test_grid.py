@@ -52,6 +52,12 @@ def test_pairs_are_told_apart_by_the_pooled_corrected_t(rng):
     assert half == pytest.approx(2.085963 * math.sqrt(error / 6))  # t of 20 degrees of freedom; 1/3 - 1/6
 
 
+def test_the_levels_of_a_grid_are_in_the_order_of_their_numbers(rng):
+    factors = {"size": FACTORS["size"], "rate": [("1e-05", "10", "2")[at % 3] for at in range(len(GRID))]}
+    _, rate = in_grid(cells({}, rng), factors, SPLITS, [SPLITS] * 6)
+    assert [level.level for level in rate.levels] == ["1e-05", "2", "10"]
+
+
 def test_a_grid_of_equal_recipes_is_seldom_said_to_differ(rng):
     said = 0
     for _ in range(15):  # Holm by statsmodels collects garbage, which takes its time

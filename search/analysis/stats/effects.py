@@ -7,7 +7,8 @@ what lies between trials: runs of one trial say nothing of another with the same
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -22,6 +23,7 @@ NEGLIGIBLE = 0.02  # 2 points: levels that differ by less do not matter
 FEWEST_FREE = 4  # degrees of freedom of the error; with fewer the limits say nothing
 FEW_NUMBERS = 5
 SINGULAR = 1e-8
+NUMBERS = re.compile(r"((?:(?<!\S)-)?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")  # in a level
 ALONE = "looked at one at a time"
 
 
@@ -163,6 +165,16 @@ def thirds(numbers: Sequence[float] | np.ndarray) -> list[str]:
     return [names[at] for at in np.searchsorted(np.unique(third), third)]
 
 
+def ascending(levels: Iterable[str]) -> list[str]:
+    """Return the levels that differ, in the order of the numbers in them, and of their texts where these differ."""
+
+    def key(level: str) -> list[tuple[float, str]]:
+        parts = NUMBERS.split(level)  # texts and numbers in turn
+        return [(float(part), "") if at % 2 else (math.inf, part) for at, part in enumerate(parts) if part]
+
+    return sorted(set(levels), key=lambda level: (key(level), level))
+
+
 def _by_trial(values: np.ndarray, trials: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each trial's first run, its number of runs, and its estimated score over all folds (stage one)."""
     values = np.asarray(values, dtype=float)
@@ -188,7 +200,7 @@ class _Model:
     def __init__(self, scores: np.ndarray, factors: Mapping[str, np.ndarray]) -> None:
         from statsmodels.regression.linear_model import OLS
 
-        self.names = {name: sorted(set(levels)) for name, levels in factors.items()}
+        self.names = {name: ascending(levels) for name, levels in factors.items()}
         blocks = {
             name: (levels[:, None] == np.array(self.names[name], dtype=object)).astype(float)
             for name, levels in factors.items()

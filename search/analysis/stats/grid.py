@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from search.analysis.stats.comparing import pooled_variance
-from search.analysis.stats.effects import NEGLIGIBLE, Factor, Level, adjusted
+from search.analysis.stats.effects import NEGLIGIBLE, Factor, Level, adjusted, ascending
 from search.analysis.stats.intervals import LEVEL, NO_SPREAD, inflation
 
 
@@ -46,7 +46,7 @@ def is_full(factors: Mapping[str, Sequence[str] | np.ndarray], trials: int) -> b
 def _factor(
     name: str, levels: np.ndarray, scores: np.ndarray, error: float, df: int, runs: Sequence[int], note: str
 ) -> Factor:
-    names = sorted(set(levels))
+    names = ascending(levels)
     each = len(scores) // len(names)  # trials of a level
     effects = {level: float(scores[levels == level].mean() - scores.mean()) for level in names}
     quantile = scipy_stats.t.ppf((1 + LEVEL) / 2, df)
