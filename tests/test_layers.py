@@ -29,7 +29,7 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
         "prepare",
         "check",
     ),
-    *("analysis", "report", "monitor", "session", "tuner", "export", "pretraining", "cli", "__main__"),
+    *("analysis", "report", "monitor", "synthesis", "session", "tuner", "export", "pretraining", "cli", "__main__"),
 )
 MOST_IN_SPINE, MOST_IN_FOLDER = 12, 20
 MORE = {"exhibits": 22}  # see DECISIONS, "Exhibits are more than twenty files"

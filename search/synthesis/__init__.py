@@ -1,0 +1,1 @@
+"""Synthetic images: how they are made, and which folds they may train."""

@@ -1,0 +1,1 @@
+"""Ways to make synthetic images, a file for each."""
