@@ -3,6 +3,7 @@
     python tests/benchmarks/compare.py                       # all of it: hours
     python tests/benchmarks/compare.py --quick               # small works: under five minutes on two free cores
     python tests/benchmarks/compare.py --work head-only --data my-images --repeats 5 --out head.json
+    python tests/benchmarks/compare.py --work lite0-heads --work lite0-one-block --repeats 1    # only when asked for
 
 Ours is timed as anyone would start it: `python -m search run`, from start to exit, with an empty
 cache (cold) and then with a full one under another name (warm), with racing and without. The naive
@@ -29,7 +30,7 @@ import sampling
 from floor import Kind, passes, rates_for, seconds_of
 from result_table import show
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from works import FULL, QUICK, Plan, write_space
+from works import BACKBONE, FULL, QUICK, Plan, write_space
 
 from search.monitor.console import wide_console
 from search.system.machine import cores
@@ -40,7 +41,10 @@ VARIANTS = {  # heads train all folds at once and are not raced
     "head-only": (COLD, WARM),
     "mixed": (COLD, COLD_RACING),
     "everything-unfrozen": (COLD, COLD_RACING),
+    "lite0-heads": (COLD, WARM),
+    "lite0-one-block": (COLD,),
 }
+ON_REQUEST = ("lite0-heads", "lite0-one-block")
 QUICK_IMAGES = 100
 NAIVE_READS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")  # image_dataset_from_directory passes over others in silence
 
@@ -72,6 +76,7 @@ class Work:
         self.plan, self.data, self.folder = plan, data, folder
         self.recipes = plan.recipes()
         self.space = write_space(folder / "space.py", plan, data)
+        self.weights = None if plan.backbone == BACKBONE else processes.keras_file(plan.backbone, folder.parent)
         self.trials = folder / "trials.json"
         self.trials.write_text(json.dumps([recipe.to_dict() for recipe in self.recipes]))
         self.folds = processes.write_folds(self.space, data, folder / "cache-folds", folder / "folds")
@@ -95,7 +100,8 @@ class Work:
 
     def naive(self, runs: list[sampling.Run] | None) -> tuple[float, list[processes.Event]]:
         """Run some of the naive loop, or all of it."""
-        return processes.naive(self.trials, self.folder / "folds", self.folder / "naive.jsonl", self.plan.size, runs)
+        folds, out = self.folder / "folds", self.folder / "naive.jsonl"
+        return processes.naive(self.trials, folds, out, self.plan.size, runs, weights=self.weights)
 
 
 def time_work(work: Work, variants: Sequence[str], repeats: int, full: bool, progress: Progress) -> None:
@@ -178,22 +184,30 @@ def first_images(data: Path, to: Path, number: int) -> Path:
     return to
 
 
+def plans_of(given: argparse.Namespace) -> list[Plan]:
+    """Return the works that were asked for."""
+    names = given.work or [name for name in VARIANTS if name not in ON_REQUEST]
+    return [plan for plan in (QUICK if given.quick else FULL) if plan.name in names]
+
+
 def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str, Any]:
     """Time what was asked for; return the results."""
-    plans = [plan for plan in (QUICK if given.quick else FULL) if plan.name in (given.work or VARIANTS)]
     data = first_images(given.data, folder / "images", QUICK_IMAGES) if given.quick else given.data.resolve()
     results: dict[str, Any] = {"data": str(given.data), "quick": given.quick, "cores": cores(), "works": {}}
     results["load"] = os.getloadavg()
-    rates: dict[Kind, float] = {}
-    for plan in plans:
+    every: dict[str, dict[Kind, float]] = {}
+    for plan in plans_of(given):
         work = Work(plan, data, folder / plan.name)
         time_work(work, VARIANTS[plan.name], given.repeats, given.full, progress)
         kinds = set(passes(work.recipes, work.runs, work.images, plan.folds))
         task = progress.add_task(f"{plan.name}: the floor", total=1)
-        rates |= rates_for(kinds - set(rates), plan.size, work.classes, 0.5 if given.quick else 5.0)
+        rates = every.setdefault(plan.backbone, {})
+        rates |= rates_for(kinds - set(rates), plan.backbone, plan.size, work.classes, 0.5 if given.quick else 5.0)
         progress.advance(task)
         results["works"][plan.name] = result_of(work, VARIANTS[plan.name], rates)
-        results["images a second"] = {f"{what}, {blocks} blocks": rate for (what, blocks), rate in rates.items()}
+        results["images a second"] = {
+            f"{name}: {what}, {blocks} blocks": rate for name in every for (what, blocks), rate in every[name].items()
+        }
         write(given.out, results)
         if plan.name == "head-only" and not given.quick:
             results |= ask_further(work, folder, given, progress)
@@ -222,7 +236,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"Small works on {QUICK_IMAGES} images, one repeat.")
     parser.add_argument("--data", type=Path, default=DATA, help="Class folders of JPEG, PNG, BMP or GIF images.")
-    parser.add_argument("--work", action="append", choices=list(VARIANTS), help="Default all.")
+    parser.add_argument(
+        "--work", action="append", choices=list(VARIANTS), help=f"Default all but {' and '.join(ON_REQUEST)}."
+    )
     parser.add_argument("--repeats", type=int, help="Default 3, or 1 with --quick.")
     parser.add_argument("--full", action="store_true", help="Run the whole naive loop, for hours.")
     parser.add_argument("--out", type=Path, default=Path("benchmark.json"), help="Where the results are written.")

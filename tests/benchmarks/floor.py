@@ -36,7 +36,7 @@ Kind = tuple[str, int]  # a pass, and how many blocks are unfrozen
 
 
 def passes(recipes: Sequence[Recipe], runs: Iterable[Run], images: int, folds: int) -> Counter:
-    """Return how many images must pass each kind of part, for these runs of k-fold trials."""
+    """Return how many images must pass each kind of part, for these runs of k-fold trials of one backbone."""
     counts: Counter = Counter()
     deepest: dict[tuple[str, float | None, int] | str, int] = {}  # version of an image: fewest unfrozen blocks
     for trial, _ in runs:
@@ -46,9 +46,9 @@ def passes(recipes: Sequence[Recipe], runs: Iterable[Run], images: int, folds: i
         counts[TRAINED, blocks] += recipe.epochs * (images - images // folds)
         counts[SCORED, blocks] += images // folds
         for version in {"plain", *_views(recipe)}:
-            deepest[version] = min(blocks, deepest.get(version, EVERYTHING))
+            deepest[version] = min(blocks, deepest.get(version, blocks))
     for blocks in deepest.values():
-        if blocks < EVERYTHING:
+        if recipes[0].architecture.has_frozen_part(blocks):
             counts[FROZEN, blocks] += images
     return counts
 
@@ -64,20 +64,24 @@ def seconds_of(counts: Counter, rates: dict[Kind, float]) -> float:
     return sum(count / rates[kind] for kind, count in counts.items())
 
 
-def rates_for(kinds: Iterable[Kind], size: int, classes: int, seconds: float) -> dict[Kind, float]:
+def rates_for(kinds: Iterable[Kind], backbone: str, size: int, classes: int, seconds: float) -> dict[Kind, float]:
     """Return how many images pass in a second, for each kind, in whichever setting is faster."""
     processors = cores()
     kinds = sorted(kinds)
     if not kinds:
         return {}
-    found = [_side_by_side(kinds, size, classes, seconds, *each) for each in {(1, processors), (processors, 1)}]
+    built = (backbone, size, classes)
+    found = [_side_by_side(kinds, built, seconds, *each) for each in {(1, processors), (processors, 1)}]
     return {kind: max(rates[kind] for rates in found) for kind in kinds}
 
 
 def _side_by_side(
-    kinds: list[Kind], size: int, classes: int, seconds: float, processes: int, threads: int
+    kinds: list[Kind], built: tuple[str, int, int], seconds: float, processes: int, threads: int
 ) -> dict[Kind, float]:
-    """Return the images a second of equal processes together, which begin each kind at the same moment."""
+    """Return the images a second of equal processes together, which begin each kind at the same moment.
+
+    ``built`` is the backbone, the side of its images in px and the number of classes.
+    """
     command = [sys.executable, __file__, "--threads", str(threads)]
     begun = [
         subprocess.Popen(
@@ -99,7 +103,7 @@ def _side_by_side(
 
     rates = {}
     for kind in kinds:
-        ask([kind, size, classes])  # build it
+        ask([kind, *built])  # build it
         rates[kind] = sum(ask(seconds))
     for process in begun:
         process.communicate()
@@ -135,14 +139,14 @@ def _typical(call: Callable[[], Any], until: float) -> float:
     return float(np.median(taken))
 
 
-def _prepared(kind: Sequence[Any], size: int, classes: int) -> tuple[Callable[[], Any], int]:
+def _prepared(kind: Sequence[Any], backbone: str, size: int, classes: int) -> tuple[Callable[[], Any], int]:
     """Return a call that makes passes of a kind, and how many images pass in it."""
     from search.repertoire.shape import Shape
     from search.system.tf import tf
     from search.training.network import build
 
     what, blocks = kind
-    network = build(Shape(BACKBONE, blocks, size, "linear", "adamw"), classes, pretrained=False)
+    network = build(Shape(backbone, blocks, size, "linear", "adamw"), classes, pretrained=False)
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
     if what == FROZEN:
         batch = tf.constant(pixels)
@@ -200,7 +204,7 @@ def main() -> None:
     depths = (0, 1, 2, EVERYTHING)
     kinds = [(what, blocks) for what in (FROZEN, TRAINED, SCORED) for blocks in depths]
     kinds.remove((FROZEN, EVERYTHING))
-    for (what, blocks), rate in rates_for(kinds, given.size, 2, given.seconds).items():
+    for (what, blocks), rate in rates_for(kinds, BACKBONE, given.size, 2, given.seconds).items():
         sys.stdout.write(f"{what}, {blocks} blocks unfrozen: {rate:,.0f} images a second\n")
 
 

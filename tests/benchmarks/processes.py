@@ -14,6 +14,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 KERAS = ROOT.parent / "shared" / "keras"
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
+SAVE = """
+import sys
+
+from search.repertoire.backbones.construction import construct
+from search.repertoire.backbones.table import BACKBONES
+
+construct(BACKBONES[sys.argv[1]], pretrained=True).save(sys.argv[2])
+"""
 POLL = 0.005  # seconds
 Event = dict[str, Any]
 
@@ -44,6 +52,14 @@ def call(*arguments: Any) -> float:
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return seconds
+
+
+def keras_file(backbone: str, folder: Path) -> Path:
+    """Return a .keras file of a backbone that keras.applications lacks, with its ImageNet weights; written once."""
+    file = folder / f"{backbone}.keras"
+    if not file.is_file():
+        call("-c", SAVE, backbone, file)
+    return file
 
 
 class Watch(threading.Thread):
@@ -122,12 +138,21 @@ def write_folds(space: Path, data: Path, cache: Path, to: Path, *more: Any) -> l
 
 
 def naive(
-    trials: Path, folds: Path, out: Path, size: int, runs: list[tuple[int, str]] | None = None, seed: int = 7
+    trials: Path,
+    folds: Path,
+    out: Path,
+    size: int,
+    runs: list[tuple[int, str]] | None = None,
+    seed: int = 7,
+    weights: Path | None = None,
 ) -> tuple[float, list[Event]]:
-    """Run the naive loop, or the given runs of it; return (seconds beside its runs, the runs)."""
+    """Run the naive loop, or the given runs of it; return (seconds beside its runs, the runs).
+
+    ``weights`` are those of MobileNetV2 unless given.
+    """
     out.unlink(missing_ok=True)
     wanted = ["--runs", *(f"{trial}:{fold}" for trial, fold in runs)] if runs else []
-    places = ("--folds", folds, "--weights", weights_file(), "--out", out, "--size", size, "--seed", seed)
+    places = ("--folds", folds, "--weights", weights or weights_file(), "--out", out, "--size", size, "--seed", seed)
     seconds = call(HERE / "naive.py", trials, *places, *wanted)
     told = [json.loads(line) for line in out.read_text().splitlines()]
     warm_up = sum(line.pop("warm_up", 0.0) for line in told)  # only where a few runs are timed

@@ -1,3 +1,4 @@
+import argparse
 import dataclasses
 import json
 import math
@@ -24,7 +25,13 @@ def plan(request):
 
 @pytest.mark.parametrize(
     ("name", "depths"),
-    [("head-only", {0: 40}), ("mixed", {0: 20, 1: 13, 2: 7}), ("everything-unfrozen", {works.EVERYTHING: 12})],
+    [
+        ("head-only", {0: 40}),
+        ("mixed", {0: 20, 1: 13, 2: 7}),
+        ("everything-unfrozen", {works.EVERYTHING: 12}),
+        ("lite0-heads", {0: 40}),
+        ("lite0-one-block", {1: 6}),
+    ],
 )
 def test_full_works_have_the_stated_trials(name, depths):
     plan = next(plan for plan in works.FULL if plan.name == name)
@@ -49,6 +56,14 @@ def test_the_order_is_shuffled():
     depths = [recipe.unfrozen_blocks for recipe in works.FULL[1].recipes()]
     assert depths != sorted(depths)
     assert depths != sorted(depths, reverse=True)
+
+
+def test_works_of_lite0_are_timed_only_when_asked_for():
+    for quick in (False, True):
+        names = [plan.name for plan in compare.plans_of(argparse.Namespace(work=None, quick=quick))]
+        assert names == ["head-only", "mixed", "everything-unfrozen"]
+        (plan,) = compare.plans_of(argparse.Namespace(work=["lite0-one-block"], quick=quick))
+        assert {recipe.backbone for recipe in plan.recipes()} == {works.LITE}
 
 
 def test_everything_is_all_blocks_of_the_backbone():
@@ -170,15 +185,42 @@ def test_the_table_is_printed(capsys):
 
 @pytest.mark.parametrize("blocks", [0, 1, 2, works.EVERYTHING])
 def test_both_sides_train_the_same_variables(blocks):
+    assert_trains_the_same(works.BACKBONE, blocks, None)
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2, 6])
+def test_both_sides_train_the_same_variables_of_lite0(blocks, lite0):
+    assert_trains_the_same(works.LITE, blocks, lite0)
+
+
+@pytest.fixture(scope="module")
+def lite0(tmp_path_factory):
+    return processes.keras_file(works.LITE, tmp_path_factory.mktemp("weights"))
+
+
+def assert_trains_the_same(backbone, blocks, weights):
     import naive
 
     from search.repertoire.shape import Shape
     from search.training.network import build
 
-    ours = build(Shape(works.BACKBONE, blocks, 64, "linear", "adamw"), 3, pretrained=False)
-    recipe = works.Recipe(works.BACKBONE, unfrozen_blocks=blocks).to_dict()
-    theirs = naive.build(recipe, weights=None, classes=3, steps=10)
+    ours = build(Shape(backbone, blocks, 64, "linear", "adamw"), 3, pretrained=False)
+    recipe = works.Recipe(backbone, unfrozen_blocks=blocks).to_dict()
+    theirs = naive.build(recipe, weights, classes=3, steps=10)
     assert [tuple(v.shape) for v in theirs.trainable_variables] == [tuple(v.shape) for v in ours.trained]
+
+
+def test_both_sides_begin_with_the_same_features_of_lite0(lite0):
+    import naive
+
+    from search.repertoire.shape import Shape
+    from search.training.network import build
+
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    ours = build(Shape(works.LITE, 0, 64, "linear", "adamw"), 3, pretrained=True).prefix(pixels)
+    theirs = naive.build(works.Recipe(works.LITE).to_dict(), lite0, classes=3, steps=10)
+    features = naive.keras.Model(theirs.input, theirs.layers[-2].output)(pixels.astype(np.float32))
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(features), atol=1e-3)
 
 
 @pytest.mark.slow
@@ -194,3 +236,17 @@ def test_the_naive_loop_runs_on_our_folds(photographs, imagenet, tmp_path):
     assert 0 <= runs[0]["accuracy"] <= 1
     assert runs[0]["seconds"] > 0
     assert beside > 0
+
+
+@pytest.mark.slow
+def test_lite0_is_timed_on_both_sides(photographs, imagenet, tmp_path):
+    out = tmp_path / "results.json"
+    works_of_lite0 = [argument for name in compare.ON_REQUEST for argument in ("--work", name)]
+    data = photographs / "tiny_flowers3"
+    processes.call(processes.HERE / "compare.py", "--quick", "--data", data, "--out", out, *works_of_lite0)
+    timed = json.loads(out.read_text())["works"]
+    assert list(timed) == list(compare.ON_REQUEST)
+    for work in timed.values():
+        assert work["work"]["backbone"] == works.LITE
+        assert all(0 <= run["accuracy"] <= 1 for run in work["naive"])
+        assert all(row["floor"] > 0 and row["faster"] > 0 for row in work["ours"].values())

@@ -15,6 +15,7 @@ from search import Augment, Recipe
 
 BACKBONE = "MobileNetV2_0.35"
 EVERYTHING = 5  # blocks; what unfrozen_blocks=None means for this backbone
+LITE = "EfficientNetLite0"
 POLICIES = ("none", "flip_crop", "color")  # two augmented pairs of policy and strength, beside none
 FURTHER = Augment("randaugment")  # a pair that no work has
 LOWEST, HIGHEST = 1e-5, 1e-2  # learning rates
@@ -54,6 +55,7 @@ class Plan:
     folds: int = 5
     fractions: tuple[float, ...] = (1.0,)
     seed: int = 7
+    backbone: str = BACKBONE
 
     @property
     def trials(self) -> int:
@@ -73,7 +75,7 @@ class Plan:
 
     def _draw(self, rng: random.Random, depth: int, policy: str) -> Recipe:
         return Recipe(
-            BACKBONE,
+            self.backbone,
             unfrozen_blocks=depth,
             dropout=rng.choice([0.0, 0.2, 0.4]),
             augment=Augment(policy),
@@ -85,15 +87,20 @@ class Plan:
 
 
 # "everything unfrozen" has 12 trials, as one of its naive runs takes minutes; times per run do not depend on that.
+# For the same reason one block of Lite0 has 6, each policy twice.
 FULL = (
     Plan("head-only", {0: 40}),
     Plan("mixed", {0: 20, 1: 13, 2: 7}),
     Plan("everything-unfrozen", {EVERYTHING: 12}),
+    Plan("lite0-heads", {0: 40}, backbone=LITE),
+    Plan("lite0-one-block", {1: 6}, backbone=LITE),
 )
 QUICK = (
     Plan("head-only", {0: 12}, epochs=5, size=96),
     Plan("mixed", {0: 4, 1: 2, 2: 1}, epochs=5, size=96),
     Plan("everything-unfrozen", {EVERYTHING: 1}, epochs=5, size=96),
+    Plan("lite0-heads", {0: 3}, epochs=2, size=96, backbone=LITE),
+    Plan("lite0-one-block", {1: 1}, epochs=2, size=96, backbone=LITE),
 )
 
 
