@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ class Material:
     the names of these. ``is_chosen`` (n,) bool marks those of which images are wanted, as the hard ones: the first
     source of a new image is one of them; further sources may be any image of its class, and backgrounds any image.
     ``features()`` (n, D) are those of a frozen backbone, each row of length 1; asking for them takes time.
+    ``features_of(pixels)`` are those of other images (m, side, side, 3) uint8, by the same backbone.
     """
 
     pixels: np.ndarray
@@ -26,6 +28,7 @@ class Material:
     classes: tuple[str, ...]
     is_chosen: np.ndarray
     features: Callable[[], np.ndarray]
+    features_of: Callable[[np.ndarray], np.ndarray]
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -59,7 +62,7 @@ class Request:
     ``part`` names the fold whose training part the material is. Image ``k`` of a class is the same for every number
     of images wanted: its draws come from ``rng(label, k)`` alone, and ``first`` is the number at which to begin, by
     class. ``folder`` is where a method that takes long keeps what it needs to go on after an interruption.
-    ``prompts`` are texts by the names of classes.
+    ``prompts`` are texts by the names of classes, and ``options`` the method's own settings by their names.
     """
 
     numbers: Mapping[int, int]
@@ -69,6 +72,7 @@ class Request:
     folder: Path
     first: Mapping[int, int] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     say: Say = print
     progress: Progress = silent
 
@@ -99,6 +103,7 @@ class Method:
     ``words`` say what it does. ``make`` yields the pictures in the order in which they are wanted; ``strength`` is the
     one that it has by default. A method that is ``fitted`` learns from all of its material: it is fitted once for each
     fold, and its images may train that fold alone. ``extra`` names the extra of this package that it needs, if any.
+    ``options`` are the settings that only this method has: what each means, by its name.
     """
 
     name: str
@@ -107,3 +112,4 @@ class Method:
     strength: float = 0.5
     fitted: bool = False
     extra: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
