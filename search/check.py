@@ -19,6 +19,7 @@ from search.audit.leakage import (
 )
 from search.data.finding import ERROR, Finding
 from search.data.loading import Inputs, read_inputs
+from search.journal.history import History
 from search.options import Options, overridden
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.table import BACKBONES
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
 class CheckResult:
     """What there is to know before a search: its inputs, the audit, and, where known, its cost and its flattery.
 
-    ``views`` has the seconds that it takes to draw the views of each augmentation in a sample of the space, once.
+    ``cost`` is that of ``trials``: those of the study, or all of the space where these are fewer. ``views`` has the
+    seconds that it takes to draw the views of each augmentation in a sample of the space, once.
     """
 
     inputs: Inputs
     audit: Audit
     cost: Estimate | None
+    trials: int
     views: dict[Augment, float]
     flattery: Flattery | None
 
@@ -69,12 +72,13 @@ def check(file: SpaceFile, options: Options, say: Say, progress: Progress = sile
     inspected = inspect(inputs)
     setup, errors = _setup(file, inputs, options, say, progress)
     if setup is None:
-        return CheckResult(inputs, audit(inspected, errors), None, {}, None)
+        return CheckResult(inputs, audit(inspected, errors), None, 0, {}, None)
     sample = setup.sample()
     return CheckResult(
         inputs,
         audit(inspected, errors),
         setup.estimate(sample),
+        setup.trials_left(History()),
         seconds_of_views(sample, len(setup.dataset), speed_of(setup.devices.slots)),
         _flattery(inputs, inspected, setup, progress),
     )

@@ -18,9 +18,9 @@ from search.data.synthetic import SyntheticPool, check_amounts
 from search.executors.table import EXECUTORS, Executors
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal.history import History
-from search.journal.outcomes import CONFIRM, Status
+from search.journal.outcomes import CONFIRM
 from search.options import Options, check_command, check_name, name_of, overridden, run_command
-from search.oracles import HyperParameters, at_values, register, sample_points
+from search.oracles import HyperParameters, at_values, register, sample_points, trials_of
 from search.oracles.meaning import check_elsewhere, meaning_of, recipes_of
 from search.oracles.networks import Build, recipe_at, remembering, with_networks
 from search.record import (
@@ -53,7 +53,7 @@ from search.repertoire.weights import (
     weights_sha256,
 )
 from search.space import Hand, SpaceFile, read_space, sizes_in_words, sizes_of
-from search.study import Study
+from search.study import GRID, Study
 from search.system.devices import Devices, Machine, devices
 from search.system.errors import UserError
 from search.system.machine import cores, memory
@@ -105,9 +105,10 @@ class Setup:
         return [self.build(point) for point in sample_points(self.hyperparameters, points)]
 
     def trials_left(self, history: History) -> int:
-        """Return how many trials of the budget have no verdict yet."""
-        ended = sum(trial.verdict is not None and trial.status is not Status.DUPLICATE for trial in history.proposed)
-        return max(0, self.study.max_trials - ended)
+        """Return how many trials are to be done: those of the budget, or of the space if these are fewer."""
+        most, is_grid = self.study.max_trials, self.study.oracle == GRID
+        there = trials_of(self.hyperparameters, self.recipe, most, is_grid=is_grid)
+        return max(0, there - history.spent_and_ended)
 
     def estimate(self, sample: list[AnyRecipe], history: History | None = None) -> Estimate:
         """Return what the search may cost, from a sample of its space; what is left of it, where it has begun."""

@@ -64,6 +64,7 @@ from search.system.files import npz_bytes, write_bytes
 from search.system.places import make_folder
 from search.system.signals import check_signals
 from search.system.tf import versions
+from search.training.cost import ALL_OF_SPACE
 from search.training.storing import arrays_of, run_of
 from search.training.trainer import JobResult
 
@@ -216,6 +217,7 @@ class Session:
         if left := self.setup.trials_left(self.history):
             cost = self.setup.estimate(sample, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
+            of += f", {ALL_OF_SPACE}" * (left < self.max_trials - self.history.spent_and_ended)
             self.screen.say(
                 f"Estimated cost{' of what is left' * bool(self.history.trials)}: {duration(cost.low)} to "
                 f"{duration(cost.high)} for {of} (rough; racing {'on' if self.rules.racing else 'off'})"

@@ -12,7 +12,8 @@ from search.system.validation import named_fields, one_of, real, whole
 
 AUTO, NONE = "auto", "none"
 OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
-ORACLES = ("tpe", "random", "bayesian", "grid")
+GRID = "grid"
+ORACLES = ("tpe", "random", "bayesian", GRID)
 SPLITS = ("kfold", "shuffle")
 RACERS = ("hyperband", "asha", "bohb", "dehb", "successive_halving", "successivehalving", "median_stopping")
 

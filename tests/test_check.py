@@ -60,6 +60,13 @@ def test_it_prints_each_finding_with_its_files_and_way_out_and_searches_nothing(
     assert not (tmp_path / "results").exists()
 
 
+def test_the_estimate_counts_no_more_trials_than_the_space_has(search, space, odd):
+    _, out, _ = search("check", space(), "--data", odd, "--offline", "--trials", 100)
+    assert "for 2 trials of 3 runs, as the space has no more (rough)." in out
+    _, out, _ = search("check", space(), "--data", odd, "--offline")
+    assert "for 1 trial of 3 runs (rough)." in out
+
+
 def test_the_page_shows_the_pictures_of_duplicates_and_escapes_names(search, space, odd, tmp_path):
     (odd / "cat" / "copy.png").rename(odd / "cat" / "<b>copy.png")
     code, out, _ = search("check", space(), "--data", odd, "--offline", "--html", tmp_path / "page.html")

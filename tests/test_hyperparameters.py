@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from search.journal.history import History
-from search.oracles import ORACLES, HyperParameters, ask, at_values, points, random_points, register, retell, tell
+from search.oracles import (
+    ORACLES,
+    HyperParameters,
+    ask,
+    at_values,
+    points,
+    random_points,
+    register,
+    retell,
+    tell,
+    trials_of,
+)
 from search.repertoire.augmentation import Augment
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import Synthetic
@@ -445,3 +456,26 @@ def test_values_of_numpy_may_stand_anywhere():
     assert json.loads(json.dumps(declared.get_config()["space"]))
     assert declared.values == {"rate": 0.25, "depth": 2, "size": 2.5, "flag": True, "few": 3, "b": True}
     assert [type(value) for value in space(declared)] == [bool, int, bool]
+
+
+@pytest.mark.parametrize(
+    ("space", "is_grid", "trials"),
+    [
+        (lambda hp: Recipe("SmallCNN", None, epochs=hp.Int("epochs", 1, 5)), False, 5),
+        (lambda hp: Recipe("SmallCNN", None, epochs=hp.Int("epochs", 1, 500)), False, 100),
+        (lambda _: FIXED, False, 1),
+        (lambda hp: Recipe("SmallCNN", None, dropout=hp.Float("dropout", 0, 0.5)), False, 100),
+        (lambda hp: Recipe("SmallCNN", None, dropout=hp.Float("dropout", 0, 0.5)), True, 10),
+        (lambda hp: Recipe("SmallCNN", None, dropout=hp.Float("dropout", 0, 0.5, step=0.1)), False, 6),
+        (
+            lambda hp: (hp.Choice("same", [1, 2]), Recipe("SmallCNN", None, views=hp.Choice("views", [1, 2, 3])))[1],
+            False,
+            1,
+        ),
+        (lambda hp: (hp.Int("same", 1, 5000), FIXED)[1], False, 100),
+    ],
+    ids=["five", "more", "one", "continuous", "grid", "steps", "equal", "very many"],
+)
+def test_a_space_has_as_many_trials_as_points_of_unlike_recipes(space, is_grid, trials):
+    declared = register(space)
+    assert trials_of(declared, lambda values: space(at_values(declared, values)), 100, is_grid=is_grid) == trials

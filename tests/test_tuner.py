@@ -255,9 +255,10 @@ def test_weights_that_go_missing_are_refused_on_resume(place, imagenet, monkeypa
         tuner(trials=2)
 
 
-def test_an_exhausted_space_ends_the_search_with_a_message(place):
+def test_an_exhausted_space_ends_the_search_with_a_message(place, capsys):
     searched = tuner(trials=50, racing=False)
     searched.search()
+    assert " for 9 trials of 6 runs, as the space has no more (rough; racing off)\n" in capsys.readouterr().out
     history = searched.record.history
     assert len(history.trials) == 9
     assert history.end_reason == "the space is exhausted: its 9 points have all been tried"

@@ -152,6 +152,11 @@ class History:
         """How many trials count for the budget: all but baselines and duplicates."""
         return sum(trial.status is not Status.DUPLICATE for trial in self.proposed)
 
+    @property
+    def spent_and_ended(self) -> int:
+        """How many of these have a verdict."""
+        return sum(trial.status not in {Status.DUPLICATE, Status.OPEN} for trial in self.proposed)
+
     # DECISIONS: An equal recipe is a duplicate trial
     def duplicate_of(self, trial: Trial) -> Trial | None:
         """Return the earlier trial with an equal recipe, if there is one."""

@@ -1,6 +1,14 @@
 """Who proposes trials: the hyperparameters that a space declares, and the oracles that choose among their values."""
 
-from search.oracles.hyperparameters import HyperParameters, at_values, points, random_points, register, sample_points
+from search.oracles.hyperparameters import (
+    HyperParameters,
+    at_values,
+    points,
+    random_points,
+    register,
+    sample_points,
+    trials_of,
+)
 from search.oracles.table import ORACLES, BaseTuner, ask, retell, tell
 
 __all__ = [
@@ -15,4 +23,5 @@ __all__ = [
     "retell",
     "sample_points",
     "tell",
+    "trials_of",
 ]

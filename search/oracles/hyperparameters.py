@@ -37,6 +37,7 @@ with silenced(), warnings.catch_warnings():
     import keras_tuner
     from keras_tuner.engine import hyperparameters as kinds
 
+POINTS_COUNTED = 2_000
 POINTS_CHECKED = 100
 POINTS_BUILT = 4  # of a space that builds networks, which takes a second or so for a large one
 VALUES_IN_WORDS = 12
@@ -353,6 +354,24 @@ def points(hyperparameters: HyperParameters, values: Values | None = None) -> It
             yield from points(hyperparameters, {**values, hp.name: value})
         return
     yield values
+
+
+def trials_of(hyperparameters: HyperParameters, build: Callable[[Values], Any], most: int, *, is_grid: bool) -> int:
+    """Return how many trials a space has, ``most`` or fewer: points whose recipes differ.
+
+    It is ``most`` where nobody can tell: where a number has no steps, but in a grid, which gives it some; and where the
+    first of very many points hold few recipes. Of a space that builds networks, points are counted alone.
+    """
+    if not is_grid and not all(_is_listed(hp) for hp in hyperparameters.space):
+        return most
+    recipes = set()
+    for number, values in enumerate(points(hyperparameters), start=1):
+        if number > POINTS_COUNTED:
+            return most
+        recipes.add(number if hyperparameters.builds else build(values))
+        if len(recipes) == most:
+            break
+    return len(recipes)
 
 
 def at_values(hyperparameters: HyperParameters, values: Values) -> HyperParameters:

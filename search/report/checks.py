@@ -14,6 +14,7 @@ from search.data.finding import ERROR, NOTE, WARNING
 from search.report.thumbnails import in_proportion, jpeg
 from search.system.clock import duration
 from search.system.files import write_text
+from search.training.cost import ALL_OF_SPACE
 
 if TYPE_CHECKING:
     from search.check import CheckResult  # which loads TensorFlow
@@ -59,10 +60,11 @@ def lines(checked: "CheckResult") -> list[str]:
     """Return how much random folds would flatter, and what the search would cost, in sentences."""
     sentences = [f"{checked.flattery}."] if checked.flattery else []
     if checked.cost:
-        trials, runs = count(checked.inputs.study.max_trials, "trial"), count(len(checked.inputs.plan.folds), "run")
+        trials, runs = count(checked.trials, "trial"), count(len(checked.inputs.plan.folds), "run")
+        no_more = f", {ALL_OF_SPACE}" * (checked.trials < checked.inputs.study.max_trials)
         sentences.append(
             f"Estimated cost: {duration(checked.cost.low)} to {duration(checked.cost.high)} for "
-            f"{trials} of {runs} (rough)."
+            f"{trials} of {runs}{no_more} (rough)."
         )
     if checked.views:
         most = max(checked.views.values())

@@ -38,6 +38,7 @@ RACED = 0.3  # of the runs of deep trials, at best
 SHORTER, LONGER = 0.7, 2.0  # the factors of an estimate that nothing has confirmed
 CONFIRMED_SHORTER, CONFIRMED_LONGER = 0.8, 1.5  # likewise, where runs have been timed
 SECONDS_TIMED = 1.0  # of runs, from which on they tell how fast this search trains
+ALL_OF_SPACE = "as the space has no more"  # of trials, where these are fewer than the budget
 
 
 @dataclass(frozen=True)
