@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.repertoire.fields import FOURTH, NUMBER, SECOND, TEXT, declare, describe
+from search.system.errors import UserError
 from search.system.validation import one_of, real
 
 NOT_CLIPPED = "none"  # the level of recipes without clipping
@@ -17,8 +18,8 @@ BETA_1, BETA_2 = 0.9, 0.999  # of AdamW and Adam
 MOMENTUM = 0.9  # of SGD
 RMSPROP_RHO, ADADELTA_RHO = 0.9, 0.95
 LION_BETA_1, LION_BETA_2 = 0.9, 0.99
-HIGHEST_DECAY = 10
-HIGHEST_NORM = 1000
+USUAL_DECAY, HIGHEST_DECAY = 1e-4, 10
+LOWEST_NORM, HIGHEST_NORM = 1e-4, 1000  # below it the slopes of a head are less than EPSILON, and AdamW hardly moves
 
 Moments = tuple[Any, ...]
 Step = Callable[[Any, Any, Moments, Any, Any, Any], tuple[Any, Moments]]
@@ -155,14 +156,22 @@ def optimizer_of(recipe: Any) -> Optimizer:
 
 
 def settle_decay(name: str, value: Any, recipe: Any) -> float:
-    """Return the weight decay; 0 with an optimizer that knows none: Adam that decays is AdamW."""
-    decay = real(name, value, 0, HIGHEST_DECAY)
-    return decay if optimizer_of(recipe).decays else 0.0
+    """Return the weight decay; with an optimizer that knows none it is 0, which the usual one becomes."""
+    decay, optimizer = real(name, value, 0, HIGHEST_DECAY), optimizer_of(recipe)
+    if optimizer.decays:
+        return decay
+    if decay not in {0, USUAL_DECAY}:
+        raise UserError(
+            f"{name}={decay:g} with optimizer={recipe.optimizer!r}: this optimizer has no weight decay (Adam with "
+            f'one is "adamw"). Give another optimizer, or leave {name} out; in a space, put it under '
+            'hp.conditional_scope("optimizer", [the others]).'
+        )
+    return 0.0
 
 
 def settle_norm(name: str, value: Any, _recipe: Any) -> float | None:
     """Return the norm at which gradients are clipped, None for nowhere."""
-    return None if value is None else real(name, value, 0, HIGHEST_NORM, open_low=True)
+    return None if value is None else real(name, value, LOWEST_NORM, HIGHEST_NORM)
 
 
 def _norm_in_words(recipe: Any) -> str:

@@ -86,7 +86,7 @@ class Recipe:
     class_weight: AnyWeighting = field(default="none", metadata=weighting.CLASS_WEIGHT)
     synthetic_per_class: AnyAmount = field(default=Synthetic(), metadata=synthetic.SYNTHETIC)
     learning_rate: float | Times = field(default=1e-3, metadata=rates.LEARNING_RATE)
-    weight_decay: float = field(default=1e-4, metadata=optimizers.WEIGHT_DECAY)
+    weight_decay: float = field(default=optimizers.USUAL_DECAY, metadata=optimizers.WEIGHT_DECAY)
     batch_size: int = field(default=32, metadata=schedules.BATCH_SIZE)
     epochs: int = field(default=15, metadata=schedules.EPOCHS)
     views: int = field(default=8, metadata=augmentation.VIEWS)

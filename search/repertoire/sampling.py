@@ -176,8 +176,14 @@ def _settle(name: str, value: Any, recipe: "Recipe") -> Sampling:
         value = Sampling(value)
     if not isinstance(value, Sampling):
         raise UserError(f'{name}={value!r} must be a Sampling, as in Sampling("exactly", 120).')
-    if value.other_views and recipe.augment.is_plain:  # an image has one view, so that nothing else would come of it
-        return Sampling(OVERSAMPLE, value.count)
+    if value.other_views and recipe.views == 1:
+        only = f"augment={recipe.augment.policy!r}" if recipe.augment.is_plain else "views=1"
+        further = "a policy of augmentation" if recipe.augment.is_plain else "more views"
+        count = "" if value.count is None else f", {value.count}"
+        raise UserError(
+            f"{name}={value.level!r} with {only}: an image then has one view, so a further copy of it cannot be "
+            f"another. Give {further}, or {name}=Sampling({OVERSAMPLE!r}{count}), which shows the same view again."
+        )
     return value
 
 

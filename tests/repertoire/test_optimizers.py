@@ -7,6 +7,7 @@ from search.repertoire.columns import briefs, factors_of, varied
 from search.repertoire.optimizers import OPTIMIZERS
 from search.repertoire.rates import BASES, Times
 from search.repertoire.recipe import Recipe
+from search.system.errors import UserError
 from search.system.tf import keras, tf
 from search.training.trainer import set_up
 
@@ -100,9 +101,14 @@ def test_an_optimizer_may_be_written_as_its_class(name):
 
 
 def test_adam_has_no_weight_decay():
-    adam = Recipe("MobileNet", optimizer="adam", weight_decay=0.3)
+    adam = Recipe("MobileNet", optimizer="adam")
     assert adam.weight_decay == 0
-    assert adam.digest == Recipe("MobileNet", optimizer="adam", weight_decay=0.1).digest
+    assert adam.digest == Recipe("MobileNet", optimizer="adam", weight_decay=0).digest
+    assert Recipe.from_dict(adam.to_dict()) == adam
+    with pytest.raises(
+        UserError, match=r"^weight_decay=0\.3 with optimizer='Adam': this optimizer has no weight decay"
+    ):
+        Recipe("MobileNet", optimizer="Adam", weight_decay=0.3)
     assert Recipe("MobileNet", optimizer="sgd", weight_decay=0.3).weight_decay == 0.3
     others = [Recipe("MobileNet", optimizer=name) for name in ("adamw", "sgd")]
     words, numbers = factors_of([adam, *others])

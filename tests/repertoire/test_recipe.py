@@ -34,9 +34,11 @@ WEIGHTS = (
 )
 
 
-SAMPLED = st.sampled_from(["none", "undersample", "top_up"]) | st.builds(
-    Sampling, st.sampled_from(sorted(set(SAMPLINGS) - {"none"})), st.integers(1, 300)
-)
+def sampled(kinds):
+    """Draw how the classes are evened out."""
+    return st.sampled_from(sorted({*kinds, "none"} - {"exactly"})) | st.builds(
+        Sampling, st.sampled_from(kinds), st.integers(1, 300)
+    )
 
 
 @st.composite
@@ -44,6 +46,8 @@ def recipes(draw):
     backbone = BACKBONES[draw(st.sampled_from(sorted(BACKBONES)))]
     policy = draw(st.sampled_from(sorted(POLICIES)))
     weights = draw(WEIGHTS)
+    views = draw(st.integers(1, 16))
+    kinds = sorted(set(SAMPLINGS) - {"none"} - ({"top_up"} if policy == "none" or views == 1 else set()))
     strength = st.none() | st.floats(0, 1, exclude_min=True) if POLICIES[policy].takes_strength else st.none()
     return Recipe(
         backbone.name,
@@ -56,11 +60,11 @@ def recipes(draw):
         weight_decay=draw(st.floats(0, 10)),
         batch_size=draw(st.integers(1, 512)),
         epochs=draw(st.integers(1, 100)),
-        views=draw(st.integers(1, 16)),
+        views=views,
         image_size=draw(st.none() | st.integers(32, 1024).map(backbone.nearest_size)),
         loss=draw(st.sampled_from(["cross_entropy", "focal"]) | st.floats(0.01, 10).map(Focal)),
         label_smoothing=draw(st.floats(0, 0.9)),
-        sampling=draw(SAMPLED),
+        sampling=draw(sampled(kinds)),
         logit_adjustment=draw(st.floats(0, 3)) if weights == "none" else 0,
     )
 
@@ -125,8 +129,8 @@ def recipes(draw):
         ("wise_ft", 1.5, "a number, 0 or more and at most 1"),
         ("batch_norm", "learn", "Did you mean 'learning'?"),
         ("ema", 1, "a number, 0 or more and at most 0.9999"),
-        ("clip_norm", 0, "a number, above 0 and at most 1000"),
-        ("clip_norm", "1", "a number, above 0 and at most 1000"),
+        ("clip_norm", 1e-300, "a number, 0.0001 or more and at most 1000"),
+        ("clip_norm", "1", "a number, 0.0001 or more and at most 1000"),
         ("mix", "mixp", "Did you mean 'mixup'? Choose one of: none, mixup, cutmix."),
         ("epoch", "bestmean", "Did you mean 'best_mean'? Choose one of: last, best_mean."),
         ("pooling", "maximal", "Did you mean 'maximum'? Choose one of: average, maximum, flatten."),

@@ -1,7 +1,5 @@
 """Sampling: every kind trains on as many images of each class as it says, and on those of its fold alone."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,7 +102,6 @@ def test_the_tally_counts_by_class():
 def test_what_means_the_same_is_one_recipe_and_what_means_nothing_is_refused():
     augmented = Recipe("MobileNet", augment=Augment("flip_crop"), sampling=Sampling("top_up", 250))
     assert augmented.sampling == Sampling("top_up", 250)
-    assert dataclasses.replace(augmented, augment=Augment()).sampling == Sampling("oversample", 250)
     assert Recipe("MobileNet", sampling="none") == Recipe("MobileNet")
     for wrong, words in (
         (lambda: Sampling("exactly"), r"lacks the number of images: Sampling\('exactly', 120\)"),
@@ -114,6 +111,23 @@ def test_what_means_the_same_is_one_recipe_and_what_means_nothing_is_refused():
     ):
         with pytest.raises(UserError, match=words):
             wrong()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "with augment='none': an image then has one view"),
+        ({"augment": Augment("flip_crop"), "views": 1}, "with views=1: an image then has one view"),
+    ],
+)
+def test_topping_up_without_other_views_is_refused(fields, words):
+    with pytest.raises(UserError) as error:
+        Recipe("MobileNet", sampling=Sampling("top_up", 250), **fields)
+    assert str(error.value).startswith(f"sampling='top_up 250' {words}")
+    assert "sampling=Sampling('oversample', 250), which shows the same view again." in str(error.value)
+    with pytest.raises(UserError, match=r"sampling=Sampling\('oversample'\), which"):
+        Recipe("MobileNet", sampling="top_up", **fields)
+    assert Recipe("MobileNet", sampling=Sampling("oversample", 250), **fields).sampling.count == 250
 
 
 @pytest.mark.parametrize(

@@ -140,5 +140,5 @@ def test_the_estimate_counts_what_trains(trainer):
     further = further_images(data.pool, [fold], data.labels)
     assert further(recipe(), fold) == 0
     assert further(recipe(sampling="undersample"), fold) == -8
-    assert further(recipe(sampling=Sampling("top_up", 50)), fold) == 84
+    assert further(recipe(sampling=Sampling("oversample", 50)), fold) == 84
     assert further(recipe(sampling=Sampling("exactly", 10), synthetic_per_class=2), fold) == 4 + 4
