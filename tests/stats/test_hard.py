@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.analysis.stats.hard import confused, label_errors, wrong_share
+from search.analysis.stats.hard import confused, label_errors, vote_entropy, votes_of, wrong_share
 
 pytestmark = pytest.mark.quick
 
@@ -64,3 +64,25 @@ def test_confusions_are_counted():
     found = confused(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 4)
     assert found.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
     assert confused(np.zeros(0, int), np.zeros(0, int), 3).sum() == 0
+
+
+def test_every_vote_on_an_image_counts():
+    predicted, rows = np.array([[0, 1, 1], [2, 1, 0]]), np.array([0, 3, 3])
+    assert votes_of(predicted, rows, (4, 3)).tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 3, 0]]
+
+
+def test_vote_entropy_is_that_of_dagan_and_engelson():
+    votes = np.array([[6, 0, 0], [3, 3, 0], [2, 2, 2], [5, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]])
+    shares = [5 / 6, 1 / 6]
+    half = np.log(2) / np.log(3)
+    uneven = -sum(share * np.log(share) for share in shares) / np.log(3)
+    assert vote_entropy(votes) == pytest.approx([0, half, 1, uneven, 1, 0, 0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_vote_entropy_stays_in_its_range_and_classes_can_be_renamed(seed):
+    votes = np.random.default_rng(seed).integers(0, 6, (50, 4))
+    entropy = vote_entropy(votes)
+    assert (entropy >= 0).all()
+    assert (entropy <= 1 + 1e-12).all()
+    assert vote_entropy(votes[:, ::-1]) == pytest.approx(entropy)

@@ -1,8 +1,9 @@
-"""Images that recipes get wrong: hard ones, labels that may be mistaken, classes that are confused."""
+"""Images that recipes get wrong: hard or disputed ones, labels that may be mistaken, classes that are confused."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 from sklearn import metrics
 
 
@@ -19,6 +20,30 @@ def wrong_share(predicted: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> 
     for recipe in predicted:
         wrong += np.bincount(rows, recipe != labels, images) * 2 > times
     return wrong, np.where(times > 0, len(predicted), 0)
+
+
+def votes_of(predicted: np.ndarray, rows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return how often each image was taken for each class, (images, classes) as in ``shape``.
+
+    ``predicted`` (c, R) are class numbers, ``rows`` (R,) the image number of each prediction.
+    """
+    votes = np.zeros(shape, dtype=int)
+    for recipe in predicted:
+        np.add.at(votes, (rows, recipe), 1)
+    return votes
+
+
+def vote_entropy(votes: np.ndarray) -> np.ndarray:
+    """Return how much a committee disagrees on each image, from 0 (all agree) to 1 (as evenly as can be).
+
+    ``votes`` (n, classes) says how many members took an image for a class. That is the entropy of their shares, over
+    its greatest value, log(min(members, classes)): query by committee (Dagan & Engelson 1995). It is 0 for an image
+    with fewer than two votes.
+    """
+    members = votes.sum(axis=1)
+    shares = votes / np.maximum(members, 1)[:, None]
+    most = np.log(np.maximum(np.minimum(members, votes.shape[1]), 2))
+    return np.asarray(np.where(members > 1, special.entr(shares).sum(axis=1) / most, 0.0))
 
 
 @dataclass(frozen=True)

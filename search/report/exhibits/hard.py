@@ -3,15 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
+from search.analysis.hard import hard_images
 from search.analysis.judgement import Judgement
-from search.analysis.stats.hard import wrong_share
 from search.report import words
 from search.report.exhibit import Card, Cards, Exhibit, Gallery, Row, Sheet, Subject, number, string, whole
 from search.report.table import Cell, Table, records, score, table, text
 
-NEARLY_ALL = 0.9  # of the recipes
 CARDS = 48  # of a kind, on the page
 EVERY, NEARLY = "every recipe", "nearly all"
 
@@ -28,27 +25,17 @@ COLUMNS = (
 
 
 def rows(judgement: Judgement) -> Iterable[Row]:
-    """Yield the hard images at full size, where every image is predicted best; the hardest first."""
-    evidence, classes = judgement.evidence_of_images, judgement.classes
-    if evidence is None:
-        return
-    size = evidence.sizes[-1]
-    wrong, of = wrong_share(size.predictions, size.labels, size.image)
-    share = wrong / np.maximum(of, 1)
-    hard = np.flatnonzero(share >= NEARLY_ALL)
-    for image in hard[np.argsort(-share[hard], kind="stable")]:
-        places = np.flatnonzero(size.image == image)
-        label, answers = int(evidence.labels[image]), size.predictions[:, places].ravel()
-        mistakes = np.bincount(answers[answers != label], minlength=len(classes))
+    """Yield the hard images, the hardest first."""
+    for image in hard_images(judgement):
         yield {
-            "id": evidence.ids[image],
-            "label": classes[label],
-            "wrong": int(wrong[image]),
-            "recipes": int(of[image]),
-            "share": float(share[image]),
-            "predicted": classes[int(mistakes.argmax())],
-            "probability": float(size.own[0][places].mean()),
-            "group": EVERY if wrong[image] == of[image] else NEARLY,
+            "id": image.id,
+            "label": image.label,
+            "wrong": image.wrong,
+            "recipes": image.recipes,
+            "share": image.share,
+            "predicted": image.taken_for,
+            "probability": image.probability,
+            "group": EVERY if image.by_all else NEARLY,
         }
 
 

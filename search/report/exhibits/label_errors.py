@@ -1,11 +1,10 @@
 """Labels to check: images of whose class the recipes together are surer than of their label."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
-import numpy as np
-
+from search.analysis.hard import doubtful_labels
 from search.analysis.judgement import Judgement
-from search.analysis.stats.hard import label_errors
 from search.report import words
 from search.report.exhibit import Card, Cards, Exhibit, Gallery, Row, Sheet, Subject, number, string
 from search.report.table import Table, records, score, table, text
@@ -23,18 +22,7 @@ COLUMNS = (
 
 def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield the labels that may be mistaken, the widest margin first."""
-    evidence, classes = judgement.evidence_of_images, judgement.classes
-    if evidence is None:
-        return
-    scored = np.unique(evidence.sizes[-1].image)  # random splits may never score an image
-    for error in label_errors(evidence.probabilities[scored], evidence.labels[scored]):
-        yield {
-            "id": evidence.ids[scored[error.image]],
-            "label": classes[error.label],
-            "suggested": classes[error.suggested],
-            "confidence": error.confidence,
-            "own": error.own,
-        }
+    return map(asdict, doubtful_labels(judgement))
 
 
 def images(subject: Subject) -> Table:
