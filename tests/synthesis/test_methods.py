@@ -1,40 +1,13 @@
 """The contract of every method: what it gives, from what it is given, and that numbers of images are nested."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
+from kit.materials import SIDE, material, request
 
-from search.synthesis.methods.method import Material, Request
 from search.synthesis.methods.table import METHODS
-
-SIDE = 48
-
-
-def material(images=8, chosen=None):
-    """Return images of two classes: squares of random colours on noise."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (images, SIDE, SIDE, 3)).astype(np.uint8)
-    for image in pixels:
-        image[12:36, 12:36] = rng.integers(0, 256, 3)
-    return Material(
-        pixels,
-        [f"{n:064x}" for n in range(images)],
-        np.arange(images) % 2,
-        ("cat", "dog"),
-        np.ones(images, bool) if chosen is None else np.isin(np.arange(images), chosen),
-        lambda: features_of(pixels),
-        features_of,
-    )
-
-
-def features_of(pixels):
-    """Return the means of parts of images, each row of length 1."""
-    parts = pixels.reshape(len(pixels), 4, SIDE // 4, 4, SIDE // 4, 3).mean((2, 4)).reshape(len(pixels), -1) - 127
-    return parts / np.linalg.norm(parts, axis=1, keepdims=True)
-
-
-def request(folder, numbers, **changes):
-    return Request(**{"numbers": numbers, "strength": 0.5, "seed": 7, "part": "f0", "folder": folder, **changes})
-
 
 NOT_FITTED = [pytest.param(method, id=name) for name, method in METHODS.items() if not method.fitted]
 
@@ -48,7 +21,8 @@ def test_a_method_gives_as_many_of_each_class_as_are_wanted_with_sources_of_that
         assert picture.pixels.shape == (SIDE, SIDE, 3)
         assert picture.pixels.dtype == np.uint8
         assert 1 <= len(picture.sources) <= 3
-        assert given.labels[picture.sources[0]] == picture.label
+        assert set(given.labels[list(picture.sources)]) == {picture.label}
+        assert len(set(picture.sources)) == len(picture.sources)
 
 
 @pytest.mark.parametrize("method", NOT_FITTED)
@@ -61,6 +35,31 @@ def test_more_images_hold_fewer_ones_and_going_on_gives_the_rest(method, tmp_pat
     assert pictures({0: 3}) == five[:3]
     assert pictures({0: 2}, first={0: 3}) == five[3:]
     assert pictures({0: 5}, seed=8) != five
+
+
+@pytest.mark.parametrize("method", NOT_FITTED)
+def test_no_image_but_the_sources_shows_in_a_picture(method, tmp_path):
+    given, wanted = material(), request(tmp_path, {0: 6, 1: 2})
+    pictures = list(method.make(given, wanted))
+    assert any(len(picture.sources) < len(given.members(picture.label)) for picture in pictures)
+    for number, picture in enumerate(pictures):
+        pixels = np.zeros_like(given.pixels)
+        pixels[list(picture.sources)] = given.pixels[list(picture.sources)]
+        (same,) = itertools.islice(method.make(dataclasses.replace(given, pixels=pixels), wanted), number, number + 1)
+        assert same.sources == picture.sources
+        np.testing.assert_array_equal(same.pixels, picture.pixels)
+
+
+@pytest.mark.parametrize("method", NOT_FITTED)
+def test_an_image_that_is_alone_in_its_class_is_enough(method, tmp_path):
+    (picture,) = method.make(material(images=3), request(tmp_path, {1: 1}))
+    assert picture.sources == (1,)
+
+
+@pytest.mark.parametrize("method", NOT_FITTED)
+@pytest.mark.parametrize("strength", [0.01, 1.0])
+def test_a_method_bears_the_ends_of_the_scale_of_strengths(method, strength, tmp_path):
+    assert len(list(method.make(material(), request(tmp_path, {0: 4}, strength=strength)))) == 4
 
 
 @pytest.mark.parametrize("method", NOT_FITTED)

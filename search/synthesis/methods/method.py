@@ -17,7 +17,7 @@ class Material:
 
     ``pixels`` (n, side, side, 3) uint8, ``contents`` (n,) their SHA-256, ``labels`` (n,) class numbers, and ``classes``
     the names of these. ``is_chosen`` (n,) bool marks those of which images are wanted, as the hard ones: the first
-    source of a new image is one of them; further sources may be any image of its class, and backgrounds any image.
+    source of a new image is one of them; further sources may be any image of its class.
     ``features()`` (n, D) are those of a frozen backbone, each row of length 1; asking for them takes time.
     ``features_of(pixels)`` are those of other images (m, side, side, 3) uint8, by the same backbone.
     """
@@ -57,7 +57,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of a method: ``numbers`` of images by class number, at a ``strength`` from 0 to 1.
+    """What is wanted of a method: ``numbers`` of images by class number, at a ``strength`` above 0 and at most 1.
 
     ``part`` names the fold whose training part the material is. Image ``k`` of a class is the same for every number
     of images wanted: its draws come from ``rng(label, k)`` alone, and ``first`` is the number at which to begin, by
