@@ -315,7 +315,7 @@ def _build(file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, hand: Ha
         if hand.weights is None:
             hand.ask(*recipe.backbones)  # it may be written out, not taken from at_hand
             return recipe
-        check_amounts(recipe.synthetic, inputs.dataset.classes, pool, file.path)
+        check_amounts(recipe.synthetic, inputs.dataset.classes, pool, file.path, recipe.synthetic_method)
         for name in (each.name for each in recipe.backbones if not each.is_own):
             if name not in hand.weights:
                 raise UserError(

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from search.system.errors import UserError
 from search.system.validation import one_of
 
 COLUMNS = ("image", "label", "sources")
+METHOD, TRAINED_ON = "method", "trained_on"  # further columns, which a manifest may have
+FOLDS = "folds.csv"  # beside a manifest: which images are in the training parts of the folds that it names
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
@@ -34,6 +36,8 @@ class SyntheticPool:
 
     ``labels`` are class numbers, shape (m,), and ``classes`` their names; ``sources`` the rows of
     the data set behind each image, ``paths`` and ``contents`` where each lies and its SHA-256.
+    ``methods`` say how each was made, "" where that is not known. ``trained_on`` names for each what its generator was
+    fitted on, "" for nothing, and ``fitted`` are the rows of the data set behind these names.
     ``alike`` are further rows that an image resembles: they count like sources, but are no
     part of the digest, as they were found and not named. ``unsourced`` says of each image whether it came,
     wholly or in part, from who knows where: its ``sources`` may then be empty, and scores
@@ -51,6 +55,9 @@ class SyntheticPool:
     left_out: int = 0
     alike: tuple[tuple[int, ...], ...] = ()
     ranges: Ranges = OF_8_BITS
+    methods: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    fitted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -58,8 +65,10 @@ class SyntheticPool:
 
     @property
     def digest(self) -> str:
-        """A name for contents, labels and sources."""
-        return digest([list(self.contents), self.labels.tolist(), [list(rows) for rows in self.sources]])
+        """A name for contents, labels and origins."""
+        further = [list(self.methods), list(self.trained_on), {name: list(rows) for name, rows in self.fitted.items()}]
+        origins = [[list(rows) for rows in self.sources], *(further if any(map(any, further[:2])) else [])]
+        return digest([list(self.contents), self.labels.tolist(), *origins])
 
     def readable(self, decoded: Decoded) -> "SyntheticPool":
         """Return the pool without the images that could not be decoded."""
@@ -71,6 +80,8 @@ class SyntheticPool:
             labels=self.labels[rows],
             sources=tuple(self.sources[row] for row in rows),
             unsourced=tuple(self.unsourced[row] for row in rows),
+            methods=tuple(self.methods[row] for row in rows if self.methods),
+            trained_on=tuple(self.trained_on[row] for row in rows if self.trained_on),
             left_out=self.left_out + len(decoded.unreadable),
         )
 
@@ -88,6 +99,7 @@ class SyntheticPool:
     def table(self, ids: Sequence[str]) -> pd.DataFrame:
         """Return the images with the ids of their sources and of what they resemble, separated by ``;``."""
         alike = self.alike or ((),) * len(self)
+        further = {METHOD: list(self.methods), TRAINED_ON: list(self.trained_on)}
         return pd.DataFrame(
             {
                 "image": [path.relative_to(self.root).as_posix() for path in self.paths],
@@ -95,6 +107,7 @@ class SyntheticPool:
                 "content": list(self.contents),
                 "sources": [";".join(ids[row] for row in rows) for rows in self.sources],
                 "alike": [";".join(ids[row] for row in rows) for rows in alike],
+                **{name: texts for name, texts in further.items() if any(texts)},
             }
         )
 
@@ -106,13 +119,23 @@ class SyntheticPool:
         return owners, np.array([source for rows in sources for source in rows], dtype=np.int64)
 
     def admissible(self, fold: Fold) -> np.ndarray:
-        """Return the images all of whose sources, and all that they resemble, are in the fold's training part."""
-        owners, sources = self._links
-        return np.setdiff1d(np.arange(len(self)), owners[~np.isin(sources, fold.train)])
+        """Return the images of which everything behind them is in the fold's training part.
 
-    def counts(self, fold: Fold) -> dict[str, int]:
-        """Return how many images of each class are admissible."""
-        return self._by_class(self.labels[self.admissible(fold)])
+        That is all their sources, all that they resemble, and all that their generators were fitted on.
+        """
+        owners, sources = self._links
+        leaking = [name for name, rows in self.fitted.items() if not np.isin(rows, fold.train).all()]
+        refused = [owners[~np.isin(sources, fold.train)], np.flatnonzero(np.isin(self.trained_on, leaking))]
+        return np.setdiff1d(np.arange(len(self)), np.concatenate(refused))
+
+    def _of_method(self, fold: Fold, method: str | None) -> np.ndarray:
+        """Return the admissible images, those of one method if it is named."""
+        rows = self.admissible(fold)
+        return rows if method is None else rows[np.array(self.methods, dtype=object)[rows] == method]
+
+    def counts(self, fold: Fold, method: str | None = None) -> dict[str, int]:
+        """Return how many images of each class are admissible, those of one method if it is named."""
+        return self._by_class(self.labels[self._of_method(fold, method)])
 
     def asked(self, amount: Synthetic, fold: Fold, labels: np.ndarray) -> dict[str, int]:
         """Return how many images of each class a recipe's amount asks for; ``labels`` are the real images' (n,)."""
@@ -122,9 +145,12 @@ class SyntheticPool:
         counted = np.bincount(labels, minlength=len(self.classes))
         return dict(zip(self.classes, counted.tolist(), strict=True))
 
-    def draw(self, fold: Fold, numbers: Mapping[str, int], seed: int) -> np.ndarray:
-        """Return admissible images, up to ``numbers`` of each class; a larger number holds every smaller one."""
-        admissible = self.admissible(fold)
+    def draw(self, fold: Fold, numbers: Mapping[str, int], seed: int, method: str | None = None) -> np.ndarray:
+        """Return admissible images, up to ``numbers`` of each class; a larger number holds every smaller one.
+
+        All are of one method if it is named.
+        """
+        admissible = self._of_method(fold, method)
         rows = [np.empty(0, np.int64)]
         for label, name in enumerate(self.classes):
             members = admissible[self.labels[admissible] == label]
@@ -142,8 +168,10 @@ def tally(numbers: Mapping[str, int], admissible: Mapping[str, int]) -> dict[str
     }
 
 
-def check_amounts(amount: Synthetic, classes: tuple[str, ...], pool: SyntheticPool | None, source: Path) -> None:
-    """Raise UserError where a recipe asks for synthetic images of an unknown class, or where there are none."""
+def check_amounts(
+    amount: Synthetic, classes: tuple[str, ...], pool: SyntheticPool | None, source: Path, method: str | None = None
+) -> None:
+    """Raise UserError where a recipe asks for synthetic images of an unknown class or method, or there are none."""
     for name in amount.classes:
         one_of(f"{source}: a class in synthetic_per_class", name, classes)
     if amount and pool is None:
@@ -151,6 +179,13 @@ def check_amounts(amount: Synthetic, classes: tuple[str, ...], pool: SyntheticPo
             f"{source} asks for synthetic images where the study has none. Take the amounts from "
             "amounts_at_hand([0, …]), whose first one is none, or give the images with Study(synthetic=…)."
         )
+    if amount and pool is not None and method is not None and method not in pool.methods:
+        if not any(pool.methods):
+            raise UserError(
+                f"{source}: synthetic_method={method!r}, and {pool.root / MANIFEST} names no methods. Add the column "
+                f"{METHOD}, or leave synthetic_method out."
+            )
+        one_of(f"{source}: synthetic_method", method, sorted(set(filter(None, pool.methods))))
 
 
 class _Finder:
@@ -186,6 +221,40 @@ class _Finder:
         return [one.relative_to(self.root).as_posix() for one in whole if one.is_relative_to(self.root)]
 
 
+class _TrainingParts:
+    """A look-up of what a generator was fitted on: real images, or the training part of a fold that is listed."""
+
+    def __init__(self, folder: Path, finder: _Finder) -> None:
+        self.file, self._finder = folder / FOLDS, finder
+
+    def find(self, name: str) -> tuple[int, ...] | None:
+        """Return the rows behind a name, None where it means nothing."""
+        return self._parts[name] if name in self._parts else self._finder.find(name)
+
+    def rows(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return the rows behind several names."""
+        return tuple(sorted({row for name in names for row in self.find(name) or ()}))
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[int, ...]]:
+        """The training part of each fold of the table, by its name. Raises UserError for images that are not there."""
+        if not self.file.is_file():
+            return {}
+        table = read_table(self.file, ("fold", "part", "id"))
+        parts = table[table["part"] == "train"]
+        rows_of = {name: self._finder.find(name) for name in parts["id"].unique()}
+        if unknown := [name for name, rows in rows_of.items() if rows is None]:
+            raise UserError(
+                f"{self.file} names {unknown[0]!r}, which is no image of {self._finder.source}"
+                f"{f', and {len(unknown) - 1} more' if unknown[1:] else ''}. It must be the table of the folds on "
+                "which the generators were fitted, and of these images."
+            )
+        return {
+            fold: tuple(sorted({row for name in names for row in rows_of[name] or ()}))
+            for fold, names in parts.groupby("fold")["id"]
+        }
+
+
 @dataclass(frozen=True)
 class _Entry:
     """One line of a manifest: a class number, the rows of its sources, and what is wrong with them."""
@@ -194,6 +263,8 @@ class _Entry:
     sources: tuple[int, ...]
     unknown: str  # why its origin is not (wholly) known, "" if it is
     unreadable: bool
+    method: str
+    trained_on: frozenset[str]
 
 
 def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) -> SyntheticPool:
@@ -202,8 +273,12 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     The manifest has the columns ``image`` (path within the folder), ``label`` (class name) and
     ``sources``, separated by ``;``: real images by id, by path from the folder that holds the data
     or from the manifest's, or by SHA-256 of their content, which stands for all images of that
-    content. Raises UserError for a missing file, an unknown class, and, unless
-    ``trust_unsourced``, an image whose sources are unknown or not named.
+    content. It may have the columns ``method`` (any name) and ``trained_on``: what the generator of the image was
+    fitted on, as real images like the sources, or as the names of folds whose training parts ``folder/folds.csv``
+    lists (columns fold, part, id, as in the folder of a search). An image needs sources, or these, or both.
+
+    Raises UserError for a missing file, an unknown class, and, unless
+    ``trust_unsourced``, an image whose origin is unknown or not named.
     """
     if not (folder / MANIFEST).is_file():
         raise UserError(
@@ -211,15 +286,18 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
             f"images that it came from (columns {', '.join(COLUMNS)})."
         )
     finder = _Finder(dataset, folder)
+    training = _TrainingParts(folder, finder)
     entries: dict[Path, _Entry] = {}
-    for row, image, label, sources in read_table(folder / MANIFEST, COLUMNS)[list(COLUMNS)].itertuples():
+    table = read_table(folder / MANIFEST, COLUMNS).reindex(columns=[*COLUMNS, METHOD, TRAINED_ON], fill_value="")
+    for row, image, label, sources, method, trained_on in table.itertuples():
         where = f"{folder / MANIFEST}, line {row}"
         path = folder / inside(image.strip(), where)
         if not path.is_file():
             raise UserError(f"{where}: there is no image {image!r} in {folder}.")
         if label not in dataset.classes:
             raise UserError(f"{where}: label {label!r} is no class of {dataset.source} ({', '.join(dataset.classes)}).")
-        entry = _entry(finder, dataset.classes.index(label), sources)
+        names = _names(sources), _names(trained_on)
+        entry = _entry(finder, training, dataset.classes.index(label), *names, method.strip())
         if entry.unknown and not trust_unsourced:
             raise UserError(f"{where}: {entry.unknown} {_ways_out(dataset)}")
         if path in entries:
@@ -227,7 +305,11 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
                 f"{where}: {image!r} is listed twice. Give it one line with all its sources, separated by ;."
             )
         entries[path] = entry
-    return _pool(folder, entries, finder, dataset)
+    return _pool(folder, entries, finder, training, dataset)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(";") if name.strip()]
 
 
 def _ways_out(dataset: Dataset) -> str:
@@ -238,24 +320,32 @@ def _ways_out(dataset: Dataset) -> str:
     )
 
 
-def _entry(finder: _Finder, label: int, sources: str) -> _Entry:
-    names = [name.strip() for name in sources.split(";") if name.strip()]
-    rows_of = {name: finder.find(name) for name in names}
-    unknown = [name for name in names if rows_of[name] is None]
-    problem = "" if names else "no sources are named."
-    if unknown:
+def _entry(
+    finder: _Finder, training: _TrainingParts, label: int, sources: list[str], trained_on: list[str], method: str
+) -> _Entry:
+    rows_of = {name: finder.find(name) for name in sources}
+    problem = "" if sources or trained_on else "no sources are named."
+    if unknown := [name for name in sources if rows_of[name] is None]:
         problem = f"source {unknown[0]!r} is no image of {finder.source}."
+    elif unknown := [name for name in trained_on if training.find(name) is None]:
+        problem = f"{TRAINED_ON} {unknown[0]!r} is neither an image of {finder.source} nor a fold of {training.file}."
     rows = {row for rows in rows_of.values() for row in rows or ()}
-    return _Entry(label, tuple(sorted(rows)), problem, () in rows_of.values())
+    known = frozenset(name for name in trained_on if training.find(name) is not None)
+    return _Entry(label, tuple(sorted(rows)), problem, () in rows_of.values(), method, known)
 
 
-def _pool(folder: Path, listed: dict[Path, _Entry], finder: _Finder, dataset: Dataset) -> SyntheticPool:
-    """Return the pool of these entries; equal files share their sources, and have real images that they equal."""
+def _pool(
+    folder: Path, listed: dict[Path, _Entry], finder: _Finder, training: _TrainingParts, dataset: Dataset
+) -> SyntheticPool:
+    """Return the pool of these entries; equal files share their origin, and have real images that they equal."""
     entries = {path: listed[path] for path in sorted(listed) if not listed[path].unreadable}
     contents = tuple(file_sha256(path) for path in entries)
     sources: dict[str, set[int]] = {}
+    generators: dict[str, set[str]] = {}
     for content, entry in zip(contents, entries.values(), strict=True):
         sources.setdefault(content, set(finder.originals.get(content, ()))).update(entry.sources)
+        generators.setdefault(content, set()).update(entry.trained_on)
+    names = {content: ";".join(sorted(some)) for content, some in generators.items()}
     return SyntheticPool(
         root=folder,
         paths=tuple(entries),
@@ -268,4 +358,7 @@ def _pool(folder: Path, listed: dict[Path, _Entry], finder: _Finder, dataset: Da
             for content, entry in zip(contents, entries.values(), strict=True)
         ),
         left_out=len(listed) - len(entries),
+        methods=tuple(entry.method for entry in entries.values()),
+        trained_on=tuple(names[content] for content in contents),
+        fitted={names[content]: training.rows(some) for content, some in sorted(generators.items()) if some},
     )

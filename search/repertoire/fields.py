@@ -16,6 +16,7 @@ FIRST = 1  # format of recipes: the fields that all of them have
 SECOND = 2  # format of recipes that brought head, optimizer and schedule
 THIRD = 3  # likewise, the start of the head and the rate of the body
 FOURTH = 4  # likewise, how the blocks of a body train, clipping, mixing, mirrored predictions, losses and sampling
+FIFTH = 5  # likewise, which synthetic images, and whether they replace real ones
 
 Settle = Callable[[str, Any, Any], Any]
 Schema = Mapping[str, Any]

@@ -58,7 +58,9 @@ class Fit:
             "logit_adjustment": "The network predicts as it is built. It has class_weight for uneven classes",
             "sampling": "Each epoch shows every image once. It has class_weight for uneven classes",
             "learning_rate": "The network is compiled with its optimizer, which has the rate",
-            "synthetic_per_class": "Synthetic images are for a Recipe",
+            **dict.fromkeys(
+                ("synthetic_per_class", "synthetic_method", "synthetic_replacing"), "Synthetic images are for a Recipe"
+            ),
         }
     )
 
@@ -96,6 +98,8 @@ class NetworkRecipe:
 
     head_only: ClassVar[bool] = False
     synthetic: ClassVar[Synthetic] = Synthetic()
+    synthetic_method: ClassVar[None] = None
+    synthetic_replacing: ClassVar[float] = 0.0
     logit_adjustment: ClassVar[float] = 0.0
     sampling: ClassVar[Sampling] = Sampling()
     epoch: ClassVar[str] = LAST

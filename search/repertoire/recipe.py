@@ -56,7 +56,9 @@ class Recipe:
     optimizer, of which the rate is kept; ``weight_decay`` is apart from the slopes (Loshchilov & Hutter
     2019). ``synthetic_per_class`` is how many synthetic images of each class join the training part, where
     that many are admissible: a ``Synthetic``; or an int for a count, a float for a ratio of the class's
-    real images, or a dict of these by class.
+    real images, or a dict of these by class. ``synthetic_method`` takes those alone of which the manifest
+    names this method. ``synthetic_replacing`` is the probability at which one of them stands in for a real image of its
+    class, drawn anew in each epoch; with 0 they are added to the real images.
     ``class_weight`` is the name of a weighting, an ``EffectiveNumber``, or a dict of weights by class.
     ``head`` is a name in the table of heads, or an ``Mlp``, ``LogisticRegression`` or ``Svm``; ``optimizer`` is a name,
     and ``schedule`` one or a ``Schedule``. Where blocks of a pretrained backbone train, ``head_start`` says whether the
@@ -110,6 +112,8 @@ class Recipe:
     sampling: Sampling = field(default=Sampling(), metadata=sampling.SAMPLING)
     epoch: str = field(default=LAST, metadata=schedules.EPOCH)
     pooling: str = field(default=pooling.AVERAGE, metadata=pooling.POOLING)
+    synthetic_method: str | None = field(default=None, metadata=synthetic.METHOD)
+    synthetic_replacing: float = field(default=0.0, metadata=synthetic.REPLACING)
 
     REFUSED: ClassVar[Mapping[str, str]] = REFUSED
 

@@ -5,13 +5,17 @@ import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search.repertoire.fields import declare, describe, pairs_in_words
+from search.repertoire.fields import FIFTH, NUMBER, declare, describe, pairs_in_words
 from search.system.errors import UserError
 from search.system.validation import named_fields, real, whole
 
+if TYPE_CHECKING:
+    from search.repertoire.recipe import Recipe
+
 HIGHEST_RATIO = 100
+ANY = "any"  # method
 
 JsonNumber = int | float
 JsonAmount = JsonNumber | dict[str, JsonNumber]
@@ -175,13 +179,70 @@ def floored(part: float, count: int) -> int:
     return math.floor(Fraction(str(float(part))) * count)
 
 
+def _words(recipe: "Recipe") -> str:
+    """Return words such as "+480 synthetic (gan)", or "480 synthetic (gan, replacing 0.3 of the real ones)"."""
+    if not recipe.synthetic:
+        return ""
+    share = recipe.synthetic_replacing
+    how = ", ".join(
+        ([recipe.synthetic_method] if recipe.synthetic_method else [])
+        + ([f"replacing {share:g} of the real ones"] if share else [])
+    )
+    return f"{'' if share else '+'}{recipe.synthetic.words}" + (f" ({how})" if how else "")
+
+
 SYNTHETIC = declare(
     "synthetic a class",
     lambda name, value, _recipe: amount_of(name, value),
     describe({}, "Synthetic images asked for: a number, a ratio, or these by class."),
-    words=lambda recipe: f"+{recipe.synthetic.words}" if recipe.synthetic else "",
+    words=_words,
     level=lambda recipe: recipe.synthetic.words or "0",
     to_json=lambda amount: amount.to_json(),
     brief=lambda amount: amount.words if amount.ratio or amount.by_class else amount.count,
     exact=True,
+)
+
+
+def _check_there_are_some(name: str, value: Any, recipe: "Recipe") -> None:
+    if not recipe.synthetic:
+        raise UserError(
+            f"{name}={value!r} with synthetic_per_class=0: there are no synthetic images that it could be about. Give "
+            f"an amount, or leave {name} out; in a space, write {name}={name} if amount else the default."
+        )
+
+
+def _settle_method(name: str, value: Any, recipe: "Recipe") -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{name}={value!r} must be a name from the column method of the manifest, or None for all.")
+    _check_there_are_some(name, value, recipe)
+    return value
+
+
+METHOD = declare(
+    "synthetic method",
+    _settle_method,
+    describe({"type": ["string", "null"]}, "How the synthetic images were made that train, null for any way."),
+    level=lambda recipe: recipe.synthetic_method or ANY,
+    brief=lambda method: method or ANY,
+    is_choice=lambda recipe: bool(recipe.synthetic),
+    since=FIFTH,
+)
+
+
+def _settle_replacing(name: str, value: Any, recipe: "Recipe") -> float:
+    share = real(name, value, 0, 1)
+    if share:
+        _check_there_are_some(name, value, recipe)
+    return share
+
+
+# DECISIONS: Synthetic images are added, or replace real ones
+REPLACING = declare(
+    "real replaced",
+    _settle_replacing,
+    describe(NUMBER, "Share of the real images for which synthetic ones stand in each epoch; 0 adds them instead."),
+    is_choice=lambda recipe: bool(recipe.synthetic),
+    since=FIFTH,
 )

@@ -150,17 +150,22 @@ def further_images(
 
     These are synthetic ones, and copies that sampling adds; it is below 0 where sampling leaves images out.
     """
-    admissible = {fold.id: pool.counts(fold) for fold in folds} if pool else {}
+    by_name = {fold.id: fold for fold in folds}
+
+    @functools.cache
+    def admissible(fold: str, method: str | None) -> dict[str, int]:
+        assert pool is not None, "it is asked where there are some"
+        return pool.counts(by_name[fold], method)
 
     def count(recipe: AnyRecipe, fold: Fold) -> int:
         sampled = 0
         if recipe.sampling:
             counts = np.bincount(labels[fold.train])
             sampled = int((recipe.sampling.wanted(counts) - counts).sum())
-        if pool is None or not recipe.synthetic:
+        if pool is None or not recipe.synthetic or recipe.synthetic_replacing:
             return sampled
         wanted = pool.asked(recipe.synthetic, fold, labels)
-        return sampled + sum(tally(wanted, admissible[fold.id])["drawn"].values())
+        return sampled + sum(tally(wanted, admissible(fold.id, recipe.synthetic_method))["drawn"].values())
 
     return count
 

@@ -3,6 +3,7 @@
 Rows number the real images first and the synthetic ones after them.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from search.repertoire.sampling import numbers_of, views_of
 from search.repertoire.sampling import tally as sampling_tally
 from search.repertoire.weighting import weights_of
 from search.system.clock import Clock
+from search.system.digests import seed_from
 from search.system.errors import UserError
 from search.training.activations import PLAIN, Activations, AnyNetwork, Computed, Images, Pixels
 from search.training.materials import Materials
@@ -28,11 +30,36 @@ SHORTEST = 1e-12  # of a row of features: one of zeros stays so
 
 
 @dataclass(frozen=True)
+class StandIns:
+    """Synthetic images that stand in for real ones: their ``rows`` and ``labels`` (s,), and the seed of the draws.
+
+    ``share`` is the probability at which a real image has one in its place.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    share: float
+    seed: int
+
+    def among(self, rows: np.ndarray, labels: np.ndarray, epoch: int) -> np.ndarray:
+        """Return ``rows`` (n,), some of them replaced by images of the same class, as an epoch shows them."""
+        rng = np.random.default_rng(seed_from(self.seed, "replacing", epoch))
+        is_replaced, turns = rng.random(len(rows)) < self.share, rng.random(len(rows))
+        shown = rows.copy()
+        for label in np.unique(self.labels):
+            own = self.rows[self.labels == label]
+            places = np.flatnonzero(is_replaced & (labels == label))
+            shown[places] = own[(turns[places] * len(own)).astype(np.int64)]
+        return shown
+
+
+@dataclass(frozen=True)
 class Part:
     """The training part of a run: rows with labels and weights in the loss, and the tally of synthetic images.
 
     ``log_prior`` are the logarithms of the classes' parts of it, (classes,), and ``sampled`` the tally of sampling. A
     row stands here as often as its image is shown in an epoch; copies may have numbers of their own (see ``Views``).
+    ``stand_ins`` replace some of the rows in each epoch, if any do.
     """
 
     rows: np.ndarray
@@ -41,6 +68,13 @@ class Part:
     synthetic: dict[str, dict[str, int]]
     log_prior: np.ndarray | None = None
     sampled: dict[str, dict[str, int]] = field(default_factory=dict)
+    stand_ins: StandIns | None = None
+
+    def shown(self, epoch: int) -> "Part":
+        """Return the part as an epoch shows it."""
+        if self.stand_ins is None:
+            return self
+        return dataclasses.replace(self, rows=self.stand_ins.among(self.rows, self.labels, epoch))
 
     def __len__(self) -> int:
         """Return the number of images, real and synthetic."""
@@ -163,11 +197,14 @@ class Feed:
 
     def part(self, recipe: AnyRecipe, fold: Fold) -> Part:
         """Return what trains a run."""
-        real, sampled = self._real_rows(recipe, fold)
-        rows, synthetic = self._with_synthetic(recipe, fold, real)
+        rows, sampled = self._real_rows(recipe, fold)
+        made, synthetic = self._synthetic_rows(recipe, fold)
+        stand_ins = self._stand_ins(recipe, fold, made)
+        if stand_ins is None:
+            rows = np.concatenate([rows, made])
         labels = self._labels[rows % self._images_in_all]
         weights = weights_of(recipe.class_weight, labels, self.materials.class_names)
-        return Part(rows, labels, weights, synthetic, log_prior(labels, self.materials.classes), sampled)
+        return Part(rows, labels, weights, synthetic, log_prior(labels, self.materials.classes), sampled, stand_ins)
 
     def view(self, network: AnyNetwork, recipe: AnyRecipe, epoch: int) -> AnyRows:
         """Return what an epoch shows: the recipe's view of it, of real images and of the synthetic ones it uses."""
@@ -199,17 +236,22 @@ class Feed:
             rows = rows + numbers_of(copies) * self._images_in_all
         return rows, sampling_tally(sampling, labels, materials.class_names)
 
-    def _with_synthetic(
-        self, recipe: AnyRecipe, fold: Fold, real: np.ndarray
-    ) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
-        """Return the rows that train, real and synthetic, and the tally of the synthetic ones."""
+    def _synthetic_rows(self, recipe: AnyRecipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+        """Return the rows of the synthetic images that train, and their tally."""
         pool = self.materials.pool
         if pool is None or not recipe.synthetic:
-            return real, {}
+            return np.empty(0, np.int64), {}
+        method = recipe.synthetic_method
         counts = pool.asked(recipe.synthetic, fold, self.materials.labels)
-        numbers = pool.draw(fold, counts, self.materials.seed)
-        rows = np.concatenate([real, len(self.materials.labels) + numbers])
-        return rows, tally(counts, pool.counts(fold))
+        numbers = pool.draw(fold, counts, self.materials.seed, method)
+        return len(self.materials.labels) + numbers, tally(counts, pool.counts(fold, method))
+
+    def _stand_ins(self, recipe: AnyRecipe, fold: Fold, made: np.ndarray) -> StandIns | None:
+        """Return the synthetic images as they stand in for real ones; None where they are added."""
+        if not recipe.synthetic_replacing:
+            return None
+        seed = seed_from(self.materials.seed, fold.id)
+        return StandIns(made, self._labels[made], recipe.synthetic_replacing, seed)
 
     @property
     def _images_in_all(self) -> int:

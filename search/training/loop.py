@@ -159,7 +159,7 @@ def fit_body(
     for epoch in range(run.epochs):
         proceed()
         inputs, rates = feed.view(compiled_network, recipe, epoch), run.rates(epoch)
-        epoch_of_run = run.part, run.order(), run.steps, inputs, network.classes, recipe.label_smoothing
+        epoch_of_run = run.part.shown(epoch), run.order(), run.steps, inputs, network.classes, recipe.label_smoothing
         for steps, batches in batches_of_run(*epoch_of_run):
             shown = mixed_of_run(mix, batches, run.seed, epoch, steps.start)
             loss, hits = compiled_network.epoch(**vars(shown), rates=rates[steps])
@@ -271,7 +271,7 @@ class HeadRuns:
     def batches(self, epoch: int) -> Iterator[tuple[PaddedBatches, np.ndarray]]:
         """Yield what an epoch shows, some steps at a time: the batches of all runs and their rates (steps, R)."""
         inputs, orders = self.feed.view(self.network, self.recipe, epoch), [run.order() for run in self.runs]
-        parts, steps, mix = [run.part for run in self.runs], self.runs[0].steps, mix_of(self.recipe)
+        parts, steps, mix = [run.part.shown(epoch) for run in self.runs], self.runs[0].steps, mix_of(self.recipe)
         rates = np.stack([run.rates(epoch) for run in self.runs], axis=1)
         smoothing = self.recipe.label_smoothing
         for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes, smoothing):
@@ -295,7 +295,7 @@ class HeadRuns:
         part, views = self.runs[number].part, self.recipe.views
         inputs = [self.feed.view(self.network, self.recipe, view) for view in range(views)]
         images = part.rows % inputs[0].images if isinstance(inputs[0], Views) else part.rows
-        features = np.concatenate([each.take(part.rows) for each in inputs])
+        features = np.concatenate([each.take(part.shown(view).rows) for view, each in enumerate(inputs)])
         targets = np.tile(one_hot(part.labels, self.classes), (views, 1))
         weights = np.tile(part.weights / np.float32(views), views)
         return Examples(features, targets, weights, np.tile(images, views))

@@ -290,6 +290,111 @@ def test_a_copy_of_a_real_image_has_it_as_a_source_said_or_not(tmp_path):
     assert pool.sources == ((0, 2),)
 
 
+GENERATORS = ("", "f0", "all", "f0;all")
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    splits(),
+    st.lists(st.tuples(st.sets(st.integers(0, 11), max_size=2), st.sampled_from(GENERATORS)), max_size=12),
+    st.lists(st.sets(st.integers(0, 11)), min_size=3, max_size=3),
+    st.sampled_from([None, "gan", "other"]),
+)
+def test_an_image_trains_only_where_its_sources_and_all_that_its_generator_was_fitted_on_train(
+    split, images, fitted, method
+):
+    fold, holdout = split
+    behind = {"": set(), **dict(zip(GENERATORS[1:], fitted, strict=True))}
+    count = len(images)
+    made = SyntheticPool(
+        Path("pool"),
+        tuple(map(Path, map(str, range(count)))),
+        tuple(map(str, range(count))),
+        np.zeros(count, np.int64),
+        tuple(tuple(sorted(rows)) for rows, _ in images),
+        CLASSES,
+        (False,) * count,
+        methods=tuple("gan" if name else "" for _, name in images),
+        trained_on=tuple(name for _, name in images),
+        fitted={name: tuple(sorted(rows)) for name, rows in behind.items() if name},
+    )
+    train, forbidden = set(fold.train.tolist()), holdout | set(fold.validation.tolist())
+    origins = [rows | behind[name] for rows, name in images]
+    fit = [row for row in range(count) if origins[row] <= train]
+    assert made.admissible(fold).tolist() == fit
+    drawn = made.draw(fold, {"cat": 99}, 1, method).tolist()
+    assert not any(origins[row] & forbidden for row in drawn)
+    assert drawn == [row for row in fit if method in (None, "gan" if images[row][1] else "")]
+    assert made.counts(fold, method) == {"cat": len(drawn), "dog": 0}
+
+
+TABLE = "fold,part,id\nf0,train,cat/0.png\nf0,train,dog/0.png\nf0,validation,cat/1.png\nf1,train,cat/1.png\n"
+
+
+def test_a_generator_is_named_by_the_fold_that_it_was_fitted_on_or_by_its_images(pool, data):
+    (pool.manifest.parent / "folds.csv").write_text(TABLE)
+    found = pool(
+        "image,label,sources,trained_on,method\na.png,dog,,f0,gan\ndeep/b.png,cat,cat/2.png,f1; cat/0.png,guided\n"
+    )
+    ids = {name: {data.ids[row] for row in rows} for name, rows in found.fitted.items()}
+    assert ids == {"f0": {"cat/0.png", "dog/0.png"}, "cat/0.png;f1": {"cat/0.png", "cat/1.png"}}
+    assert found.trained_on == ("f0", "cat/0.png;f1")
+    assert found.methods == ("gan", "guided")
+    assert found.sources == ((), (data.ids.index("cat/2.png"),))
+    assert found.unsourced == (False, False)
+    assert found.table(data.ids)[["method", "trained_on"]].to_numpy().tolist() == [
+        ["gan", "f0"],
+        ["guided", "cat/0.png;f1"],
+    ]
+
+
+def test_a_generator_that_was_fitted_on_everything_is_refused_for_every_fold(pool, data):
+    every = ";".join(data.ids)
+    found = pool(f"image,label,sources,trained_on\na.png,dog,,{every}\ndeep/b.png,cat,cat/0.png,{every}\n")
+    assert len(found) == 2
+    assert [len(found.admissible(fold)) for fold in plan(data)] == [0] * 4
+    trains = Fold(0, 0, 1.0, np.arange(len(data)), np.empty(0, int), "refit")
+    assert found.admissible(trains).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("table", "trained_on", "problem"),
+    [
+        (None, "f0", "line 2: trained_on 'f0' is neither an image of {data} nor a fold of {pool}/folds.csv."),
+        (TABLE, "f2", "line 2: trained_on 'f2' is neither an image"),
+        (TABLE + "f1,train,cat/9.png\n", "f0", "{pool}/folds.csv names 'cat/9.png', which is no image of {data}."),
+        ("fold,id\nf0,cat/0.png\n", "f0", "{pool}/folds.csv lacks the column 'part'"),
+    ],
+)
+def test_a_generator_of_unknown_origin_is_refused(pool, data, table, trained_on, problem):
+    folder = pool.manifest.parent
+    if table is not None:
+        (folder / "folds.csv").write_text(table)
+    with pytest.raises(UserError) as error:
+        pool(f"image,label,sources,trained_on\na.png,dog,dog/1.png,{trained_on}\n")
+    assert problem.format(data=data.root, pool=folder) in str(error.value)
+
+
+def test_on_trust_a_generator_of_unknown_origin_counts_as_unsourced(pool):
+    found = pool("image,label,sources,trained_on\na.png,dog,dog/1.png,f7\n", trust_unsourced=True)
+    assert (found.unsourced, found.trained_on) == ((True,), ("",))
+
+
+def test_equal_files_share_what_their_generators_were_fitted_on(pool):
+    (pool.manifest.parent / "deep" / "b.png").write_bytes((pool.manifest.parent / "a.png").read_bytes())
+    found = pool("image,label,sources,trained_on\na.png,dog,dog/1.png,dog/0.png\ndeep/b.png,dog,dog/2.png,\n")
+    assert found.trained_on == ("dog/0.png", "dog/0.png")
+    assert found.sources[0] == found.sources[1]
+
+
+def test_the_digest_changes_with_the_method_and_what_a_generator_was_fitted_on(pool):
+    head = "image,label,sources,method,trained_on"
+    lines = ["a.png,dog,dog/1.png,,", "a.png,dog,dog/1.png,gan,", "a.png,dog,dog/1.png,,dog/0.png"]
+    digests = [pool(f"{head}\n{line}\n").digest for line in lines]
+    assert len(set(digests)) == 3
+    assert digests[0] == pool(f"{HEADER}a.png,dog,dog/1.png\n").digest
+
+
 @settings(deadline=None, max_examples=200)
 @given(splits(), st.lists(st.sets(st.integers(0, 11), max_size=3), max_size=12), st.integers(0, 20), st.data())
 def test_what_came_from_the_hold_out_or_the_validation_part_never_trains(split, sources, amount, choose):

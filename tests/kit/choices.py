@@ -37,6 +37,7 @@ TABLES = {
 WORDS = {
     "backbone": f"{len(BACKBONES)} networks, your own, presets, several together",
     "synthetic_per_class": "a count, a ratio, or either by class",
+    "synthetic_method": "a name from the column `method` of the manifest",
 }
 OTHERS = {  # a value of each field that is not its default
     "backbone": "MobileNet_0.25",
@@ -70,6 +71,8 @@ OTHERS = {  # a value of each field that is not its default
     "logit_adjustment": 1.0,
     "sampling": Sampling("undersample"),
     "pooling": "maximum",
+    "synthetic_method": "gan",
+    "synthetic_replacing": 0.5,
 }
 WAYS = {"frozen": ("Embedded", 0), "unfrozen": ("Embedded", 2), "from scratch": ("SmallCNN", None)}
 
@@ -98,8 +101,11 @@ def is_taken(name, backbone, depth):
         return depth not in {0, None}
     if name == "views":
         fields["augment"] = Augment("flip_crop")
+    if name in {"synthetic_method", "synthetic_replacing"}:
+        fields["synthetic_per_class"] = 8
+    without = {other: value for other, value in fields.items() if other != name}
     try:
-        return Recipe(**fields) != Recipe(backbone, depth)
+        return Recipe(**fields) != Recipe(**without)
     except UserError:
         return False
 

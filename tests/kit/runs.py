@@ -46,14 +46,14 @@ def run(trainer, recipe, *folds):
     return trainer.run(Job("0000", 1, recipe, folds)).runs
 
 
-def write_pool(folder, root, pattern="*.png"):
-    """One synthetic image (inverted) for each real one, and one made of two images of different folds."""
-    lines = ["image,label,sources"]
+def write_pool(folder, root, pattern="*.png", methods=("inverted",)):
+    """One synthetic image (inverted) for each real one, some made of two images; the methods take turns."""
+    lines = ["image,label,sources,method"]
     folder.mkdir()
     ids = sorted(path.relative_to(root).as_posix() for path in root.rglob(pattern))
     for number, id_ in enumerate(ids):
         ImageOps.invert(Image.open(root / id_).convert("RGB")).save(folder / f"{number}.png")
         second = f";{ids[number - 1]}" if number % 4 == 3 else ""
-        lines.append(f"{number}.png,{Path(id_).parent},{id_}{second}")
+        lines.append(f"{number}.png,{Path(id_).parent},{id_}{second},{methods[number % len(methods)]}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
     return folder

@@ -1,4 +1,4 @@
-"""Sampling in training: bodies and heads are shown what it says, in batches, weights, tallies and costs."""
+"""Sampling and stand-ins in training: bodies and heads are shown what they say, in batches, weights and costs."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ THERE = {"across": 12, "down": 4}  # in the training part of each fold
 @pytest.fixture
 def trainer(tmp_path):
     root = write_shapes(tmp_path / "uneven", {"across": 18, "down": 6})
-    pool = write_pool(tmp_path / "pool", root)
+    pool = write_pool(tmp_path / "pool", root, methods=("odd", "even"))
     return Trainer(
         materials(root, tmp_path / "cache", pool=pool, folds=3, train_fractions=(1.0,), weights=["Embedded"])
     )
@@ -142,3 +142,64 @@ def test_the_estimate_counts_what_trains(trainer):
     assert further(recipe(sampling="undersample"), fold) == -8
     assert further(recipe(sampling=Sampling("oversample", 50)), fold) == 84
     assert further(recipe(sampling=Sampling("exactly", 10), synthetic_per_class=2), fold) == 4 + 4
+
+
+def replaced(trainer, shown, fields, fold="f0"):
+    """Return of each epoch the images, their labels, and which of them are synthetic; and the result."""
+    shown.clear()
+    run(trainer, recipe(**{**fields, "synthetic_replacing": 0.0, "synthetic_per_class": 0}), fold)
+    real = set(rows_of(np.concatenate([images for images, *_ in shown])))
+    shown.clear()
+    (result,) = run(trainer, recipe(**fields), fold)
+    epochs = [(images, labels, np.array([row not in real for row in rows_of(images)])) for images, labels, *_ in shown]
+    return epochs, result
+
+
+@heads_and_bodies
+def test_stand_ins_replace_real_images_of_their_class_anew_in_each_epoch(trainer, shown, backbone):
+    fields = {"backbone": backbone, "epochs": 12, "synthetic_per_class": 100}
+    for share, low, high in ((0.3, 0.2, 0.42), (1.0, 1.0, 1.0)):
+        epochs, result = replaced(trainer, shown, {**fields, "synthetic_replacing": share})
+        assert [np.bincount(labels).tolist() for _, labels, _ in epochs] == [list(THERE.values())] * 12
+        assert {steps for *_, steps in shown} == {2}
+        assert low <= np.mean([new for *_, new in epochs]) <= high
+        assert len({tuple(sorted(rows_of(images))) for images, *_ in epochs}) > 6
+        assert result.synthetic["drawn"] == result.synthetic["admissible"]
+    pool, fold = trainer.materials.pool, trainer.materials.folds["f0"]
+    seen = {row: label for images, labels, _ in epochs for row, label in zip(rows_of(images), labels, strict=True)}
+    assert len(seen) == len(pool.admissible(fold))  # all that may train did, and nothing else
+    assert sorted(seen.values()) == sorted(pool.labels[pool.admissible(fold)])
+
+
+def test_stand_ins_are_the_same_for_a_recipe_with_another_rate(trainer, shown):
+    fields = {"synthetic_per_class": 100, "synthetic_replacing": 0.5}
+    first, other = (
+        [new.sum() for *_, new in replaced(trainer, shown, {**fields, "learning_rate": rate})[0]]
+        for rate in (1e-3, 1e-2)
+    )
+    assert first == other
+
+
+def test_a_class_without_synthetic_images_keeps_its_real_ones(trainer, shown):
+    epochs, _ = replaced(trainer, shown, {"synthetic_per_class": {"down": 4}, "synthetic_replacing": 1.0})
+    for _, labels, new in epochs:
+        assert new.tolist() == (labels == 1).tolist()
+
+
+def test_a_head_that_is_fitted_at_once_sees_stand_ins_too(trainer):
+    fields = {"image_size": 32, "head": "logistic_regression", "synthetic_per_class": 100}
+    shares = (Recipe("Embedded", **fields, synthetic_replacing=share) for share in (0.0, 1.0))
+    added, replacing = (run(trainer, each, "f0")[0].probabilities for each in shares)
+    assert np.abs(added - replacing).max() > 1e-3
+
+
+def test_only_images_of_the_named_method_train(trainer, shown):
+    pool, fold = trainer.materials.pool, trainer.materials.folds["f0"]
+    for method in ("odd", "even"):
+        (result,) = run(trainer, recipe(synthetic_per_class=100, synthetic_method=method), "f0")
+        there = [row for row in pool.admissible(fold) if pool.methods[row] == method]
+        assert there
+        assert sum(result.synthetic["drawn"].values()) == sum(result.synthetic["admissible"].values()) == len(there)
+        further = further_images(pool, [fold], trainer.materials.labels)
+        assert further(recipe(synthetic_per_class=100, synthetic_method=method), fold) == len(there)
+        assert further(recipe(synthetic_per_class=100, synthetic_replacing=0.5), fold) == 0
