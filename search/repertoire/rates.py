@@ -97,6 +97,7 @@ def first_step(recipe: "Recipe") -> "Recipe | None":
     rows = dataclasses.fields(recipe)
     changes: dict[str, Any] = {row.name: row.default for row in rows if row.metadata[ROW].is_choice is has_body}
     changes |= {"augment": Augment(), "mix": Mix(), "tta": "none", "logit_adjustment": 0.0, "epoch": "last"}
+    changes["sampling"] = recipe.sampling.of_one_view
     return dataclasses.replace(recipe, **{**changes, "unfrozen_blocks": 0, "learning_rate": Times(1.0)})
 
 

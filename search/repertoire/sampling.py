@@ -100,6 +100,11 @@ class Sampling:
         return SAMPLINGS[self.kind].other_views
 
     @property
+    def of_one_view(self) -> "Sampling":
+        """The same of images that have one view: topping up is then oversampling."""
+        return Sampling(OVERSAMPLE, self.count) if self.other_views else self
+
+    @property
     def level(self) -> str:
         """The kind and its number: "none", "exactly 120", "undersample"."""
         return self.kind if self.count is None else f"{self.kind} {self.count}"
