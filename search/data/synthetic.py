@@ -111,10 +111,15 @@ class SyntheticPool:
             }
         )
 
+    @property
+    def linked_rows(self) -> list[tuple[int, ...]]:
+        """The rows of the data set behind each image, and after them those that it resembles."""
+        return [(*own, *alike) for own, alike in zip(self.sources, self.alike or ((),) * len(self), strict=True)]
+
     @cached_property
     def _links(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the pool and of the data set: one pair for each source of each image, and for what it resembles."""
-        sources = [(*own, *alike) for own, alike in zip(self.sources, self.alike or ((),) * len(self), strict=True)]
+        sources = self.linked_rows
         owners = np.repeat(np.arange(len(self)), [len(rows) for rows in sources])
         return owners, np.array([source for rows in sources for source in rows], dtype=np.int64)
 

@@ -30,7 +30,7 @@ KERNELS = {LINEAR: 1.0, RBF: 10.0}  # of an SVM, with the C that suits features 
 SCALE = "scale"
 CALIBRATED = (
     "Probabilities come from the decisions of support vector machines, by a sigmoid for each class that was fitted on "
-    "held-out decisions within the training images; images of one group may lie on both sides of these inner folds."
+    "held-out decisions within the training images, of which a group is on one side of each inner fold."
 )
 HIGHEST_C, HIGHEST_GAMMA = 1e6, 1e4
 BY_STEPS = (  # the fields that say how a head is trained by steps

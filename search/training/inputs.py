@@ -224,6 +224,17 @@ class Feed:
         """Return the class numbers of these rows."""
         return self._labels[rows]
 
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """A number for the group of each row, real and synthetic: that of an image of which a synthetic one comes."""
+        numbers, groups, pool = np.arange(self._images_in_all), self.materials.groups, self.materials.pool
+        real = len(self.materials.labels)
+        numbers[:real] = np.arange(real) if groups is None else groups
+        for row, linked in enumerate(pool.linked_rows if pool else (), start=real):
+            if linked:
+                numbers[row] = numbers[linked[0]]
+        return numbers
+
     # DECISIONS: Real images are sampled before synthetic ones join
     def _real_rows(self, recipe: AnyRecipe, fold: Fold) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
         """Return the real rows that train, and the tally of their sampling."""

@@ -187,12 +187,13 @@ def fit_heads(
 
 
 class Examples(NamedTuple):
-    """All that trains a run: features (n, D), targets (n, classes), weights (n,), and numbers of their images (n,)."""
+    """All that trains a run: features (n, D), targets (n, classes), weights (n,), numbers of images and groups (n,)."""
 
     features: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     images: np.ndarray
+    groups: np.ndarray
 
 
 # DECISIONS: A head is fitted on runs
@@ -294,11 +295,13 @@ class HeadRuns:
         """Return all that trains a run, every view of every image: together, the views of one weigh what it weighs."""
         part, views = self.runs[number].part, self.recipe.views
         inputs = [self.feed.view(self.network, self.recipe, view) for view in range(views)]
-        images = part.rows % inputs[0].images if isinstance(inputs[0], Views) else part.rows
-        features = np.concatenate([each.take(part.shown(view).rows) for view, each in enumerate(inputs)])
+        shown = [part.shown(view).rows for view in range(views)]
+        features = np.concatenate([each.take(rows) for each, rows in zip(inputs, shown, strict=True)])
+        images = np.concatenate(shown)
+        images = images % inputs[0].images if isinstance(inputs[0], Views) else images
         targets = np.tile(one_hot(part.labels, self.classes), (views, 1))
         weights = np.tile(part.weights / np.float32(views), views)
-        return Examples(features, targets, weights, np.tile(images, views))
+        return Examples(features, targets, weights, images, self.feed.groups[images])
 
     def predict(self, number: int, head: FittedHead) -> np.ndarray:
         """Return the probabilities (n, classes) that a head gives to a run's validation part."""

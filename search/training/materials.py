@@ -35,7 +35,7 @@ class Materials:
     count, on which the fourth decimal of a result depends.
     ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images. ``networks`` builds
     those of a space that compiles them itself; None where it gives recipes. ``class_names`` are in the order of the
-    labels.
+    labels. ``groups`` has a number for the group of each image (n,); None where each is alone.
     """
 
     cache: Path
@@ -54,6 +54,7 @@ class Materials:
     home: Home | None = None
     networks: Networks | None = None
     class_names: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
 
 
 def materials_of(
@@ -85,4 +86,5 @@ def materials_of(
         ranges=dataset.ranges,
         home=home,
         class_names=dataset.classes,
+        groups=np.unique(dataset.groups, return_inverse=True)[1],
     )

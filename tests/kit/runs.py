@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from search.data.folds import make_plan
@@ -34,6 +35,7 @@ def materials(root, cache, *, size=32, pool=None, seed=7, weights=(), **study):
         keras_home=weights_folder().parent,
         threads=2,
         class_names=dataset.classes,
+        groups=np.unique(dataset.groups, return_inverse=True)[1],
     )
 
 

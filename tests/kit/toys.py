@@ -74,7 +74,7 @@ class Nearest:
 def fit_nearest(runs):
     heads = []
     for number_ in range(len(runs.seeds)):
-        features, targets, weights, _ = runs.examples(number_)
+        features, targets, weights, *_ = runs.examples(number_)
         shares = targets * weights[:, None]
         heads.append(Nearest((shares.T @ features / shares.sum(axis=0)[:, None]).astype(np.float32)))
     return heads

@@ -38,6 +38,7 @@ class StoredFeatures:
         rng = np.random.default_rng(0)
         self.materials = SimpleNamespace(classes=CLASSES)
         self.all_labels = np.arange(IMAGES, dtype=np.int32) % CLASSES
+        self.groups = np.arange(IMAGES)
         means = 0.9 * rng.normal(size=(CLASSES, FEATURES))
         self.features = (means[self.all_labels] + rng.normal(size=(IMAGES, FEATURES))).astype(np.float32)
 

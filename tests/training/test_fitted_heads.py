@@ -47,6 +47,7 @@ def examples(classes=3, images=60, features=12, apart=1.0, views=1):
         np.eye(classes, dtype=np.float32)[labels],
         weights.astype(np.float32),
         np.arange(images),
+        np.arange(images),
     )
     return Examples(*(np.concatenate([part] * views) for part in each))
 
@@ -76,7 +77,7 @@ def test_logistic_regression_is_that_of_scikit_learn(classes):
 def test_an_svm_is_one_machine_of_scikit_learn_for_each_class(classes, settings, monkeypatch):
     given = examples(classes)
     unit, labels = unit_rows(given.features), given.targets.argmax(axis=1)
-    rows = Rows(unit, labels, given.weights, given.images, 5)
+    rows = Rows(unit, labels, given.weights, given.images, given.groups, 5)
     parts = []
     for label in range(classes):
         machine = SVC(C=settings.C, kernel=settings.kernel, gamma=settings.gamma or "scale")
@@ -112,7 +113,7 @@ def test_an_svm_is_as_sure_as_it_is_right(settings, monkeypatch):
 def test_inner_folds_keep_the_views_of_an_image_together_and_have_both_sides():
     images = np.tile(np.arange(23) * 3, 4)
     truth = images % 5 == 0
-    rows = Rows(np.zeros((92, 2)), truth.astype(int), np.ones(92), images, 5)
+    rows = Rows(np.zeros((92, 2)), truth.astype(int), np.ones(92), images, images, 5)
     splits = inner_splits(rows, truth, 1)
     assert len(splits) == min(svm.INNER_FOLDS, len(set(images[truth])))
     np.testing.assert_array_equal(np.sort(np.concatenate([held for _, held in splits])), np.arange(92))
@@ -123,6 +124,31 @@ def test_inner_folds_keep_the_views_of_an_image_together_and_have_both_sides():
     same, other = (inner_splits(dataclasses.replace(rows, seed=seed), truth, 1) for seed in (5, 6))
     held = [[part.tolist() for _, part in each] for each in (splits, same, other)]
     assert held[0] == held[1] != held[2]
+
+
+def test_inner_folds_keep_the_images_of_a_group_together():
+    images = np.tile(np.arange(24), 2)
+    truth, alone = images % 3 == 0, Rows(np.zeros((48, 2)), images % 3, np.ones(48), images, images, 5)
+    for groups in (images // 3, images % 3 + 3 * (images // 6)):  # of both sides, and of one
+        splits = inner_splits(dataclasses.replace(alone, groups=groups), truth, 0)
+        assert 1 < len(splits) <= svm.INNER_FOLDS
+        np.testing.assert_array_equal(np.sort(np.concatenate([held for _, held in splits])), np.arange(48))
+        for train, held in splits:
+            assert not set(groups[train]) & set(groups[held])
+            assert set(truth[train]) == {False, True}
+    single = inner_splits(dataclasses.replace(alone, groups=np.where(truth, 99, images)), truth, 0)
+    assert len(single) == svm.INNER_FOLDS  # of which the only group of a side is parted, as if there were none
+    np.testing.assert_array_equal(single[0][1], inner_splits(alone, truth, 0)[0][1])
+
+
+def test_an_svm_is_calibrated_on_images_of_other_groups_than_trained_it(trainer):
+    data = trainer.materials
+    assert len(set(data.groups)) == len(data.labels)
+    (apart,) = run(Trainer(dataclasses.replace(data, groups=None)), recipe("svm"), "f0")
+    (alone,) = run(trainer, recipe("svm"), "f0")
+    (pairs,) = run(Trainer(dataclasses.replace(data, groups=np.arange(len(data.labels)) // 2)), recipe("svm"), "f0")
+    np.testing.assert_array_equal(alone.probabilities, apart.probabilities)
+    assert np.abs(pairs.probabilities - alone.probabilities).max() > 1e-3
 
 
 @each_head

@@ -203,3 +203,12 @@ def test_only_images_of_the_named_method_train(trainer, shown):
         further = further_images(pool, [fold], trainer.materials.labels)
         assert further(recipe(synthetic_per_class=100, synthetic_method=method), fold) == len(there)
         assert further(recipe(synthetic_per_class=100, synthetic_replacing=0.5), fold) == 0
+
+
+def test_a_synthetic_image_is_of_the_group_of_what_it_comes_from(trainer):
+    data = trainer.materials
+    groups = trainer._feed.groups
+    assert len(groups) == len(data.labels) + len(data.pool)
+    np.testing.assert_array_equal(groups[: len(data.labels)], data.groups)
+    first = [rows[0] for rows in data.pool.sources]
+    np.testing.assert_array_equal(groups[len(data.labels) :], data.groups[first])

@@ -21,7 +21,7 @@ def fit(runs: "HeadRuns") -> list[DenseHead]:
     heads = []
     for number in range(len(runs.runs)):
         runs.proceed()
-        features, targets, weights, _ = runs.examples(number)
+        features, targets, weights, *_ = runs.examples(number)
         machine = LogisticRegression(C=runs.settings.C, max_iter=MOST_ITERATIONS)
         with warnings.catch_warnings(), threadpool_limits(THREADS):
             warnings.simplefilter("ignore", ConvergenceWarning)  # the last iteration is as good as the one before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
@@ -38,15 +38,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class Rows:
-    """Examples of a run: ``unit`` rows (n, D) of length 1, their ``labels``, ``weights`` and ``images`` (n,), a seed.
+    """Examples of a run: ``unit`` rows (n, D) of length 1, their labels, weights, images and groups (n,), and a seed.
 
-    Views of one image have the same number in ``images``.
+    Views of one image have the same number in ``images``, and images of one group in ``groups``.
     """
 
     unit: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
     images: np.ndarray
+    groups: np.ndarray
     seed: int
 
 
@@ -55,11 +56,12 @@ def fit(runs: "HeadRuns") -> list[DenseHead]:
     heads, settings = [], runs.settings
     for number, seed in enumerate(runs.seeds):
         runs.proceed()
-        features, targets, weights, images = runs.examples(number)
-        rows = Rows(unit_rows(features), targets.argmax(axis=1), weights, images, seed)
+        given = runs.examples(number)
+        labels = given.targets.argmax(axis=1)
+        rows = Rows(unit_rows(given.features), labels, given.weights, given.images, given.groups, seed)
         gamma = _gamma(settings.gamma, rows.unit) if settings.kernel == "rbf" else None
         with threadpool_limits(THREADS):
-            heads.append(_head(rows, settings.C, gamma, targets.shape[1]))
+            heads.append(_head(rows, settings.C, gamma, given.targets.shape[1]))
     return heads
 
 
@@ -115,16 +117,29 @@ def _machine(rows: Rows, kernel: np.ndarray | None, c: float, gamma: float | Non
 
 
 def inner_splits(rows: Rows, truth: np.ndarray, label: int) -> list[Split]:
-    """Return the inner folds of a class against the rest, rows (training, held-out); views of an image stay together.
+    """Return the inner folds of a class against the rest, rows (training, held-out); a group of images stays together.
 
-    Where one side has a single image, no machine can do without it: decisions on what trained it have to do.
+    Where one side is a single group, its images are parted. Where it is a single image, no machine can do without it:
+    decisions on what trained it have to do.
     """
     images, first = np.unique(rows.images, return_index=True)
-    sides = truth[first]
-    folds = min(INNER_FOLDS, int(sides.sum()), int((~sides).sum()))
+    seed = seed_from(rows.seed, "calibration", label) % 2**32
+    parts = _held_out(rows.groups[first], truth[first], seed) or _held_out(images, truth[first], seed)
     every = np.arange(len(truth))
-    if folds < 2:
-        return [(every, every)]
-    draws = StratifiedKFold(folds, shuffle=True, random_state=seed_from(rows.seed, "calibration", label) % 2**32)
-    held = [np.isin(rows.images, images[part]) for _, part in draws.split(first, sides)]
-    return [(every[~part], every[part]) for part in held]
+    held = [np.isin(rows.images, images[part]) for part in parts]
+    return [(every[~part], every[part]) for part in held] or [(every, every)]
+
+
+def _held_out(units: np.ndarray, sides: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return what each inner fold holds out of images, whole units of them (n,); none where a side is a single unit."""
+    is_grouped = len(np.unique(units)) < len(units)
+    folds = min(INNER_FOLDS, *(len(np.unique(units[side])) for side in (sides, ~sides)))
+    for count in range(folds, 1, -1):
+        if is_grouped:
+            draws = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(units, sides, units)
+        else:
+            draws = StratifiedKFold(count, shuffle=True, random_state=seed).split(units, sides)
+        parts = [part for _, part in draws]
+        if all(len(part) and len(np.unique(np.delete(sides, part))) == 2 for part in parts):
+            return parts
+    return []
