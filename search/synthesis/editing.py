@@ -138,3 +138,42 @@ def bent(image: np.ndarray, tilt: float, waves: float, rng: np.random.Generator)
 
 def _rounded(values: np.ndarray) -> np.ndarray:
     return np.rint(values).clip(0, WHITE).astype(np.uint8)
+
+
+def aligned(image: np.ndarray, mask: np.ndarray, other: np.ndarray, others_mask: np.ndarray) -> np.ndarray:
+    """Return the other image moved and scaled so that its foreground lies where that of ``image`` lies, as large.
+
+    Both are given by masks, as ``foreground`` returns them. What was outside is mirrored.
+    """
+    side = len(image)
+    (x, y, area), (others_x, others_y, others_area) = (_extent(one) for one in (mask, others_mask))
+    scale = float(np.clip(np.sqrt(area / others_area), *STRETCH))
+    motion = np.array([[scale, 0, x - scale * others_x], [0, scale, y - scale * others_y]])
+    return cv2.warpAffine(other, motion, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _extent(mask: np.ndarray) -> tuple[float, float, float]:
+    """Return the middle of a mask, to the right and down, and its area, all in px."""
+    moments = cv2.moments(mask)
+    area = moments["m00"]
+    return moments["m10"] / area, moments["m01"] / area, area
+
+
+def morphed(image: np.ndarray, other: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return both images, each bent towards the other so far that their outlines meet after a ``share`` of the way.
+
+    The way is the optical flow between both (DIS: Kroeger, Timofte, Dai and Van Gool 2016).
+    """
+    side = len(image)
+    grey, others_grey = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (image, other))
+    flow = np.zeros((side, side, 2), np.float32)
+    cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey, others_grey, flow)
+    flow = cv2.GaussianBlur(flow, (0, 0), side / 40).clip(-side / 8, side / 8)
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    at = np.stack([x, y], -1)
+    ways = at - share * flow, at + (1 - share) * flow
+    first, second = (
+        cv2.remap(one, way[..., 0], way[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        for one, way in zip((image, other), ways, strict=True)
+    )
+    return first, second
