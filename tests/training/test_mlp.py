@@ -96,7 +96,8 @@ def test_a_step_is_the_same_for_heads_and_for_the_head_of_a_body(name, settings,
     first_weights(layers, seed)
     variables = [variable for layer in layers for variable in layer.trainable_variables]
     update = Update(groups_of([], variables, name, False), norm is not None, ema > 0)
-    update.reset(Recipe("SmallCNN", None, optimizer=name, weight_decay=0.01, clip_norm=norm, ema=ema))
+    decay = 0.01 if OPTIMIZERS[name].decays else 0.0
+    update.reset(Recipe("SmallCNN", None, optimizer=name, weight_decay=decay, clip_norm=norm, ema=ema))
     masks = tf.constant(dropout_seeds([seed], len(layers)), tf.int64)
     for step in range(STEPS):
         there = batches.shares[step, 0] > 0
