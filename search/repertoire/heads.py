@@ -173,7 +173,8 @@ class Head:
 
     ``fit(runs)`` returns the fitted heads of runs on a frozen backbone, in their order. ``layers(classes, settings)``
     are Keras layers from features to logits, whose own initializers say how a run begins; they are trained with an
-    unfrozen backbone. ``from_weights(arrays, settings)`` is the fitted head of such layers' weights, in their order.
+    unfrozen backbone. ``from_weights(arrays, settings, output)`` is the fitted head of such layers' weights, in their
+    order, with the ``output`` of its loss.
     Both are None where a head cannot be trained by steps: it then needs a frozen backbone. ``seconds_a_step``
     is what a batch costs on stored features, and ``macs(settings, features)`` the multiply-adds of an example, for the
     estimate of a search's cost. ``settings`` are those of the head where a recipe gives its name alone; None where it
@@ -186,7 +187,7 @@ class Head:
     seconds_a_step: float
     fit: Callable[["HeadRuns"], Sequence[FittedHead]]
     layers: Callable[[int, Any], Sequence[Any]] | None = None
-    from_weights: Callable[[Sequence[np.ndarray], Any], FittedHead] | None = None
+    from_weights: Callable[[Sequence[np.ndarray], Any, str], FittedHead] | None = None
     settings: Any = None
     macs: Callable[[Any, float], float] = lambda _settings, _features: 0.0
     drops: Callable[[Any, int], bool] = lambda _settings, layer: layer == 0
@@ -206,10 +207,11 @@ def _linear_layers(classes: int, _settings: None) -> Sequence[Any]:
     return linear.layers(classes)
 
 
-def _linear_from_weights(weights: Sequence[np.ndarray], _settings: None) -> FittedHead:
+def _linear_from_weights(weights: Sequence[np.ndarray], _settings: None, output: str) -> FittedHead:
     from search.training.heads.linear import LinearHead
 
-    return LinearHead(*weights)
+    kernel, bias = weights
+    return LinearHead(kernel, bias, output)
 
 
 def _fit_mlp(runs: "HeadRuns") -> Sequence[FittedHead]:
@@ -224,10 +226,10 @@ def _mlp_layers(classes: int, settings: Mlp) -> Sequence[Any]:
     return mlp.layers(settings.widths, settings.activation, classes)
 
 
-def _mlp_from_weights(weights: Sequence[np.ndarray], settings: Mlp) -> FittedHead:
+def _mlp_from_weights(weights: Sequence[np.ndarray], settings: Mlp, output: str) -> FittedHead:
     from search.training.heads.dense import mlp_of
 
-    return mlp_of(weights, settings.activation)
+    return mlp_of(weights, settings.activation, output)
 
 
 def _fit_logistic_regression(runs: "HeadRuns") -> Sequence[FittedHead]:

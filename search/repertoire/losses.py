@@ -17,7 +17,7 @@ from search.system.validation import named_fields, one_of, real
 if TYPE_CHECKING:
     from search.repertoire.recipe import Recipe
 
-CROSS_ENTROPY, FOCAL = "cross_entropy", "focal"
+CROSS_ENTROPY, BINARY, FOCAL = "cross_entropy", "binary_cross_entropy", "focal"
 HIGHEST_GAMMA = 10
 MOST_SMOOTHED = 0.9
 SMALLEST = 1e-30  # of 1 minus a probability, which is divided by
@@ -31,13 +31,15 @@ class Loss:
 
     ``of(targets, logits, gamma)`` are the losses (…) of examples, tensors whose slopes TensorFlow can take, from
     targets and logits (…, classes). ``slopes`` are those by the logits, (…, classes). ``measure`` gives the losses as
-    arrays, of arrays. Losses without a parameter ignore ``gamma``.
+    arrays, of arrays. Losses without a parameter ignore ``gamma``. ``output`` is the activation that Keras knows by
+    this name, by which logits become those of softmax when a network predicts.
     """
 
     name: str
     of: Formula
     slopes: Formula
     measure: Formula
+    output: str = "linear"
 
 
 def _cross_entropy(targets: Any, logits: Any, _gamma: Any) -> Any:
@@ -57,6 +59,25 @@ def _measured_cross_entropy(targets: np.ndarray, logits: np.ndarray, _gamma: flo
     shifted = logits - logits.max(-1, keepdims=True)
     of_targets = (np.where(targets > 0, shifted, 0) * targets).sum(-1)
     return np.asarray(np.log(np.exp(shifted).sum(-1)) - of_targets)
+
+
+# DECISIONS: Sigmoids are divided by their sum
+def _binary(targets: Any, logits: Any, _gamma: Any) -> Any:
+    """Return −Σ t log σ + (1 − t) log (1 − σ) over the classes, of targets t and the sigmoids σ of logits."""
+    from search.system.tf import tf
+
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), -1)
+
+
+def _slopes_of_binary(targets: Any, logits: Any, _gamma: Any) -> Any:
+    from search.system.tf import tf
+
+    return tf.sigmoid(logits) - targets
+
+
+@np.errstate(invalid="ignore", over="ignore")  # as above
+def _measured_binary(targets: np.ndarray, logits: np.ndarray, _gamma: float) -> np.ndarray:
+    return np.asarray((np.logaddexp(0, logits) - targets * logits).sum(-1))
 
 
 def _focal(targets: Any, logits: Any, gamma: Any) -> Any:
@@ -90,6 +111,7 @@ LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
         Loss(CROSS_ENTROPY, _cross_entropy, _slopes_of_cross_entropy, _measured_cross_entropy),
+        Loss(BINARY, _binary, _slopes_of_binary, _measured_binary, output="log_sigmoid"),
         Loss(FOCAL, _focal, _slopes_of_focal, _measured_focal),
     )
 }
@@ -168,7 +190,7 @@ def _check_steps(name: str, value: Any, recipe: "Recipe", default: str) -> None:
 LOSS = declare(
     "loss",
     _settle_loss,
-    describe(TEXT, f"{CROSS_ENTROPY}, or {FOCAL} with its gamma."),
+    describe(TEXT, f"{CROSS_ENTROPY}, {BINARY}, or {FOCAL} with its gamma."),
     words=lambda recipe: f"{level_of(recipe.loss)} loss",
     level=lambda recipe: level_of(recipe.loss),
     to_json=lambda loss: {FOCAL: loss.gamma} if isinstance(loss, Focal) else loss,

@@ -72,10 +72,10 @@ class Recipe:
     ``tta`` names the views of an image over which predictions are averaged, in its table: "none" for the image as it
     is, or "mirror" for its mirror image too. ``mix`` says how the examples of a batch are mixed with each other, as a
     ``Mix`` or by the name of a mixer.
-    ``loss`` is "cross_entropy" or a ``Focal``; ``label_smoothing`` is the part of each target that is spread evenly
-    over all classes. ``logit_adjustment`` lowers logits by so many times the logarithm of each class's frequency in
-    the training part, where they are predicted from. ``sampling`` is a ``Sampling``: how many of the real images of
-    each class train, and which.
+    ``loss`` is "cross_entropy", "binary_cross_entropy" or a ``Focal``; ``label_smoothing`` is the part of each
+    target that is spread evenly over all classes. ``logit_adjustment`` lowers logits by so many times the logarithm
+    of each class's frequency in the training part, where they are predicted from. ``sampling`` is a ``Sampling``:
+    how many of the real images of each class train, and which.
     ``pooling`` is how the maps of a backbone become features: "average", "maximum", or "flatten" for all of them.
 
     Raises UserError for a value out of range or a contradiction, naming the field.

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from search.repertoire.losses import LOSSES
 from search.repertoire.shape import Shape
-from search.system.tf import tf
+from search.system.tf import keras, tf
 from search.training.network import Network
 
 
@@ -63,7 +64,8 @@ class CompiledNetwork:
         return tf.TensorSpec(network.body.input.shape, tf.float32)
 
     def _predict(self, inputs: Any) -> Any:
-        return tf.nn.softmax(self.network.logits(inputs, training=False) - self.network.adjustment)
+        logits = keras.activations.get(LOSSES[self.shape.loss].output)(self.network.logits(inputs, training=False))
+        return tf.nn.softmax(logits - self.network.adjustment)
 
     def _epoch(self, inputs: Any, targets: Any, weights: Any, ends: Any, rates: Any) -> tuple[Any, Any]:
         network, start = self.network, 0

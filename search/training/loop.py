@@ -170,7 +170,8 @@ def fit_body(
     network.end(recipe, start)
     from_weights = kind_of(recipe.head).from_weights
     assert from_weights is not None, "its layers were trained"
-    run.end(from_weights(network.head_weights, settings_of(recipe.head)), labels, predict())
+    head = from_weights(network.head_weights, settings_of(recipe.head), row_of(recipe.loss).output)
+    run.end(head, labels, predict())
 
 
 def fit_heads(

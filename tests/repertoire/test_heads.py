@@ -125,7 +125,7 @@ def test_layers_that_a_body_trains_become_a_head_of_equal_probabilities(name):
     logits = features
     for layer in layers:
         logits = layer(logits)
-    head = HEADS[name].from_weights([variable.numpy() for variable in weights], settings)
+    head = HEADS[name].from_weights([variable.numpy() for variable in weights], settings, "linear")
     np.testing.assert_allclose(head.predict(features), tf.nn.softmax(logits), atol=1e-5)
 
 

@@ -7,6 +7,7 @@ import pytest
 from kit.runs import materials, run, small
 from kit.toys import HEAD as NEAREST
 
+from search.export.plain import plain_model
 from search.repertoire.heads import HEADS
 from search.repertoire.losses import LOSSES, Focal, gamma_of, row_of, smoothed
 from search.repertoire.mixing import Mix, blended
@@ -25,7 +26,7 @@ from search.training.update import Update, groups_of
 set_up(2)
 CLASSES, EXAMPLES = 3, 40
 each_loss = pytest.mark.parametrize("name", LOSSES)
-CHOICES = [{"loss": Focal(2)}, {"loss": Focal(0.5)}, {"label_smoothing": 0.2}]
+CHOICES = [{"loss": Focal(2)}, {"loss": Focal(0.5)}, {"label_smoothing": 0.2}, {"loss": "binary_cross_entropy"}]
 
 
 def targets_and_logits(scale=3.0):
@@ -113,6 +114,38 @@ def test_a_head_and_a_body_take_the_same_steps(fields):
     np.testing.assert_allclose(sums[0], [float(loss), float(hits)], rtol=1e-4)
 
 
+def test_two_classes_learn_what_one_sigmoid_does():
+    """Keras' own network of one unit takes the same steps, and its sigmoid is the second probability."""
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(40, 6)).astype(np.float32), rng.integers(0, 2, 40)
+    theirs = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, "sigmoid", kernel_initializer="zeros")])
+    theirs.compile(keras.optimizers.SGD(0.5, momentum=0.9), "binary_crossentropy")
+    theirs.fit(features, labels[:, None], batch_size=40, epochs=8, shuffle=False, verbose=0)
+    heads = Heads([1], 6, 2, 0.0, 0.0, OPTIMIZERS["sgd"], LOSSES["binary_cross_entropy"])
+    steps = [np.stack([part[None]] * 8) for part in (features, one_hot(labels, 2), np.ones(40, np.float32))]
+    heads.train(PaddedBatches(*steps, np.full((8, 1, 40), 1 / 40, np.float32)), np.full((8, 1), 0.5, np.float32))
+    head, sure = heads.head(0), theirs.predict(features, verbose=0)[:, 0]
+    np.testing.assert_allclose(head.predict(features)[:, 1], sure, atol=1e-5)
+    exported = features
+    for layer in head.layers():
+        exported = layer(exported)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(exported)[:, 1], sure, atol=1e-5)
+    assert np.ptp(sure) > 0.5
+
+
+@pytest.mark.parametrize(("backbone", "depth", "head"), [("Embedded", 0, "mlp"), ("Embedded", 1, "linear")])
+def test_sigmoids_are_in_the_exported_model_too(trainer, backbone, depth, head, tmp_path):
+    wanted = Recipe(
+        backbone, depth, head=head, image_size=32, epochs=2, loss="binary_cross_entropy", learning_rate=0.01
+    )
+    trained = trainer.train(wanted, trainer.materials.folds["f0"], lambda: None)
+    plain_model(shape_of(wanted), trained.body, trained.run.head, True).save(tmp_path / "model.keras")
+    (decoded,) = (tmp_path / "cache").glob("decoded/*/pixels.npy")
+    pixels = np.load(decoded)[trainer.materials.folds["f0"].validation]
+    predicted = keras.models.load_model(tmp_path / "model.keras").predict_on_batch(pixels)
+    np.testing.assert_allclose(predicted, trained.run.probabilities, atol=1e-5)
+
+
 @pytest.fixture
 def trainer(shapes, tmp_path):
     return Trainer(materials(shapes, tmp_path / "cache", folds=3, train_fractions=(1.0,), weights=["Embedded"]))
@@ -125,7 +158,7 @@ def test_each_choice_changes_what_training_minimises_and_nothing_else(trainer, b
     (before,) = run(trainer, plain, "f0")
     seen = {before.probabilities.tobytes()}
     assert before.curve[0, 0] == pytest.approx(np.log(2), rel=1e-5)
-    for fields, first in ((CHOICES[0], 0.25), (CHOICES[1], 0.5**0.5), (CHOICES[2], 1.0)):
+    for fields, first in zip(CHOICES, (0.25, 0.5**0.5, 1.0, 2.0), strict=True):
         (after,) = run(trainer, dataclasses.replace(plain, **fields), "f0")
         assert after.curve[0, 0] == pytest.approx(first * np.log(2), rel=1e-5)
         np.testing.assert_array_equal(after.rows, before.rows)

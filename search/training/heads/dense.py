@@ -9,6 +9,7 @@ import numpy as np
 
 from search.system.tf import keras
 
+LINEAR = "linear"  # Keras' activation that changes nothing
 ABSENT = -1e4  # the logit of a class without examples
 THREADS = 1  # of matrix products in scikit-learn: with as many as a machine has cores, results would depend on it
 SHORTEST = 1e-12  # square of the length of a row, as in Keras: one of zeros stays so
@@ -19,7 +20,7 @@ class Dense(NamedTuple):
 
     kernel: np.ndarray
     bias: np.ndarray
-    activation: str = "linear"
+    activation: str = LINEAR
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ class DenseHead:
         return [*made, keras.layers.Softmax(dtype="float32", name="probabilities")]
 
 
-def mlp_of(weights: Sequence[np.ndarray], activation: str) -> DenseHead:
-    """Return an MLP of kernels and biases, alternately; all its layers but the last have the activation."""
+def mlp_of(weights: Sequence[np.ndarray], activation: str, output: str = LINEAR) -> DenseHead:
+    """Return an MLP of kernels and biases, alternately; its last layer has the output of its loss for an activation."""
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
     hidden = tuple(Dense(kernel, bias, activation) for kernel, bias in pairs[:-1])
-    return DenseHead((*hidden, Dense(*pairs[-1])))
+    return DenseHead((*hidden, Dense(*pairs[-1], output)))
 
 
 def unit_rows(features: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from search.system.tf import keras, tf
+from search.training.heads.dense import LINEAR, Dense, DenseHead
 
 if TYPE_CHECKING:
     from search.repertoire.losses import Loss
@@ -40,17 +41,21 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class LinearHead:
-    """The head of one run: its kernel (features, classes) and bias (classes,)."""
+    """The head of one run: its kernel (features, classes) and bias (classes,), and the ``output`` of its loss."""
 
     kernel: np.ndarray
     bias: np.ndarray
+    output: str = LINEAR
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return the class probabilities (n, classes) of rows (n, features)."""
-        return tf.nn.softmax(tf.matmul(features, self.kernel) + self.bias).numpy()
+        logits = tf.matmul(features, self.kernel) + self.bias
+        return tf.nn.softmax(keras.activations.get(self.output)(logits)).numpy()
 
     def layers(self) -> list[Any]:
-        """Return one Keras layer from features to probabilities."""
+        """Return one Keras layer from features to probabilities, or two where the loss has an output of its own."""
+        if self.output != LINEAR:
+            return DenseHead((Dense(self.kernel, self.bias, self.output),)).layers()
         features, classes = self.kernel.shape
         dense = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
         dense.build((None, features))
@@ -128,7 +133,8 @@ class Heads:
 
     def head(self, number: int) -> LinearHead:
         """Return one head as it is now."""
-        return LinearHead(self._state.kernels[number].numpy(), self._state.biases[number].numpy())
+        kernel, bias = self._state.kernels[number].numpy(), self._state.biases[number].numpy()
+        return LinearHead(kernel, bias, self._loss.output)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so

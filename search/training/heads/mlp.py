@@ -133,7 +133,8 @@ class Heads:
 
     def head(self, number: int) -> DenseHead:
         """Return one head as it is now."""
-        return mlp_of([value[number].numpy() for value in self._state.weights], self._plan.activation)
+        weights = [value[number].numpy() for value in self._state.weights]
+        return mlp_of(weights, self._plan.activation, self._plan.loss.output)
 
 
 def dropout_seeds(seeds: Sequence[int], layers: int) -> list[list[int]]:
