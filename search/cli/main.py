@@ -17,6 +17,7 @@ from search.cli.check import check
 from search.cli.compare import compare
 from search.cli.export import export
 from search.cli.folds import folds
+from search.cli.hard import hard
 from search.cli.new_space import new_space
 from search.cli.options import echo
 from search.cli.pack import pack
@@ -38,6 +39,7 @@ VERBS = (  # by name, as --help lists them
     compare,
     export,
     folds,
+    hard,
     new_space,
     pack,
     predict,

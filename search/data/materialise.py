@@ -4,7 +4,7 @@
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -42,7 +42,7 @@ def materialise(dataset: Dataset, plan: Plan, to: Path, *, copy: bool = False, p
     try:
         with new_folder(to) as folder:
             for done, (id_, file) in enumerate(zip(table["id"], table["file"], strict=True), start=1):
-                _put(sources[id_].resolve(), folder / file, copy)
+                put(sources[id_].resolve(), folder / file, copy)
                 if progress and (done % EVERY == 0 or done == len(table)):
                     progress(done, len(table))
             (folder / PLAN).write_text(csv_text(table), encoding="utf-8")
@@ -62,10 +62,11 @@ def check_place(to: Path, data: Path | None = None) -> None:
     if to.exists() and not to.is_dir():
         raise UserError(f"{to} is a file. Name a new folder.")
     if to.is_dir() and any(to.iterdir()):
-        raise UserError(f"{to} is not empty. Name a new folder, or empty it: folds are never mixed with other files.")
+        raise UserError(f"{to} is not empty. Name a new folder, or empty it: nothing is mixed with other files.")
 
 
-def _put(source: Path, file: Path, copy: bool) -> None:
+def put(source: Path, file: Path, copy: bool) -> None:
+    """Make ``file``, and the folders that it lies in, a copy of ``source`` or a link to it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     if copy:
         shutil.copyfile(source, file)
@@ -74,12 +75,13 @@ def _put(source: Path, file: Path, copy: bool) -> None:
 
 
 def _table(dataset: Dataset, plan: Plan) -> pd.DataFrame:
-    names, folders = _names(dataset), _distinct([_plain(name) for name in dataset.classes])
+    labels, ids = [dataset.classes[label] for label in dataset.labels], dataset.ids
+    files = class_files(ids, labels, dataset.paths, dataset.classes)
     rows = [
-        (fold.id, part, dataset.classes[label], dataset.ids[row], f"{place}/{folders[label]}/{names[row]}")
+        (fold.id, part, labels[row], ids[row], f"{place}/{files[row]}")
         for fold in plan.every
         for part, place, members in _parts(fold)
-        for row, label in zip(members.tolist(), dataset.labels[members].tolist(), strict=True)
+        for row in members.tolist()
     ]
     return pd.DataFrame(rows, columns=["fold", "part", "class", "id", "file"])
 
@@ -93,19 +95,20 @@ def _parts(fold: Fold) -> Iterator[tuple[str, str, np.ndarray]]:
         yield "validation", f"{fold.id}/validation", fold.validation
 
 
-def _names(dataset: Dataset) -> list[str]:
-    """Return the file name of each row, distinct within its class."""
-    names = [""] * len(dataset)
-    plain_names = [
-        _name(id_, dataset.classes[label], path)
-        for id_, label, path in zip(dataset.ids, dataset.labels, dataset.paths, strict=True)
-    ]
-    for label in range(len(dataset.classes)):
-        members = [row for row in range(len(dataset)) if dataset.labels[row] == label]
-        members.sort(key=lambda row: dataset.ids[row])  # the same names whatever the order of the rows
-        for row, name in zip(members, _distinct([plain_names[row] for row in members]), strict=True):
-            names[row] = name
-    return names
+def class_files(ids: Sequence[str], labels: Sequence[str], paths: Sequence[Path], classes: Sequence[str]) -> list[str]:
+    """Return where each image lies in class folders, as ``<class>/<name>``, no two alike.
+
+    ``labels`` are names of ``classes``, all of which there are: a class has the same folder whichever images are there.
+    """
+    folders = dict(zip(classes, _distinct([_plain(name) for name in classes]), strict=True))
+    names = [_name(id_, label, path) for id_, label, path in zip(ids, labels, paths, strict=True)]
+    files = [""] * len(names)
+    for label in set(labels):
+        members = [row for row in range(len(names)) if labels[row] == label]
+        members.sort(key=lambda row: ids[row])  # the same names whatever the order of the rows
+        for row, name in zip(members, _distinct([names[row] for row in members]), strict=True):
+            files[row] = f"{folders[label]}/{name}"
+    return files
 
 
 def _name(id_: str, class_name: str, path: Path) -> str:

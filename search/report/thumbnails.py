@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,10 @@ BYTES_PER_PIXEL = 0.33  # of a photograph as a JPEG, in Base64
 JPEG_QUALITY = 80
 
 
-def jpeg(pixels: np.ndarray, size: tuple[int, int] | None = None) -> str:
-    """Return an image (side, side, 3) uint8 as Base64 of a JPEG, brought to ``size`` (width, height) if given."""
-    image = Image.fromarray(np.asarray(pixels))
+def jpeg(pixels: np.ndarray) -> str:
+    """Return an image (h, w, 3) uint8 as Base64 of a JPEG."""
     buffer = io.BytesIO()
-    (image.resize(size) if size else image).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(np.asarray(pixels)).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -38,22 +37,36 @@ def in_proportion(facts: Facts, side: int) -> tuple[int, int]:
 
 def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
     """Return data URIs by id, for the images that are still there and the same as when the search began."""
-    table = read_table(record.folder, IMAGES)
-    if table is None or "content" not in table:
-        return {}
-    contents = dict(zip(table["id"], table["content"], strict=True))
-    root = Path(record.about.root)
     names = list(dict.fromkeys(ids))
-    side = _side(len(names))
-    pictures = {}
-    for id_ in names:
+    found = pictures(record, names, _side(len(names)))
+    return {id_: f"data:image/jpeg;base64,{jpeg(pixels)}" for id_, pixels in found}
+
+
+def pictures(
+    record: Record, ids: Iterable[str], side: int, root: Path | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (id, pixels (h, w, 3) uint8) of the images that are still there and the same as when the search began.
+
+    The longest side of an image is ``side`` px, or its own where it has fewer; then each of its pixels is several where
+    it is small. ``root`` is the folder below which the images lie now, if they were moved.
+    """
+    for id_, path, content in known_files(record, ids, root):
         try:
-            picture = _picture(root / id_, contents.get(id_, ""), side, record.about.ranges)
+            pixels = _picture(path, content, side, record.about.ranges)
         except (OSError, UserError):
             continue
-        if picture:
-            pictures[id_] = f"data:image/jpeg;base64,{picture}"
-    return pictures
+        if pixels is not None:
+            yield id_, pixels
+
+
+def known_files(record: Record, ids: Iterable[str], root: Path | None = None) -> Iterator[tuple[str, Path, str]]:
+    """Yield (id, path, SHA-256 of what was there when the search began) of images; none in an older search."""
+    table = read_table(record.folder, IMAGES)
+    if table is None or "content" not in table:
+        return
+    contents = dict(zip(table["id"], table["content"], strict=True))
+    for id_ in dict.fromkeys(ids):
+        yield id_, (root or Path(record.about.root)) / id_, contents.get(id_, "")
 
 
 def _side(images: int) -> int:
@@ -61,17 +74,21 @@ def _side(images: int) -> int:
     return round(min(LARGEST, max(SMALLEST, math.sqrt(BYTES / BYTES_PER_PIXEL / max(images, 1)))))
 
 
-def _picture(path: Path, content: str, side: int, ranges: Ranges) -> str:
-    """Return an image as Base64 of a JPEG, "" where it cannot be read."""
+def _picture(path: Path, content: str, side: int, ranges: Ranges) -> np.ndarray | None:
+    """Return an image in its own proportions, None where it cannot be read."""
     read = read_known(path, content, side, ranges)
     if isinstance(read, str):
-        return ""
+        return None
     facts, pixels = read
     longest = max(facts.width, facts.height)
     if longest >= side:
-        return jpeg(pixels, in_proportion(facts, side))
+        return _resized(pixels, in_proportion(facts, side))
     own = read_known(path, content, longest, ranges)
     if isinstance(own, str):
-        return ""
+        return None
     times = max(1, SHOWN // longest)
-    return jpeg(own[1].repeat(times, axis=0).repeat(times, axis=1), (times * facts.width, times * facts.height))
+    return _resized(own[1].repeat(times, axis=0).repeat(times, axis=1), (times * facts.width, times * facts.height))
+
+
+def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).resize(size))
