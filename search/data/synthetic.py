@@ -25,7 +25,7 @@ from search.system.errors import UserError
 from search.system.validation import one_of
 
 COLUMNS = ("image", "label", "sources")
-METHOD, TRAINED_ON = "method", "trained_on"  # further columns, which a manifest may have
+METHOD, TRAINED_ON, MADE_FOR = "method", "trained_on", "made_for"  # further columns, which a manifest may have
 FOLDS = "folds.csv"  # beside a manifest: which images are in the training parts of the folds that it names
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -37,7 +37,8 @@ class SyntheticPool:
     ``labels`` are class numbers, shape (m,), and ``classes`` their names; ``sources`` the rows of
     the data set behind each image, ``paths`` and ``contents`` where each lies and its SHA-256.
     ``methods`` say how each was made, "" where that is not known. ``trained_on`` names for each what its generator was
-    fitted on, "" for nothing, and ``fitted`` are the rows of the data set behind these names.
+    fitted on, "" for nothing, and ``fitted`` are the rows of the data set behind these names. ``made_for`` names the
+    fold from whose training part each was made, "" where it was made for none: a fold takes its own first.
     ``alike`` are further rows that an image resembles: they count like sources, but are no
     part of the digest, as they were found and not named. ``unsourced`` says of each image whether it came,
     wholly or in part, from who knows where: its ``sources`` may then be empty, and scores
@@ -58,6 +59,7 @@ class SyntheticPool:
     methods: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     fitted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    made_for: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -66,8 +68,9 @@ class SyntheticPool:
     @property
     def digest(self) -> str:
         """A name for contents, labels and origins."""
-        further = [list(self.methods), list(self.trained_on), {name: list(rows) for name, rows in self.fitted.items()}]
-        origins = [[list(rows) for rows in self.sources], *(further if any(map(any, further[:2])) else [])]
+        further = [list(texts) for texts in self._further.values()]
+        fitted = sorted((name, list(rows)) for name, rows in self.fitted.items())
+        origins = [[list(rows) for rows in self.sources], *([further, fitted] if any(further) else [])]
         return digest([list(self.contents), self.labels.tolist(), *origins])
 
     def readable(self, decoded: Decoded) -> "SyntheticPool":
@@ -82,6 +85,7 @@ class SyntheticPool:
             unsourced=tuple(self.unsourced[row] for row in rows),
             methods=tuple(self.methods[row] for row in rows if self.methods),
             trained_on=tuple(self.trained_on[row] for row in rows if self.trained_on),
+            made_for=tuple(self.made_for[row] for row in rows if self.made_for),
             left_out=self.left_out + len(decoded.unreadable),
         )
 
@@ -99,7 +103,6 @@ class SyntheticPool:
     def table(self, ids: Sequence[str]) -> pd.DataFrame:
         """Return the images with the ids of their sources and of what they resemble, separated by ``;``."""
         alike = self.alike or ((),) * len(self)
-        further = {METHOD: list(self.methods), TRAINED_ON: list(self.trained_on)}
         return pd.DataFrame(
             {
                 "image": [path.relative_to(self.root).as_posix() for path in self.paths],
@@ -107,7 +110,7 @@ class SyntheticPool:
                 "content": list(self.contents),
                 "sources": [";".join(ids[row] for row in rows) for rows in self.sources],
                 "alike": [";".join(ids[row] for row in rows) for rows in alike],
-                **{name: texts for name, texts in further.items() if any(texts)},
+                **{name: list(texts) for name, texts in self._further.items() if texts},
             }
         )
 
@@ -115,6 +118,12 @@ class SyntheticPool:
     def linked_rows(self) -> list[tuple[int, ...]]:
         """The rows of the data set behind each image, and after them those that it resembles."""
         return [(*own, *alike) for own, alike in zip(self.sources, self.alike or ((),) * len(self), strict=True)]
+
+    @property
+    def _further(self) -> dict[str, tuple[str, ...]]:
+        """What further columns of the manifest say of each image; () where they say nothing of any."""
+        columns = {METHOD: self.methods, TRAINED_ON: self.trained_on, MADE_FOR: self.made_for}
+        return {name: texts if any(texts) else () for name, texts in columns.items()}
 
     @cached_property
     def _links(self) -> tuple[np.ndarray, np.ndarray]:
@@ -153,13 +162,15 @@ class SyntheticPool:
     def draw(self, fold: Fold, numbers: Mapping[str, int], seed: int, method: str | None = None) -> np.ndarray:
         """Return admissible images, up to ``numbers`` of each class; a larger number holds every smaller one.
 
-        All are of one method if it is named.
+        All are of one method if it is named, and those that were made for this fold come before others.
         """
         admissible = self._of_method(fold, method)
+        is_other = np.array(self.made_for, dtype=object) != fold.id if self.made_for else np.zeros(len(self), bool)
         rows = [np.empty(0, np.int64)]
         for label, name in enumerate(self.classes):
             members = admissible[self.labels[admissible] == label]
             order = np.random.default_rng(seed_from(seed, "synthetic", fold.id, label)).permutation(len(members))
+            order = order[np.argsort(is_other[members[order]], kind="stable")]
             rows.append(members[order[: numbers.get(name, 0)]])
         return np.sort(np.concatenate(rows))
 
@@ -268,8 +279,9 @@ class _Entry:
     sources: tuple[int, ...]
     unknown: str  # why its origin is not (wholly) known, "" if it is
     unreadable: bool
-    method: str
     trained_on: frozenset[str]
+    method: str
+    made_for: str
 
 
 def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) -> SyntheticPool:
@@ -280,7 +292,8 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     or from the manifest's, or by SHA-256 of their content, which stands for all images of that
     content. It may have the columns ``method`` (any name) and ``trained_on``: what the generator of the image was
     fitted on, as real images like the sources, or as the names of folds whose training parts ``folder/folds.csv``
-    lists (columns fold, part, id, as in the folder of a search). An image needs sources, or these, or both.
+    lists (columns fold, part, id, as in the folder of a search). An image needs sources, or these, or both. A column
+    ``made_for`` may name the fold that takes an image before others.
 
     Raises UserError for a missing file, an unknown class, and, unless
     ``trust_unsourced``, an image whose origin is unknown or not named.
@@ -293,8 +306,10 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     finder = _Finder(dataset, folder)
     training = _TrainingParts(folder, finder)
     entries: dict[Path, _Entry] = {}
-    table = read_table(folder / MANIFEST, COLUMNS).reindex(columns=[*COLUMNS, METHOD, TRAINED_ON], fill_value="")
-    for row, image, label, sources, method, trained_on in table.itertuples():
+    table = read_table(folder / MANIFEST, COLUMNS).reindex(
+        columns=[*COLUMNS, METHOD, TRAINED_ON, MADE_FOR], fill_value=""
+    )
+    for row, image, label, sources, method, trained_on, made_for in table.itertuples():
         where = f"{folder / MANIFEST}, line {row}"
         path = folder / inside(image.strip(), where)
         if not path.is_file():
@@ -302,7 +317,7 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
         if label not in dataset.classes:
             raise UserError(f"{where}: label {label!r} is no class of {dataset.source} ({', '.join(dataset.classes)}).")
         names = _names(sources), _names(trained_on)
-        entry = _entry(finder, training, dataset.classes.index(label), *names, method.strip())
+        entry = _entry(finder, training, dataset.classes.index(label), *names, (method.strip(), made_for.strip()))
         if entry.unknown and not trust_unsourced:
             raise UserError(f"{where}: {entry.unknown} {_ways_out(dataset)}")
         if path in entries:
@@ -326,7 +341,12 @@ def _ways_out(dataset: Dataset) -> str:
 
 
 def _entry(
-    finder: _Finder, training: _TrainingParts, label: int, sources: list[str], trained_on: list[str], method: str
+    finder: _Finder,
+    training: _TrainingParts,
+    label: int,
+    sources: list[str],
+    trained_on: list[str],
+    method_and_fold: tuple[str, str],
 ) -> _Entry:
     rows_of = {name: finder.find(name) for name in sources}
     problem = "" if sources or trained_on else "no sources are named."
@@ -336,7 +356,7 @@ def _entry(
         problem = f"{TRAINED_ON} {unknown[0]!r} is neither an image of {finder.source} nor a fold of {training.file}."
     rows = {row for rows in rows_of.values() for row in rows or ()}
     known = frozenset(name for name in trained_on if training.find(name) is not None)
-    return _Entry(label, tuple(sorted(rows)), problem, () in rows_of.values(), method, known)
+    return _Entry(label, tuple(sorted(rows)), problem, () in rows_of.values(), known, *method_and_fold)
 
 
 def _pool(
@@ -364,6 +384,7 @@ def _pool(
         ),
         left_out=len(listed) - len(entries),
         methods=tuple(entry.method for entry in entries.values()),
+        made_for=tuple(entry.made_for for entry in entries.values()),
         trained_on=tuple(names[content] for content in contents),
         fitted={names[content]: training.rows(some) for content, some in sorted(generators.items()) if some},
     )

@@ -395,6 +395,20 @@ def test_the_digest_changes_with_the_method_and_what_a_generator_was_fitted_on(p
     assert digests[0] == pool(f"{HEADER}a.png,dog,dog/1.png\n").digest
 
 
+def test_a_fold_takes_what_was_made_for_it_first(pool, data):
+    lines = [f"{number}.png,dog,dog/1.png,{('f0', 'f1', '')[number % 3]}" for number in range(12)]
+    for number in range(12):
+        Image.new("L", (4, 4), 50 + number).save(pool.manifest.parent / f"{number}.png")
+    found = pool("image,label,sources,made_for\n" + "\n".join(lines) + "\n")
+    trains = Fold(0, 0, 1.0, np.arange(len(data)), np.empty(0, int), "f1")
+    draws = [found.draw(trains, {"dog": number}, seed=1) for number in range(13)]
+    assert [sum(found.made_for[row] == "f1" for row in rows) for rows in draws] == [*range(5), *[4] * 8]
+    assert all(set(small) < set(large) for small, large in itertools.pairwise(draws))
+    other = dataclasses.replace(trains, id="f9")
+    assert len({found.made_for[row] for row in found.draw(other, {"dog": 9}, seed=1)}) == 3
+    assert found.digest != pool("image,label,sources\n" + "\n".join(line[: line.rindex(",")] for line in lines)).digest
+
+
 @settings(deadline=None, max_examples=200)
 @given(splits(), st.lists(st.sets(st.integers(0, 11), max_size=3), max_size=12), st.integers(0, 20), st.data())
 def test_what_came_from_the_hold_out_or_the_validation_part_never_trains(split, sources, amount, choose):
