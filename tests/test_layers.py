@@ -39,7 +39,13 @@ HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.oracles.meaning", "search.prepare", "search.session", "search.tuner"),
     *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
-    *("search.training.inputs", "search.training.loop", "search.training.network", "search.training.networks"),
+    *(
+        "search.training.features",
+        "search.training.inputs",
+        "search.training.loop",
+        "search.training.network",
+        "search.training.networks",
+    ),
     *("search.training.trainer", "search.training.storing", "search.training.update"),
 }
 HOMES = {  # the only importers

@@ -16,8 +16,6 @@ from search.audit.inspection import count
 from search.data.draws import prefix, random_order
 from search.data.images import Decoded
 from search.repertoire.backbones.backbone import Backbone
-from search.repertoire.recipe import Recipe
-from search.repertoire.shape import shape_of
 from search.system.machine import release
 from search.system.progress import Progress, silent
 from search.training.materials import Materials
@@ -127,16 +125,12 @@ def backbone_features(
     """
     from search.system.tf import silenced  # TensorFlow takes half a gigabyte
     from search.training.activations import PLAIN, Activations, Computed, Images
-    from search.training.compiled import CompiledNetwork
-    from search.training.network import build
+    from search.training.features import frozen_network
 
     weights = materials.weights[backbone.name]
     inputs = Images(images.pixels, materials.contents, images.key)
     with silenced():
-        shape = shape_of(Recipe(backbone.reference, image_size=images.pixels.shape[1]))
-        network = CompiledNetwork(
-            shape, lambda: build(shape, materials.classes, pretrained=True, sha256=weights, home=materials.home)
-        )
+        network = frozen_network(backbone, images.pixels.shape[1], weights, materials.home)
         if rows is not None and len(rows) < len(images.pixels):
             computed, parts = Computed(network, inputs, PLAIN, 0, materials.seed), []
             for at in range(0, len(rows), IMAGES_MAPPED):

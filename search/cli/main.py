@@ -26,6 +26,7 @@ from search.cli.pretrain import pretrain
 from search.cli.report import report
 from search.cli.resume import resume
 from search.cli.run import run
+from search.cli.synthesize import synthesize
 from search.cli.watch import watch
 from search.system.errors import UserError, in_words
 from search.system.signals import SignalledError, handle_signals
@@ -47,6 +48,7 @@ VERBS = (  # by name, as --help lists them
     report,
     resume,
     run,
+    synthesize,
     watch,
 )
 EARLIER = {"weights": "backbones"}  # names that verbs had, which still work

@@ -65,6 +65,11 @@ def check_place(to: Path, data: Path | None = None) -> None:
         raise UserError(f"{to} is not empty. Name a new folder, or empty it: nothing is mixed with other files.")
 
 
+def class_folders(classes: Sequence[str]) -> list[str]:
+    """Return a name for the folder of each class, all distinct, also where a class is called like a path."""
+    return _distinct([_plain(name) for name in classes])
+
+
 def put(source: Path, file: Path, copy: bool) -> None:
     """Make ``file``, and the folders that it lies in, a copy of ``source`` or a link to it."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +105,7 @@ def class_files(ids: Sequence[str], labels: Sequence[str], paths: Sequence[Path]
 
     ``labels`` are names of ``classes``, all of which there are: a class has the same folder whichever images are there.
     """
-    folders = dict(zip(classes, _distinct([_plain(name) for name in classes]), strict=True))
+    folders = dict(zip(classes, class_folders(classes), strict=True))
     names = [_name(id_, label, path) for id_, label, path in zip(ids, labels, paths, strict=True)]
     files = [""] * len(names)
     for label in set(labels):

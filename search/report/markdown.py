@@ -74,11 +74,12 @@ def _display(display: "Display", pictures: Mapping[str, str]) -> Iterator[str]:
         yield inert(figure.reading)
         yield f"![{inert(figure.in_words)}]({pictures[figure.name]})"
     if table and table.rows:
-        yield from _table(table)
+        yield from table_blocks(table)
 
 
-def _table(table: "Table") -> list[str]:
-    short = table.shortened(ROWS)
+def table_blocks(table: "Table", most: int = ROWS) -> list[str]:
+    """Return a table as blocks of Markdown: its caption, at most so many of its rows, and what is left out."""
+    short = table.shortened(most)
     lines = [
         "| " + " | ".join(inert(title.text) for title in short.titles) + " |",
         "|" + "|".join("---:" if title.numeric else "---" for title in short.titles) + "|",
