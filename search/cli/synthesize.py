@@ -22,6 +22,8 @@ from search.system.errors import UserError
 
 if TYPE_CHECKING:
     from search.data.loading import Inputs
+    from search.synthesis.methods.method import Method
+    from search.synthesis.pool import Wanted
 
 HARD, ALL = "hard:", "all"
 
@@ -64,28 +66,15 @@ def synthesize(
     from search.space import read_space
     from search.synthesis.card import write_card
     from search.synthesis.extractor import Extractor
-    from search.synthesis.methods.table import METHODS
-    from search.synthesis.pool import PoolWriter, Wanted
-    from search.system.texts import check_utf8
-    from search.system.validation import one_of
+    from search.synthesis.pool import PoolWriter
 
-    check_utf8(str(to), "--to")
-    one_of("--method", method, METHODS)
-    row = METHODS[method]
-    results = options.pop("results")
+    row, results = _method(method, to), options.pop("results")
     choices = Options(**options, results=str(to))
     study = overridden(read_space(space).study, choices)
     with open_screen(wide_console()) as screen:
         inputs = read_inputs(study, choices, screen.say, screen.progress)
         screen.say(folds_in_words(study, inputs.plan, inputs.dataset))
-        wanted = Wanted(
-            method=row,
-            numbers=_numbers(inputs, per_class, origin),
-            strength=row.strength if strength is None else strength,
-            seed=study.seed,
-            chosen=_chosen(inputs, origin, results),
-            origin=origin,
-        )
+        wanted = _wanted(row, inputs, per_class, origin, results, strength)
         extractor = Extractor(inputs.image_size)
         writer = PoolWriter(to, inputs, wanted, extractor)
         screen.say(f"Images to make: {writer.total} by {method} ({row.words}), for {len(writer.folds)} folds")
@@ -97,6 +86,32 @@ def synthesize(
         f"Pool: {to}, {len(pool.made)} images by {method}, {card.seconds_an_image:.2g} s each. A classifier gives "
         f"{card.measured.agreement:.0%} of them their label ({card.measured.agreement_real:.0%} of the real ones); "
         f"{card.measured.near_copies:.0%} are near copies of a real one. See README.md and the sheets there"
+    )
+
+
+def _method(name: str, to: Path) -> "Method":
+    """Return the method of this name. Raises UserError where there is none, and for a folder whose name is no text."""
+    from search.synthesis.methods.table import METHODS
+    from search.system.texts import check_utf8
+    from search.system.validation import one_of
+
+    check_utf8(str(to), "--to")
+    one_of("--method", name, METHODS)
+    return METHODS[name]
+
+
+def _wanted(
+    method: "Method", inputs: "Inputs", per_class: int | None, origin: str, results: str, strength: float | None
+) -> "Wanted":
+    from search.synthesis.pool import Wanted
+
+    return Wanted(
+        method=method,
+        numbers=_numbers(inputs, per_class, origin),
+        strength=method.strength if strength is None else strength,
+        seed=inputs.study.seed,
+        chosen=_chosen(inputs, origin, results),
+        origin=origin,
     )
 
 

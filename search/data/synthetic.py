@@ -298,18 +298,10 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     Raises UserError for a missing file, an unknown class, and, unless
     ``trust_unsourced``, an image whose origin is unknown or not named.
     """
-    if not (folder / MANIFEST).is_file():
-        raise UserError(
-            f"The synthetic images in {folder} have no {MANIFEST}. It must name each image, its label and the real "
-            f"images that it came from (columns {', '.join(COLUMNS)})."
-        )
     finder = _Finder(dataset, folder)
     training = _TrainingParts(folder, finder)
     entries: dict[Path, _Entry] = {}
-    table = read_table(folder / MANIFEST, COLUMNS).reindex(
-        columns=[*COLUMNS, METHOD, TRAINED_ON, MADE_FOR], fill_value=""
-    )
-    for row, image, label, sources, method, trained_on, made_for in table.itertuples():
+    for row, image, label, sources, method, trained_on, made_for in read_manifest(folder).itertuples():
         where = f"{folder / MANIFEST}, line {row}"
         path = folder / inside(image.strip(), where)
         if not path.is_file():
@@ -326,6 +318,20 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
             )
         entries[path] = entry
     return _pool(folder, entries, finder, training, dataset)
+
+
+def read_manifest(folder: Path) -> pd.DataFrame:
+    """Return the manifest of a pool as texts; columns that it lacks, and need not have, are empty.
+
+    Raises UserError where there is none, or it lacks a column that it must have.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise UserError(
+            f"The synthetic images in {folder} have no {MANIFEST}. It must name each image, its label and the real "
+            f"images that it came from (columns {', '.join(COLUMNS)})."
+        )
+    columns = [*COLUMNS, METHOD, TRAINED_ON, MADE_FOR]
+    return read_table(folder / MANIFEST, COLUMNS).reindex(columns=columns, fill_value="")
 
 
 def _names(text: str) -> list[str]:

@@ -18,8 +18,7 @@ from search.data.folds import Fold, plan_digest, plan_table
 from search.data.loading import Inputs
 from search.data.materialise import class_folders
 from search.data.readers.manifest import MANIFEST
-from search.data.readers.tables import read_table
-from search.data.synthetic import COLUMNS, FOLDS, MADE_FOR, METHOD, TRAINED_ON
+from search.data.synthetic import COLUMNS, FOLDS, MADE_FOR, METHOD, TRAINED_ON, read_manifest
 from search.synthesis.extractor import Extractor
 from search.synthesis.methods.method import Material, Method, Picture, Request
 from search.system.digests import digest
@@ -32,7 +31,7 @@ WORK = ".making"  # in the folder of a pool, while it is being made
 SETTINGS, MADE, LOCK = "settings.json", "made.jsonl", "lock"
 PHOTOGRAPHS = (".jpg", ".jpeg")
 JPEG_QUALITY = 95
-ALL_COLUMNS = (*COLUMNS, TRAINED_ON, METHOD, MADE_FOR)
+ALL_COLUMNS = (*COLUMNS, METHOD, TRAINED_ON, MADE_FOR)
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class PoolWriter:
         """Look at what is in the folder; nothing is written."""
         self.folder, self.inputs, self.wanted, self.extractor = folder, inputs, wanted, extractor
         self.folds: Sequence[Fold] = inputs.plan.folds
-        self._earlier = _read_manifest(folder)
+        self._earlier = read_manifest(folder) if (folder / MANIFEST).is_file() else None
         self._check()
 
     @property
@@ -289,7 +288,7 @@ class PoolWriter:
         """Write which images there are, and on what folds they rest."""
         method = self.wanted.method
         rows = [
-            (each.image, each.label, ";".join(each.sources), each.fold if method.fitted else "", method.name, each.fold)
+            (each.image, each.label, ";".join(each.sources), method.name, each.fold if method.fitted else "", each.fold)
             for each in made
         ]
         table = pd.DataFrame(rows, columns=list(ALL_COLUMNS))
@@ -305,10 +304,3 @@ class PoolWriter:
             place.mkdir(parents=True, exist_ok=True)
             sheet.replace(place / sheet.name)
         shutil.rmtree(self.work)
-
-
-def _read_manifest(folder: Path) -> pd.DataFrame | None:
-    """Return the manifest of a pool that there is, with all columns that ours have."""
-    if not (folder / MANIFEST).is_file():
-        return None
-    return read_table(folder / MANIFEST, COLUMNS).reindex(columns=list(ALL_COLUMNS), fill_value="")
