@@ -52,6 +52,16 @@ def test_a_grid_says_what_the_size_does_though_a_baseline_has_one_of_its_recipes
     assert "matters" in drawn(exhibits["effects"], "said")
 
 
+def test_sentences_call_a_choice_what_its_field_is_called(made):
+    for norm, skill in ((None, 0.5), (1.0, 0.7)):
+        for backbone in kinds.BACKBONES:
+            made.complete(skill, Recipe(backbone, 0, image_size=64, clip_norm=norm))
+    words, exhibits = shown(made)
+    assert "gradient clipping (1 is " in words
+    assert any("gradient clipping" in row for row in drawn(exhibits["effects"], "row"))
+    assert "clip norm" not in words
+
+
 def test_what_differs_is_said_though_too_few_trials_hold_the_rest_equal(made):
     made.baseline(0.9)
     for number in range(7):

@@ -235,7 +235,7 @@ def sentences(subject: Subject) -> list[str]:
     for verdict, head in heads.items():
         factors = subject.frame[subject.frame["matters"] == verdict].groupby("factor", sort=False)
         names = [
-            _of_factor(name, rows) if verdict == "yes" else words.spaced(name)
+            _of_factor(name, rows) if verdict == "yes" else words.field(name)
             for name, rows in factors
             if verdict != "unknown" or _verdict(rows) == MATTERS["unknown"]
         ]
@@ -246,7 +246,7 @@ def sentences(subject: Subject) -> list[str]:
 def _differing(subject: Subject) -> list[str]:
     """Return which levels differ, of factors that are not shown to matter as a whole."""
     listed = [
-        f"{words.spaced(factor.name)} {pair}"
+        f"{words.field(factor.name)} {pair}"
         for factor in subject.judgement.factors
         if factor.matters == "unknown"
         for pair in _pairs(factor)
@@ -266,7 +266,7 @@ def _pairs(factor: Factor) -> list[str]:
 def _staying_behind(frame: pd.DataFrame) -> list[str]:
     """Return with which levels every complete trial is worse than the best one."""
     listed = [
-        f"{words.spaced(row['factor'])} {row['level']} ({_trials(row['complete'])}, "
+        f"{words.field(row['factor'])} {row['level']} ({_trials(row['complete'])}, "
         f"{'the nearest ' if row['complete'] > 1 else ''}{words.points(row['nearest'])} behind)"
         for _, levels in frame.groupby("factor", sort=False)
         if levels["matters"].iloc[0] == "unknown"
@@ -287,7 +287,7 @@ def _one_at_a_time(frame: pd.DataFrame) -> list[str]:
         of = f"the widest of {len(ranges)} such ranges" if len(ranges) > 1 else "the only range"
         ends = [f"{level['level']} ({_trials(level['trials'])})" for level in (worst, best)]
         lines.append(
-            f"For what it is worth, {of} is that of {words.spaced(best['factor'])}: {words.points(ranges.max())} "
+            f"For what it is worth, {of} is that of {words.field(best['factor'])}: {words.points(ranges.max())} "
             f"from {ends[0]} to {ends[1]}; what else differed between these trials is in that number."
         )
     return lines
@@ -304,7 +304,7 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     return [
         f"{note[0].upper()}{note[1:]}."
         if len(factors) == every
-        else f"{words.listed(map(words.spaced, factors))}: {note}."
+        else f"{words.listed(map(words.field, factors))}: {note}."
         for note, factors in by_note.items()
     ]
 
@@ -313,7 +313,7 @@ def _of_factor(name: str, rows: pd.DataFrame) -> str:
     effects = rows[rows["effect"].notna()]
     best, worst = effects.loc[effects["effect"].idxmax()], effects.loc[effects["effect"].idxmin()]
     gap = words.points(best["effect"] - worst["effect"])
-    return f"{words.spaced(name)} ({best['level']} is {gap} above {worst['level']}, p {rows['p'].iloc[0]:.2g})"
+    return f"{words.field(name)} ({best['level']} is {gap} above {worst['level']}, p {rows['p'].iloc[0]:.2g})"
 
 
 EXHIBIT = Exhibit(
