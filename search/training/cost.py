@@ -19,6 +19,7 @@ from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool, tally
 from search.repertoire.augmentation import Augment
 from search.repertoire.backbones.pooling import share_of_features
+from search.repertoire.body import LEARNING
 from search.repertoire.heads import USUAL_FEATURES, is_by_steps, kind_of, settings_of
 from search.repertoire.mixing import MIXERS, mix_of
 from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
@@ -31,6 +32,9 @@ from search.system.machine import cores
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
 SECONDS_TO_BUILD = 2.5  # a network of a new shape, its tracing included
 SECONDS_A_STEP = 0.003
+# DECISIONS: A learning BatchNorm and averages of the weights count in the estimate
+LEARNING_NORMS = 1.4  # times as long as BatchNorm that is folded into convolutions
+SECONDS_TO_AVERAGE = 0.002  # the weights of an unfrozen body, after a step
 SECONDS_A_STEP_OF_KERAS = 0.006
 SECONDS_A_RUN = 0.03
 SECONDS_TO_START = 8.0
@@ -259,7 +263,8 @@ def _trained(
     if not is_by_steps(recipe):
         return share * sum(kind.seconds_a_run(count * recipe.views) for count in counts) + len(folds) * SECONDS_A_RUN
     trained_macs += kind.macs(settings_of(recipe.head), share * USUAL_FEATURES)
-    step = kind.seconds_a_step * share if recipe.head_only else SECONDS_A_STEP
+    trained_macs *= LEARNING_NORMS if recipe.batch_norm == LEARNING else 1
+    step = kind.seconds_a_step * share if recipe.head_only else SECONDS_A_STEP + SECONDS_TO_AVERAGE * (recipe.ema > 0)
     seconds_a_step = step + MIXERS[mix_of(recipe).mixer].seconds
     passes = (3 * examples + predictions) * trained_macs / speed
     return passes + examples / recipe.batch_size * seconds_a_step + len(folds) * SECONDS_A_RUN

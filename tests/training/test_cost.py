@@ -54,6 +54,8 @@ def cost(recipe=DEEP, trials=20, plan=None, images=200, pool=0, racing=True, dra
         {"recipe": dataclasses.replace(DEEP, tta="mirror")},
         {"recipe": dataclasses.replace(DEEP, mix="mixup")},
         {"recipe": dataclasses.replace(DEEP, head="mlp")},
+        {"recipe": dataclasses.replace(DEEP, batch_norm="learning")},
+        {"recipe": dataclasses.replace(DEEP, ema=0.99)},
         {"recipe": dataclasses.replace(DEEP, epoch="best_mean")},
     ],
     ids=lambda more: next(iter(more)),
