@@ -4,7 +4,8 @@
     python -m search run spaces/good_bad.py --data my-figures --backbones EfficientNetLite0,MobileNetV2_0.35
 
 It reproduces a hobby project that tells heroes of films from villains: VGG16 with average pooling, a dense layer of
-128, plain SGD whose rate falls exponentially (0.01, times 0.9 in 10,000 steps), and one split, 80 to 20.
+128, SGD whose rate falls exponentially (0.01, times 0.9 in 10,000 steps), and one split, 80 to 20. SGD has a momentum
+of 0.9 here, as everywhere in this package; whether the project's had one is not on record.
 
 What it found is not on record here. What it got wrong: whether pixels are scaled as the weights of VGG16 need was
 left to memory; and a single split of few images decided. (In two of the five projects predictions were also compared
