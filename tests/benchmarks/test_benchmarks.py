@@ -2,6 +2,9 @@ import argparse
 import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 
 import compare
 import floor
@@ -250,3 +253,22 @@ def test_lite0_is_timed_on_both_sides(photographs, imagenet, tmp_path):
         assert work["work"]["backbone"] == works.LITE
         assert all(0 <= run["accuracy"] <= 1 for run in work["naive"])
         assert all(row["floor"] > 0 and row["faster"] > 0 for row in work["ours"].values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        (("--sets", "tiny_flowers3", "--blocks", "1", "--size", "64", "--folds", "2"), "| tiny_flowers3 | 1 |"),
+        (("--sets", "hymenoptera", "--columns", "Embedded 96 px"), "| hymenoptera |"),
+    ],
+)
+def test_the_tables_of_backbones_are_printed(options, start, photographs, imagenet):
+    environment = processes.environment()
+    environment["PYTHONPATH"] += f"{os.pathsep}{processes.ROOT / 'tests' / 'repertoire'}"
+    command = [sys.executable, processes.HERE / "backbones.py", photographs, *options]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    row = printed.splitlines()[-1]
+    assert row.startswith(start)
+    scores = [float(score) for score in row.removeprefix(start).strip(" |").replace("/", "|").split("|")]
+    assert all(0.3 < score <= 1 for score in scores), printed
