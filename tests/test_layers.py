@@ -29,7 +29,19 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
         "prepare",
         "check",
     ),
-    *("analysis", "report", "monitor", "synthesis", "session", "tuner", "export", "pretraining", "cli", "__main__"),
+    *(
+        "analysis",
+        "report",
+        "monitor",
+        "synthesis",
+        "preview",
+        "session",
+        "tuner",
+        "export",
+        "pretraining",
+        "cli",
+        "__main__",
+    ),
 )
 MOST_IN_SPINE, MOST_IN_FOLDER = 12, 20
 MORE = {"exhibits": 22}  # see DECISIONS, "Exhibits are more than twenty files"
@@ -37,6 +49,7 @@ HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.oracles.hyperparameters", "search.oracles.table"),
     *("search.oracles.elsewhere", "search.oracles.habits", "search.oracles.values", "search.oracles.networks"),
     *("search.oracles.meaning", "search.prepare", "search.session", "search.tuner"),
+    *("search.preview.choices", "search.preview.pictures", "search.preview.page"),
     *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
     *(

@@ -23,6 +23,7 @@ from search.cli.options import echo
 from search.cli.pack import pack
 from search.cli.predict import predict
 from search.cli.pretrain import pretrain
+from search.cli.preview import preview
 from search.cli.report import report
 from search.cli.resume import resume
 from search.cli.run import run
@@ -45,6 +46,7 @@ VERBS = (  # by name, as --help lists them
     pack,
     predict,
     pretrain,
+    preview,
     report,
     resume,
     run,

@@ -30,7 +30,7 @@ def page(document: Document, thumbnails: Mapping[str, str]) -> str:
     figures = [display.figure for display in document.displays if display.figure]
     scripts = [Markup(bundle()), _file("report.js")] if figures else [_file("report.js")]  # noqa: S704  # ours too
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             document=document,
@@ -38,9 +38,7 @@ def page(document: Document, thumbnails: Mapping[str, str]) -> str:
             still=_still,
             thumbnail=_Thumbnails(thumbnails),
             files=FILES,
-            faces=_faces(),
-            light=f"{variables(LIGHT)} --font: {FONT};",
-            dark=variables(DARK),
+            **look(),
             css=_file("report.css"),
             specifications=Markup(  # noqa: S704  # escaped
                 as_data({figure.name: themed(figure.spec) for figure in figures})
@@ -63,7 +61,8 @@ def _still(figure: Figure) -> int:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return where pages find their templates; these escape what they are given."""
     return Environment(
         loader=PackageLoader("search.report"),
         autoescape=True,
@@ -71,6 +70,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+
+
+def look() -> dict[str, str]:
+    """Return what makes a page look as the others do, as CSS: the font ``faces``, and the variables of both themes."""
+    return {"faces": _faces(), "light": f"{variables(LIGHT)} --font: {FONT};", "dark": variables(DARK)}
 
 
 @cache
@@ -87,9 +91,9 @@ def _faces() -> Markup:
 
 def _file(name: str) -> Markup:
     """Return a file beside the templates, as it is."""
-    environment = _environment()
-    assert environment.loader is not None
-    return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704  # a file of ours
+    loader = environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(environment(), name)[0])  # noqa: S704  # a file of ours
 
 
 class _Thumbnails:

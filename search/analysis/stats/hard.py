@@ -33,6 +33,7 @@ def votes_of(predicted: np.ndarray, rows: np.ndarray, shape: tuple[int, int]) ->
     return votes
 
 
+# DECISIONS: What to label next is told by votes
 def vote_entropy(votes: np.ndarray) -> np.ndarray:
     """Return how much a committee disagrees on each image, from 0 (all agree) to 1 (as evenly as can be).
 
