@@ -33,6 +33,7 @@ from search.report.exhibits import (
     predictions,
     strip,
     survival,
+    synthetic,
 )
 from search.report.figures import specification
 
@@ -50,6 +51,7 @@ CHAPTERS = (
         opening="answer",
     ),
     Chapter("survival", "Survival with fewer images", (survival.EXHIBIT,)),
+    Chapter("synthetic", "Do synthetic images help?", (synthetic.EXHIBIT, synthetic.PARTS), is_optional=True),
     Chapter("matters", "What matters", (effects.EXHIBIT, interaction.EXHIBIT, parallel.EXHIBIT)),
     Chapter(
         "winner",

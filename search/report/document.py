@@ -56,6 +56,11 @@ class Document:
         return self.answer[LEAD:]
 
     @property
+    def chapters(self) -> "Sequence[Section]":
+        """The sections that people read: without those that are optional and have nothing to say."""
+        return [section for section in self.sections if section.words or not section.chapter.is_optional]
+
+    @property
     def displays(self) -> "list[Display]":
         """All exhibits, in the order of the contents."""
         return [display for section in self.sections for display in section.displays]

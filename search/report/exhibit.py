@@ -221,7 +221,7 @@ class Chapter:
 
     ``opening`` names the passage before its words, ``passages`` those between words and exhibits,
     ``closing`` the one after them: what is told and is no exhibit. ``sentences`` are words of its
-    own, before those of its exhibits.
+    own, before those of its exhibits. One that ``is_optional`` is left out of a report in which it has no words.
     """
 
     id: str
@@ -231,6 +231,7 @@ class Chapter:
     passages: tuple[str, ...] = ()
     closing: str = ""
     sentences: Callable[[Judgement], list[str]] | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)

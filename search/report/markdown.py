@@ -22,7 +22,7 @@ def markdown(document: Document, pictures: Mapping[str, str]) -> str:
     table has at most ``ROWS`` rows.
     """
     blocks = [f"# {inert(document.title)}"]
-    for section in document.sections:
+    for section in document.chapters:
         chapter = section.chapter
         blocks.append(f"## {chapter.title}")
         blocks += PASSAGES[chapter.opening](document) if chapter.opening else ()

@@ -209,7 +209,33 @@ def many(folder):
     return made
 
 
-KINDS = {make.__name__: make for make in (usual, one, failed, empty, two, hundred_classes, many)}
+SYNTHETIC = (  # amount, method, share of real images replaced, and how often such a recipe is right
+    (0, None, 0.0, 0.5),
+    (8, "copies", 0.0, 0.52),
+    (8, "compose", 0.0, 0.85),
+    (20, "compose", 0.0, 0.6),
+    (8, "gan", 0.0, 0.45),
+    (8, "gan", 0.3, 0.5),
+)
+
+
+def study(folder):
+    """One recipe with and without synthetic images of several methods: one of them helps, the others do not."""
+    made = Searched(folder, each=60, folds=5, fractions=(1.0, 0.5), about={"synthetic": "images-synthetic"})
+    for amount, method, share, skill in SYNTHETIC:
+        recipe = Recipe(
+            "MobileNetV2",
+            1,
+            image_size=96,
+            synthetic_per_class=amount,
+            synthetic_method=method,
+            synthetic_replacing=share,
+        )
+        made.complete(skill, recipe)
+    return made
+
+
+KINDS = {make.__name__: make for make in (usual, one, failed, empty, two, hundred_classes, many, study)}
 WORDING = Path(__file__).with_name("wording.json")
 FOLDER = tempfile.TemporaryDirectory(prefix="kinds-")
 

@@ -86,15 +86,20 @@ def difference(cells: np.ndarray, a: int, b: int, parts: float) -> Difference:
 
 def against(cells: np.ndarray, a: int, others: Sequence[int], parts: float) -> list[Difference]:
     """Return how much better trial ``a`` is than each of ``others``, with p after Holm's adjustment over them."""
+    differences = _differences(cells, a, others, parts)
+    adjusted = holm([each.p for each in differences])
+    return [replace(each, p_holm=value) for each, value in zip(differences, adjusted, strict=True)]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p after Holm's adjustment; those that are NaN stay so, and count as comparisons that could not succeed."""
     from statsmodels.stats.multitest import multipletests
 
-    differences = _differences(cells, a, others, parts)
-    if not differences:
+    if not p:
         return []
-    p = np.array([each.p for each in differences])
-    unknown = np.isnan(p)  # these count as comparisons that could not succeed
+    unknown = np.isnan(p)
     adjusted = np.where(unknown, np.nan, multipletests(np.where(unknown, 1.0, p), method="holm")[1])
-    return [replace(each, p_holm=float(value)) for each, value in zip(differences, adjusted, strict=True)]
+    return [float(value) for value in adjusted]
 
 
 def _differences(cells: np.ndarray, a: int, others: Sequence[int], parts: float) -> list[Difference]:

@@ -1,0 +1,286 @@
+"""Do synthetic images help: recipes with them beside the same recipes without, also by class and on hard images."""
+
+import math
+from collections.abc import Iterable
+
+import altair as alt
+
+from search.analysis.judgement import Judgement
+from search.analysis.stats.comparing import ALPHA
+from search.analysis.synthetic import COPIES, HARD_IMAGES, NONE, Gain, gains, part_gains, worth
+from search.report import words
+from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, trial, whole
+from search.report.exhibit import limits as limits_of
+from search.report.style import PALETTE, Chart, place, tips, values
+from search.report.table import Table, count, limits, p_value, records, score, table, text
+
+ALL_SIZES = "all training sizes"
+MOST = 30  # recipes in the chart
+BAR = 22  # px for each of them and each size
+
+COLUMNS = (
+    trial(),
+    trial("reference"),
+    string("synthetic", "The amount of synthetic images and their method, in words."),
+    string("method", "How they were made."),
+    string("against", "What the reference has instead: none, or as many copies of real images.", levels=(NONE, COPIES)),
+    number("fraction", "The training size as a part, null for the mean over all sizes."),
+    number("images", "Mean number of real training images."),
+    number("difference", "The objective, trial minus reference."),
+    number("low", "Lower 95 % limit."),
+    number("high", "Upper 95 % limit."),
+    number("p", "Two-sided, of this comparison alone."),
+    number("p_holm", "After Holm's adjustment over the recipes with the same kind of reference, at the same size."),
+)
+
+PART_COLUMNS = (
+    trial(),
+    trial("reference"),
+    string("synthetic", "The amount of synthetic images and their method, in words."),
+    string("against", "What the reference has instead.", levels=(NONE, COPIES)),
+    string("part", f"A class, or {HARD_IMAGES!r}: those that at least half of the other recipes get wrong."),
+    whole("images"),
+    number("before", "Accuracy of the reference on them, out of fold, at the largest training size."),
+    number("after", "Accuracy of the trial."),
+    number("difference"),
+)
+
+
+def rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield each recipe with synthetic images beside its reference, at each training size and over all."""
+    for gain in gains(judgement):
+        yield {
+            "trial": gain.pair.trial.id,
+            "reference": gain.pair.reference.id,
+            "synthetic": gain.pair.words,
+            "method": gain.pair.method,
+            "against": gain.pair.against,
+            "fraction": math.nan if gain.fraction is None else gain.fraction,
+            "images": gain.images,
+            "difference": gain.difference.mean,
+            **limits_of(gain.difference),
+            "p": gain.p,
+            "p_holm": gain.p_holm,
+        }
+
+
+def part_rows(judgement: Judgement) -> Iterable[Row]:
+    """Yield how each recipe with synthetic images does on each class and on hard images."""
+    for gain in part_gains(judgement):
+        yield {
+            "trial": gain.pair.trial.id,
+            "reference": gain.pair.reference.id,
+            "synthetic": gain.pair.words,
+            "against": gain.pair.against,
+            "part": gain.part,
+            "images": gain.images,
+            "before": gain.reference,
+            "after": gain.trial,
+            "difference": gain.trial - gain.reference,
+        }
+
+
+def _size(fraction: float) -> str:
+    return words.size(fraction) if words.known(fraction) else ALL_SIZES
+
+
+def draw(subject: Subject) -> Chart | None:
+    """Draw the differences against none, with their intervals, at each training size."""
+    frame = subject.frame[(subject.frame["against"] == NONE) & subject.frame["low"].notna()]
+    if frame.empty:
+        return None
+    names = list(dict.fromkeys(frame["synthetic"]))[:MOST]
+    rows = [
+        {
+            "synthetic": row["synthetic"],
+            "size": _size(row["fraction"]),
+            "points": 100 * row["difference"],
+            "low": 100 * row["low"],
+            "high": 100 * row["high"],
+            "trial": row["trial"],
+            "between": words.between(row["low"], row["high"], sign=True),
+        }
+        for row in records(frame[frame["synthetic"].isin(names)])
+    ]
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    shades = [PALETTE["rest"], PALETTE["recommended"], PALETTE["best"]]
+    scale = alt.Scale(domain=sizes, range=[shades[at * 2 // max(1, len(sizes) - 1)] for at in range(len(sizes))])
+    hover = tips({"synthetic": "synthetic images", "size": "training size", "points": "points", "between": "95 %"})
+    base = alt.Chart(values(rows)).encode(
+        y=alt.Y("synthetic:N", sort=names, title=None),
+        yOffset=alt.YOffset("size:N", sort=sizes),
+        color=alt.Color("size:N", scale=scale, title=None),
+        tooltip=hover,
+    )
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="points more than without"), x2="high:Q")
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(x="points:Q")
+    zero = alt.Chart(values([{"zero": 0}])).mark_rule(color=PALETTE["soft"], strokeDash=[4, 3]).encode(x="zero:Q")
+    height = max(80, BAR * len(names) * len(sizes))
+    return place(zero + bars + dots, height=height, above=f"{subject.objective}, with synthetic images minus without")
+
+
+def in_words(subject: Subject) -> str:
+    """Return the chart in words."""
+    frame = subject.frame[subject.frame["against"] == NONE]
+    lines = [
+        f"{row['synthetic']}, {_size(row['fraction'])}: {words.signed(row['difference'])} "
+        f"({words.between(row['low'], row['high'], sign=True)})"
+        for row in records(frame)
+    ]
+    return f"Differences to the same recipe without synthetic images. {'; '.join(lines)}."
+
+
+def differences(subject: Subject) -> Table:
+    """Return all differences as a table."""
+    return table(
+        f"The {subject.objective} of each recipe with synthetic images minus that of the same recipe without them, or "
+        "with as many augmented copies of real images, on the same folds.",
+        "synthetic images | instead of | training size | # real images | # difference | # 95 % interval | # p | "
+        "# p, Holm | trials",
+        (
+            (
+                text(row["synthetic"]),
+                text(row["against"]),
+                text(_size(row["fraction"])),
+                count(round(row["images"])) if words.known(row["images"]) else text(""),
+                score(row["difference"], sign=True),
+                limits(row["low"], row["high"], sign=True),
+                p_value(row["p"]),
+                p_value(row["p_holm"]),
+                text(f"{row['trial']}, {row['reference']}"),
+            )
+            for row in records(subject.frame)
+        ),
+    )
+
+
+def parts(subject: Subject) -> Table:
+    """Return the accuracies by class and on hard images."""
+    return table(
+        "Accuracy at the largest training size, by class and on the hard images: those that at least half of the other "
+        "recipes get wrong. These differences have no intervals: read them as hints.",
+        "synthetic images | instead of | part | # images | # without | # with | # difference",
+        (
+            (
+                text(row["synthetic"]),
+                text(row["against"]),
+                text(row["part"]),
+                count(row["images"]),
+                score(row["before"]),
+                score(row["after"]),
+                score(row["difference"], sign=True),
+            )
+            for row in records(subject.frame)
+        ),
+    )
+
+
+def sentences(subject: Subject) -> list[str]:
+    """Return whether synthetic images help, in one sentence, and what that is worth in real images."""
+    judgement = subject.judgement
+    every = gains(judgement)
+    overall = [gain for gain in every if gain.pair.against == NONE and _is_overall(gain, judgement)]
+    if not overall:
+        return _nothing_to_compare(judgement)
+    sure = [gain for gain in overall if gain.p_holm < ALPHA]
+    best = max(overall, key=lambda gain: gain.difference.mean)
+    if best in sure and best.difference.mean > 0:
+        lines = [f"They help: {best.pair.words} {_is_worth(best, judgement)}."]
+    elif all(gain in sure and gain.difference.mean < 0 for gain in overall):
+        lines = [f"They harm: the best of them, {best.pair.words}, costs {_in_points(best)}."]
+    else:
+        lines = [_not_told(overall, best)]
+    return [*lines, *_against_copies(every, judgement)]
+
+
+def _is_overall(gain: Gain, judgement: Judgement) -> bool:
+    return gain.fraction is None or len(judgement.rules.fractions) == 1
+
+
+def _nothing_to_compare(judgement: Judgement) -> list[str]:
+    used = [one for one in judgement.complete if one.recipe.synthetic]
+    if not used:
+        return []
+    line = (
+        f"{words.amount(len(used), 'complete recipe')} used synthetic images, but no complete one is the same without "
+        "them, so whether they help cannot be told. spaces/synthetic_study.py compares such pairs."
+    )
+    return [line]
+
+
+def _in_points(gain: Gain) -> str:
+    gap = gain.difference
+    return f"{words.signed(gap.mean)} (95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+
+
+def _not_told(overall: list[Gain], best: Gain) -> str:
+    """Return that nothing was seen, and how large what there is may be."""
+    known = [gain.difference for gain in overall if math.isfinite(gain.difference.low)]
+    if not known:
+        return "Whether they help cannot be told from these folds."
+    if len(overall) == 1:
+        low, high = known[0].low, known[0].high
+        return (
+            f"No help was seen: the difference is between {100 * low:+.1f} and {100 * high:+.1f} points "
+            f"({best.pair.words})."
+        )
+    low, high = min(gap.low for gap in known), max(gap.high for gap in known)
+    return (
+        f"No help was seen: of {len(overall)} recipes with synthetic images the best, {best.pair.words}, gains "
+        f"{_in_points(best)}, which is not told from nothing once all are counted; every difference is between "
+        f"{100 * low:+.1f} and {100 * high:+.1f} points."
+    )
+
+
+def _is_worth(gain: Gain, judgement: Judgement) -> str:
+    """Return what a gain is worth in real images, read off the learning curve of the same recipe without them."""
+    scores = [interval.mean for interval in judgement.at_sizes(gain.pair.reference)]
+    gap = gain.difference
+    more, low, high = (worth(each, judgement.images, scores) for each in (gap.mean, gap.low, gap.high))
+    if math.isnan(more):
+        return f"gains {_in_points(gain)}"
+    return (
+        f"gains {_in_points(gain)}; that is worth about as much as {_images(more)} more real ones "
+        f"({_images(low)} to {_images(high)}, by what the last doubling of real images gained)"
+    )
+
+
+def _images(number_of: float) -> str:
+    return f"{number_of:,.0f}" if number_of < 1e5 else "more than 100,000"
+
+
+def _against_copies(every: list[Gain], judgement: Judgement) -> list[str]:
+    """Return whether any recipe beats as many copies of real images."""
+    overall = [gain for gain in every if gain.pair.against == COPIES and _is_overall(gain, judgement)]
+    if not overall:
+        return []
+    best = max(overall, key=lambda gain: gain.difference.mean)
+    if best.p_holm < ALPHA and best.difference.mean > 0:
+        return [f"They do more than as many copies of real images: {best.pair.words} gains {_in_points(best)}."]
+    return [f"They are not told from as many copies of real images: at best {best.pair.words}, {_in_points(best)}."]
+
+
+EXHIBIT = Exhibit(
+    "synthetic_gains",
+    Sheet("synthetic_gains", "Recipes with synthetic images beside the same recipes without them.", COLUMNS, rows),
+    Plot(
+        "What synthetic images add",
+        draw,
+        "A dot is the difference to the same recipe without synthetic images, on the same folds; the bar is its 95 % "
+        "interval. Where the bar crosses zero, the difference may be chance.",
+        in_words,
+    ),
+    table=differences,
+    sentences=sentences,
+)
+PARTS = Exhibit(
+    "synthetic_parts",
+    Sheet(
+        "synthetic_parts",
+        "Accuracy with and without synthetic images, by class and on hard images.",
+        PART_COLUMNS,
+        part_rows,
+    ),
+    table=parts,
+    folded="By class, and for hard images",
+)

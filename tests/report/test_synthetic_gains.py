@@ -1,0 +1,143 @@
+"""Do synthetic images help: pairs of recipes, their differences, and the sentence that is made of them."""
+
+import math
+
+import numpy as np
+import pytest
+from kinds import SYNTHETIC, document, frames, judgement
+from kit.searches import Search
+
+from search.analysis.judgement import Judgement
+from search.analysis.synthetic import COPIES, HARD_IMAGES, NONE, gains, pairs, part_gains, worth
+from search.racing import cells
+from search.repertoire.recipe import Recipe
+from search.report import contents
+
+pytestmark = pytest.mark.quick
+
+
+def made(folder, *rows, fractions=(1.0, 0.5), each=60, folds=5):
+    """Make a search of recipes that differ in nothing but their synthetic images; rows are as in SYNTHETIC."""
+    search = Search(folder, each=each, folds=folds, fractions=fractions)
+    for amount, method, share, skill in rows:
+        synthetic = {"synthetic_per_class": amount, "synthetic_method": method, "synthetic_replacing": share}
+        search.complete(skill, Recipe("MobileNetV2", 1, image_size=96, **synthetic))
+    return Judgement.of(search.record)
+
+
+def said(judged):
+    return next(
+        " ".join(section.words) for section in contents.document(judged).sections if section.chapter.id == "synthetic"
+    )
+
+
+def test_a_recipe_is_paired_with_itself_without_synthetic_images_and_with_copies():
+    found = {(pair.trial.id, pair.reference.id, pair.against) for pair in pairs(judgement("study"))}
+    assert found == {
+        ("0001", "0000", NONE),
+        ("0002", "0000", NONE),
+        ("0002", "0001", COPIES),
+        ("0003", "0000", NONE),  # there are no 20 copies
+        ("0004", "0000", NONE),
+        ("0004", "0001", COPIES),
+        ("0005", "0000", NONE),  # and none that replace
+    }
+
+
+def test_a_gain_is_the_mean_difference_over_folds_at_each_size_and_over_all():
+    judged = judgement("study")
+    by_id = {trial.id: cells(trial, judged.rules) for trial in judged.complete}
+    for gain in gains(judged):
+        gap = by_id[gain.pair.trial.id] - by_id[gain.pair.reference.id]
+        at = slice(None) if gain.fraction is None else judged.rules.fractions.index(gain.fraction)
+        assert gain.difference.mean == pytest.approx(gap[at].mean())
+        assert gain.difference.low < gain.difference.mean < gain.difference.high
+        assert gain.p_holm >= gain.p
+    assert len(gains(judged)) == 7 * 3
+    assert frames("study")["synthetic_gains"]["fraction"].isna().sum() == 7
+
+
+def test_other_recipes_are_no_references():
+    other = Recipe("MobileNetV2", 1, image_size=96, dropout=0.5)
+    assert other.digest not in {pair.reference.recipe.digest for pair in pairs(judgement("usual"))}
+    for pair in pairs(judgement("usual")):
+        assert pair.reference.recipe.synthetic.to_json() == 0
+
+
+def test_the_one_that_helps_is_named_with_what_it_is_worth():
+    text = said(judgement("study"))
+    assert text.startswith("They help: 8 synthetic (compose) gains +")
+    assert "They do more than as many copies of real images: 8 synthetic (compose) gains +" in text
+
+
+def test_where_nothing_helps_the_sentence_says_how_large_a_help_may_be(tmp_path):
+    text = said(made(tmp_path, *((amount, method, share, 0.6) for amount, method, share, _ in SYNTHETIC)))
+    assert text.startswith("No help was seen: of 5 recipes with synthetic images the best,")
+    assert "every difference is between -" in text
+
+
+def test_a_single_pair_has_its_limits(tmp_path):
+    text = said(made(tmp_path, (0, None, 0.0, 0.6), (8, None, 0.0, 0.61), fractions=(1.0,)))
+    assert text.startswith("No help was seen: the difference is between -")
+    assert text.endswith("points (8 synthetic).")
+
+
+def test_harm_is_called_harm(tmp_path):
+    text = said(made(tmp_path, (0, None, 0.0, 0.9), (8, "gan", 0.0, 0.2), (20, "gan", 0.0, 0.2)))
+    assert text.startswith("They harm: the best of them, ")
+
+
+def test_recipes_without_a_reference_are_said_to_tell_nothing(tmp_path):
+    text = said(made(tmp_path, (8, "gan", 0.0, 0.9), (20, "gan", 0.0, 0.5)))
+    assert text.startswith("2 complete recipes used synthetic images, but no complete one is the same without them")
+
+
+def test_without_synthetic_images_the_chapter_is_left_out(tmp_path):
+    judged = made(tmp_path, (0, None, 0.0, 0.9))
+    titles = [section.chapter.title for section in contents.document(judged).chapters]
+    assert "Do synthetic images help?" not in titles
+    assert "Do synthetic images help?" in [section.chapter.title for section in document("study").chapters]
+
+
+def test_hard_images_are_those_of_the_other_recipes():
+    judged = judgement("study")
+    rows = [gain for gain in part_gains(judged) if gain.part == HARD_IMAGES]
+    assert len(rows) == 7
+    evidence = judged.evidence_of_images
+    size = evidence.sizes[-1]
+    for gain in rows:
+        others = [
+            at for at, name in enumerate(evidence.trials) if name not in {gain.pair.trial.id, gain.pair.reference.id}
+        ]
+        wrong = (size.predictions[others] != size.labels).mean(axis=0) >= 0.5
+        assert gain.images == wrong.sum()
+        own = evidence.trials.index(gain.pair.trial.id)
+        assert gain.trial == pytest.approx((size.predictions[own] == size.labels)[wrong].mean())
+
+
+def test_hard_images_of_chance_favour_neither_side(tmp_path):
+    """Equal recipes: the accuracy on images that others find hard must not differ for that reason."""
+    gaps = []
+    for seed in range(12):
+        search = made(
+            tmp_path / str(seed), *[(0, None, 0.0, 0.6), *((8 + seed * 7 + k, "gan", 0.0, 0.6) for k in range(4))]
+        )
+        gaps += [gain.trial - gain.reference for gain in part_gains(search) if gain.part == HARD_IMAGES]
+    assert abs(np.mean(gaps)) < 3 * np.std(gaps) / math.sqrt(len(gaps)) + 0.02
+
+
+@pytest.mark.parametrize(
+    ("gain", "images", "scores", "more"),
+    [
+        (0.05, [100, 200], [0.7, 0.75], 200),  # as much as the last doubling
+        (0.025, [100, 200], [0.7, 0.75], 200 * (math.sqrt(2) - 1)),
+        (-0.05, [100, 200], [0.7, 0.75], -100),
+        (0.0, [50, 200], [0.7, 0.8], 0),
+        (0.1, [50, 200], [0.7, 0.8], 600),
+        (0.1, [100], [0.7], math.nan),
+        (0.1, [100, 200], [0.7, 0.7], math.nan),
+        (0.1, [100, 200], [0.7, 0.6], math.nan),
+    ],
+)
+def test_a_gain_is_worth_as_many_images_as_the_curve_says(gain, images, scores, more):
+    assert worth(gain, images, scores) == pytest.approx(more, nan_ok=True)
