@@ -4,8 +4,8 @@
 
 A space file takes its words from here: ``Study``, ``Recipe``, ``Augment``, ``Mix``, ``Mlp``, ``LogisticRegression``,
 ``Svm``, ``Focal``, ``EffectiveNumber``, ``Sampling``, ``Synthetic``, ``Backbone``, ``Times``, ``Schedule``,
-``conv_net``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``image_sizes``, ``handwritten_digits``. ``KFoldTuner`` is the
-same from a notebook.
+``conv_net``, ``hub``, ``at_hand``, ``amounts_at_hand``, ``methods_at_hand``, ``image_sizes``, ``handwritten_digits``.
+``KFoldTuner`` is the same from a notebook.
 """
 
 import importlib
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from search.repertoire.schedules import Schedule
     from search.repertoire.synthetic import Synthetic
     from search.repertoire.weighting import EffectiveNumber
-    from search.space import amounts_at_hand, at_hand, image_sizes
+    from search.space import amounts_at_hand, at_hand, image_sizes, methods_at_hand
     from search.study import Study
     from search.system.errors import UserError
     from search.tuner import KFoldTuner
@@ -58,6 +58,7 @@ __all__ = [
     "handwritten_digits",
     "hub",
     "image_sizes",
+    "methods_at_hand",
 ]
 
 _HOMES = {  # found when first asked for: `search --help` must not load TensorFlow
@@ -84,6 +85,7 @@ _HOMES = {  # found when first asked for: `search --help` must not load TensorFl
     "handwritten_digits": "search.data.digits",
     "hub": "search.repertoire.backbones.hub",
     "image_sizes": "search.space",
+    "methods_at_hand": "search.space",
 }
 
 

@@ -52,7 +52,7 @@ from search.repertoire.weights import (
     weights_folder,
     weights_sha256,
 )
-from search.space import Hand, SpaceFile, read_space, sizes_in_words, sizes_of
+from search.space import Hand, SpaceFile, hand_for, read_space, sizes_in_words
 from search.study import GRID, Study
 from search.system.devices import Devices, Machine, devices
 from search.system.errors import UserError
@@ -228,9 +228,7 @@ def _space(
     file: SpaceFile, inputs: Inputs, pool: SyntheticPool | None, options: Options, known: About | None, say: Say
 ) -> tuple[Build, Hand, HyperParameters]:
     """Return what makes recipes, what is at hand for them, and the hyperparameters of the space."""
-    sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
-    wanted = inputs.study.backbones or ()
-    hand = Hand(sizes=sizes, backbones=wanted)  # gives all: a scope that no value opens is no matter of what is at hand
+    hand = hand_for(inputs.study, inputs.image_size)  # gives all: what no value opens is no matter of what is at hand
     build = remembering(_build(file, inputs, pool, hand))
     mistake = None
     try:
@@ -241,7 +239,7 @@ def _space(
             raise
         mistake = error
         register(build, strict=False)
-    if wanted and not hand.requests and not mistake:
+    if hand.backbones and not hand.requests and not mistake:
         raise UserError(f"{file.path} does not ask at_hand for its backbones, so --backbones cannot choose them.")
     weights = _pinned(known.weights, hand, say) if known else _resolve(hand, options, say)
     new = [name for name in hand.requests if name not in {*weights, *hand.own} and is_cached(BACKBONES[name])]
@@ -249,8 +247,8 @@ def _space(
         again = run_command(file.path, file.written or file.study, inputs.study, options)
         say(f"At hand now, but not when this search began, so not in it: {', '.join(new)}. To search them too: {again}")
     if hand.sized:
-        say(sizes_in_words(sizes))
-    hand.weights, hand.synthetic = weights, pool is not None
+        say(sizes_in_words(hand.sizes))
+    hand.settle(weights, pool.known_methods if pool else None)
     if known:  # an older search may have begun with what is refused now
         older = register(build, strict=False)
         if meaning_of(older, build) == known.identity["space"]:
@@ -338,8 +336,8 @@ def _check_repeatable(
 
     The file is run again for it, as a resume will.
     """
-    sizes = sizes_of(inputs.image_size, fixed=inputs.study.image_size is not None)
-    hand = Hand(weights=weights, synthetic=pool is not None, sizes=sizes, backbones=inputs.study.backbones or ())
+    hand = hand_for(inputs.study, inputs.image_size)
+    hand.settle(weights, pool.known_methods if pool else None)
     build = _build(file, inputs, pool, hand)
     first = recipes_of(hyperparameters, build)
     check_equal(first, recipes_of(hyperparameters, build), f"{file.path}: space(hp)", "asked")

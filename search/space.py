@@ -51,12 +51,13 @@ OPTIONS_OF_HP = (
 
 @dataclass
 class Hand:
-    """What ``at_hand``, ``amounts_at_hand`` and ``image_sizes`` answer.
+    """What ``at_hand``, ``amounts_at_hand``, ``methods_at_hand`` and ``image_sizes`` answer.
 
     ``weights`` maps each backbone that may be used to the SHA-256 of its weights ("" for one
     that has none). While it is None, everything asked for is given and noted in ``requests``; ``own`` are those of
     them that are somebody's own, by name.
-    ``synthetic`` tells whether there are synthetic images. ``sizes`` are the image sizes in px, and ``sized``
+    ``synthetic`` tells whether there are synthetic images, and ``methods`` how they were made, None where that is not
+    known yet. ``sizes`` are the image sizes in px, and ``sized``
     whether they were asked for.
     ``ready`` is false while a space file is being loaded: it is too early to ask.
     """
@@ -69,6 +70,11 @@ class Hand:
     sized: bool = False
     requests: list[str] = field(default_factory=list)
     own: dict[str, Backbone] = field(default_factory=dict)
+    methods: tuple[str, ...] | None = None
+
+    def settle(self, weights: dict[str, str], methods: tuple[str, ...] | None) -> None:
+        """Take what there is from now on; ``methods`` are None where there are no synthetic images."""
+        self.weights, self.synthetic, self.methods = weights, methods is not None, methods
 
     def ask(self, *backbones: Backbone) -> None:
         """Note that these backbones are wanted. Raises UserError where two of them have one name."""
@@ -80,6 +86,11 @@ class Hand:
     def backbone(self, name: str) -> Backbone | None:
         """Return the backbone of a name; None for one that is neither in the table nor asked for."""
         return self.own.get(name) or BACKBONES.get(name)
+
+
+def hand_for(study: Study, image_size: int) -> Hand:
+    """Return what a space is told before it is known what is at hand; ``image_size`` is that of the images."""
+    return Hand(sizes=sizes_of(image_size, fixed=study.image_size is not None), backbones=study.backbones or ())
 
 
 _hand: ContextVar[Hand | None] = ContextVar("hand", default=None)
@@ -145,6 +156,26 @@ def amounts_at_hand(amounts: Iterable[Any]) -> list[Any]:
     if {type(choice) for choice in choices if choice} == {float}:
         return [float(choice) for choice in choices]
     return choices
+
+
+def methods_at_hand(methods: Iterable[str]) -> list[str]:
+    """Return those of ``methods`` by which the study's synthetic images were made, in the same order.
+
+    All of them where the study has no synthetic images, as no recipe can then ask for any. Raises UserError where there
+    are images, but none by these methods.
+    """
+    choices = list(methods)
+    hand = _hand_in_time("methods_at_hand")
+    if hand is None or not hand.synthetic or hand.methods is None:
+        return choices
+    there = [name for name in choices if name in hand.methods]
+    if not there:
+        has = f"were made by {', '.join(hand.methods)}" if hand.methods else "do not say how they were made"
+        raise UserError(
+            f"methods_at_hand({choices}): the synthetic images of the study {has}. Name these, or make others: "
+            + command("synthesize", "SPACE", to="POOL", method=choices[0] if choices else "compose")
+        )
+    return there
 
 
 def image_sizes() -> list[int]:

@@ -20,6 +20,7 @@ from search.space import (
     holding,
     image_sizes,
     load_space_file,
+    methods_at_hand,
     sizes_in_words,
     sizes_of,
 )
@@ -213,6 +214,19 @@ def test_amounts_are_at_hand_where_there_is_a_pool():
     with holding(Hand(synthetic=False)):
         assert amounts_at_hand((0, 8, 32)) == [0]
         assert amounts_at_hand([0.0, 0.5]) == [0]
+
+
+def test_methods_at_hand_are_those_of_the_pool():
+    every = ["compose", "gan", "copies"]
+    for held in (Hand(), Hand(synthetic=False, methods=()), None):
+        with holding(held):
+            assert methods_at_hand(every) == every
+    with holding(Hand(methods=("copies", "gan", "mine"))):
+        assert methods_at_hand(every) == ["gan", "copies"]
+    with holding(Hand(methods=("mine",))), pytest.raises(UserError) as error:
+        methods_at_hand(every)
+    assert "the synthetic images of the study were made by mine. Name these, or make others: " in str(error.value)
+    assert "search synthesize SPACE --to POOL --method compose" in str(error.value)
 
 
 def test_names_of_amounts_keep_the_first_where_there_is_no_pool():

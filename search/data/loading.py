@@ -18,10 +18,11 @@ from search.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_dupli
 from search.data.folds import Plan, make_plan
 from search.data.groups import COPIES, regrouped
 from search.data.images import DECODING_VERSION, THUMBNAIL, Decoded, decode_sizes, extents
+from search.data.origins import read_pool
 from search.data.readers.dispatch import read_dataset
 from search.data.readers.paths import check_outside
 from search.data.reading import Reading
-from search.data.synthetic import SyntheticPool, read_pool
+from search.data.synthetic import SyntheticPool
 from search.options import Options, name_of
 from search.study import Study
 from search.system.cache import stored, sweep

@@ -94,6 +94,7 @@ def check_elsewhere(file: SpaceFile, classes: int, image_size: int, hand: Hand, 
                 "synthetic": hand.synthetic,
                 "sizes": hand.sizes,
                 "backbones": hand.backbones,
+                "methods": hand.methods,
             },
         }
     )

@@ -17,8 +17,9 @@ from PIL import Image
 from search.data.folds import Fold, plan_digest, plan_table
 from search.data.loading import Inputs
 from search.data.materialise import class_folders
+from search.data.origins import COLUMNS, FOLDS, read_manifest
 from search.data.readers.manifest import MANIFEST
-from search.data.synthetic import COLUMNS, FOLDS, MADE_FOR, METHOD, TRAINED_ON, read_manifest
+from search.data.synthetic import MADE_FOR, METHOD, TRAINED_ON
 from search.synthesis.extractor import Extractor
 from search.synthesis.methods.method import Material, Method, Picture, Request
 from search.system.digests import digest

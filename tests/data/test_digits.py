@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from search.data.digits import handwritten_digits
+from search.data.origins import read_pool
 from search.data.readers.folders import read_class_folders
-from search.data.synthetic import read_pool
 from search.system.digests import file_sha256
 
 pytestmark = pytest.mark.quick

@@ -18,8 +18,9 @@ from search.data.dataset import Dataset
 from search.data.digits import handwritten_digits
 from search.data.folds import Fold, make_plan
 from search.data.images import decode
+from search.data.origins import read_pool
 from search.data.readers.folders import read_class_folders
-from search.data.synthetic import SyntheticPool, check_amounts, read_pool, tally
+from search.data.synthetic import SyntheticPool, check_amounts, tally
 from search.repertoire.synthetic import amount_of
 from search.study import Study
 from search.system.errors import UserError

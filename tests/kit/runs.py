@@ -7,8 +7,8 @@ from PIL import Image, ImageOps
 
 from search.data.folds import make_plan
 from search.data.images import decode
+from search.data.origins import read_pool
 from search.data.readers.folders import read_class_folders
-from search.data.synthetic import read_pool
 from search.racing import Job
 from search.repertoire.backbones.table import BACKBONES
 from search.repertoire.recipe import Recipe

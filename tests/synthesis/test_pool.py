@@ -12,7 +12,7 @@ from PIL import Image
 
 from search.cli.main import cli
 from search.data.loading import read_inputs
-from search.data.synthetic import read_pool
+from search.data.origins import read_pool
 from search.options import Options
 from search.study import Study
 from search.synthesis.card import CARD, write_card
