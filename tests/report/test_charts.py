@@ -28,7 +28,8 @@ BLIND = {
     "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
 }
 
-CHARTS = [exhibit.figure for exhibit in contents.exhibits() if exhibit.plot]
+OPTIONAL = contents.exhibits([chapter for chapter in contents.CHAPTERS if chapter.is_optional])
+CHARTS = [exhibit.figure for exhibit in contents.exhibits() if exhibit.plot and exhibit not in OPTIONAL]
 
 
 def charts(made):
@@ -70,8 +71,10 @@ def test_a_cache_of_something_else_is_done_without(tmp_path, monkeypatch):
     assert list(thesis.parent.iterdir()) == [thesis]
 
 
-def test_every_chart_is_drawn_of_a_usual_search():
+def test_every_chart_is_drawn_of_a_usual_search_or_of_a_study():
     assert list(figures("usual")) == CHARTS
+    drawn = figures("study")
+    assert {exhibit.figure for exhibit in OPTIONAL if exhibit.plot} <= set(drawn)
 
 
 @pytest.mark.parametrize(

@@ -303,7 +303,7 @@ def test_words_are_said_of_any_search(any_search):
     judgement = Judgement.of(any_search.record)
     document = contents.document(judgement)
     said = [*document.answer, *document.limits, *(text for section in document.sections for text in section.words)]
-    assert all(section.words for section in document.sections if section.chapter.id != "answer")
+    assert all(section.words for section in document.chapters if section.chapter.id != "answer")
     assert all(said)
     assert not [text for text in said if "nan" in text.split() or "None" in text]
 
