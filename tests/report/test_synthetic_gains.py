@@ -1,6 +1,7 @@
 """Do synthetic images help: pairs of recipes, their differences, and the sentence that is made of them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from kinds import SYNTHETIC, document, frames, judgement
 from kit.searches import Search
 
 from search.analysis.judgement import Judgement
+from search.analysis.stats.comparing import Difference
 from search.analysis.synthetic import COPIES, HARD_IMAGES, NONE, gains, pairs, part_gains, worth
 from search.racing import cells
 from search.repertoire.recipe import Recipe
 from search.report import contents
+from search.report.exhibits import synthetic as exhibit
 
 pytestmark = pytest.mark.quick
 
@@ -68,6 +71,23 @@ def test_the_one_that_helps_is_named_with_what_it_is_worth():
     text = said(judgement("study"))
     assert text.startswith("They help: 8 synthetic (compose) gains +")
     assert "They do more than as many copies of real images: 8 synthetic (compose) gains +" in text
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [(0.003, "about as much as "), (0.5, "that is worth more than twice the 192 real ones")],
+)
+def test_what_a_gain_is_worth_is_said_within_what_the_curve_shows(mean, words):
+    judged = judgement("study")
+    scores = [interval.mean for interval in judged.at_sizes(judged.record.history.trials["0000"])]
+    assert scores[1] > scores[0]
+    gain = next(gain for gain in gains(judged) if gain.pair.trial.id == "0002")
+    made_up = replace(gain, difference=Difference(mean, mean - 0.002, mean + 0.002, 0.01))
+    text = exhibit._is_worth(made_up, judged)
+    assert words in text
+    if mean < 0.1:
+        low, at, high = (worth(each, judged.images, scores) for each in (mean - 0.002, mean, mean + 0.002))
+        assert f"{at:,.0f} more real ones ({low:,.0f} to {high:,.0f}, by" in text
 
 
 def test_where_nothing_helps_the_sentence_says_how_large_a_help_may_be(tmp_path):

@@ -181,8 +181,11 @@ def sentences(subject: Subject) -> list[str]:
     drop, of_median = (float(values[0]) for values in judgement.drops)
     than = "less than" if of_median < 0 else "more than"
     of_others = f", {words.points(abs(of_median))} {than} the median recipe" if len(judgement.complete) > 2 else ""
-    fewest, lost = words.share_of_images(rules.fractions[0]), f"{words.points(drop)} of {words.spaced(rules.objective)}"
-    lines = [f"With {fewest} images the winner loses {lost}{of_others}."]
+    fewest, name = words.share_of_images(rules.fractions[0]), words.spaced(rules.objective)
+    if drop < 0:  # by luck: it is no worse with fewer
+        lines = [f"With {fewest} images the winner loses nothing: it has {words.points(-drop)} of {name} more."]
+    else:
+        lines = [f"With {fewest} images the winner loses {words.points(drop)} of {name}{of_others}."]
     firsts = {}
     for size, means in zip(rules.fractions, judgement.cells.mean(axis=2).T, strict=True):
         firsts[size] = judgement.complete[int(means.argmax())].id

@@ -235,18 +235,17 @@ def _not_told(overall: list[Gain], best: Gain) -> str:
 def _is_worth(gain: Gain, judgement: Judgement) -> str:
     """Return what a gain is worth in real images, read off the learning curve of the same recipe without them."""
     scores = [interval.mean for interval in judgement.at_sizes(gain.pair.reference)]
-    gap = gain.difference
+    gap, there = gain.difference, judgement.images[-1]
     more, low, high = (worth(each, judgement.images, scores) for each in (gap.mean, gap.low, gap.high))
     if math.isnan(more):
         return f"gains {_in_points(gain)}"
+    if more > there:  # beyond what the curve has shown
+        return f"gains {_in_points(gain)}; that is worth more than twice the {there:,.0f} real ones"
+    highest = f"{high:,.0f}" if high <= there else "more than twice as many"
     return (
-        f"gains {_in_points(gain)}; that is worth about as much as {_images(more)} more real ones "
-        f"({_images(low)} to {_images(high)}, by what the last doubling of real images gained)"
+        f"gains {_in_points(gain)}; that is worth about as much as {more:,.0f} more real ones ({low:,.0f} to "
+        f"{highest}, by what the last doubling of real images gained)"
     )
-
-
-def _images(number_of: float) -> str:
-    return f"{number_of:,.0f}" if number_of < 1e5 else "more than 100,000"
 
 
 def _against_copies(every: list[Gain], judgement: Judgement) -> list[str]:
