@@ -89,10 +89,10 @@ def show(pair: Comparison, console: Console) -> None:
     console.print(Text(f"a: {names[0]}: {pair.a.trial.recipe.summary(fields)}"), soft_wrap=True)
     console.print(Text(f"b: {names[1]}: {pair.b.trial.recipe.summary(fields)}"), soft_wrap=True)
     if pair.fields:
-        console.print(_table(("recipe", *names), pair.fields))
+        console.print(plain_table(("recipe", *names), pair.fields))
     else:
         console.print(Text("The recipes are the same."))
-    console.print(_table((pair.a.record.rules.objective, *names, "a − b"), _score_rows(pair)))
+    console.print(plain_table((pair.a.record.rules.objective, *names, "a − b"), _score_rows(pair)))
     console.print(Text(f"a − b by fold, in points: {_by_fold(pair)}"), soft_wrap=True)
     console.print(Text(on_these_images(pair), style="dim"), soft_wrap=True)
     first, *rest = sentences(pair)
@@ -101,7 +101,8 @@ def show(pair: Comparison, console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+def plain_table(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    """Return texts as a table for a terminal, whatever they hold."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
         table.add_column(Text(name), overflow="fold")

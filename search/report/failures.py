@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from search.analysis.hard import check_evidence, disputed_images, doubtful_labels, hard_images
 from search.analysis.judgement import Judgement
 from search.data.materialise import class_files, put
 from search.record import Record
+from search.report.comparison import plain_table
 from search.report.sheets import Group, Tile, contact_sheets, write_sheets
 from search.report.thumbnails import known_files, pictures
 from search.report.words import amount, number
@@ -105,14 +105,14 @@ def show(failures: Failures, console: Console) -> None:
     """Print the lists, the beginning of each."""
     console.print(Text(failures.sentence), soft_wrap=True)
     heads = ("class", "images", "hard", "wrong by all", "hard ones taken for")
-    console.print(_table(heads, failures.by_class))
+    console.print(plain_table(heads, failures.by_class))
     for each in failures.lists:
         console.print()
         console.print(Text(f"{each.title}: {amount(len(each.rows), 'image')}", style="bold"), soft_wrap=True)
         console.print(Text(each.use, style="dim"), soft_wrap=True)
         if each.rows:
             cells = [(row["id"], row["label"], *each.cells(row)) for row in each.rows[:ROWS]]
-            console.print(_table(("image", "labelled", *each.heads), cells))
+            console.print(plain_table(("image", "labelled", *each.heads), cells))
         if len(each.rows) > ROWS:
             console.print(Text(f"{len(each.rows) - ROWS} more are in {each.name}.csv."), soft_wrap=True)
 
@@ -257,12 +257,3 @@ def _groups(each: ImageList, pixels: dict[str, np.ndarray]) -> Iterator[Group]:
 def _tile(each: ImageList, row: Row, pixels: dict[str, np.ndarray]) -> Tile:
     caption = f"{each.caption(row)}\n{PurePosixPath(row['id']).name}"
     return Tile(pixels.get(row["id"]), caption, "wrong" if each.framed(row) else "")
-
-
-def _table(heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(Text(head), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
