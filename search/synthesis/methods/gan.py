@@ -36,8 +36,8 @@ def make(material: Material, request: Request) -> Iterator[Picture]:
     """Yield images from random latents, by a generator that is fitted here first, or goes on being fitted.
 
     They are 64 px and enlarged. ``strength`` scales the latents: smaller ones give more usual images that differ less.
-    The fit has as many epochs as make 3,000 steps, however many images there are: 11 minutes of one core. After that an
-    image takes 0.01 s.
+    The fit has as many epochs as make 3,000 steps, however many images there are: ten minutes of one core. After that
+    an image takes 0.004 s.
     The state of the fit and sheets of samples, from the same latents each time, lie in the folder of the request.
     """
     import cv2
