@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +225,8 @@ class SpaceFile:
 
     ``modules`` has the texts of its own modules that it has imported so far, by their paths from ``home``, where they
     lie: None is beside it. ``beside`` holds them, and the files of own backbones.
-    ``written`` is the study as the file has it, where ``study`` takes its place.
+    ``written`` is the study as the file has it, where ``study`` takes its place. ``prompts`` are texts by class, for
+    synthetic images by a model that takes some.
     """
 
     study: Study
@@ -237,6 +238,7 @@ class SpaceFile:
     home: Path | None = None
     written: Study | None = None
     beside: Beside = field(default_factory=beside_now)
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_space(path: Path, modules: Path | None = None, files: Mapping[str, str] | None = None) -> SpaceFile:
@@ -269,7 +271,15 @@ def load_space_file(path: Path, modules: Path | None = None, files: Mapping[str,
         raise UserError(f"{path}: space must be a function space(hp), but is {type(space).__name__}.")
     if callable(study.data) and not str(getattr(study.data, "__module__", "")).startswith("search."):
         study = study.replace(data=beside.calling(study.data))
-    return SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules, beside=beside)
+    file = SpaceFile(study, beside.calling(space), text, path, modules=beside.texts, home=modules, beside=beside)
+    return replace(file, prompts=_prompts(path, names.get("prompts", {})))
+
+
+def _prompts(path: Path, prompts: Any) -> dict[str, str]:
+    """Return the prompts of a space file. Raises UserError unless they are texts by class."""
+    if not isinstance(prompts, dict) or not all(isinstance(each, str) for pair in prompts.items() for each in pair):
+        raise UserError(f'{path}: prompts must be texts by the names of classes, as in {{"cat": "a photo of a cat"}}.')
+    return dict(prompts)
 
 
 def _text(path: Path) -> str:

@@ -273,12 +273,18 @@ def test_amounts_by_class_are_what_is_made(tmp_path):
     ("options", "problem"),
     [
         ({}, "How many images? Give --per-class N, or amounts by class"),
-        ({"--per-class": 3, "--from": "across=2"}, "says how many images of each class, and so does --per-class."),
+        ({"--per-class": 3, "--from": "across=2"}, "says how many images of each class, as --per-class does."),
         ({"--from": "acros=2"}, "Did you mean 'across'?"),
         ({"--from": "across=two"}, "'two' is no number of images, 1 or more, for class across."),
         ({"--per-class": 3, "--from": "some"}, "must be all, hard:NAME of a search, or amounts by class"),
         ({"--per-class": 3, "--from": "hard:nothing"}, "nothing"),
         ({"--per-class": 3, "--method": "composed"}, "Did you mean 'compose'?"),
+        ({"--per-class": 3, "--method": "copies", "--set": "epochs=3"}, "copies has no settings of its own."),
+        ({"--per-class": 3, "--method": "gan", "--set": "epoch=3"}, "Did you mean 'epochs'?"),
+        (
+            {"--per-class": 3, "--method": "gan", "--set": "epochs"},
+            "must be a name and a value, as in --set epochs=100.",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_said_with_the_way_out(options, problem, tmp_path):
@@ -286,3 +292,24 @@ def test_what_cannot_be_made_is_said_with_the_way_out(options, problem, tmp_path
     assert isinstance(answer.exception, UserError), answer.output
     assert problem in str(answer.exception)
     assert not Path(tmp_path / "pool").exists()
+
+
+def test_prompts_of_the_space_and_settings_of_the_line_reach_the_method(tmp_path, monkeypatch):
+    seen = []
+
+    def make(material, request):
+        seen.append((dict(request.prompts), dict(request.options)))
+        yield from COPIES.make(material, request)
+
+    row = Method("toy", "a toy", make, options={"model": "a folder"})
+    monkeypatch.setitem(METHODS, "toy", row)
+    command(tmp_path, **{"--per-class": 1, "--method": "copies"})
+    space = tmp_path / "space.py"
+    space.write_text(space.read_text() + 'prompts = {"across": "a bar from left to right"}\n')
+    options = {"--to": tmp_path / "toy", "--per-class": 1, "--method": "toy", "--set": "model=there"}
+    answer = command(tmp_path, **options)
+    assert answer.exit_code == 0, answer.output
+    assert seen == [({"across": "a bar from left to right"}, {"model": "there"})] * 2
+    space.write_text(space.read_text() + "prompts = [1]\n")
+    answer = command(tmp_path, **{**options, "--to": tmp_path / "other"})
+    assert "prompts must be texts by the names of classes" in str(answer.exception)
