@@ -3,6 +3,9 @@
 Hinge loss with a projection of the class (Miyato and Koyama 2018), spectral norms in the discriminator, and DiffAugment
 (Zhao, Liu, Lin, Zhu and Han 2020: "Differentiable Augmentation for Data-Efficient GAN Training"), without which a
 discriminator knows so few images by heart. Images come from the average of the generator over its steps.
+
+Do not expect much: of 100 photographs of ants and bees it had learnt colours and textures of both classes after half of
+its steps, with dark spots where an insect might be, and no insect.
 """
 
 import hashlib
