@@ -4,6 +4,7 @@ Random data sets as tables, without a file: who belongs together is known from t
 made, and is worked out here anew, so that no part of the way can err unseen.
 """
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +131,8 @@ def pool_of(world, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "find_near_duplicates", lambda *_: pairs)
         real = SimpleNamespace(dataset=data, thumbnails=PIXELS, cache=Path(), near=near)
-        return pool.linked(inputs._alike(pool, PIXELS, real, inputs.silent, None))
+        thumbnails = dataclasses.replace(PIXELS, pixels=np.zeros((len(pool), 1, 1, 3), np.uint8))
+        return pool.linked(inputs._alike(pool, thumbnails, real, inputs.silent, None))
 
 
 def reached(n, links):

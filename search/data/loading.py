@@ -272,20 +272,23 @@ def _alike(
         row_of = {id_: row for row, id_ in enumerate(ids)}
         named = [(row, id_) for row, some in enumerate(earlier["alike"]) for id_ in some.split(";") if id_]
         return [(row, row_of[id_]) for row, id_ in named if id_ in row_of]
-    both = np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels])
-    contents = [*inputs.dataset.contents, *pool.contents]
+    rows = pool.of_doubtful_origin
+    if not len(rows):
+        return []
+    both = np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels[rows]])
+    contents = [*inputs.dataset.contents, *(pool.contents[row] for row in rows)]
     synthetic = np.arange(len(contents)) >= len(ids)
     ranges = inputs.dataset.ranges.joined(pool.ranges)
     pairs = find_near_duplicates(both, contents, inputs.cache, progress, ranges, synthetic)
     siblings = [(pair.first - len(ids), pair.second - len(ids)) for pair in pairs if pair.first >= len(ids)]
-    family = grouped(len(pool), [Pair(*ends, 1.0, "") for ends in siblings])
-    sources = [set(rows) for rows in pool.sources]
+    family = grouped(len(rows), [Pair(*ends, 1.0, "") for ends in siblings])
+    sources = [set(pool.sources[row]) for row in rows]
     for pair in pairs:
         if pair.first < len(ids) <= pair.second:  # what looks like a picture looks like its near-duplicates
             sources[pair.second - len(ids)].update(np.flatnonzero(inputs.near == inputs.near[pair.first]).tolist())
     return [
-        (row, source)
-        for row in range(len(pool))
-        for kin in np.flatnonzero(family == family[row])
+        (int(row), source)
+        for at, row in enumerate(rows)
+        for kin in np.flatnonzero(family == family[at])
         for source in sources[kin]
     ]

@@ -110,6 +110,13 @@ class SyntheticPool:
             }
         )
 
+    # DECISIONS: What is made for a fold is not compared with pictures
+    @property
+    def of_doubtful_origin(self) -> np.ndarray:
+        """The images that may have more behind them than they name: those that name no fold that they were made for."""
+        is_known = np.array([bool(fold) for fold in self.made_for] or [False] * len(self), bool)
+        return np.flatnonzero(~is_known | np.array(self.unsourced, bool))
+
     @property
     def linked_rows(self) -> list[tuple[int, ...]]:
         """The rows of the data set behind each image, and after them those that it resembles."""

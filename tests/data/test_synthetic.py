@@ -396,6 +396,15 @@ def test_the_digest_changes_with_the_method_and_what_a_generator_was_fitted_on(p
     assert digests[0] == pool(f"{HEADER}a.png,dog,dog/1.png\n").digest
 
 
+def test_what_names_its_fold_and_its_origin_is_taken_at_its_word(pool):
+    lines = ["a.png,dog,dog/1.png,f0", "deep/b.png,dog,dog/1.png,"]
+    found = pool("image,label,sources,made_for\n" + "\n".join(lines) + "\n")
+    assert found.of_doubtful_origin.tolist() == [1]
+    assert pool(f"{HEADER}a.png,dog,dog/1.png\n").of_doubtful_origin.tolist() == [0]
+    unsourced = pool("image,label,sources,made_for\na.png,dog,,f0\n", trust_unsourced=True)
+    assert unsourced.of_doubtful_origin.tolist() == [0]
+
+
 def test_a_fold_takes_what_was_made_for_it_first(pool, data):
     lines = [f"{number}.png,dog,dog/1.png,{('f0', 'f1', '')[number % 3]}" for number in range(12)]
     for number in range(12):
