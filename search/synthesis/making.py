@@ -110,6 +110,8 @@ def _chosen(inputs: Inputs, asked: Asked) -> tuple[int, ...] | None:
         )
     row_of = {id_: row for row, id_ in enumerate(inputs.dataset.ids)}
     ids = hard_ids(asked.search)
+    if not ids:
+        raise UserError(f"{asked.search.name} has no hard images: some recipes are right of each. Give --from all.")
     chosen = tuple(sorted(row_of[id_] for id_ in ids if id_ in row_of))
     if not chosen:
         raise UserError(
