@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from search.report.thumbnails import jpeg
 from search.system.files import write_text
 
 PAGE = "index.html"
+MARK = '<meta name="generator" content="python -m search preview">'  # tells a page from anybody else's
+HEAD = 1_000  # bytes of a page, within which it stands
+SHEET = re.compile(r"(?:augment-\d+|mix-\d+|synthetic)(?:-\d+)?\.png")
 SMALLEST, LARGEST = 96, 160  # px of the side of an image on sheets, and the most on the page
 TINY = 64  # px of the longest side, to which images are shown without loss, as JPEG blurs them
 
@@ -29,8 +33,11 @@ def check_target(folder: Path, data: Path) -> None:
 
 
 def is_preview(folder: Path) -> bool:
-    """Return whether a folder holds a page and sheets, and nothing else."""
-    return (folder / PAGE).is_file() and all(path.name == PAGE or path.suffix == ".png" for path in folder.iterdir())
+    """Return whether a folder holds a page and sheets of an earlier preview, and nothing else."""
+    page = folder / PAGE
+    if not page.is_file() or MARK not in page.read_bytes()[:HEAD].decode(errors="replace"):
+        return False
+    return all(path == page or (SHEET.fullmatch(path.name) and path.is_file()) for path in folder.iterdir())
 
 
 def write_preview(title: str, lines: Sequence[str], sections: Sequence[Section], folder: Path) -> list[Path]:
@@ -44,7 +51,7 @@ def write_preview(title: str, lines: Sequence[str], sections: Sequence[Section],
         drawn = contact_sheets(section.groups, title=section.title, side=_side(section), columns=COLUMNS)
         sheets += write_sheets(drawn, folder, section.name)
     for path in folder.glob("*.png"):
-        if path not in sheets:
+        if path not in sheets and SHEET.fullmatch(path.name):
             path.unlink()
     write_text(folder / PAGE, page(title, lines, sections))
     return sheets

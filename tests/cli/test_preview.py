@@ -188,6 +188,19 @@ def test_an_earlier_preview_is_replaced_and_nothing_else(search, shapes):
     assert "lies within the images" in error
 
 
+@pytest.mark.parametrize(("page", "picture"), [("a page of somebody's", "augment-1.png"), (None, "mine.png")])
+def test_pictures_that_no_preview_made_are_never_deleted(page, picture, search, shapes):
+    write_space()
+    assert search("preview", "space.py", "--cache", "c", "--to", "p")[0] == 0
+    if page:
+        Path("p", "index.html").write_text(page)
+    Path("p", picture).write_bytes(b"mine")
+    code, _, error = search("preview", "space.py", "--cache", "c", "--to", "p")
+    assert code == 1
+    assert "p is not empty. Name a new folder" in error
+    assert Path("p", picture).read_bytes() == b"mine"
+
+
 def test_a_space_that_fails_is_said_before_anything_is_written(search, shapes):
     write_space('"SmallCNN", None, dropout=7')
     code, _, error = search("preview", "space.py", "--cache", "c", "--to", "p")
