@@ -6,6 +6,7 @@ from pathlib import Path
 
 from search.analysis.hard import hard_ids
 from search.data.loading import Inputs, folds_in_words, read_inputs
+from search.data.readers.paths import check_outside
 from search.options import Options, overridden
 from search.record import Record
 from search.space import SpaceFile
@@ -48,6 +49,7 @@ def make_pool(
     method = METHODS[asked.method]
     settings = settings_of(method, asked.settings)
     study = overridden(file.study, options)
+    check_outside(to, study.data_folder(), "Its images would be read as real ones. Name a folder elsewhere with --to")
     inputs = read_inputs(study, options, say, progress)
     say(folds_in_words(study, inputs.plan, inputs.dataset))
     wanted = Wanted(

@@ -269,6 +269,12 @@ def test_amounts_by_class_are_what_is_made(tmp_path):
     assert counts == {"across": 4, "down": 2}
 
 
+def test_a_pool_among_the_real_images_is_refused_as_it_would_be_read_with_them(tmp_path):
+    answer = command(tmp_path, **{"--per-class": 3, "--method": "copies", "--to": tmp_path / "data" / "pool"})
+    assert "lies within the images" in str(answer.exception)
+    assert not (tmp_path / "data" / "pool").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
