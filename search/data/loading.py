@@ -227,6 +227,8 @@ def read_synthetic(
         say("Synthetic images: none")
         return None
     pool = read_pool(folder, dataset, trust_unsourced=study.trust_unsourced)
+    if earlier is not None:  # columns that the search began without, or that were not known then
+        pool = pool.as_recorded(earlier)
     if len(pool):
         sizes = [inputs.image_size, THUMBNAIL]
         deep = extents(pool.paths, pool.contents, inputs.cache)
@@ -271,7 +273,8 @@ def _alike(
     if earlier is not None and _is_of(earlier, pool):
         row_of = {id_: row for row, id_ in enumerate(ids)}
         named = [(row, id_) for row, some in enumerate(earlier["alike"]) for id_ in some.split(";") if id_]
-        return [(row, row_of[id_]) for row, id_ in named if id_ in row_of]
+        if all(id_ in row_of for _, id_ in named):  # an id that holds a ; was cut in two, and is looked for anew
+            return [(row, row_of[id_]) for row, id_ in named]
     rows = pool.of_doubtful_origin
     if not len(rows):
         return []

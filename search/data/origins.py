@@ -20,6 +20,7 @@ from search.system.digests import file_sha256
 from search.system.errors import UserError
 
 COLUMNS = ("image", "label", "sources")
+FURTHER = (METHOD, TRAINED_ON, MADE_FOR)
 FOLDS = "folds.csv"  # beside a manifest: which images are in the training parts of the folds that it names
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -150,8 +151,25 @@ def read_manifest(folder: Path) -> pd.DataFrame:
             f"The synthetic images in {folder} have no {MANIFEST}. It must name each image, its label and the real "
             f"images that it came from (columns {', '.join(COLUMNS)})."
         )
-    columns = [*COLUMNS, METHOD, TRAINED_ON, MADE_FOR]
-    return read_table(folder / MANIFEST, COLUMNS).reindex(columns=columns, fill_value="")
+    table = read_table(folder / MANIFEST, COLUMNS)
+    table.columns = pd.Index([_known(name) for name in table.columns])
+    if twice := next((name for name in FURTHER if list(table.columns).count(name) > 1), None):
+        raise UserError(f"{folder / MANIFEST} has two columns {twice!r}. Remove or rename one of them.")
+    return table.reindex(columns=[*COLUMNS, *FURTHER], fill_value="")
+
+
+def _known(column: str) -> str:
+    """Return the further column that a name means, whatever its case and marks; any other name as it is."""
+    plain = re.sub(r"[\W_]", "", column).lower()
+    return next((name for name in FURTHER if name.replace("_", "") == plain), column)
+
+
+def source_name(id_: str, content: str) -> str:
+    """Return how a manifest names a real image as a source: by its id, or by its SHA-256 where lists would cut the id.
+
+    The latter stands for all images of that content.
+    """
+    return id_ if _names(id_) == [id_] else content
 
 
 def _names(text: str) -> list[str]:

@@ -110,6 +110,18 @@ class SyntheticPool:
             }
         )
 
+    def as_recorded(self, columns: Iterable[str]) -> "SyntheticPool":
+        """Return the pool as a search that recorded these columns began with it: without the method or fold it lacks.
+
+        What generators were fitted on stays, as it admits and refuses images.
+        """
+        known = set(columns)
+        return dataclasses.replace(
+            self,
+            methods=self.methods if METHOD in known else (),
+            made_for=self.made_for if MADE_FOR in known else (),
+        )
+
     # DECISIONS: What is made for a fold is not compared with pictures
     @property
     def of_doubtful_origin(self) -> np.ndarray:

@@ -17,7 +17,7 @@ from PIL import Image
 from search.data.folds import Fold, plan_digest, plan_table
 from search.data.loading import Inputs
 from search.data.materialise import class_folders
-from search.data.origins import COLUMNS, FOLDS, read_manifest
+from search.data.origins import COLUMNS, FOLDS, read_manifest, source_name
 from search.data.readers.manifest import MANIFEST
 from search.data.synthetic import MADE_FOR, METHOD, TRAINED_ON
 from search.synthesis.extractor import Extractor
@@ -287,9 +287,17 @@ class PoolWriter:
 
     def _write_manifest(self, made: Sequence[Made]) -> None:
         """Write which images there are, and on what folds they rest."""
-        method = self.wanted.method
+        method, dataset = self.wanted.method, self.inputs.dataset
+        name_of = {id_: source_name(id_, each) for id_, each in zip(dataset.ids, dataset.contents, strict=True)}
         rows = [
-            (each.image, each.label, ";".join(each.sources), method.name, each.fold if method.fitted else "", each.fold)
+            (
+                each.image,
+                each.label,
+                ";".join(name_of[id_] for id_ in each.sources),
+                method.name,
+                each.fold if method.fitted else "",
+                each.fold,
+            )
             for each in made
         ]
         table = pd.DataFrame(rows, columns=list(ALL_COLUMNS))

@@ -381,6 +381,14 @@ def test_on_trust_a_generator_of_unknown_origin_counts_as_unsourced(pool):
     assert (found.unsourced, found.trained_on) == ((True,), ("",))
 
 
+@pytest.mark.parametrize("name", ["Trained_On", "trained on", "TrainedOn", " trained-on "])
+def test_what_a_generator_was_fitted_on_is_known_however_its_column_is_spelt(pool, name):
+    found = pool(f"image,label,sources,{name}\na.png,dog,dog/1.png,cat/0.png\n")
+    assert found.trained_on == ("cat/0.png",)
+    with pytest.raises(UserError, match="two columns 'trained_on'"):
+        pool(f"image,label,sources,{name},trained_on\na.png,dog,dog/1.png,cat/0.png,\n")
+
+
 def test_equal_files_share_what_their_generators_were_fitted_on(pool):
     (pool.manifest.parent / "deep" / "b.png").write_bytes((pool.manifest.parent / "a.png").read_bytes())
     found = pool("image,label,sources,trained_on\na.png,dog,dog/1.png,dog/0.png\ndeep/b.png,dog,dog/2.png,\n")

@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from kit.shapes import write_shapes
 from PIL import Image
 
 from search.cli.main import cli
-from search.data.loading import read_inputs
+from search.data.loading import read_inputs, read_synthetic
 from search.data.origins import read_pool
 from search.options import Options
 from search.study import Study
@@ -135,6 +136,45 @@ def test_a_pool_may_have_images_of_several_methods(make_inputs, extractor, tmp_p
         each = dict.fromkeys(pool.classes, EACH)
         rows, before = pool.draw(fold, each, 1, "copies"), alone.draw(fold, each, 1)
         assert [pool.paths[row] for row in rows] == [alone.paths[row] for row in before]
+
+
+def test_an_image_whose_name_holds_what_separates_sources_may_be_one(extractor, tmp_path):
+    root = write_shapes(tmp_path / "shapes", {"across": 5, "down": 5})
+    next((root / "across").iterdir()).rename(root / "across" / "a;b.png")
+    study = Study(data=str(root), folds=2, train_fractions=(1.0,), image_size=32, synthetic=str(tmp_path / "pool"))
+    options = Options(cache=str(tmp_path / "cache"))
+    inputs = read_inputs(study, options, lambda _: None)
+    made, _ = write(tmp_path / "pool", inputs, extractor)
+    named = {each.image: {inputs.dataset.ids.index(id_) for id_ in each.sources} for each in made.made}
+    pool = read_synthetic(inputs, options, lambda _: None)
+    odd = inputs.dataset.ids.index("across/a;b.png")
+    assert any(odd in rows for rows in pool.sources)
+    names = [path.relative_to(pool.root).as_posix() for path in pool.paths]
+    assert all(named[name] <= set(rows) for name, rows in zip(names, pool.sources, strict=True))
+    manifest = pd.read_csv(tmp_path / "pool" / "manifest.csv", dtype=str, keep_default_na=False)
+    manifest.assign(made_for="").to_csv(tmp_path / "pool" / "manifest.csv", index=False)  # so that it is compared
+    other = next(name for name, rows in named.items() if odd not in rows)
+    pixels = np.asarray(Image.open(root / "across" / "a;b.png").convert("RGB")).copy()
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(tmp_path / "pool" / other)  # looks like an image that it does not name
+    fresh = read_synthetic(inputs, options, lambda _: None)
+    table = fresh.table(inputs.dataset.ids)
+    assert any("a;b" in text for text in table["alike"])
+    again = read_synthetic(inputs, options, lambda _: None, earlier=table)
+    assert again.alike == fresh.alike  # what the table's list has cut in two is not left out
+
+
+def test_a_search_that_began_before_methods_were_known_goes_on_with_the_same_pool(make_inputs, extractor, tmp_path):
+    inputs = make_inputs()
+    write(tmp_path / "pool", inputs, extractor)
+    inputs = dataclasses.replace(inputs, study=inputs.study.replace(synthetic=str(tmp_path / "pool")))
+    options = Options(cache=str(tmp_path / "cache"))
+    table = pd.read_csv(tmp_path / "pool" / "manifest.csv", dtype=str, keep_default_na=False)
+    recorded = read_synthetic(inputs, options, lambda _: None).table(inputs.dataset.ids)
+    old = recorded.drop(columns=["method", "made_for"])
+    resumed = read_synthetic(inputs, options, lambda _: None, earlier=old)
+    table[["image", "label", "sources"]].to_csv(tmp_path / "pool" / "manifest.csv", index=False)
+    assert resumed.digest == read_synthetic(inputs, options, lambda _: None).digest
 
 
 @pytest.mark.parametrize(
