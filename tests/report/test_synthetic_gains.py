@@ -19,9 +19,9 @@ from search.report.exhibits import synthetic as exhibit
 pytestmark = pytest.mark.quick
 
 
-def made(folder, *rows, fractions=(1.0, 0.5), each=60, folds=5):
+def made(folder, *rows, fractions=(1.0, 0.5), each=60, folds=5, **study):
     """Make a search of recipes that differ in nothing but their synthetic images; rows are as in SYNTHETIC."""
-    search = Search(folder, each=each, folds=folds, fractions=fractions)
+    search = Search(folder, each=each, folds=folds, fractions=fractions, **study)
     for amount, method, share, skill in rows:
         synthetic = {"synthetic_per_class": amount, "synthetic_method": method, "synthetic_replacing": share}
         search.complete(skill, Recipe("MobileNetV2", 1, image_size=96, **synthetic))
@@ -75,7 +75,10 @@ def test_the_one_that_helps_is_named_with_what_it_is_worth():
 
 @pytest.mark.parametrize(
     ("mean", "words"),
-    [(0.003, "about as much as "), (0.5, "that is worth more than twice the 192 real ones")],
+    [
+        (0.003, "about as much as "),
+        (0.5, "; at 192 real images it is +50.0 points (95 % interval +49.8 to +50.2), worth more than twice"),
+    ],
 )
 def test_what_a_gain_is_worth_is_said_within_what_the_curve_shows(mean, words):
     judged = judgement("study")
@@ -92,8 +95,47 @@ def test_what_a_gain_is_worth_is_said_within_what_the_curve_shows(mean, words):
 
 def test_where_nothing_helps_the_sentence_says_how_large_a_help_may_be(tmp_path):
     text = said(made(tmp_path, *((amount, method, share, 0.6) for amount, method, share, _ in SYNTHETIC)))
-    assert text.startswith("No help was seen: of 5 recipes with synthetic images the best,")
+    assert text.startswith("No help was seen: of 4 recipes with synthetic images the best,")
     assert "every difference is between -" in text
+    assert "As many copies of real images do this instead: at best 8 synthetic (copies), " in text
+
+
+def test_one_that_surely_helps_is_named_though_a_wilder_one_scores_higher():
+    judged = judgement("study")
+    overall = [gain for gain in gains(judged) if gain.fraction is None and gain.pair.against == NONE]
+    sure = replace(overall[0], difference=Difference(0.02, 0.01, 0.03, 0.0001), p_holm=0.0002)
+    wild = replace(overall[1], difference=Difference(0.05, -0.2, 0.3, 0.3), p_holm=0.6)
+    assert exhibit._verdict([wild, sure], judged).startswith("They help: ")
+    assert exhibit._verdict([wild], judged).startswith("No help was seen: ")
+    against = [replace(gain, pair=replace(gain.pair, against=COPIES)) for gain in (wild, sure)]
+    assert exhibit._against_copies(against)[0].startswith("They do more than as many copies")
+    worse = replace(against[1], difference=Difference(-0.02, -0.03, -0.01, 0.9999))
+    assert exhibit._against_copies([worse])[0].startswith("They do less than as many copies")
+
+
+def test_copies_are_no_synthetic_images_that_help(tmp_path):
+    text = said(made(tmp_path, (0, None, 0.0, 0.3), (8, "copies", 0.0, 0.9)))
+    assert text.startswith("As many copies of real images do this instead: at best 8 synthetic (copies), +")
+    assert "They help" not in text
+
+
+def test_of_one_fold_no_limits_are_said(tmp_path):
+    rows = [(0, None, 0.0, 0.6), (8, "copies", 0.0, 0.6), (8, "gan", 0.0, 0.7)]
+    text = said(made(tmp_path, *rows, folds=1, splits="shuffle", val=0.2))
+    assert text.startswith("Whether they help cannot be told from these folds: at best 8 synthetic (gan), ")
+    assert "inf" not in text
+    assert "nan" not in text
+
+
+def test_recipes_that_racing_stopped_are_said_to_be_missing(tmp_path):
+    search = Search(tmp_path, each=60, folds=5, fractions=(1.0, 0.5))
+    for amount in (0, 8):
+        search.complete(0.6, Recipe("MobileNetV2", 1, image_size=96, synthetic_per_class=amount))
+    trial = search.begin(Recipe("MobileNetV2", 1, image_size=96, synthetic_per_class=20))
+    search.train(trial, 0.2, search.folds[:5])
+    search.conclude(trial, "stopped", 0.2, "9.9 points behind 0000 after 5 of 10 runs")
+    text = said(Judgement.of(search.record))
+    assert "1 more recipe with synthetic images stopped early" in text
 
 
 def test_a_single_pair_has_its_limits(tmp_path):

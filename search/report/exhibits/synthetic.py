@@ -8,6 +8,8 @@ import altair as alt
 from search.analysis.judgement import Judgement
 from search.analysis.stats.comparing import ALPHA
 from search.analysis.synthetic import COPIES, HARD_IMAGES, NONE, Gain, gains, part_gains, worth
+from search.journal.outcomes import Status
+from search.repertoire.recipe import Recipe
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, trial, whole
 from search.report.exhibit import limits as limits_of
@@ -158,7 +160,8 @@ def parts(subject: Subject) -> Table:
     """Return the accuracies by class and on hard images."""
     return table(
         "Accuracy at the largest training size, by class and on the hard images: those that at least half of the other "
-        "recipes get wrong. These differences have no intervals: read them as hints.",
+        "recipes get wrong; where most of these have synthetic images too, that is what such recipes find hard. These "
+        "differences have no intervals: read them as hints.",
         "synthetic images | instead of | part | # images | # without | # with | # difference",
         (
             (
@@ -176,21 +179,41 @@ def parts(subject: Subject) -> Table:
 
 
 def sentences(subject: Subject) -> list[str]:
-    """Return whether synthetic images help, in one sentence, and what that is worth in real images."""
+    """Return whether synthetic images help, in one sentence, what that is worth, and what mere copies do."""
     judgement = subject.judgement
-    every = gains(judgement)
-    overall = [gain for gain in every if gain.pair.against == NONE and _is_overall(gain, judgement)]
-    if not overall:
+    every = [gain for gain in gains(judgement) if _is_overall(gain, judgement)]
+    against_none = [gain for gain in every if gain.pair.against == NONE]
+    overall = [gain for gain in against_none if gain.pair.method != COPIES]
+    copies = [gain for gain in against_none if gain.pair.method == COPIES]
+    if not overall and not copies:
         return _nothing_to_compare(judgement)
-    sure = [gain for gain in overall if gain.p_holm < ALPHA]
-    best = max(overall, key=lambda gain: gain.difference.mean)
-    if best in sure and best.difference.mean > 0:
-        lines = [f"They help: {best.pair.words} {_is_worth(best, judgement)}."]
-    elif all(gain in sure and gain.difference.mean < 0 for gain in overall):
-        lines = [f"They harm: the best of them, {best.pair.words}, costs {_in_points(best)}."]
-    else:
-        lines = [_not_told(overall, best)]
-    return [*lines, *_against_copies(every, judgement)]
+    lines = [_verdict(overall, judgement)] if overall else []
+    if copies:
+        best = _best(copies)
+        lines.append(f"As many copies of real images do this instead: at best {best.pair.words}, {_in_points(best)}.")
+    return [*lines, *_against_copies(every), *_stopped(judgement)]
+
+
+def _best(some: list[Gain]) -> Gain:
+    return max(some, key=lambda gain: gain.difference.mean)
+
+
+def _told(some: list[Gain]) -> tuple[list[Gain], list[Gain]]:
+    """Return those that are told from nothing: the better ones, and the worse ones."""
+    sure = [gain for gain in some if gain.p_holm < ALPHA]
+    return [one for one in sure if one.difference.mean > 0], [one for one in sure if one.difference.mean < 0]
+
+
+def _verdict(overall: list[Gain], judgement: Judgement) -> str:
+    helpful, harmful = _told(overall)
+    if helpful:
+        best, full = _best(helpful), judgement.rules.fractions[-1]
+        at_full = next(one for one in gains(judgement) if one.pair == best.pair and one.fraction == full)
+        return f"They help: {best.pair.words} gains {_in_points(best)}{_is_worth(at_full, judgement)}."
+    if len(harmful) == len(overall):
+        best = _best(overall)
+        return f"They harm: the best of them, {best.pair.words}, is at {_in_points(best)}."
+    return _not_told(overall, _best(overall))
 
 
 def _is_overall(gain: Gain, judgement: Judgement) -> bool:
@@ -208,8 +231,26 @@ def _nothing_to_compare(judgement: Judgement) -> list[str]:
     return [line]
 
 
+def _stopped(judgement: Judgement) -> list[str]:
+    """Return how many recipes with synthetic images racing has left out of the comparison."""
+    stopped = [
+        trial
+        for trial in judgement.record.history.with_status(Status.STOPPED)
+        if isinstance(trial.recipe, Recipe) and trial.recipe.synthetic
+    ]
+    if not stopped:
+        return []
+    line = (
+        f"{words.amount(len(stopped), 'more recipe')} with synthetic images stopped early and cannot be compared so; "
+        "--no-racing completes all."
+    )
+    return [line]
+
+
 def _in_points(gain: Gain) -> str:
     gap = gain.difference
+    if not math.isfinite(gap.low):
+        return f"{words.signed(gap.mean)} (what chance does is not known)"
     return f"{words.signed(gap.mean)} (95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
 
 
@@ -217,7 +258,7 @@ def _not_told(overall: list[Gain], best: Gain) -> str:
     """Return that nothing was seen, and how large what there is may be."""
     known = [gain.difference for gain in overall if math.isfinite(gain.difference.low)]
     if not known:
-        return "Whether they help cannot be told from these folds."
+        return f"Whether they help cannot be told from these folds: at best {best.pair.words}, {_in_points(best)}."
     if len(overall) == 1:
         low, high = known[0].low, known[0].high
         return (
@@ -232,30 +273,40 @@ def _not_told(overall: list[Gain], best: Gain) -> str:
     )
 
 
-def _is_worth(gain: Gain, judgement: Judgement) -> str:
-    """Return what a gain is worth in real images, read off the learning curve of the same recipe without them."""
-    scores = [interval.mean for interval in judgement.at_sizes(gain.pair.reference)]
-    gap, there = gain.difference, judgement.images[-1]
+def _is_worth(at_full: Gain, judgement: Judgement) -> str:
+    """Return what the gain at the largest size is worth in real images, "" where the curve does not tell.
+
+    It is read off the learning curve of the same recipe without synthetic images, which ends at that size.
+    """
+    scores = [interval.mean for interval in judgement.at_sizes(at_full.pair.reference)]
+    gap, there = at_full.difference, judgement.images[-1]
     more, low, high = (worth(each, judgement.images, scores) for each in (gap.mean, gap.low, gap.high))
     if math.isnan(more):
-        return f"gains {_in_points(gain)}"
+        return ""
+    lead = f"; at {there:,.0f} real images it is {_in_points(at_full)}"
+    if not gap.mean > 0 or not math.isfinite(gap.low):
+        return lead
     if more > there:  # beyond what the curve has shown
-        return f"gains {_in_points(gain)}; that is worth more than twice the {there:,.0f} real ones"
+        return f"{lead}, worth more than twice as many"
     highest = f"{high:,.0f}" if high <= there else "more than twice as many"
     return (
-        f"gains {_in_points(gain)}; that is worth about as much as {more:,.0f} more real ones ({low:,.0f} to "
-        f"{highest}, by what the last doubling of real images gained)"
+        f"{lead}, worth about as much as {more:,.0f} more real ones ({low:,.0f} to {highest}, by what the last "
+        "doubling of real images gained)"
     )
 
 
-def _against_copies(every: list[Gain], judgement: Judgement) -> list[str]:
+def _against_copies(every: list[Gain]) -> list[str]:
     """Return whether any recipe beats as many copies of real images."""
-    overall = [gain for gain in every if gain.pair.against == COPIES and _is_overall(gain, judgement)]
+    overall = [gain for gain in every if gain.pair.against == COPIES]
     if not overall:
         return []
-    best = max(overall, key=lambda gain: gain.difference.mean)
-    if best.p_holm < ALPHA and best.difference.mean > 0:
+    helpful, harmful = _told(overall)
+    if helpful:
+        best = _best(helpful)
         return [f"They do more than as many copies of real images: {best.pair.words} gains {_in_points(best)}."]
+    best = _best(overall)
+    if len(harmful) == len(overall):
+        return [f"They do less than as many copies of real images: at best {best.pair.words}, {_in_points(best)}."]
     return [f"They are not told from as many copies of real images: at best {best.pair.words}, {_in_points(best)}."]
 
 
