@@ -16,8 +16,6 @@ from search.repertoire.recipe import Recipe
 from search.report import contents
 from search.report.exhibits import synthetic as exhibit
 
-pytestmark = pytest.mark.quick
-
 
 def made(folder, *rows, fractions=(1.0, 0.5), each=60, folds=5, **study):
     """Make a search of recipes that differ in nothing but their synthetic images; rows are as in SYNTHETIC."""
