@@ -144,7 +144,7 @@ def recipes(draw):
         ("synthetic_replacing", 1.5, "must be a number, 0 or more and at most 1"),
         ("tta", "miror", "Did you mean 'mirror'? Choose one of: none, mirror."),
         ("loss", "crossentropy", "Did you mean 'cross_entropy'?"),
-        ("loss", {"focal": 2}, "Choose one of: cross_entropy, focal"),
+        ("loss", {"focal": 2}, "Choose one of: cross_entropy, binary_cross_entropy, focal"),
         ("logit_adjustment", 3.5, "a number, 0 or more and at most 3"),
         ("sampling", "top-up", "Did you mean 'top_up'?"),
         ("sampling", 120, 'must be a Sampling, as in Sampling("exactly", 120)'),
