@@ -21,6 +21,7 @@ from search.system.errors import UserError
 
 COLUMNS = ("image", "label", "sources")
 FURTHER = (METHOD, TRAINED_ON, MADE_FOR)
+CONTENT = "content"
 FOLDS = "folds.csv"  # beside a manifest: which images are in the training parts of the folds that it names
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -119,6 +120,7 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
     Raises UserError for a missing file, an unknown class, and, unless
     ``trust_unsourced``, an image whose origin is unknown or not named.
     """
+    check_contents(folder, dataset)
     finder = _Finder(dataset, folder)
     training = _TrainingParts(folder, finder)
     entries: dict[Path, _Entry] = {}
@@ -139,6 +141,30 @@ def read_pool(folder: Path, dataset: Dataset, *, trust_unsourced: bool = False) 
             )
         entries[path] = entry
     return _pool(folder, entries, finder, training, dataset)
+
+
+def check_contents(folder: Path, dataset: Dataset) -> None:
+    """Raise UserError where an image is another one than ``folder/folds.csv`` says by its SHA-256, as after a renaming.
+
+    The sources of synthetic images, which are named by ids, would then be other images than those that are behind them.
+    """
+    if not (folder / FOLDS).is_file():
+        return
+    table = read_table(folder / FOLDS, ())
+    if not {"id", CONTENT} <= set(table):
+        return
+    contents = dict(zip(dataset.ids, dataset.contents, strict=True))
+    named = table.drop_duplicates("id")
+    changed = [
+        id_ for id_, content in zip(named["id"], named[CONTENT], strict=True) if contents.get(id_, content) != content
+    ]
+    if changed:
+        more = f" (and {len(changed) - 1} more)" if changed[1:] else ""
+        raise UserError(
+            f"{changed[0]!r}{more} is another image than when {folder} was made. What is behind its synthetic images "
+            "cannot be told, and they could leak validation images. Give the images their names back, or make the pool "
+            "anew."
+        )
 
 
 def read_manifest(folder: Path) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from PIL import Image
 from search.data.folds import Fold, plan_digest, plan_table
 from search.data.loading import Inputs
 from search.data.materialise import class_folders
-from search.data.origins import COLUMNS, FOLDS, read_manifest, source_name
+from search.data.origins import COLUMNS, CONTENT, FOLDS, read_manifest, source_name
 from search.data.readers.manifest import MANIFEST
 from search.data.synthetic import MADE_FOR, METHOD, TRAINED_ON
 from search.synthesis.extractor import Extractor
@@ -267,7 +267,10 @@ class PoolWriter:
 
     @property
     def _folds_text(self) -> str:
-        return csv_text(plan_table(self.folds, self.inputs.dataset.ids))
+        ids, contents = self.inputs.dataset.ids, self.inputs.dataset.contents
+        table = plan_table(self.folds, ids)
+        content_of = dict(zip(ids, contents, strict=True))
+        return csv_text(table.assign(**{CONTENT: [content_of[id_] for id_ in table["id"]]}))
 
     def _read_made(self) -> list[Made]:
         """Return what an interrupted command has made, as far as its lines and files are whole."""

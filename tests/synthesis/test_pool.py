@@ -164,6 +164,21 @@ def test_an_image_whose_name_holds_what_separates_sources_may_be_one(extractor, 
     assert again.alike == fresh.alike  # what the table's list has cut in two is not left out
 
 
+def test_a_pool_is_refused_whose_sources_have_other_names_now(extractor, tmp_path):
+    root = write_shapes(tmp_path / "shapes", {"across": 5, "down": 5})
+    study = Study(data=str(root), folds=2, train_fractions=(1.0,), image_size=32, synthetic=str(tmp_path / "pool"))
+    options = Options(cache=str(tmp_path / "cache"))
+    write(tmp_path / "pool", read_inputs(study, options, lambda _: None), extractor)
+    first, second, third = sorted((root / "across").iterdir())[:3]
+    third.with_name("further.png").write_bytes(next((root / "down").iterdir()).read_bytes())  # one more harms nothing
+    assert len(read_pool(tmp_path / "pool", read_inputs(study, options, lambda _: None).dataset))
+    first.rename(tmp_path / "aside.png")
+    second.rename(first)
+    (tmp_path / "aside.png").rename(second)
+    with pytest.raises(UserError, match=r"'across/across_00\d.png' \(and 1 more\) is another image"):
+        read_pool(tmp_path / "pool", read_inputs(study, options, lambda _: None).dataset)
+
+
 def test_a_search_that_began_before_methods_were_known_goes_on_with_the_same_pool(make_inputs, extractor, tmp_path):
     inputs = make_inputs()
     write(tmp_path / "pool", inputs, extractor)
