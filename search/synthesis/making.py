@@ -65,8 +65,9 @@ def make_pool(
     extractor = Extractor(inputs.image_size)
     writer = PoolWriter(to, inputs, wanted, extractor)
     say(f"Images to make: {writer.total} by {method.name} ({method.words}), for {len(writer.folds)} folds")
-    pool = writer.write(say, progress)
-    return pool, write_card(pool, inputs, wanted, extractor, progress)
+    cards: list[MethodCard] = []
+    pool = writer.write(say, progress, lambda made: cards.append(write_card(made, inputs, wanted, extractor, progress)))
+    return pool, cards[0]
 
 
 def settings_of(method: Method, settings: Sequence[str]) -> dict[str, int | str]:

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -105,14 +105,20 @@ class PoolWriter:
         """How many images the pool will get, if there are sources for all."""
         return len(self.folds) * sum(self.wanted.numbers.values())
 
-    def write(self, say: Say, progress: Progress) -> WrittenPool:
-        """Make the images that are not made yet, write the manifest, and return what there is."""
+    def write(
+        self, say: Say, progress: Progress, measure: Callable[[WrittenPool], None] = lambda _pool: None
+    ) -> WrittenPool:
+        """Make the images that are not made yet, write the manifest, and return what there is.
+
+        ``measure`` is called with it before the pool counts as finished, so that it too is done after an interruption.
+        """
         self.work.mkdir(parents=True, exist_ok=True)
         with locked(self.work / LOCK, wait=False) as is_free:
             if not is_free:
                 raise UserError(f"Another process is making the pool {self.folder}. Wait until it has ended.")
             write_text(self.work / SETTINGS, self._settings)
             pool = self._write(say, progress)
+            measure(pool)
         self._finish()
         return pool
 
@@ -244,6 +250,9 @@ class PoolWriter:
                     f"{self.folder} holds an unfinished pool with other settings (see {self.work / SETTINGS}). Go on "
                     "with the command that began it, or name another folder."
                 )
+            if self._earlier is not None:  # its own images may be listed already, if only its card is not written
+                others = self._earlier[self._earlier[METHOD] != self.wanted.method.name]
+                self._earlier = others if len(others) else None
         elif self._earlier is None and self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(f"{self.folder} is not empty and holds no pool. Name a new folder.")
         if self.folder.exists() and not self.folder.is_dir():

@@ -112,6 +112,24 @@ def test_an_interrupted_pool_goes_on_and_is_the_same(method, after, make_inputs,
     assert files_of(tmp_path / "pool") == files_of(tmp_path / "whole")
 
 
+def test_a_pool_whose_card_was_interrupted_gets_it_by_the_same_command(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    asked = {"--per-class": 3, "--method": "copies"}
+    with monkeypatch.context() as patch:
+        patch.setattr("search.synthesis.card.measured", stop)
+        assert command(tmp_path, **asked).exit_code != 0
+    manifest = (tmp_path / "pool" / "manifest.csv").read_bytes()
+    assert not (tmp_path / "pool" / CARD).exists()
+    answer = command(tmp_path, **asked)
+    assert answer.exit_code == 0, answer.output
+    assert "Going on: 12 of 12 images were made before" in answer.output
+    assert (tmp_path / "pool" / "manifest.csv").read_bytes() == manifest
+    assert (tmp_path / "pool" / CARD).exists()
+    assert not (tmp_path / "pool" / WORK).exists()
+
+
 def test_an_image_that_was_lost_is_made_again(make_inputs, extractor, tmp_path):
     def stop(_what, done, _of):
         if done == 9:
