@@ -8,14 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from kit.searches import Search
 from kit.shapes import write_shapes
 from PIL import Image
 
+from search.analysis.hard import hard_ids
 from search.cli.main import cli
 from search.data.loading import read_inputs, read_synthetic
 from search.data.origins import read_pool
 from search.options import Options
+from search.repertoire.recipe import Recipe
 from search.study import Study
+from search.synthesis import making
 from search.synthesis.card import CARD, write_card
 from search.synthesis.extractor import Extractor
 from search.synthesis.methods.method import Method, Picture
@@ -392,3 +396,22 @@ def test_prompts_of_the_space_and_settings_of_the_line_reach_the_method(tmp_path
     space.write_text(space.read_text() + "prompts = [1]\n")
     answer = command(tmp_path, **{**options, "--to": tmp_path / "other"})
     assert "prompts must be texts by the names of classes" in str(answer.exception)
+
+
+def test_hard_images_of_another_data_set_are_not_taken_for_images_of_the_same_name(tmp_path):
+    root = write_shapes(tmp_path / "shapes", {"across": 12, "down": 12})
+    for file in list(root.glob("*/*.png")):
+        file.rename(file.with_name(f"{int(file.stem.rpartition('_')[2])}.png"))
+    inputs = read_inputs(Study(data=str(root), image_size=32), Options(cache=str(tmp_path / "c")), lambda _: None)
+    search = Search(tmp_path)
+    for dropout in (0.0, 0.1, 0.2):
+        search.complete(0.0, Recipe("MobileNetV2", 1, image_size=96, dropout=dropout))
+    chosen = making._chosen(inputs, making.Asked("copies", 1, "hard:made", search=search.record))
+    assert {inputs.dataset.ids[row] for row in chosen} == set(hard_ids(search.record)) != set()
+    table = pd.DataFrame({"id": inputs.dataset.ids, "content": inputs.dataset.contents})
+    table.loc[table["id"] == inputs.dataset.ids[chosen[0]], "content"] = "another"
+    table.to_csv(search.folder / "images.csv", index=False)
+    assert making._chosen(inputs, making.Asked("copies", 1, "hard:made", search=search.record)) == chosen[1:]
+    table.assign(content="another").to_csv(search.folder / "images.csv", index=False)
+    with pytest.raises(UserError, match=r"None of the .* hard images of made is among the images of"):
+        making._chosen(inputs, making.Asked("copies", 1, "hard:made", search=search.record))
