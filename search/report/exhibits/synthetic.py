@@ -13,12 +13,13 @@ from search.repertoire.recipe import Recipe
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, trial, whole
 from search.report.exhibit import limits as limits_of
-from search.report.style import PALETTE, Chart, place, tips, values
+from search.report.style import LEVELS, PALETTE, Chart, place, tips, values
 from search.report.table import Table, count, limits, p_value, records, score, table, text
 
 ALL_SIZES = "all training sizes"
 MOST = 30  # recipes in the chart
 BAR = 22  # px for each of them and each size
+LABELS = 340  # px of the longest name
 
 COLUMNS = (
     trial(),
@@ -105,11 +106,11 @@ def draw(subject: Subject) -> Chart | None:
         for row in records(frame[frame["synthetic"].isin(names)])
     ]
     sizes = list(dict.fromkeys(row["size"] for row in rows))
-    shades = [PALETTE["rest"], PALETTE["recommended"], PALETTE["best"]]
-    scale = alt.Scale(domain=sizes, range=[shades[at * 2 // max(1, len(sizes) - 1)] for at in range(len(sizes))])
+    shades = [*LEVELS[: len(sizes) - 1], PALETTE["best"]]  # those of single sizes, and the last one
+    scale = alt.Scale(domain=sizes, range=shades)
     hover = tips({"synthetic": "synthetic images", "size": "training size", "points": "points", "between": "95 %"})
     base = alt.Chart(values(rows)).encode(
-        y=alt.Y("synthetic:N", sort=names, title=None),
+        y=alt.Y("synthetic:N", sort=names, title=None, axis=alt.Axis(labelLimit=LABELS)),
         yOffset=alt.YOffset("size:N", sort=sizes),
         color=alt.Color("size:N", scale=scale, title=None),
         tooltip=hover,
