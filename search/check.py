@@ -73,12 +73,12 @@ def check(file: SpaceFile, options: Options, say: Say, progress: Progress = sile
     setup, errors = _setup(file, inputs, options, say, progress)
     if setup is None:
         return CheckResult(inputs, audit(inspected, errors), None, 0, {}, None)
-    sample = setup.sample()
+    sample, trials = setup.sample(), setup.trials_left(History())
     return CheckResult(
         inputs,
         audit(inspected, errors),
-        setup.estimate(sample),
-        setup.trials_left(History()),
+        setup.estimate(sample, trials),
+        trials,
         seconds_of_views(sample, len(setup.dataset), speed_of(setup.devices.slots)),
         _flattery(inputs, inspected, setup, progress),
     )

@@ -110,8 +110,8 @@ class Setup:
         there = trials_of(self.hyperparameters, self.recipe, most, is_grid=is_grid)
         return max(0, there - history.spent_and_ended)
 
-    def estimate(self, sample: list[AnyRecipe], history: History | None = None) -> Estimate:
-        """Return what the search may cost, from a sample of its space; what is left of it, where it has begun."""
+    def estimate(self, sample: list[AnyRecipe], trials_left: int, history: History | None = None) -> Estimate:
+        """Return what so many trials may cost, from a sample of the space, and the baselines that have not begun."""
         folds = {fold.id: fold for fold in self.plan.folds}
         trials = list(history.trials.values()) if history else []
         runs = [(each.recipe, folds[run.fold], run.seconds) for each in trials for run in each.runs.values()]
@@ -119,7 +119,7 @@ class Setup:
         return estimate_of(
             sample,
             [recipe for name, recipe in self.baselines.items() if name not in begun],
-            self.trials_left(history or History()),
+            trials_left,
             self.plan.folds,
             self.dataset.labels,
             self.pool,

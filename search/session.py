@@ -215,7 +215,7 @@ class Session:
 
     def _say_cost(self, sample: list[AnyRecipe]) -> None:
         if left := self.setup.trials_left(self.history):
-            cost = self.setup.estimate(sample, self.history)
+            cost = self.setup.estimate(sample, left, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
             of += f", {ALL_OF_SPACE}" * (left < self.max_trials - self.history.spent_and_ended)
             self.screen.say(

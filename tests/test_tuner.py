@@ -505,7 +505,7 @@ def test_the_estimate_counts_the_synthetic_images_that_are_drawn(place):
     for fold in ready.plan.folds:
         assert drawn(recipe, fold) == len(ready.pool.admissible(fold))
         assert drawn(ready.recipe({**ready.hyperparameters.values, "synthetic": "none"}), fold) == 0
-    assert ready.estimate(ready.sample()).high > 0
+    assert ready.estimate(ready.sample(), ready.study.max_trials).high > 0
 
 
 def test_an_amount_of_an_unknown_class_is_refused_before_anything_is_written(place):
