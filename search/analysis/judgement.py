@@ -17,6 +17,7 @@ from search.analysis.stats.grid import in_grid
 from search.analysis.stats.metrics import METRICS, Metric
 from search.analysis.stats.selection import FEWEST, Corrected, corrected
 from search.analysis.stats.survival import Curve, curve, drops, slopes
+from search.analysis.synthetic import Gain, gains
 from search.journal.history import Trial
 from search.journal.outcomes import CONFIRM, Status
 from search.racing import Rules, cells, could_have_won, ranked, score
@@ -250,6 +251,11 @@ class Judgement:
         """The p of an interaction between backbone and unfrozen depth, NaN where it cannot be judged."""
         runs = self._runs
         return depends(runs.values, runs.trials, runs.folds, *runs.backbones_and_depths())
+
+    @cached_property
+    def gains(self) -> list[Gain]:
+        """What synthetic images add to recipes that are complete with and without them."""
+        return gains(self)
 
     @cached_property
     def confirmations(self) -> list[tuple[Trial, Interval]]:

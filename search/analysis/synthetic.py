@@ -4,16 +4,19 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from search.analysis.judgement import Judgement
 from search.analysis.predictions import Evidence, Size
 from search.analysis.stats.comparing import Difference, difference, holm
 from search.analysis.stats.hard import wrong_share
 from search.journal.history import Trial
 from search.repertoire.recipe import Recipe
 from search.repertoire.synthetic import ANY, Synthetic
+
+if TYPE_CHECKING:
+    from search.analysis.judgement import Judgement  # which has the gains
 
 NONE, COPIES = "none", "copies"  # what a trial is compared with
 FEWEST_OTHERS = 2  # other recipes that say which images are hard
@@ -81,7 +84,7 @@ class PartGain:
     trial: float
 
 
-def pairs(judgement: Judgement) -> list[Pair]:
+def pairs(judgement: "Judgement") -> list[Pair]:
     """Return the complete trials with synthetic images whose references are complete too, best first."""
     by_digest = {trial.recipe.digest: trial for trial in judgement.complete if isinstance(trial.recipe, Recipe)}
     found = []
@@ -102,7 +105,7 @@ def _without(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, synthetic_per_class=Synthetic(), synthetic_method=None, synthetic_replacing=0.0)
 
 
-def gains(judgement: Judgement) -> list[Gain]:
+def gains(judgement: "Judgement") -> list[Gain]:
     """Return the gain of each pair at each training size, and over all sizes where there are several.
 
     Holm's adjustment is over the recipes that are compared with the same kind of reference at the same size.
@@ -128,7 +131,7 @@ def gains(judgement: Judgement) -> list[Gain]:
     return found
 
 
-def part_gains(judgement: Judgement) -> Iterator[PartGain]:
+def part_gains(judgement: "Judgement") -> Iterator[PartGain]:
     """Yield how each pair does on each class and on hard images, at the largest training size."""
     evidence = judgement.evidence_of_images
     if evidence is None:

@@ -7,7 +7,7 @@ import altair as alt
 
 from search.analysis.judgement import Judgement
 from search.analysis.stats.comparing import ALPHA
-from search.analysis.synthetic import COPIES, HARD_IMAGES, NONE, Gain, gains, part_gains, worth
+from search.analysis.synthetic import COPIES, HARD_IMAGES, NONE, Gain, Pair, part_gains, worth
 from search.journal.outcomes import Status
 from search.repertoire.recipe import Recipe
 from search.report import words
@@ -21,10 +21,14 @@ MOST = 30  # recipes in the chart
 BAR = 22  # px for each of them and each size
 LABELS = 340  # px of the longest name
 
-COLUMNS = (
+OF_PAIR = (
     trial(),
     trial("reference"),
     string("synthetic", "The amount of synthetic images and their method, in words."),
+)
+
+COLUMNS = (
+    *OF_PAIR,
     string("method", "How they were made."),
     string("against", "What the reference has instead: none, or as many copies of real images.", levels=(NONE, COPIES)),
     number("fraction", "The training size as a part, null for the mean over all sizes."),
@@ -37,9 +41,7 @@ COLUMNS = (
 )
 
 PART_COLUMNS = (
-    trial(),
-    trial("reference"),
-    string("synthetic", "The amount of synthetic images and their method, in words."),
+    *OF_PAIR,
     string("against", "What the reference has instead.", levels=(NONE, COPIES)),
     string("part", f"A class, or {HARD_IMAGES!r}: those that at least half of the other recipes get wrong."),
     whole("images"),
@@ -51,13 +53,10 @@ PART_COLUMNS = (
 
 def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield each recipe with synthetic images beside its reference, at each training size and over all."""
-    for gain in gains(judgement):
+    for gain in judgement.gains:
         yield {
-            "trial": gain.pair.trial.id,
-            "reference": gain.pair.reference.id,
-            "synthetic": gain.pair.words,
+            **_of_pair(gain.pair),
             "method": gain.pair.method,
-            "against": gain.pair.against,
             "fraction": math.nan if gain.fraction is None else gain.fraction,
             "images": gain.images,
             "difference": gain.difference.mean,
@@ -71,16 +70,22 @@ def part_rows(judgement: Judgement) -> Iterable[Row]:
     """Yield how each recipe with synthetic images does on each class and on hard images."""
     for gain in part_gains(judgement):
         yield {
-            "trial": gain.pair.trial.id,
-            "reference": gain.pair.reference.id,
-            "synthetic": gain.pair.words,
-            "against": gain.pair.against,
+            **_of_pair(gain.pair),
             "part": gain.part,
             "images": gain.images,
             "before": gain.reference,
             "after": gain.trial,
             "difference": gain.trial - gain.reference,
         }
+
+
+def _of_pair(pair: Pair) -> Row:
+    return {
+        "trial": pair.trial.id,
+        "reference": pair.reference.id,
+        "synthetic": pair.words,
+        "against": pair.against,
+    }
 
 
 def _size(fraction: float) -> str:
@@ -182,7 +187,7 @@ def parts(subject: Subject) -> Table:
 def sentences(subject: Subject) -> list[str]:
     """Return whether synthetic images help, in one sentence, what that is worth, and what mere copies do."""
     judgement = subject.judgement
-    every = [gain for gain in gains(judgement) if _is_overall(gain, judgement)]
+    every = [gain for gain in judgement.gains if _is_overall(gain, judgement)]
     against_none = [gain for gain in every if gain.pair.against == NONE]
     overall = [gain for gain in against_none if gain.pair.method != COPIES]
     copies = [gain for gain in against_none if gain.pair.method == COPIES]
@@ -209,7 +214,7 @@ def _verdict(overall: list[Gain], judgement: Judgement) -> str:
     helpful, harmful = _told(overall)
     if helpful:
         best, full = _best(helpful), judgement.rules.fractions[-1]
-        at_full = next(one for one in gains(judgement) if one.pair == best.pair and one.fraction == full)
+        at_full = next(one for one in judgement.gains if one.pair == best.pair and one.fraction == full)
         return f"They help: {best.pair.words} gains {_in_points(best)}{_is_worth(at_full, judgement)}."
     if len(harmful) == len(overall):
         best = _best(overall)
