@@ -80,8 +80,12 @@ def rows_shown(dataset: Dataset, number: int, class_name: str | None, seed: int)
     rng = np.random.default_rng(seed_from(seed, "preview"))
     labels = range(len(dataset.classes)) if class_name is None else [dataset.classes.index(class_name)]
     by_class = [rng.permutation(np.flatnonzero(dataset.labels == label)).tolist() for label in labels]
-    in_turn = chain.from_iterable(zip_longest(*by_class))
-    return tuple([row for row in in_turn if row is not None][:number])
+    return tuple(_in_turn(by_class, number))
+
+
+def _in_turn(by_class: Sequence[Sequence[int]], number: int) -> list[int]:
+    """Return the first of so many rows, of each class one in turn."""
+    return [row for row in chain.from_iterable(zip_longest(*by_class)) if row is not None][:number]
 
 
 def sections_of(choices: Choices, camera: Camera, pool: SyntheticPool | None) -> Iterator[Section]:
@@ -187,7 +191,7 @@ def _synthetic(choices: Choices, camera: Camera, pool: SyntheticPool) -> Section
     inputs = camera.inputs
     size = inputs.image_size
     by_class = [np.flatnonzero(pool.labels == label).tolist() for label in range(len(pool.classes))]
-    in_turn = [row for row in chain.from_iterable(zip_longest(*by_class)) if row is not None][: len(camera.rows)]
+    in_turn = _in_turn(by_class, len(camera.rows))
     paths, contents = [pool.paths[row] for row in in_turn], [pool.contents[row] for row in in_turn]
     pixels = decode(paths, contents, size, inputs.cache, ranges=pool.ranges).pixels
     groups = []
