@@ -145,8 +145,7 @@ def _measurements(cards: Mapping[str, Any]) -> Table:
 def measured(pool: WrittenPool, inputs: Inputs, extractor: Extractor, progress: Progress) -> Measured:
     """Return what the images are like, measured on the folds with whole training parts."""
     labels = inputs.dataset.labels
-    real = extractor(inputs.images.pixels)
-    folds = [fold for fold in inputs.plan.folds if fold.fraction == 1]
+    real, folds = extractor.real, _whole_folds(inputs)
     right, right_real, near, near_real = ([] for _ in range(4))
     for number, fold in enumerate(folds):
         progress("Measuring the pool", number, len(folds))
@@ -169,6 +168,10 @@ def measured(pool: WrittenPool, inputs: Inputs, extractor: Extractor, progress: 
         distance_real=float(np.median(distances_real)),
         near_copies=_mean(distances < limit),
     )
+
+
+def _whole_folds(inputs: Inputs) -> list[Fold]:
+    return [fold for fold in inputs.plan.folds if fold.fraction == 1]
 
 
 def _nearest(features: np.ndarray, others: np.ndarray, *, itself: bool = False) -> np.ndarray:
@@ -194,8 +197,8 @@ def _pixels(path: Path, side: int) -> np.ndarray:
 
 def sheets_of(pool: WrittenPool, inputs: Inputs, wanted: Wanted) -> list[Image.Image]:
     """Return contact sheets: some images of each class, each followed by its sources."""
-    whole = [fold for fold in inputs.plan.folds if fold.fraction == 1]
-    groups = [group for label in inputs.dataset.classes for group in _examples(label, whole[0], pool, inputs)]
+    first = _whole_folds(inputs)[0]
+    groups = [group for label in inputs.dataset.classes for group in _examples(label, first, pool, inputs)]
     return contact_sheets(groups, title=f"{wanted.method.name}: each image and its sources", columns=EXAMPLES)
 
 

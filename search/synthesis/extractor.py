@@ -19,13 +19,24 @@ PREFERRED = ("EfficientNetLite0", "MobileNetV2_0.35", "MobileNet_0.25", "Embedde
 class Extractor:
     """A function from images (n, side, side, 3) uint8 to features (n, D) float32, each row of length 1.
 
-    Raises UserError where no backbone that it knows takes images of ``image_size`` px.
+    ``pixels`` are the real images of a study, whose features are ``real``. Raises UserError where no backbone that it
+    knows takes images of their size.
     """
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, pixels: np.ndarray) -> None:
         """Choose the backbone."""
-        self.image_size = image_size
-        self.backbone = _backbone_for(image_size)
+        self._pixels = pixels
+        self.backbone = _backbone_for(self.image_size)
+
+    @property
+    def image_size(self) -> int:
+        """The side of the images in px."""
+        return int(self._pixels.shape[1])
+
+    @cached_property
+    def real(self) -> np.ndarray:
+        """The features of the real images."""
+        return self(self._pixels)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Return the features of images."""

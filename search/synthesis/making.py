@@ -8,7 +8,8 @@ from search.analysis.hard import hard_ids
 from search.data.loading import Inputs, folds_in_words, read_inputs
 from search.data.readers.paths import check_outside
 from search.options import Options, overridden
-from search.record import IMAGES, Record, read_table
+from search.record import Record
+from search.report.thumbnails import known_files
 from search.space import SpaceFile
 from search.synthesis.card import MethodCard, write_card
 from search.synthesis.extractor import Extractor
@@ -62,7 +63,7 @@ def make_pool(
         prompts=file.prompts,
         options=settings,
     )
-    extractor = Extractor(inputs.image_size)
+    extractor = Extractor(inputs.images.pixels)
     writer = PoolWriter(to, inputs, wanted, extractor)
     say(f"Images to make: {writer.total} by {method.name} ({method.words}), for {len(writer.folds)} folds")
     cards: list[MethodCard] = []
@@ -115,8 +116,7 @@ def _chosen(inputs: Inputs, asked: Asked) -> tuple[int, ...] | None:
     ids = hard_ids(asked.search)
     if not ids:
         raise UserError(f"{asked.search.name} has no hard images: some recipes are right of each. Give --from all.")
-    table = read_table(asked.search.folder, IMAGES)
-    then = {} if table is None or "content" not in table else dict(zip(table["id"], table["content"], strict=True))
+    then = {id_: content for id_, _, content in known_files(asked.search, ids)}
     contents = dict(zip(inputs.dataset.ids, inputs.dataset.contents, strict=True))
     same = [id_ for id_ in ids if id_ in row_of and then.get(id_, contents[id_]) == contents[id_]]
     chosen = tuple(sorted(row_of[id_] for id_ in same))

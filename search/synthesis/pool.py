@@ -193,13 +193,9 @@ class PoolWriter:
             labels=dataset.labels[rows],
             classes=dataset.classes,
             is_chosen=self._is_chosen[rows],
-            features=lambda: self._features[rows],
+            features=lambda: self.extractor.real[rows],
             features_of=self.extractor,
         )
-
-    @cached_property
-    def _features(self) -> np.ndarray:
-        return self.extractor(self.inputs.images.pixels)
 
     @cached_property
     def _is_chosen(self) -> np.ndarray:
@@ -208,8 +204,7 @@ class PoolWriter:
 
     def _save(self, picture: Picture, fold: Fold, number: int) -> str:
         """Write an image, whole or not at all, and return its path in the folder."""
-        place = class_folders(self.inputs.dataset.classes)[picture.label]
-        name = f"{place}/{self.wanted.method.name}-{fold.id}-{number:04d}{self._suffix}"
+        name = f"{self._places[picture.label]}/{self.wanted.method.name}-{fold.id}-{number:04d}{self._suffix}"
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)
         with new_file(path) as file:
@@ -218,6 +213,11 @@ class PoolWriter:
             else:
                 Image.fromarray(picture.pixels).save(file, "JPEG", quality=JPEG_QUALITY)
         return name
+
+    @cached_property
+    def _places(self) -> list[str]:
+        """The name of the folder of each class."""
+        return class_folders(self.inputs.dataset.classes)
 
     @cached_property
     def _suffix(self) -> str:
@@ -274,7 +274,7 @@ class PoolWriter:
                 "pool only where data, folds and seed are the same. Name another folder."
             )
 
-    @property
+    @cached_property
     def _folds_text(self) -> str:
         ids, contents = self.inputs.dataset.ids, self.inputs.dataset.contents
         table = plan_table(self.folds, ids)

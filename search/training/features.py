@@ -1,7 +1,5 @@
 """Features of images by a frozen backbone."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from sklearn.preprocessing import normalize
 
@@ -25,8 +23,8 @@ def frozen_network(backbone: Backbone, image_size: int, sha256: str = "", home: 
     return CompiledNetwork(shape, lambda: build(shape, FEWEST_CLASSES, pretrained=True, sha256=sha256, home=home))
 
 
-def features_by(network: CompiledNetwork, pixels: np.ndarray, contents: Sequence[str] = ()) -> np.ndarray:
+def features_by(network: CompiledNetwork, pixels: np.ndarray) -> np.ndarray:
     """Return the features (n, D) float32 of images (n, side, side, 3) uint8, each row of length 1."""
-    images = Images(pixels, contents or [""] * len(pixels), "")
+    images = Images(pixels, [""] * len(pixels), "")  # their names would matter to augmentation alone
     rows = Computed(network, images, PLAIN, view=0, seed=0)[:].reshape(len(pixels), -1)
     return np.asarray(normalize(rows), np.float32)

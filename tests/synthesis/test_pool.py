@@ -43,8 +43,8 @@ FITTED = Method("remember", "means of all images", remember, fitted=True)
 
 
 @pytest.fixture(scope="module")
-def extractor():
-    return Extractor(32)
+def extractor(make_inputs):
+    return Extractor(make_inputs().images.pixels)
 
 
 @pytest.fixture(scope="module")
