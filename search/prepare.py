@@ -344,7 +344,7 @@ def _check_repeatable(
     if file.on_disk:
         with contextlib.redirect_stdout(None):
             build = remembering(_build(read_space(file.path, file.home, file.beside.files), inputs, pool, hand))
-        declared = register(build, strict=False).get_config()["space"]
+        declared = register(build, complete=False).get_config()["space"]  # as the search registered it
         if declared != hyperparameters.get_config()["space"]:
             raise UserError(f"{file.path} declares other hyperparameters each time it is read. {REPEATABLE}")
         check_equal(first, recipes_of(hyperparameters, build), str(file.path), "read")

@@ -223,6 +223,14 @@ def test_no_refusal_shows_an_empty_difference(place, begun, monkeypatch):
     assert "the space changed:\n" not in text
 
 
+@pytest.mark.parametrize("top", ["", "LENGTHS = sorted({len(name) for name in ('a', 'bcd')})"])
+def test_a_number_whose_last_step_rounding_misses_is_of_a_space_that_goes_on(place, top):
+    steps = SPACE.replace(DRAWN, 'hp.Float("dropout", 0.0, 0.6, step=0.1)')
+    (place / "space.py").write_text(f"{top}\n{steps}")
+    tuner().search()
+    tuner(trials=3).search()
+
+
 # --- the journal
 
 

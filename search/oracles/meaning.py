@@ -114,7 +114,7 @@ def answer(request: Mapping[str, Any]) -> tuple[str, str]:
         with contextlib.redirect_stdout(None):
             file = read_space(path, request["home"] and Path(request["home"]), request["files"])
             once = remembering(lambda hp: recipe_at(file, hp, hand, classes, size))
-            return meaning_of(register(once, strict=False), once), ""
+            return meaning_of(register(once, complete=False), once), ""
     except UserError as error:
         return "", str(error)
 
