@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from search.study import NONE, Study
+from search.system.clock import seconds_of
 from search.system.commands import RESULTS, command
 from search.system.errors import UserError
 from search.system.texts import check_utf8
@@ -18,7 +19,8 @@ class Options:
     """What may be set beside the study; None leaves it to the study or the default.
 
     ``groups`` and ``holdout`` are as in Study (numbers as text do, too), where "none" stands for its None.
-    ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds.
+    ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds. ``run_timeout`` is
+    how long a worker may go without progress: minutes, or text such as "90s".
     """
 
     data: str | None = None
@@ -47,11 +49,17 @@ class Options:
     confirm: int = 0
     fresh: bool = False
     tensorboard: bool = False
+    run_timeout: float | str | None = None
 
     @property
     def cache_bytes(self) -> int:
         """What the cache may hold."""
         return int(self.cache_gb * 1e9)
+
+    @property
+    def seconds_without_progress(self) -> float | None:
+        """``run_timeout`` in seconds. Raises UserError where it is no time span."""
+        return None if self.run_timeout is None else seconds_of("--run-timeout", self.run_timeout)
 
 
 def overridden(study: Study, options: Options) -> Study:

@@ -15,7 +15,7 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
-from search.executors.table import EXECUTORS, Executors
+from search.executors.table import EXECUTORS, Executors, check_executor
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal.history import History
 from search.journal.outcomes import CONFIRM
@@ -61,7 +61,6 @@ from search.system.modules import Home
 from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
 from search.system.tf import has_gpu, versions
-from search.system.validation import one_of
 from search.training.cost import Estimate, estimate_of, pace
 from search.training.materials import Materials, materials_of
 from search.training.trainer import TRAINING_VERSION, pin_threads
@@ -136,7 +135,7 @@ def prepare(
 
     Raises UserError for anything that a person must mend, before anything is written.
     """
-    one_of("executor", options.executor, executors)
+    check_executor(options.executor, options.seconds_without_progress, executors)
     study = overridden(file.study, options)
     folder = search_folder(file, study, options)
     known = None if options.fresh else read_about(folder)
@@ -369,7 +368,8 @@ def _materials(
     folds = (*inputs.plan.every, *again)
     place = weights_folder().parent
     seed, cache = inputs.study.seed, inputs.cache
-    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, cache, options.cache_bytes, home)
+    limits = options.cache_bytes, home, options.seconds_without_progress
+    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, cache, *limits)
 
 
 def _resolve(hand: Hand, options: Options, say: Say) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Executors: what all of them keep to; and worker processes, of which one that dies takes one job with it."""
 
+import math
 import os
+import shutil
 import signal
 import time
 
@@ -18,6 +20,8 @@ from search.journal.outcomes import JobKind
 from search.options import Options
 from search.racing import Job
 from search.repertoire.recipe import Recipe
+from search.system.cache import lock_of
+from search.system.files import locked
 
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32, epochs=3)
 OTHER_SHAPE = Recipe("SmallCNN", None, image_size=48, epochs=1)
@@ -166,6 +170,45 @@ def test_a_worker_tells_the_epoch_of_its_job(stuff, tmp_path):
             time.sleep(0.02)
         assert numbers == sorted(numbers)
         assert len(set(numbers) - {0}) >= 3
+
+
+def test_a_worker_that_hangs_is_killed_and_costs_one_job(stuff, tmp_path):
+    with Workers(stuff, 1, tmp_path / "log") as workers:
+        workers.submit(job())
+        good = ending_of(workers)  # its network is built, which nothing tells of while it lasts
+        workers._patience = 2.0
+        workers.submit(job(LONG))
+        assert workers.wait(5.0) is None  # it is longer at work than that, and tells of it
+        assert workers.wait(1.0) is None
+        pid = pid_of(workers)
+        os.kill(pid, signal.SIGSTOP)
+        hanging = ending_of(workers)
+        assert hanging == Failed(job(LONG), "its worker made no progress for 2 s (--run-timeout)")
+        assert gone(pid)
+        assert workers.free() == 1
+        workers._patience = math.inf
+        workers.submit(job())
+        again = ending_of(workers)
+    assert probabilities(again) == probabilities(good)
+
+
+def test_a_worker_that_waits_for_what_another_makes_does_not_hang(stuff, tmp_path):
+    wider = job(OTHER_SHAPE)
+    with made("inline", stuff, tmp_path) as inline:
+        inline.submit(wider)  # for which the images are decoded
+        expected = probabilities(ending_of(inline))
+    (entry,) = (path for path in (stuff.cache / "decoded").iterdir() if np.load(path / "pixels.npy").shape[1] == 48)
+    shutil.rmtree(entry)
+    with Workers(stuff, 1, tmp_path / "log") as workers:
+        workers.submit(job())
+        assert isinstance(ending_of(workers), Done)
+        workers._patience = 3.0
+        with locked(lock_of(entry)):
+            workers.submit(wider)
+            for _ in range(12):
+                assert workers.wait(0.5) is None
+            workers._patience = math.inf
+        assert probabilities(ending_of(workers)) == expected
 
 
 def test_leaving_ends_the_running_job_at_once(stuff, tmp_path):

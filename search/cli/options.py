@@ -64,6 +64,11 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 RESULTS = click.option(
     "--results", metavar="FOLDER", default=DEFAULT_RESULTS, show_default=True, help="Where searches are kept."
 )
+RUN_TIMEOUT = click.option(
+    "--run-timeout",
+    metavar="TIME",
+    help="Kill a worker that makes no progress for so long: minutes, or 90s, 10m, 1.5h. It costs one attempt.",
+)
 SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
 
 
@@ -81,7 +86,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 def shared(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the options of a verb that the same line needs again when its images were moved."""
-    return {name: options.get(name) for name in ("cache", "slots", "root")}
+    return {name: options.get(name) for name in ("cache", "slots", "root", "run_timeout")}
 
 
 def folder_by_name(name: str, results: str) -> Path:

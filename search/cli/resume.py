@@ -11,6 +11,7 @@ from search.cli.options import (
     MOVED,
     RESULTS,
     ROOT,
+    RUN_TIMEOUT,
     SLOTS,
     TENSORBOARD,
     folder_by_name,
@@ -26,6 +27,7 @@ from search.cli.run import run_search
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
 @SLOTS
+@RUN_TIMEOUT
 @TENSORBOARD
 @CONFIRM
 @MOVED

@@ -17,6 +17,7 @@ from search.cli.options import (
     HOLDOUT,
     OFFLINE,
     RESULTS,
+    RUN_TIMEOUT,
     SEED,
     SLOTS,
     SPACE,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     help=f"Where trials train; {'; '.join(f'{name} {row.words}' for name, row in EXECUTORS.items() if row.words)}.",
 )
 @SLOTS
+@RUN_TIMEOUT
 @OFFLINE
 @click.option(
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."

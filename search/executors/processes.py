@@ -1,6 +1,7 @@
 """Training in worker processes. A slot is one of them with a pool of its own: one that dies takes one job with it."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -14,8 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from search.executors.base import Done, Ending, Failed, Fatal, execute
+from search.executors.silence import Silence
 from search.journal.outcomes import JobKind
 from search.racing import Job
+from search.system import heartbeat
+from search.system.clock import duration
 from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT, die_with_parent
 
@@ -34,7 +38,8 @@ STARTS = 5
 RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
 State = Any  # numbers in memory that driver and worker share; without a lock, which a killed worker might keep
-CANCELLED, EPOCH = 0, 1  # their places
+CANCELLED, EPOCH, BEATS, WAITING = range(4)  # their places
+MOST_BEATS = 2**31  # that they can count
 
 
 # DECISIONS: The fork server starts at once
@@ -67,7 +72,8 @@ class Workers:
         start_server()
         self._context = multiprocessing.get_context("forkserver" if HAS_SERVER else "spawn")
         self._materials, self._log = materials, log
-        self._slots: list[_Slot] = [_Slot(self._new_pool, self._context.RawArray("i", 2)) for _ in range(slots)]
+        self._patience = materials.run_timeout or math.inf
+        self._slots: list[_Slot] = [_Slot(self._new_pool, self._context.RawArray("i", 4)) for _ in range(slots)]
 
     def _new_pool(self, state: State) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -93,10 +99,13 @@ class Workers:
         return dict(epoch for slot in self._slots if (epoch := slot.epoch()) is not None)
 
     def wait(self, timeout: float) -> Ending | None:
-        """Return the next ending; a worker that died gives a failed one."""
+        """Return the next ending; a worker that died, or gave no sign of life for too long, gives a failed one."""
         running = {slot.future: slot for slot in self._slots if slot.future is not None}
         done, _ = wait(running, timeout, FIRST_COMPLETED)
-        return running[done.pop()].take() if done else None
+        silent = [slot for slot in running.values() if slot.silence() > self._patience]
+        if done:
+            return running[done.pop()].take()
+        return silent[0].give_up(self._patience) if silent else None
 
     def __enter__(self) -> Self:
         """Start the first workers, so that they load while the driver does something else."""
@@ -123,6 +132,7 @@ class _Slot:
         self._pid: Future[int] | None = None
         self._failed_starts = 0
         self._first_memory = 0
+        self._silence = Silence(time.monotonic())
         self.future: Future[Ending] | None = None
 
     def warm_up(self) -> None:
@@ -154,7 +164,7 @@ class _Slot:
             self._state[CANCELLED] = 1
 
     def submit(self, job: Job) -> None:
-        self._job, self._state[:] = job, (0, 0)
+        self._job, self._state[:], self._silence = job, (0, 0, 0, 0), Silence(time.monotonic())
         self._shapes = [job.shape, *(shape for shape in self._shapes if shape != job.shape)][:NETWORKS_KEPT]
         try:
             self.future = self._pool.submit(_run_in_worker, job)
@@ -180,8 +190,25 @@ class _Slot:
                 self._replace()
         return ending
 
+    def silence(self) -> float:
+        """Return for how many seconds the job has given no sign of life."""
+        is_heard = self._has_started and not self._state[WAITING]
+        self._silence.look(self._state[BEATS] if is_heard else None, time.monotonic())
+        return self._silence.seconds
+
+    def give_up(self, seconds: float) -> Failed:
+        """Kill the worker, which was silent for so many seconds, and return the ending of its job."""
+        assert self._job is not None
+        job, self.future = self._job, None
+        self._replace()
+        return Failed(job, f"its worker made no progress for {duration(seconds)} (--run-timeout)")
+
+    @property
+    def _has_started(self) -> bool:
+        return self._pid is not None and self._pid.done() and not self._pid.exception()
+
     def _died(self, job: Job) -> Ending | None:
-        started = self._pid is not None and self._pid.done() and not self._pid.exception()
+        started = self._has_started
         self._failed_starts = 0 if started else self._failed_starts + 1
         if self._failed_starts > 1:
             self.kill()
@@ -200,7 +227,7 @@ class _Slot:
 
     def kill(self) -> None:
         # The pool's own shutdown would wait for the running job.
-        if self._pid is not None and self._pid.done() and not self._pid.exception():
+        if self._pid is not None and self._has_started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid.result(), signal.SIGKILL)
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -224,6 +251,14 @@ def _start_worker(materials: "Materials", log: Path | None, state: State) -> Non
 
     def report(epoch: int) -> None:
         state[EPOCH] = epoch
+
+    def beat() -> None:
+        state[BEATS] = (state[BEATS] + 1) % MOST_BEATS
+
+    def wait(is_waiting: bool) -> None:
+        state[WAITING] = is_waiting
+
+    heartbeat.attach(beat, wait)
 
     _trainer = Trainer(materials, cancelled=lambda: bool(state[CANCELLED]), report=report)
 

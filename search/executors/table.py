@@ -6,6 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from search.system.errors import UserError
+from search.system.validation import one_of
+
 if TYPE_CHECKING:
     from search.executors.base import Executor
     from search.training.materials import Materials
@@ -57,3 +60,13 @@ EXECUTORS: Executors = MappingProxyType(
         "inline": ExecutorRow("is for debugging", False, _inline, _preload_nothing),
     }
 )
+
+
+def check_executor(name: str, run_timeout: float | None, executors: Executors = EXECUTORS) -> None:
+    """Raise UserError for an executor that is not in the table, or has no workers that a timeout could end."""
+    one_of("executor", name, executors)
+    if run_timeout is not None and not executors[name].has_slots:
+        raise UserError(
+            f"--run-timeout kills a worker that makes no progress, and --executor {name} trains without workers. Leave "
+            "out one of the two."
+        )

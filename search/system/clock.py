@@ -1,10 +1,15 @@
 """Where the time goes: seconds by stage, which add up to the whole."""
 
+import math
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from search.system.errors import UserError
+
 REST = "rest"
+UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}  # in seconds
 
 
 class Clock:
@@ -57,3 +62,15 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def seconds_of(name: str, value: float | str) -> float:
+    """Return the seconds of a time span that a person gives: "90s", "10m", "1.5h", or a number of minutes.
+
+    Raises UserError, which calls it ``name``, for anything else.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(s|m|min|h|)", str(value).strip().lower())
+    seconds = float(match[1]) * UNITS[match[2] or "m"] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise UserError(f"{name} {value!r} is no time span: give minutes, as 10, or a unit, as 90s, 10m or 1.5h.")
+    return seconds

@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from search.system.errors import naming
+from search.system.heartbeat import waiting
 
 T = TypeVar("T")
 JUST_MADE = 60.0  # seconds in which a folder may not be locked yet
@@ -151,7 +152,8 @@ def _lock(path: Path, how: int) -> int:
 def _flock(handle: int, how: int) -> None:
     """Lock an open file or folder, where the file system has locks."""
     try:
-        fcntl.flock(handle, how)
+        with contextlib.nullcontext() if how & fcntl.LOCK_NB else waiting():
+            fcntl.flock(handle, how)
     except BlockingIOError:
         raise
     except OSError:

@@ -19,6 +19,7 @@ from search.repertoire.shape import Shape
 from search.system.cache import BusyError, stored, worth_keeping
 from search.system.digests import digest
 from search.system.files import write_rows
+from search.system.heartbeat import beat
 from search.system.modules import Home
 from search.system.tf import COMPUTED_BY
 from search.training.compiled import CompiledNetwork
@@ -122,6 +123,7 @@ class Computed:
         prefix = self.compiled_network.network.prefix if self.compiled_network.shape.frozen else None
         for batch in batches:
             yield batch if prefix is None else prefix(batch).numpy()
+            beat()
 
 
 @dataclass(frozen=True)

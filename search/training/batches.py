@@ -13,6 +13,7 @@ import numpy as np
 from search.repertoire.losses import smoothed
 from search.repertoire.mixing import Mix, blended
 from search.system.digests import seed_from
+from search.system.heartbeat import beat
 from search.training.inputs import AnyRows, Part
 
 CHUNK_BYTES = 64 * 2**20
@@ -129,3 +130,4 @@ def _chunks(steps: int, step_bytes: int) -> Iterator[slice]:
     size = max(1, CHUNK_BYTES // max(1, step_bytes))
     for at in range(0, steps, size):
         yield slice(at, at + size)
+        beat()

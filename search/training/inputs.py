@@ -23,6 +23,7 @@ from search.repertoire.weighting import weights_of
 from search.system.clock import Clock
 from search.system.digests import seed_from
 from search.system.errors import UserError
+from search.system.heartbeat import beat
 from search.training.activations import PLAIN, Activations, AnyNetwork, Computed, Images, Pixels
 from search.training.materials import Materials
 
@@ -328,7 +329,7 @@ class Feed:
         if images is not None:
             return images
         with self._clock.stage("images"):
-            decoded = decode(paths, contents, size, self.materials.cache, ranges=of.ranges)
+            decoded = decode(paths, contents, size, self.materials.cache, lambda _row, _of: beat(), of.ranges)
         if decoded.unreadable:
             names = ", ".join(str(paths[row]) for row in list(decoded.unreadable)[:3])
             raise UserError(f"Images that could be read when the search began cannot be read any more: {names}.")

@@ -17,6 +17,7 @@ from search.repertoire.optimizers import OPTIMIZERS, Optimizer
 from search.repertoire.recipe import Recipe
 from search.repertoire.schedules import BEST_MEAN, rates_of
 from search.system.digests import seed_from
+from search.system.heartbeat import beat
 from search.training.batches import (
     PaddedBatches,
     batches_of_heads,
@@ -326,6 +327,7 @@ def pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the rows, as many at a time as are predicted together."""
     for at in range(0, len(rows), PREDICTION_BATCH):
         yield rows[at : at + PREDICTION_BATCH]
+        beat()
 
 
 def chooses_epoch(recipe: AnyRecipe) -> bool:

@@ -35,7 +35,8 @@ class Materials:
     count, on which the fourth decimal of a result depends.
     ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images. ``networks`` builds
     those of a space that compiles them itself; None where it gives recipes. ``class_names`` are in the order of the
-    labels. ``groups`` has a number for the group of each image (n,); None where each is alone.
+    labels. ``groups`` has a number for the group of each image (n,); None where each is alone. ``run_timeout`` are the
+    seconds without progress after which a worker is killed; None where nothing ends it.
     """
 
     cache: Path
@@ -55,6 +56,7 @@ class Materials:
     networks: Networks | None = None
     class_names: tuple[str, ...] = ()
     groups: np.ndarray | None = None
+    run_timeout: float | None = None
 
 
 def materials_of(
@@ -68,6 +70,7 @@ def materials_of(
     cache: Path,
     cache_bytes: int | None = None,
     home: Home | None = None,
+    run_timeout: float | None = None,
 ) -> Materials:
     """Return what the jobs of a search share; paths are absolute, as workers may be elsewhere."""
     return Materials(
@@ -87,4 +90,5 @@ def materials_of(
         home=home,
         class_names=dataset.classes,
         groups=np.unique(dataset.groups, return_inverse=True)[1],
+        run_timeout=run_timeout,
     )

@@ -16,6 +16,7 @@ from search.repertoire.architecture import SIDES
 from search.repertoire.networks import Architecture, NetworkRecipe
 from search.system.digests import digest
 from search.system.errors import UserError, with_kind
+from search.system.heartbeat import beat
 from search.system.tf import keras, silenced, tf
 from search.training.activations import Pixels
 from search.training.batches import one_hot
@@ -242,6 +243,7 @@ class _Batches(keras.utils.PyDataset):
         return self._run.steps
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, ...]:
+        beat()
         part: Part = self._run.part
         at = self._order[step]
         pixels = self._inputs.take(part.rows[at]).astype(np.float32)

@@ -23,6 +23,7 @@ from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape, shape_of
 from search.system.clock import Clock
 from search.system.errors import UserError
+from search.system.heartbeat import beat
 from search.system.machine import NETWORKS_KEPT
 from search.system.tf import silenced, tf
 from search.training.activations import Pixels
@@ -227,6 +228,7 @@ class Trainer:
     def _proceed(self, epoch: int) -> None:
         if self._cancelled():
             raise CancelledError
+        beat()
         self._report(epoch)
 
     def _result(self, run: TrainingRun, seconds: float) -> RunResult:

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from search.system.clock import REST, Clock, duration
+from search.system.clock import REST, Clock, duration, seconds_of
+from search.system.errors import UserError
 
 pytestmark = pytest.mark.quick
 
@@ -49,3 +50,17 @@ def test_an_error_leaves_its_stage_and_a_lap_begins_anew():
 )
 def test_durations_are_said_in_two_units_at_most(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("10", 600), (2, 120), (0.5, 30), ("90s", 90), (" 10 M", 600), ("1.5h", 5400), (".5m", 30), ("10 min", 600)],
+)
+def test_a_time_span_is_minutes_or_has_a_unit(given, seconds):
+    assert seconds_of("--run-timeout", given) == seconds
+
+
+@pytest.mark.parametrize("given", ["", "0", "0s", "-5", "10 minutes", "m", "1e3", "inf", "nan", "9" * 400, True])
+def test_what_is_no_time_span_is_refused_by_name(given):
+    with pytest.raises(UserError, match=r"--run-timeout .* is no time span: give minutes, as 10, or a unit"):
+        seconds_of("--run-timeout", given)
