@@ -1,6 +1,7 @@
 """What the command line, or a notebook, may set beside the study."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class Options:
     ``groups`` and ``holdout`` are as in Study (numbers as text do, too), where "none" stands for its None.
     ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds. ``run_timeout`` is
     how long a worker may go without progress: minutes, or text such as "90s".
+    ``executor_settings`` are those that only some executors have, by name.
     """
 
     data: str | None = None
@@ -41,6 +43,7 @@ class Options:
     oracle: str | None = None
     seed: int | None = None
     executor: str = "processes"
+    executor_settings: Mapping[str, Any] = field(default_factory=dict)
     slots: int | None = None
     offline: bool = False
     strict: bool = False

@@ -15,7 +15,7 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
-from search.executors.table import EXECUTORS, Executors, check_executor
+from search.executors.table import EXECUTORS, Executors, check_executor, check_settings
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal.history import History
 from search.journal.outcomes import CONFIRM
@@ -136,6 +136,7 @@ def prepare(
     Raises UserError for anything that a person must mend, before anything is written.
     """
     check_executor(options.executor, options.seconds_without_progress, executors)
+    check_settings(executors, options.executor, options.executor_settings)
     study = overridden(file.study, options)
     folder = search_folder(file, study, options)
     known = None if options.fresh else read_about(folder)

@@ -11,7 +11,7 @@ import time
 from typing import Self
 
 from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fatal
-from search.executors.table import EXECUTORS, Executors
+from search.executors.table import EXECUTORS, ExecutorOptions, Executors
 from search.integrity.differences import changed_versions, fields_that_differ
 from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, digests_of
@@ -238,8 +238,9 @@ class Session:
 
     def executor(self) -> Executor:
         """Return the executor that the options name."""
-        row, log = self.executors[self.setup.options.executor], self.setup.folder / "workers.log"
-        return row.make(self.setup.materials, self.setup.devices.slots, log.resolve())
+        setup, log = self.setup, self.setup.folder.resolve() / "workers.log"
+        options = ExecutorOptions(setup.devices.slots, log, self.screen.say, setup.options.executor_settings)
+        return self.executors[setup.options.executor].make(setup.materials, options)
 
     # DECISIONS: Jobs begin early, and are decided in order
     def _advance(self, executor: Executor) -> bool:

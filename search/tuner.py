@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, Self
 
 from search.executors.base import Executor
-from search.executors.table import EXECUTORS, Executors
+from search.executors.table import EXECUTORS, Executors, settings_of
 from search.journal.history import HoldoutScore
 from search.journal.journal import check_unused
 from search.monitor.console import summary, wide_console
@@ -63,7 +63,7 @@ class KFoldTuner(BaseTuner):
         **options: Any,
     ) -> None:
         """Read the data, plan the folds and find the weights; write nothing yet."""
-        chosen = _options(options)
+        chosen = _options(options, executors)
         if chosen.tensorboard:
             check_at_hand()
         self.screen = screen or open_screen(wide_console())
@@ -229,9 +229,12 @@ def _space_file(space: str | Path | Space | SpaceFile | None, study: Study | Non
     return SpaceFile(study, space, text, Path(f"{name if name.isidentifier() else 'space'}.py"), on_disk=False)
 
 
-def _options(options: dict[str, Any]) -> Options:
-    known = {field.name for field in dataclasses.fields(Options)}
+def _options(options: dict[str, Any], executors: Executors) -> Options:
+    settings = settings_of(executors.values())
+    known = {field.name for field in dataclasses.fields(Options)} - {"executor_settings"}
     for name in options:
-        if name not in known:
+        if name not in known and name not in settings:
             raise UserError(refused_option(name))
-    return Options(**options)
+    given = {name: options.pop(name) for name in settings if name in options}
+    given = {name: value for name, value in given.items() if value is not None and value is not False}
+    return Options(**options, executor_settings=given)

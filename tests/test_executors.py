@@ -9,18 +9,20 @@ import time
 import numpy as np
 import psutil
 import pytest
+from kit import toys
 from kit.runs import materials
 from kit.scripted import Script
 
 from search.executors import processes
 from search.executors.base import Cancelled, Done, Failed, Fatal, Reporting
 from search.executors.processes import Workers
-from search.executors.table import DEFAULT, EXECUTORS
+from search.executors.table import DEFAULT, EXECUTORS, ExecutorOptions, check_settings
 from search.journal.outcomes import JobKind
 from search.options import Options
 from search.racing import Job
 from search.repertoire.recipe import Recipe
 from search.system.cache import lock_of
+from search.system.errors import UserError
 from search.system.files import locked
 
 RECIPE = Recipe("SmallCNN", unfrozen_blocks=None, image_size=32, epochs=3)
@@ -62,7 +64,25 @@ ROWS = {**EXECUTORS, "scripted": Script(plan=scripted_ending).executors["process
 
 
 def made(name, stuff, folder):
-    return ROWS[name].make(stuff, 1, folder / "log")
+    return ROWS[name].make(stuff, ExecutorOptions(1, folder / "log"))
+
+
+SETTING = toys.EXECUTOR.settings[0].name
+
+
+@pytest.mark.parametrize(
+    ("executor", "value", "words"),
+    [
+        ("inline", 1, "--count-from is a setting of --executor counting, not of inline"),
+        ("counting", 0, "count_from=0 must be a whole number, 1 or more"),
+        ("counting", "one", "count_from='one' must be a whole number, 1 or more"),
+    ],
+)
+def test_a_setting_that_cannot_be_obeyed_is_refused(executor, value, words):
+    rows = {**EXECUTORS, "counting": toys.EXECUTOR}
+    check_settings(rows, "counting", {SETTING: 1})
+    with pytest.raises(UserError, match=words):
+        check_settings(rows, executor, {SETTING: value})
 
 
 def test_the_default_executor_is_in_the_table():

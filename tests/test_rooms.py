@@ -79,7 +79,13 @@ def place(tmp_path, monkeypatch):
 
 def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, capsys):
     table = {**EXECUTORS, "counting": toys.EXECUTOR}
-    options = {"executor": "counting", "name": "toys", "offline": True, "cache": str(place / "cache")}
+    options = {
+        "executor": "counting",
+        "count_from": 100,
+        "name": "toys",
+        "offline": True,
+        "cache": str(place / "cache"),
+    }
     tuner = KFoldTuner("space.py", screen=Lines(wide_console()), executors=table, **options)
     tuner.search()
 
@@ -88,7 +94,7 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     assert set(recipes) == {"toy-nearest", "linear"}
     assert (recipes["linear"].optimizer, recipes["linear"].schedule.name) == ("toy-sgd", "toy-constant")
     assert len(ranked(record.history.trials.values())) == 4  # two of the space, and two baselines
-    assert toys.Counting.jobs == sum(trial.jobs for trial in record.history.trials.values())
+    assert toys.Counting.jobs == 100 + sum(trial.jobs for trial in record.history.trials.values())
     for word in (
         "Toy",
         "toy-lowest",

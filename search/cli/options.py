@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from search.executors.table import DEFAULT, EXECUTORS, Setting, settings_of
 from search.system.commands import RESULTS as DEFAULT_RESULTS
 from search.system.commands import command
+from search.system.commands import option as option_of
 from search.system.errors import UserError
 from search.system.texts import check_utf8, visible_lines
 
@@ -77,6 +79,32 @@ def of_the_data(command: Callable[..., None]) -> Callable[..., None]:
     for option in (KEEP_MASKS, ROOT, LABELS_FROM, LABEL_LEVEL):
         command = option(command)
     return command
+
+
+def of_the_executor(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb with the choice of an executor, and with the settings that only some of them have."""
+    for setting in reversed(settings_of(EXECUTORS.values()).values()):
+        command = click.option(
+            option_of(setting.name),
+            is_flag=setting.kind is bool,
+            type=_type_of(setting),
+            metavar=setting.metavar,
+            help=setting.help,
+        )(command)
+    executor = click.option(
+        "--executor",
+        type=click.Choice(list(EXECUTORS)),
+        default=DEFAULT,
+        show_default=True,
+        help=f"Where trials train; {'; '.join(f'{name} {row.words}' for name, row in EXECUTORS.items() if row.words)}.",
+    )
+    return executor(command)
+
+
+def _type_of(setting: Setting) -> Any:
+    if setting.kind is int:
+        return click.IntRange(setting.least)
+    return click.FloatRange(setting.least) if setting.kind is float else setting.kind
 
 
 def echo(text: str, *, err: bool = False) -> None:

@@ -15,6 +15,7 @@ from search.cli.options import (
     SLOTS,
     TENSORBOARD,
     folder_by_name,
+    of_the_executor,
     shared,
 )
 from search.cli.run import run_search
@@ -26,6 +27,7 @@ from search.cli.run import run_search
 @CACHE
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
+@of_the_executor
 @SLOTS
 @RUN_TIMEOUT
 @TENSORBOARD

@@ -26,6 +26,7 @@ from search.cli.options import (
     TRIALS,
     echo,
     of_the_data,
+    of_the_executor,
 )
 from search.cli.report import print_report
 from search.executors.table import DEFAULT, EXECUTORS
@@ -52,13 +53,7 @@ if TYPE_CHECKING:
 @TRIALS
 @click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
 @SEED
-@click.option(
-    "--executor",
-    type=click.Choice(list(EXECUTORS)),
-    default=DEFAULT,
-    show_default=True,
-    help=f"Where trials train; {'; '.join(f'{name} {row.words}' for name, row in EXECUTORS.items() if row.words)}.",
-)
+@of_the_executor
 @SLOTS
 @RUN_TIMEOUT
 @OFFLINE

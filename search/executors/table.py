@@ -1,17 +1,58 @@
 """The table of executors: who may train the jobs of a search. Light: a row loads its executor when it makes one."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from search.system.commands import option
 from search.system.errors import UserError
-from search.system.validation import one_of
+from search.system.progress import Say
+from search.system.validation import one_of, real, whole
 
 if TYPE_CHECKING:
     from search.executors.base import Executor
     from search.training.materials import Materials
+
+MOST = 10**6  # of anything that a setting counts
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option that only some executors have, on the command line and of ``KFoldTuner``; not given, it has no value.
+
+    ``name`` is as in Python, and ``kind`` the type of its values; a number is ``least`` or more. ``help`` is the help
+    text, and ``metavar`` stands in it for a value.
+    """
+
+    name: str
+    help: str
+    kind: type[bool] | type[float] | type[int] | type[str]
+    metavar: str | None = None
+    least: int = 0
+
+    def check(self, value: Any) -> None:
+        """Raise UserError for a value of another kind, and for a number that is too small."""
+        if self.kind is int:
+            whole(self.name, value, self.least)
+        elif self.kind is float:
+            real(self.name, value, self.least, MOST)
+        elif not isinstance(value, self.kind):
+            raise UserError(f"{self.name}={value!r} must be {'a text' if self.kind is str else 'True or False'}.")
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """How an executor is made: its number of slots, the file ``log`` that its workers print to, and its settings.
+
+    ``settings`` has the values that were given. ``say`` shows people a line while the search runs.
+    """
+
+    slots: int
+    log: Path
+    say: Say = print
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -19,20 +60,21 @@ class ExecutorRow:
     """One executor that can be chosen.
 
     ``words`` go on in the help text after its name, "" where there is nothing to say. ``has_slots`` tells whether it
-    trains several jobs at a time, in worker slots that share the machine. ``make(materials, slots, log)`` returns one,
-    whose workers print to the file ``log``. ``preload`` begins to load what its workers need, and returns at once.
+    trains several jobs at a time, in worker slots that share the machine. ``make`` returns one. ``preload`` begins to
+    load what its workers need, and returns at once. ``settings`` are the options that it has and not every other one.
     """
 
     words: str
     has_slots: bool
-    make: Callable[["Materials", int, Path], "Executor"]
+    make: Callable[["Materials", ExecutorOptions], "Executor"]
     preload: Callable[[], None]
+    settings: tuple[Setting, ...] = ()
 
 
-def _processes(materials: "Materials", slots: int, log: Path) -> "Executor":
+def _processes(materials: "Materials", options: ExecutorOptions) -> "Executor":
     from search.executors.processes import Workers
 
-    return Workers(materials, slots, log)
+    return Workers(materials, options.slots, options.log)
 
 
 def _preload_processes() -> None:
@@ -41,7 +83,7 @@ def _preload_processes() -> None:
     start_server()
 
 
-def _inline(materials: "Materials", _slots: int, _log: Path) -> "Executor":
+def _inline(materials: "Materials", _options: ExecutorOptions) -> "Executor":
     from search.executors.inline import Inline
 
     return Inline(materials)
@@ -70,3 +112,20 @@ def check_executor(name: str, run_timeout: float | None, executors: Executors = 
             f"--run-timeout kills a worker that makes no progress, and --executor {name} trains without workers. Leave "
             "out one of the two."
         )
+
+
+def settings_of(rows: Iterable[ExecutorRow]) -> dict[str, Setting]:
+    """Return the settings of these executors by name."""
+    return {setting.name: setting for row in rows for setting in row.settings}
+
+
+def check_settings(executors: Executors, chosen: str, settings: Mapping[str, Any]) -> None:
+    """Raise UserError for a setting that the executor ``chosen`` does not have, and for a value that cannot be."""
+    own = settings_of([executors[chosen]])
+    for name, value in settings.items():
+        if name not in own:
+            others = " or ".join(
+                f"--executor {other}" for other, row in executors.items() if name in settings_of([row])
+            )
+            raise UserError(f"{option(name)} is a setting of {others}, not of {chosen}. Add that, or leave it out.")
+        own[name].check(value)

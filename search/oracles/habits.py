@@ -63,7 +63,7 @@ def refused_arguments(values: Sequence[Any], named: Iterable[str]) -> str:
 
 def refused_option(name: str) -> str:
     """Return why ``KFoldTuner`` has no option of this name, and what does its work."""
-    known = [field.name for field in dataclasses.fields(Options)]
+    known = [field.name for field in dataclasses.fields(Options) if field.name != "executor_settings"]
     if way_out := TUNER.get(name):
         return f"KFoldTuner has no option {name!r}. Here it is: {way_out}."
     if name in {field.name for field in dataclasses.fields(Study)}:

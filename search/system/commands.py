@@ -21,8 +21,13 @@ def command(verb: str, *arguments: object, **options: object) -> str:
     words = [_argument(argument) for argument in arguments]
     for name, value in options.items():
         if value is not None and value is not False and value != "":
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+            words += [option(name), *([] if value is True else [str(value)])]
     return " ".join([start, verb, *map(quoted, words)])
+
+
+def option(name: str) -> str:
+    """Return an option of the command line by its name in Python."""
+    return f"--{name.replace('_', '-')}"
 
 
 def quoted(text: str) -> str:

@@ -54,8 +54,8 @@ class Script:
     def executors(self):
         """A table with this executor under the names of the real ones."""
 
-        def make(materials, slots, _log):
-            return ScriptedExecutor(self, materials, slots)
+        def make(materials, options):
+            return ScriptedExecutor(self, materials, options.slots)
 
         return {
             "processes": ExecutorRow("", True, make, no_preload),

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ImageOps
 
 from search.executors.inline import Inline
-from search.executors.table import ExecutorRow
+from search.executors.table import ExecutorRow, Setting
 from search.repertoire.augmentation import Policy
 from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.repertoire.backbones.pooling import Pooling
@@ -149,12 +149,22 @@ class Counting(Inline):
 
     jobs = 0
 
+    def __init__(self, materials, first):
+        super().__init__(materials)
+        type(self).jobs = first
+
     def submit(self, job):
         type(self).jobs += 1
         super().submit(job)
 
 
-EXECUTOR = ExecutorRow("counts its jobs", False, lambda materials, _slots, _log: Counting(materials), lambda: None)
+EXECUTOR = ExecutorRow(
+    "counts its jobs",
+    False,
+    lambda materials, options: Counting(materials, options.settings["count_from"]),
+    lambda: None,
+    (Setting("count_from", "The number of jobs before the first.", int, "N", least=1),),
+)
 
 
 def _rows(judgement):
