@@ -20,6 +20,7 @@ class Options:
     """What may be set beside the study; None leaves it to the study or the default.
 
     ``groups`` and ``holdout`` are as in Study (numbers as text do, too), where "none" stands for its None.
+    ``gpus`` are those that workers use: numbers as in "0,1", "none", or None for all.
     ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds. ``run_timeout`` is
     how long a worker may go without progress: minutes, or text such as "90s".
     ``executor_settings`` are those that only some executors have, by name.
@@ -45,6 +46,7 @@ class Options:
     executor: str = "processes"
     executor_settings: Mapping[str, Any] = field(default_factory=dict)
     slots: int | None = None
+    gpus: str | None = None
     offline: bool = False
     strict: bool = False
     racing: bool = True

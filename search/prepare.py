@@ -15,6 +15,7 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
+from search.executors.placement import placed
 from search.executors.table import EXECUTORS, Executors, check_executor, check_settings
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal.history import History
@@ -54,16 +55,15 @@ from search.repertoire.weights import (
 )
 from search.space import Hand, SpaceFile, hand_for, read_space, sizes_in_words
 from search.study import GRID, Study
-from search.system.devices import Devices, Machine, devices
+from search.system.devices import Devices
 from search.system.errors import UserError
-from search.system.machine import cores, memory
 from search.system.modules import Home
 from search.system.places import check_writable
 from search.system.progress import Progress, Say, silent
-from search.system.tf import has_gpu, versions
+from search.system.tf import versions
 from search.training.cost import Estimate, estimate_of, pace
 from search.training.materials import Materials, materials_of
-from search.training.trainer import TRAINING_VERSION, pin_threads
+from search.training.trainer import TRAINING_VERSION
 
 POINTS_COSTED = 64
 
@@ -187,12 +187,12 @@ def complete(
     """Return the search over these inputs; ``known`` is what was fixed of one that has begun, None for a new one."""
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
     pool = _pool(inputs, folder, options, known, say, progress)
-    shares = _devices(options, executors, len(plan.folds), known)
+    is_shared = executors[options.executor].has_slots
+    shares = placed(options, is_shared, len(plan.folds), known.threads if known else None, say)
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, folder, known, say)
-    materials = _materials(inputs, pool, weights, shares.threads, options, file.beside.home())
-    is_shared = executors[options.executor].has_slots
+    materials = _materials(inputs, pool, weights, shares, options, file.beside.home())
     materials = with_networks(materials, file, folder, is_shared, hand, hyperparameters)
     simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
     return Setup(
@@ -350,27 +350,16 @@ def _check_repeatable(
         check_equal(first, recipes_of(hyperparameters, build), str(file.path), "read")
 
 
-def _devices(options: Options, executors: Executors, folds: int, known: About | None) -> Devices:
-    """Return how the workers share the machine; without slots, there is one that has all of it.
-
-    This process gets a worker's number of threads, as networks are built in it, and perhaps trained.
-    """
-    is_shared, threads = executors[options.executor].has_slots, known.threads if known else None
-    machine = Machine(cores(), memory(), gpu=has_gpu() if is_shared else False)
-    shares = devices(machine, folds if is_shared else 1, options.slots, threads)
-    pin_threads(shares.threads)
-    return shares
-
-
 def _materials(
-    inputs: Inputs, pool: SyntheticPool | None, weights: dict[str, str], threads: int, options: Options, home: Home
+    inputs: Inputs, pool: SyntheticPool | None, weights: dict[str, str], shares: Devices, options: Options, home: Home
 ) -> Materials:
     again: list[Fold] = reshuffled(inputs.dataset, inputs.study, CONFIRM) if options.confirm else []
     folds = (*inputs.plan.every, *again)
     place = weights_folder().parent
     seed, cache = inputs.study.seed, inputs.cache
+    of_machine = shares.threads, tuple(shares.gpus)
     limits = options.cache_bytes, home, options.seconds_without_progress
-    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, cache, *limits)
+    return materials_of(inputs.dataset, pool, folds, weights, place, seed, *of_machine, cache, *limits)
 
 
 def _resolve(hand: Hand, options: Options, say: Say) -> dict[str, str]:

@@ -59,6 +59,7 @@ from search.repertoire.networks import AnyRecipe
 from search.system.cache import trim
 from search.system.clock import Clock, duration, rounded
 from search.system.commands import board_command
+from search.system.devices import changed_devices
 from search.system.errors import UserError
 from search.system.files import npz_bytes, write_bytes
 from search.system.places import make_folder
@@ -156,6 +157,7 @@ class Session:
                 versions=versions(),
                 holdout_trial=self.holdout_trial,
                 files=self._new_digests(),
+                gpus=dict(self.setup.devices.gpus),
             )
         )
         self.rules = rules_of(self.about, self.history)
@@ -171,9 +173,11 @@ class Session:
         return {} if known else digests_of(self.setup.folder, (*WRITTEN_ONCE, *modules))
 
     def _say_versions(self) -> None:
-        first, now = (self.history.sessions[at].versions for at in (0, -1))
-        if changes := changed_versions(first, now):
+        first, now = (self.history.sessions[at] for at in (0, -1))
+        if changes := changed_versions(first.versions, now.versions):
             self.screen.say(f"Versions changed since this search began, so last decimals may too: {changes}")
+        if changes := changed_devices(first.gpus, now.gpus):
+            self.screen.say(f"Devices changed since this search began, so last decimals may too: {changes}")
 
     def __exit__(self, *_error: object) -> None:
         """Write into the journal where the time went, and release the lock."""

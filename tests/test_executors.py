@@ -1,5 +1,6 @@
 """Executors: what all of them keep to; and worker processes, of which one that dies takes one job with it."""
 
+import dataclasses
 import math
 import os
 import shutil
@@ -314,3 +315,25 @@ def test_a_killed_server_of_workers_is_started_again(stuff, tmp_path):
         assert "died" in ending_of(workers).error  # its workers cannot be watched any more
         workers.submit(job())
         assert isinstance(ending_of(workers), Done)
+
+
+def test_each_worker_process_sees_the_gpu_of_its_slot_and_no_other(stuff, tmp_path):
+    with Workers(dataclasses.replace(stuff, gpus=("7", "GPU-9")), 3, tmp_path / "log") as workers:
+        there = [slot._pool.submit(_environment).result(120) for slot in workers._slots]
+    assert [gpu for gpu, _ in there] == ["7", "GPU-9", "7"]
+    assert {growth for _, growth in there} == {"true"}
+
+
+def test_workers_of_a_machine_without_gpus_are_shown_none(stuff, tmp_path):
+    with Workers(stuff, 1, tmp_path / "log") as workers:
+        before = workers._slots[0]._pool.submit(_environment).result(120)
+        os.kill(pid_of(workers), signal.SIGKILL)
+        gone(pid_of(workers))
+        workers.submit(job())
+        assert isinstance(ending_of(workers), Done | Failed)
+        after = workers._slots[0]._pool.submit(_environment).result(120)
+    assert before == after == ("-1", "true")  # also of one that replaces another
+
+
+def _environment():
+    return os.environ["CUDA_VISIBLE_DEVICES"], os.environ["TF_FORCE_GPU_ALLOW_GROWTH"]

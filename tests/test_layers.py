@@ -59,6 +59,7 @@ HEAVY = {  # these load TensorFlow, which takes seconds
         "search.training.network",
         "search.training.networks",
     ),
+    "search.executors.placement",
     *("search.training.trainer", "search.training.storing", "search.training.update", "search.synthesis.networks"),
 }
 HOMES = {  # the only importers

@@ -1,5 +1,6 @@
 """Going on with a search: only with what it began with, and a refusal says what differs."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -46,7 +47,9 @@ def place(tmp_path, monkeypatch):
 
 def tuner(script=None, space="space.py", **options):
     executors = (script or Script()).executors
-    return KFoldTuner(space, screen=Lines(wide_console()), executors=executors, offline=True, name="made", **options)
+    return KFoldTuner(
+        space, screen=Lines(wide_console()), executors=executors, offline=True, **{"name": "made", **options}
+    )
 
 
 @pytest.fixture
@@ -336,3 +339,27 @@ def test_a_search_does_not_replace_files_that_no_search_wrote(place):
     with pytest.raises(UserError, match=r"holds space\.py, but no search. Give the search another --name"):
         tuner().search()
     assert (ours / "space.py").read_text() == "mine"
+
+
+def test_a_search_that_goes_on_with_other_devices_says_so(place, capsys):
+    """The first session is one of a machine with a GPU: only what it computes on is made up."""
+    first = tuner(trials=1)
+    first.setup = dataclasses.replace(
+        first.setup, devices=dataclasses.replace(first.setup.devices, gpus={"1": "NVIDIA T4"})
+    )
+    first.search()
+    capsys.readouterr()
+    tuner(trials=2).search()
+    said = capsys.readouterr().out
+    assert "Devices changed since this search began, so last decimals may too: NVIDIA T4 -> processors" in said
+    sessions = read_record(place / "results" / "made").history.sessions
+    assert [session.gpus for session in sessions] == [{"1": "NVIDIA T4"}, {}]
+    tuner(trials=2, name="other").search()
+    tuner(trials=3, name="other").search()
+    assert "Devices changed" not in capsys.readouterr().out
+
+
+def test_gpus_that_are_not_there_are_refused_before_anything_is_written(place):
+    with pytest.raises(UserError, match="--gpus 64: TensorFlow sees"):
+        tuner(gpus="64")
+    assert not (place / "results" / "made").exists()

@@ -71,7 +71,10 @@ RUN_TIMEOUT = click.option(
     metavar="TIME",
     help="Kill a worker that makes no progress for so long: minutes, or 90s, 10m, 1.5h. It costs one attempt.",
 )
-SLOTS = click.option("--slots", type=click.IntRange(1), help="Worker processes. [default: as many as there are cores]")
+SLOTS = click.option(
+    "--slots", type=click.IntRange(1), help="Worker processes. [default: one for each GPU, or for each core]"
+)
+GPUS = click.option("--gpus", metavar="WHICH", help="GPUs to train on, such as 0 or 0,1; or none. [default: all]")
 
 
 def of_the_data(command: Callable[..., None]) -> Callable[..., None]:
@@ -114,7 +117,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 def shared(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the options of a verb that the same line needs again when its images were moved."""
-    return {name: options.get(name) for name in ("cache", "slots", "root", "run_timeout")}
+    return {name: options.get(name) for name in ("cache", "slots", "gpus", "root", "run_timeout")}
 
 
 def folder_by_name(name: str, results: str) -> Path:

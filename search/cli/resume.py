@@ -8,6 +8,7 @@ from search.cli.options import (
     CACHE,
     CACHE_GB,
     CONFIRM,
+    GPUS,
     MOVED,
     RESULTS,
     ROOT,
@@ -30,6 +31,7 @@ from search.cli.run import run_search
 @of_the_executor
 @SLOTS
 @RUN_TIMEOUT
+@GPUS
 @TENSORBOARD
 @CONFIRM
 @MOVED

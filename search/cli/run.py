@@ -13,6 +13,7 @@ from search.cli.options import (
     CONFIRM,
     DATA,
     FOLDS,
+    GPUS,
     GROUPS,
     HOLDOUT,
     OFFLINE,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 @of_the_executor
 @SLOTS
 @RUN_TIMEOUT
+@GPUS
 @OFFLINE
 @click.option(
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."

@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +21,7 @@ from search.journal.outcomes import JobKind
 from search.racing import Job
 from search.system import heartbeat
 from search.system.clock import duration
+from search.system.devices import environment
 from search.system.errors import UserError
 from search.system.machine import NETWORKS_KEPT, die_with_parent
 
@@ -73,12 +75,14 @@ class Workers:
         self._context = multiprocessing.get_context("forkserver" if HAS_SERVER else "spawn")
         self._materials, self._log = materials, log
         self._patience = materials.run_timeout or math.inf
-        self._slots: list[_Slot] = [_Slot(self._new_pool, self._context.RawArray("i", 4)) for _ in range(slots)]
+        self._slots: list[_Slot] = [
+            _Slot(partial(self._new_pool, slot), self._context.RawArray("i", 4)) for slot in range(slots)
+        ]
 
-    def _new_pool(self, state: State) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_start_worker, initargs=(self._materials, self._log, state)
-        )
+    def _new_pool(self, slot: int, state: State) -> ProcessPoolExecutor:
+        variables = environment(self._materials.gpus, slot)
+        worker = (self._materials, self._log, state, variables)
+        return ProcessPoolExecutor(1, mp_context=self._context, initializer=_start_worker, initargs=worker)
 
     def free(self) -> int:
         """Return the number of idle slots."""
@@ -236,8 +240,8 @@ class _Slot:
 _trainer: "Trainer | None" = None
 
 
-def _start_worker(materials: "Materials", log: Path | None, state: State) -> None:
-    """Get a new worker process ready: quiet, deaf to Ctrl-C, and gone when its driver is."""
+def _start_worker(materials: "Materials", log: Path | None, state: State, variables: Mapping[str, str]) -> None:
+    """Get a new worker process ready: quiet, deaf to Ctrl-C, gone when its driver is, and with these variables."""
     global _trainer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
     if log is not None:
@@ -247,6 +251,7 @@ def _start_worker(materials: "Materials", log: Path | None, state: State) -> Non
     from search.training.trainer import Trainer, set_up
 
     os.environ["KERAS_HOME"] = str(materials.keras_home)  # the server that forked us may be older than it
+    os.environ.update(variables)
     set_up(materials.threads)
 
     def report(epoch: int) -> None:

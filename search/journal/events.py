@@ -21,7 +21,8 @@ class SessionEvent:
 
     ``at`` is in seconds since 1970, None where an older journal does not say. ``holdout_trial`` names the only
     trial of a session that scores one on the hold-out and does no more. ``files`` maps the files that were written
-    once, when the search began, to their SHA-256; one session says it. Whatever an older journal does not say
+    once, when the search began, to their SHA-256; one session says it. ``gpus`` are the kinds of those that trained, by
+    name, empty where processors did; None where an older journal does not say. Whatever an older journal does not say
     has the value that it had then. ``line`` is the event as it stands in the journal, empty where it is not there yet.
     """
 
@@ -37,11 +38,13 @@ class SessionEvent:
     versions: dict[str, str] = field(default_factory=dict)
     holdout_trial: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    gpus: dict[str, str] | None = None
     line: Line = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line."""
+        gpus = line.get("gpus")
         keys = ("max_trials", "at", "tensorboard", "baselines", "confirm", "executor", "slots", "threads")
         racing, versions = bool(line["racing"]), dict(line.get("versions", {}))
         return cls(
@@ -50,6 +53,7 @@ class SessionEvent:
             versions=versions,
             holdout_trial=line.get("look", ""),
             files=dict(line.get("files", {})),
+            gpus=None if gpus is None else dict(gpus),
             line={**line, "racing": racing, "versions": versions},
         )
 
@@ -70,6 +74,7 @@ class SessionEvent:
             "versions": self.versions,
             "look": self.holdout_trial,
             **({"files": self.files} if self.files else {}),
+            **({} if self.gpus is None else {"gpus": self.gpus}),
         }
 
 

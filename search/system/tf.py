@@ -9,9 +9,10 @@ import gc
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import version
 
+from search.system.devices import VISIBLE, Gpus, seen
 from search.system.machine import check_address_space
 
 
@@ -48,10 +49,22 @@ ONEDNN = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")
 COMPUTED_BY = f"tensorflow {tf.__version__}, oneDNN {ONEDNN}"
 
 
-def has_gpu() -> bool:
-    """Return whether TensorFlow sees a GPU here."""
+def gpus_seen() -> Gpus:
+    """Return the GPUs that TensorFlow sees here; to ask takes none of their memory."""
     with silenced():
-        return bool(tf.config.list_physical_devices("GPU"))
+        found = tf.config.list_physical_devices("GPU")
+        kinds = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in found]
+    return seen(kinds, os.environ.get(VISIBLE))
+
+
+def limit_gpus(names: Collection[str]) -> None:
+    """Let this process use only these of its GPUs, taking memory as it needs it, if TensorFlow has not run here yet."""
+    with silenced(), contextlib.suppress(RuntimeError):
+        found = tf.config.list_physical_devices("GPU")
+        used = [gpu for name, gpu in zip(gpus_seen(), found, strict=True) if name in names]
+        tf.config.set_visible_devices(used, "GPU")
+        for gpu in used:
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def versions() -> dict[str, str]:
@@ -60,4 +73,4 @@ def versions() -> dict[str, str]:
     return {"python": sys.version.split()[0], "onednn": ONEDNN, **{package: version(package) for package in packages}}
 
 
-__all__ = ["COMPUTED_BY", "ONEDNN", "has_gpu", "keras", "silenced", "tf", "versions"]
+__all__ = ["COMPUTED_BY", "ONEDNN", "gpus_seen", "keras", "limit_gpus", "silenced", "tf", "versions"]

@@ -32,7 +32,8 @@ class Materials:
 
     ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
     ``home`` is where the code and files of own backbones lie. ``threads`` pins TensorFlow's thread
-    count, on which the fourth decimal of a result depends.
+    count, on which the fourth decimal of a result depends. ``gpus`` are those that workers use, by their names in
+    CUDA_VISIBLE_DEVICES.
     ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images. ``networks`` builds
     those of a space that compiles them itself; None where it gives recipes. ``class_names`` are in the order of the
     labels. ``groups`` has a number for the group of each image (n,); None where each is alone. ``run_timeout`` are the
@@ -57,6 +58,7 @@ class Materials:
     class_names: tuple[str, ...] = ()
     groups: np.ndarray | None = None
     run_timeout: float | None = None
+    gpus: tuple[str, ...] = ()
 
 
 def materials_of(
@@ -67,6 +69,7 @@ def materials_of(
     keras_home: Path,
     seed: int,
     threads: int,
+    gpus: tuple[str, ...],
     cache: Path,
     cache_bytes: int | None = None,
     home: Home | None = None,
@@ -91,4 +94,5 @@ def materials_of(
         class_names=dataset.classes,
         groups=np.unique(dataset.groups, return_inverse=True)[1],
         run_timeout=run_timeout,
+        gpus=gpus,
     )

@@ -2,21 +2,19 @@
 
 import pytest
 
-from search.executors.table import EXECUTORS
+from search.executors.placement import placed
 from search.options import Options
-from search.prepare import _devices
 from search.system import machine
 from search.system.devices import WORKER_BYTES, Devices, Machine, devices, workers
 
-BIG = Machine(cores=16, memory=10**12, gpu=False)
+BIG = Machine(cores=16, memory=10**12)
 
 
 def test_workers_are_as_many_as_cores_work_and_memory_allow():
     assert workers(BIG, 10) == 10
     assert workers(BIG, 100) == 16
-    assert workers(Machine(16, 10**12, gpu=True), 100) == 1
-    assert workers(Machine(16, 2 * WORKER_BYTES, gpu=False), 100) == 2
-    assert workers(Machine(16, 10**9, gpu=False), 100) == 1
+    assert workers(Machine(16, 2 * WORKER_BYTES), 100) == 2
+    assert workers(Machine(16, 10**9), 100) == 1
 
 
 def test_workers_and_their_threads_never_outnumber_the_cores():
@@ -41,4 +39,6 @@ def test_a_container_may_limit_memory(text, limit, tmp_path, monkeypatch):
 
 
 def test_an_executor_without_slots_has_one_worker_and_the_whole_machine():
-    assert _devices(Options(executor="inline"), EXECUTORS, 10, None) == Devices(1, machine.cores())
+    lines = []
+    assert placed(Options(executor="inline"), False, 10, None, lines.append) == Devices(1, machine.cores())
+    assert lines == []  # nobody needs to hear of GPUs that are not there
