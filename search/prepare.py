@@ -357,9 +357,9 @@ def _materials(
     folds = (*inputs.plan.every, *again)
     place = weights_folder().parent
     seed, cache = inputs.study.seed, inputs.cache
-    of_machine = shares.threads, tuple(shares.gpus)
+    threads, gpus = shares.threads, tuple(shares.gpus)
     limits = options.cache_bytes, home, options.seconds_without_progress
-    return materials_of(inputs.dataset, pool, folds, weights, place, seed, *of_machine, cache, *limits)
+    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, gpus, cache, *limits)
 
 
 def _resolve(hand: Hand, options: Options, say: Say) -> dict[str, str]:
