@@ -3,7 +3,7 @@
 A new exhibit is a file in ``exhibits`` and a name here: page, Markdown, CSV, JSON and its schema follow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from altair.utils.schemapi import debug_mode
 
@@ -95,8 +95,10 @@ def sheets(chapters: Sequence[Chapter] = CHAPTERS) -> list[Sheet]:
     return list({exhibit.sheet.name: exhibit.sheet for exhibit in exhibits(chapters)}.values())
 
 
-def document(judgement: Judgement, chapters: Sequence[Chapter] = CHAPTERS) -> Document:
-    """Return what the report of a search says and shows."""
+def document(
+    judgement: Judgement, chapters: Sequence[Chapter] = CHAPTERS, begin: Callable[[Figure], None] | None = None
+) -> Document:
+    """Return what the report of a search says and shows; ``begin`` is given each chart as soon as it is there."""
     record = judgement.record
     subjects = {sheet.name: Subject(judgement, sheet.frame(judgement)) for sheet in sheets(chapters)}
     return Document(
@@ -105,7 +107,7 @@ def document(judgement: Judgement, chapters: Sequence[Chapter] = CHAPTERS) -> Do
         command=answer.command(judgement),
         facts=list(answer.facts(judgement)),
         cautions=cautions.cautions(judgement),
-        sections=[_section(chapter, judgement, subjects) for chapter in chapters],
+        sections=[_section(chapter, judgement, subjects, begin) for chapter in chapters],
         findings=terms.findings(record),
         versions=list(terms.versions(record)),
         limits=terms.limits(judgement),
@@ -113,18 +115,22 @@ def document(judgement: Judgement, chapters: Sequence[Chapter] = CHAPTERS) -> Do
     )
 
 
-def _section(chapter: Chapter, judgement: Judgement, subjects: dict[str, Subject]) -> Section:
+def _section(
+    chapter: Chapter, judgement: Judgement, subjects: dict[str, Subject], begin: Callable[[Figure], None] | None
+) -> Section:
     rows = [(row,) if isinstance(row, Exhibit) else row for row in chapter.exhibits]
     words = chapter.sentences(judgement) if chapter.sentences else []
     for exhibit in (exhibit for row in rows for exhibit in row if exhibit.sentences):
         assert exhibit.sentences is not None
         words += exhibit.sentences(subjects[exhibit.sheet.name])
-    displays = (tuple(_display(exhibit, subjects[exhibit.sheet.name]) for exhibit in row) for row in rows)
+    displays = (tuple(_display(exhibit, subjects[exhibit.sheet.name], begin) for exhibit in row) for row in rows)
     return Section(chapter, tuple(words), tuple(displays))
 
 
-def _display(exhibit: Exhibit, subject: Subject) -> Display:
+def _display(exhibit: Exhibit, subject: Subject, begin: Callable[[Figure], None] | None) -> Display:
     figure = _figure(exhibit, subject)
+    if figure and begin:
+        begin(figure)
     return Display(
         exhibit,
         subject.frame,

@@ -6,11 +6,12 @@ import io
 import json
 import re
 import textwrap
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from PIL import Image
 
@@ -24,8 +25,6 @@ from search.system.places import users_cache
 from search.system.texts import xml_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from search.report.exhibit import Figure
 
 COLOURS = 128
@@ -123,14 +122,36 @@ def _fixed(spec: Spec) -> Spec:
     return spec | {"width": spec["usermeta"]["width"]}
 
 
-def write_pictures(figures: "Iterable[Figure]", folder: Path) -> dict[str, str]:
-    """Write each chart as ``pictures/<name>.png`` below ``folder``; return their paths relative to it."""
-    (folder / FOLDER).mkdir(exist_ok=True)
-    paths = {}
-    for figure in figures:
-        paths[figure.name] = f"{FOLDER}/{figure.name}.png"
-        write_bytes(folder / paths[figure.name], png(figure.spec, figure.title))
-    return paths
+class Pictures:
+    """The pictures of a report's charts, drawn in a thread: the chart library works while the rest is computed."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._thread = ThreadPoolExecutor(1)
+        self._pictures: dict[str, Future[bytes]] = {}
+
+    def begin(self, figure: "Figure") -> None:
+        """Begin to draw a chart, after those before it."""
+        self._pictures[figure.name] = self._thread.submit(png, figure.spec, figure.title)
+
+    def write(self, folder: Path) -> dict[str, str]:
+        """Write each chart as ``pictures/<name>.png`` below ``folder``; return their paths relative to it.
+
+        Raises DrawingError for one that could not be drawn.
+        """
+        (folder / FOLDER).mkdir(exist_ok=True)
+        paths = {name: f"{FOLDER}/{name}.png" for name in self._pictures}
+        for name, picture in self._pictures.items():
+            write_bytes(folder / paths[name], picture.result())
+        return paths
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Draw no further ones."""
+        self._thread.shutdown(cancel_futures=True)
 
 
 # DECISIONS: What a report costs

@@ -18,7 +18,7 @@ def markdown(document: Document, pictures: Mapping[str, str]) -> str:
     """Return the report as Markdown.
 
     ``pictures`` are the paths of the charts' pictures by name, relative to the report, as
-    ``search.report.figures.write_pictures`` returns them; a chart without one is left out. Every
+    ``search.report.figures.Pictures`` writes them; a chart without one is left out. Every
     table has at most ``ROWS`` rows.
     """
     blocks = [f"# {inert(document.title)}"]

@@ -11,7 +11,7 @@ from search.report import contents
 from search.report.document import Document
 from search.report.drawing import DrawingError
 from search.report.exhibit import Chapter
-from search.report.figures import write_pictures
+from search.report.figures import Pictures
 from search.report.html import page
 from search.report.json import as_json
 from search.report.markdown import markdown
@@ -38,16 +38,16 @@ def write_report(record: Record, chapters: Sequence[Chapter] = contents.CHAPTERS
     """
     folder = to or record.folder / REPORT
     folder.mkdir(parents=True, exist_ok=True)
-    judgement = Judgement.of(record)
-    document = contents.document(judgement, chapters)
-    images = thumbnails(record, (id_ for d in document.displays if d.gallery for id_ in d.gallery.ids))
-    problem = ""
-    try:
-        pages = _pages(document, images, folder)
-    except DrawingError as error:
-        problem = f"The charts of this report could not be drawn: {error}. Its numbers and tables are whole."
-        document = _without_charts(document, problem)
-        pages = _pages(document, images, folder)
+    judgement, problem = Judgement.of(record), ""
+    with Pictures() as pictures:
+        document = contents.document(judgement, chapters, pictures.begin)
+        images = thumbnails(record, (id_ for d in document.displays if d.gallery for id_ in d.gallery.ids))
+        try:
+            pages = _pages(document, images, pictures.write(folder))
+        except DrawingError as error:
+            problem = f"The charts of this report could not be drawn: {error}. Its numbers and tables are whole."
+            document = _without_charts(document, problem)
+            pages = _pages(document, images, {})
     frames = {d.exhibit.sheet.name: d.frame for d in document.displays}
     texts = {
         **pages,
@@ -64,9 +64,8 @@ def document_of(record: Record) -> Document:
     return contents.document(Judgement.of(record))
 
 
-def _pages(document: Document, images: dict[str, str], folder: Path) -> dict[str, str]:
-    """Return the page and the Markdown, after writing the pictures of the latter."""
-    pictures = write_pictures((d.figure for d in document.displays if d.figure), folder)
+def _pages(document: Document, images: dict[str, str], pictures: dict[str, str]) -> dict[str, str]:
+    """Return the page, and the Markdown with ``pictures`` at these paths."""
     return {PAGE: page(document, images), "report.md": markdown(document, pictures)}
 
 

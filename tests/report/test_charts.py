@@ -19,7 +19,7 @@ from search.repertoire.recipe import Recipe
 from search.report import contents
 from search.report.drawing import DrawingError, svg_of
 from search.report.exhibits import classes, confusion, cost, curves, leaderboard, parallel, survival
-from search.report.figures import as_data, bundle, png, specification, svg, themed, write_pictures
+from search.report.figures import Pictures, as_data, bundle, png, specification, svg, themed
 from search.report.style import DARK, LIGHT
 
 # Machado, Oliveira & Fernandes (2009), severity 1: linear RGB as people see it without red, or without green, cones.
@@ -271,7 +271,10 @@ def seen_by(eyes, colour):
 
 def test_pictures_are_written_beside_the_report(tmp_path):
     several = {name: figures("usual")[name] for name in ("strip", "recall")}
-    paths = write_pictures(several.values(), tmp_path)
+    with Pictures() as pictures:
+        for figure in several.values():
+            pictures.begin(figure)
+        paths = pictures.write(tmp_path)
     assert paths == {"strip": "pictures/strip.png", "recall": "pictures/recall.png"}
     for name, path in paths.items():
         data = (tmp_path / path).read_bytes()
