@@ -168,7 +168,8 @@ def compile_steps(
         "gamma": tf.TensorSpec(()),
     }
     steps = functools.partial(train_steps, optimizer.step, optimizer.clipped if clips else None, loss.slopes)
-    return tf.function(steps, input_signature=list(signature.values()))
+    # Asked for by its signature, TensorFlow would look at each argument three times a call.
+    return tf.function(steps, input_signature=list(signature.values())).get_concrete_function()
 
 
 def train_steps(

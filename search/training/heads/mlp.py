@@ -163,7 +163,8 @@ def compile_steps(plan: Plan, heads: int) -> Callable[..., tuple[State, Any]]:
         "ema": tf.TensorSpec(()),
         "gamma": tf.TensorSpec(()),
     }
-    return tf.function(functools.partial(train_steps, plan), input_signature=list(signature.values()))
+    steps = tf.function(functools.partial(train_steps, plan), input_signature=list(signature.values()))
+    return steps.get_concrete_function()
 
 
 def train_steps(
