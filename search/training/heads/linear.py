@@ -133,8 +133,8 @@ class Heads:
 
     def head(self, number: int) -> LinearHead:
         """Return one head as it is now."""
-        kernel, bias = self._state.kernels[number].numpy(), self._state.biases[number].numpy()
-        return LinearHead(kernel, bias, self._loss.output)
+        kernels, biases = self._state.kernels.numpy(), self._state.biases.numpy()
+        return LinearHead(kernels[number].copy(), biases[number].copy(), self._loss.output)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # where it diverges, the sums say so
