@@ -5,6 +5,8 @@ import math
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -337,3 +339,9 @@ def test_workers_of_a_machine_without_gpus_are_shown_none(stuff, tmp_path):
 
 def _environment():
     return os.environ["CUDA_VISIBLE_DEVICES"], os.environ["TF_FORCE_GPU_ALLOW_GROWTH"]
+
+
+def test_the_server_that_forks_workers_starts_before_libraries_are_imported():
+    code = "import sys, search.executors.table, search.executors.server; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "pandas", "scipy", "sklearn", "tensorflow"} & set(loaded)

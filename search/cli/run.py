@@ -80,7 +80,11 @@ def run_search(space: "Path | SpaceFile", **options: Any) -> None:
         check_at_hand()
     EXECUTORS[options.get("executor", DEFAULT)].preload()  # workers load TensorFlow while we do
     echo("Loading TensorFlow and Keras Tuner")
-    from search.tuner import KFoldTuner
+    from search.system.machine import no_garbage_collection
+
+    with no_garbage_collection():
+        from search.tuner import KFoldTuner
+    gc.freeze()  # modules stay for good
 
     tuner = KFoldTuner(space, **options)
     tuner.search()

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from search.executors.base import Done, Ending, Failed, Fatal, execute
+from search.executors.server import HAS_SERVER, start_server
 from search.executors.silence import Silence
 from search.journal.outcomes import JobKind
 from search.racing import Job
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from search.training.materials import Materials
     from search.training.trainer import Trainer
 
-HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
 CANNOT_START = (
     "Worker processes die while they start; workers.log in the results folder may say why. In a script of your own, "
     'call search() under `if __name__ == "__main__":`; executor="inline" trains without workers.'
@@ -42,28 +42,6 @@ RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with ev
 State = Any  # numbers in memory that driver and worker share; without a lock, which a killed worker might keep
 CANCELLED, EPOCH, BEATS, WAITING = range(4)  # their places
 MOST_BEATS = 2**31  # that they can count
-
-
-# DECISIONS: The fork server starts at once
-def start_server() -> None:
-    """Start the server that forks workers, where the system has one, and let it load TensorFlow for them.
-
-    Returns at once. What a worker prints before it has a log (it can be killed while it starts)
-    goes nowhere.
-    """
-    if not HAS_SERVER:
-        return
-    from multiprocessing import forkserver
-
-    forkserver.set_forkserver_preload(["search.training.trainer"])
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        forkserver.ensure_running()
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 
 class Workers:

@@ -78,7 +78,7 @@ def _processes(materials: "Materials", options: ExecutorOptions) -> "Executor":
 
 
 def _preload_processes() -> None:
-    from search.executors.processes import start_server
+    from search.executors.server import start_server
 
     start_server()
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from importlib.metadata import version
 
 from search.system.devices import VISIBLE, Gpus, seen
-from search.system.machine import check_address_space
+from search.system.machine import check_address_space, no_garbage_collection
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def silenced() -> Iterator[None]:
 
 check_address_space()
 IS_FIRST = "tensorflow" not in sys.modules  # what was there before us may be garbage one day
-with silenced():
+with silenced(), no_garbage_collection():
     import keras
     import tensorflow as tf
 if IS_FIRST:
