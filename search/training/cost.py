@@ -26,7 +26,7 @@ from search.repertoire.networks import AnyRecipe, NetworkRecipe, views_scored
 from search.repertoire.rates import first_step
 from search.repertoire.recipe import Recipe
 from search.repertoire.schedules import BEST_MEAN
-from search.repertoire.shape import shape_of
+from search.repertoire.shape import Shape, shape_of
 from search.system.machine import cores
 
 CONVOLUTION_EFFICIENCY = 0.5  # of the speed of a large matrix product
@@ -42,6 +42,8 @@ RACED = 0.3  # of the runs of deep trials, at best
 SHORTER, LONGER = 0.7, 2.0  # the factors of an estimate that nothing has confirmed
 CONFIRMED_SHORTER, CONFIRMED_LONGER = 0.8, 1.5  # likewise, where runs have been timed
 SECONDS_TIMED = 1.0  # of runs, from which on they tell how fast this search trains
+Key = tuple[Any, ...]  # what tells parts of stored features apart
+Further = Callable[[AnyRecipe, Fold], int]  # how many images more than its real ones train a recipe in a fold
 ALL_OF_SPACE = "as the space has no more"  # of trials, where these are fewer than the budget
 
 
@@ -106,12 +108,13 @@ def pace(runs: Iterable[tuple[AnyRecipe, Fold, float]], labels: np.ndarray | Non
     timed = list(runs)
     seconds = sum(seconds for _, _, seconds in timed)
     speed = core_speed() * CONVOLUTION_EFFICIENCY
-    further = _none_further if labels is None else further_images(None, [], labels)
-    estimated = sum(_trained(recipe, [fold], speed, further) for recipe, fold, _ in timed)
+    further = none_further if labels is None else further_images(None, [], labels)
+    estimated = sum(trained(recipe, [fold], speed, further) for recipe, fold, _ in timed)
     return seconds / estimated if seconds >= SECONDS_TIMED and estimated else None
 
 
-def _none_further(recipe: AnyRecipe, fold: Fold) -> int:  # noqa: ARG001 where a fold trains as it is
+def none_further(recipe: AnyRecipe, fold: Fold) -> int:  # noqa: ARG001 where a fold trains as it is
+    """Return 0: a fold trains as it is."""
     return 0
 
 
@@ -122,7 +125,7 @@ def estimate(
     images: tuple[int, int],
     racing: bool,
     speed: float,
-    further: Callable[[AnyRecipe, Fold], int] = _none_further,
+    further: Further = none_further,
 ) -> Estimate:
     """Return the cost of ``trials`` trials like those of ``sample``, recipes of the space.
 
@@ -132,24 +135,16 @@ def estimate(
     speed *= CONVOLUTION_EFFICIENCY
     scale = trials / len(sample)
     starts = [first for r in sample if isinstance(r, Recipe) and (first := first_step(r))]
-    shared: dict[tuple[Any, ...], float] = {
-        (*_frozen_part(r), r.image_size, r.augment, r.views, pool): _stored(r, images[pool], speed)
-        for r in (*sample, *starts)
-        for pool in ((0, 1) if r.synthetic else (0,))
-    }
-    shared |= {(*_frozen_part(r), r.image_size, _passes(r)): _stored_to_score(r, images[0], speed) for r in sample}
-    every = [shape_of(r) for r in sample if not isinstance(r, NetworkRecipe)]  # those of a space: see _trained
-    shapes = {each for shape in every for each in shape.branches or (shape,)}
+    shared = {key: seconds for r in sample for key, seconds in stored_parts(r, images, speed).items()}
+    shapes = {each for r in sample for each in shapes_of(r)}
     # Nothing is shared more often than trials allow.
     once = min(1.0, scale) * sum(shared.values()) + min(trials, len(shapes)) * SECONDS_TO_BUILD + SECONDS_TO_START
-    heads = scale * sum(_trained(r, folds, speed, further) for r in (*sample, *starts) if r.head_only)
-    deep = scale * sum(_trained(r, folds, speed, further) for r in sample if not r.head_only)
+    heads = scale * sum(trained(r, folds, speed, further) for r in (*sample, *starts) if r.head_only)
+    deep = scale * sum(trained(r, folds, speed, further) for r in sample if not r.head_only)
     return Estimate(once + heads + deep * (RACED if racing else 1), once + heads + deep)
 
 
-def further_images(
-    pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray
-) -> Callable[[AnyRecipe, Fold], int]:
+def further_images(pool: SyntheticPool | None, folds: Sequence[Fold], labels: np.ndarray) -> Further:
     """Return what tells how many more images than its real ones train a recipe in one of these folds.
 
     These are synthetic ones, and copies that sampling adds; it is below 0 where sampling leaves images out.
@@ -230,6 +225,29 @@ def _macs(recipe: AnyRecipe) -> tuple[float, float]:
     return total - trained, trained
 
 
+def stored_parts(recipe: AnyRecipe, images: tuple[int, int], speed: float) -> dict[Key, float]:
+    """Return the seconds that each part of what a recipe shows takes to be made; equal parts are made once.
+
+    ``images`` counts real and synthetic ones, and ``speed`` the multiply-adds of convolutions a second.
+    """
+    first = first_step(recipe) if isinstance(recipe, Recipe) else None
+    parts: dict[Key, float] = {}
+    for each in (recipe, first) if first else (recipe,):
+        for pool in (0, 1) if each.synthetic else (0,):
+            key = (*_frozen_part(each), each.image_size, each.augment, each.views, pool)
+            parts[key] = _stored(each, images[pool], speed)
+    parts[(*_frozen_part(recipe), recipe.image_size, _passes(recipe))] = _stored_to_score(recipe, images[0], speed)
+    return parts
+
+
+def shapes_of(recipe: AnyRecipe) -> tuple[Shape, ...]:
+    """Return the shapes of the networks that a recipe needs; none where the space builds it: see ``trained``."""
+    if isinstance(recipe, NetworkRecipe):
+        return ()
+    shape = shape_of(recipe)
+    return tuple(shape.branches) or (shape,)
+
+
 def _stored(recipe: AnyRecipe, images: int, speed: float) -> float:
     """Seconds to draw all views of all images and to take them through the frozen part, once."""
     frozen_macs, _ = _macs(recipe)
@@ -248,10 +266,8 @@ def _stored_to_score(recipe: AnyRecipe, images: int, speed: float) -> float:
     return images * (_passes(recipe) - 1) * _macs(recipe)[0] / speed
 
 
-def _trained(
-    recipe: AnyRecipe, folds: Sequence[Fold], speed: float, further: Callable[[AnyRecipe, Fold], int]
-) -> float:
-    """Seconds to train all runs of a trial: forward and backward cost three passes."""
+def trained(recipe: AnyRecipe, folds: Sequence[Fold], speed: float, further: Further = none_further) -> float:
+    """Seconds to train a recipe on these folds: forward and backward cost three passes."""
     _, trained_macs = _macs(recipe)
     counts = [len(fold.train) + further(recipe, fold) for fold in folds]
     asked = _passes(recipe) * (recipe.epochs if recipe.epoch == BEST_MEAN else 1)

@@ -19,6 +19,7 @@ from search.training.cost import (
     pace,
     slowdown,
     speed_of,
+    trained,
 )
 
 pytestmark = pytest.mark.quick
@@ -130,9 +131,7 @@ def test_the_pace_is_that_of_the_runs():
 
 
 def _seconds(recipe, fold, speed):
-    from search.training.cost import _none_further, _trained
-
-    return _trained(recipe, [fold], speed, _none_further)
+    return trained(recipe, [fold], speed)
 
 
 def test_a_busy_machine_is_slower_than_an_idle_one():
