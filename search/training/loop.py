@@ -28,7 +28,7 @@ from search.training.batches import (
 )
 from search.training.compiled import CompiledNetwork
 from search.training.heads.adjusted import Adjusted
-from search.training.inputs import Feed, JointRows, Part, Rows, Views
+from search.training.inputs import AnyRows, Feed, JointRows, Part, Rows, Views
 from search.training.network import first_weights, head_layers
 
 POINTS_WATCHED = 5  # of a validation curve: each costs a prediction of the validation part
@@ -212,6 +212,7 @@ class HeadRuns:
     network: CompiledNetwork
     runs: Sequence[TrainingRun]
     proceed: Callable[[], None]
+    _views: dict[int, AnyRows] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def recipe(self) -> Recipe:
@@ -273,12 +274,21 @@ class HeadRuns:
 
     def batches(self, epoch: int) -> Iterator[tuple[PaddedBatches, np.ndarray]]:
         """Yield what an epoch shows, some steps at a time: the batches of all runs and their rates (steps, R)."""
-        inputs, orders = self.feed.view(self.network, self.recipe, epoch), [run.order() for run in self.runs]
+        inputs, orders = self._view(epoch), [run.order() for run in self.runs]
         parts, steps, mix = [run.part.shown(epoch) for run in self.runs], self.runs[0].steps, mix_of(self.recipe)
         rates = np.stack([run.rates(epoch) for run in self.runs], axis=1)
         smoothing = self.recipe.label_smoothing
         for chunk, batches in batches_of_heads(parts, orders, steps, inputs, self.classes, smoothing):
             yield mixed_of_heads(mix, batches, self.seeds, epoch, chunk.start), rates[chunk]
+
+    def _view(self, epoch: int) -> AnyRows:
+        """Return what an epoch shows. Views that later epochs show again stay open."""
+        if self.recipe.sampling.other_views:
+            return self.feed.view(self.network, self.recipe, epoch)
+        view = epoch % self.recipe.views
+        if view not in self._views:
+            self._views[view] = self.feed.view(self.network, self.recipe, view)
+        return self._views[view]
 
     def note(self, epoch: int, sums: np.ndarray) -> None:
         """Add what some steps of an epoch came to: the sum of the losses and the number of hits of each run, (R, 2)."""

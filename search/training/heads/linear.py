@@ -109,8 +109,9 @@ class Heads:
         moments = (kernels,) * optimizer.moments, (biases,) * optimizer.moments
         self._state = State(kernels, biases, *moments, (kernels, biases) if ema else ())
         self._steps = compile_steps(len(seeds), features, classes, optimizer, loss, norm is not None, ema > 0)
-        rates = {"dropout": float(dropout), "decay": float(decay), "norm": float(norm or 0), "ema": float(ema)}
-        self._values = {"seeds": tf.constant(seeds, tf.int64), **rates, "gamma": float(gamma)}
+        values = {"dropout": dropout, "decay": decay, "norm": norm or 0, "ema": ema, "gamma": gamma}
+        values = {name: tf.constant(value, tf.float32) for name, value in values.items()}  # once, not at each call
+        self._values = {"seeds": tf.constant(seeds, tf.int64), **values}
         self._loss, self._gamma = loss, gamma
         self._steps_taken = 0
 

@@ -106,12 +106,9 @@ class Heads:
         moments = tuple((tf.zeros_like(value),) * plan.optimizer.moments for value in first)
         self._plan, self._state = plan, State(first, moments, first if plan.averaged else ())
         self._steps = compile_steps(plan, len(seeds))
-        rates = {"dropout": float(dropout), "decay": float(decay), "norm": float(norm or 0), "ema": float(ema)}
-        self._values = {
-            "seeds": tf.constant(dropout_seeds(seeds, len(plan.drops)), tf.int64),
-            **rates,
-            "gamma": float(gamma),
-        }
+        values = {"dropout": dropout, "decay": decay, "norm": norm or 0, "ema": ema, "gamma": gamma}
+        values = {name: tf.constant(value, tf.float32) for name, value in values.items()}  # once, not at each call
+        self._values = {"seeds": tf.constant(dropout_seeds(seeds, len(plan.drops)), tf.int64), **values}
         self._gamma = gamma
         self._steps_taken = 0
 
