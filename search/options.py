@@ -43,6 +43,7 @@ class Options:
     trials: int | None = None
     oracle: str | None = None
     seed: int | None = None
+    lag: int | None = None
     executor: str = "processes"
     executor_settings: Mapping[str, Any] = field(default_factory=dict)
     slots: int | None = None
@@ -78,7 +79,9 @@ def overridden(study: Study, options: Options) -> Study:
     if options.data is not None:
         changes |= {"data": options.data, "synthetic": None, **OF_THE_DATA}
     changes |= {name: getattr(options, name) for name in OF_THE_DATA if getattr(options, name)}
-    fields = {name: name for name in ("synthetic", "folds", "backbones", "oracle", "seed")} | {"trials": "max_trials"}
+    fields = {name: name for name in ("synthetic", "folds", "backbones", "oracle", "seed", "lag")} | {
+        "trials": "max_trials"
+    }
     changes |= {to: getattr(options, at) for at, to in fields.items() if getattr(options, at) is not None}
     if options.groups is not None:
         changes["groups"] = None if options.groups.lower() == NONE else options.groups

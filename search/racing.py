@@ -45,7 +45,8 @@ class Rules:
 
     ``images`` counts those in the folds, without the hold-out. ``val`` is the part that validates
     in random splits, None for k-fold. ``holdout`` says whether there is one to score at the end;
-    ``confirm`` how many of the best recipes train again on reshuffled folds.
+    ``confirm`` how many of the best recipes train again on reshuffled folds. ``lag`` is how many trials may be open at
+    a time: the verdicts of trials up to n - lag decide over trial n, and no others.
     """
 
     folds: tuple[PlannedFold, ...]
@@ -55,6 +56,7 @@ class Rules:
     val: float | None = None
     holdout: bool = False
     confirm: int = 0
+    lag: int = 1
 
     @cached_property
     def fractions(self) -> list[float]:
@@ -172,13 +174,18 @@ def next_afterwards(history: History, rules: Rules) -> tuple[Trial, Job | Verdic
     step = _next_to_finish(history, rules)
     if step:
         return step
+    for job in confirmations_left(history, rules):
+        return history.trials[job.trial], job
     best = ranked(history.trials.values())
-    for trial in best[: rules.confirm]:
-        if (jobs := jobs_left(trial, rules)) and not _reason_to_fail(trial):
-            return trial, jobs[0]
-    if best and (job := next_holdout_job(history, best[0], rules)):
-        return best[0], job
+    if best and (last := next_holdout_job(history, best[0], rules)):
+        return best[0], last
     return None
+
+
+def confirmations_left(history: History, rules: Rules) -> list[Job]:
+    """Return the jobs that train the best recipes again on reshuffled folds, in their order."""
+    best = ranked(history.trials.values())[: rules.confirm]
+    return [job for trial in best if not _reason_to_fail(trial) for job in jobs_left(trial, rules)]
 
 
 def _next_to_finish(history: History, rules: Rules) -> tuple[Trial, Job | Verdict] | None:
@@ -204,14 +211,14 @@ def could_have_won(history: History, trial: Trial, rules: Rules) -> bool:
     pick changes nothing, so it is not worth finishing. A trial counts where its predicted score is within
     two standard deviations of the best: those of the prediction and of the draw together.
     """
-    tables = _tables(history, rules)
+    tables = _tables(history.with_status(Status.COMPLETED), rules)
     forecast = forecast_of(tables, cells(trial, rules), rules)
     behind = tables.mean(axis=(1, 2)).max() - forecast.score
     return bool(behind <= REACH_TO_CORRECT * np.sqrt(forecast.variance + forecast.variance_of_draws))
 
 
-def _tables(history: History, rules: Rules) -> np.ndarray:
-    return np.stack([cells(trial, rules) for trial in history.with_status(Status.COMPLETED)])
+def _tables(complete: Iterable[Trial], rules: Rules) -> np.ndarray:
+    return np.stack([cells(trial, rules) for trial in complete])
 
 
 def _stop(trial: Trial) -> str:
@@ -254,11 +261,12 @@ def trial_score(trial: Trial, rules: Rules) -> float:
 
 
 def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
-    """Return the verdict "stopped" if the trial's predicted score stays behind the best complete one."""
-    complete = history.with_status(Status.COMPLETED)
+    """Return the verdict "stopped" if the trial's predicted score stays behind the best complete one that it knows."""
+    known = history.known_to(trial.position, rules.lag)
+    complete = [each for each in known if each.status is Status.COMPLETED]
     if len(complete) < BURN_IN or len(trial.runs) < FEWEST_RUNS:
         return None
-    tables = _tables(history, rules)
+    tables = _tables(complete, rules)
     forecast = forecast_of(tables, cells(trial, rules), rules)
     totals = tables.mean(axis=2).mean(axis=1)
     best = int(totals.argmax())

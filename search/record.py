@@ -200,10 +200,10 @@ def names_of_searches(results: Path) -> list[str]:
 
 def rules_of(about: About, history: History) -> Rules:
     """Return the rules that a search was last run with."""
-    study = about.study
+    study, known = about.study, (about.folds, about.study["objective"], about.in_folds)
     val = study["val"] if study.get("splits") == "shuffle" else None
     last = (history.sessions or [SessionEvent(racing=False)])[-1]
-    return Rules(about.folds, study["objective"], about.in_folds, last.racing, val, bool(about.holdout), last.confirm)
+    return Rules(*known, last.racing, val, bool(about.holdout), last.confirm, study.get("lag", 1))
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:

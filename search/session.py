@@ -5,38 +5,33 @@ a time. It knows nothing but the history, so every start is a resumption.
 """
 
 import contextlib
-import dataclasses
-import hashlib
 import time
 from typing import Self
 
-from search.executors.base import Cancelled, Done, Ending, Executor, Failed, Fatal
+from search.executors.base import Ending, Executor
 from search.executors.table import EXECUTORS, ExecutorOptions, Executors
 from search.integrity.differences import changed_versions, fields_that_differ
 from search.integrity.replayed import check_replayed
 from search.integrity.written import check_journal_is_there, digests_of
+from search.jobs import Jobs
 from search.journal.events import (
-    AttemptEvent,
-    EarlyJobEvent,
     EndEvent,
     Event,
     FailureEvent,
-    HoldoutEvent,
-    JobEvent,
     ProfileEvent,
     SessionEvent,
     TrialEvent,
     VerdictEvent,
 )
-from search.journal.history import Trial, add_stages
+from search.journal.history import Trial
 from search.journal.journal import Journal
-from search.journal.outcomes import Failure, JobKind, Status, Verdict
+from search.journal.outcomes import JobKind, Status, Verdict
 from search.monitor.epochs import Epochs
 from search.monitor.screen import Screen
 from search.monitor.tensorboard import Board
-from search.oracles import ask, retell, tell
+from search.oracles import ask, retell, tell_known
 from search.prepare import Setup
-from search.racing import Job, jobs_left, next_afterwards, next_holdout_job, next_step
+from search.racing import Job, next_afterwards, next_holdout_job, next_step
 from search.record import (
     MODULES,
     RUNS,
@@ -50,7 +45,6 @@ from search.record import (
     check_same,
     read_about,
     remove_half_written,
-    remove_run_file,
     rules_of,
     tables_of,
 )
@@ -61,13 +55,10 @@ from search.system.clock import Clock, duration, rounded
 from search.system.commands import board_command
 from search.system.devices import changed_devices
 from search.system.errors import UserError
-from search.system.files import npz_bytes, write_bytes
 from search.system.places import make_folder
 from search.system.signals import check_signals
 from search.system.tf import versions
 from search.training.cost import ALL_OF_SPACE
-from search.training.storing import arrays_of, run_of
-from search.training.trainer import JobResult
 
 TICK, TRIM_EVERY = 0.5, 30.0  # seconds
 
@@ -92,10 +83,6 @@ class Session:
         self.setup, self.screen, self.clock, self.executors = setup, screen, clock, executors
         self.holdout_trial = holdout_trial  # the session only scores this one on the hold-out
         self.exhausted = False  # the oracle had nothing new; it need not be asked again before a trial ends
-        self.running: dict[tuple[str, int], Job] = {}  # by trial and number
-        self.waiting: dict[tuple[str, int], Event] = {}  # ends of jobs whose turn has not come
-        self.unattributed: dict[str, float] = {}  # seconds of workers on what no trial has
-        self.attempts = 0  # at jobs, so that the ending of a cancelled one is not taken for that of its next attempt
         self.announcements: set[str] = set()  # that trials go on after their verdict; each is shown once
         self.trim_time = 0.0
         make_folder(setup.folder)
@@ -121,8 +108,8 @@ class Session:
                     f"The space gives another recipe for trial {trial.id} than it did when the trial began: "
                     f"{'; '.join(changes)}. Undo the change, or begin another search with --name or --fresh."
                 )
-            self.waiting |= {(trial.id, number): job for number, job in trial.early_results.items()}
-        self.oracle = retell(setup.study.oracle, setup.hyperparameters, setup.study.seed, self.history)
+        study = setup.study
+        self.oracle = retell(study.oracle, setup.hyperparameters, study.seed, self.history, study.lag)
 
     def _about(self) -> About:
         """Return what study.json says, written now if the search begins. Raises UserError for another search."""
@@ -161,6 +148,7 @@ class Session:
             )
         )
         self.rules = rules_of(self.about, self.history)
+        self.jobs = Jobs(self.setup, self.history, self.rules, self.clock, self._write)
         self.board = Board(self.setup.folder) if options.tensorboard else None
         self._update_board()  # what an earlier session could not write any more
         self._say_versions()
@@ -182,8 +170,9 @@ class Session:
     def __exit__(self, *_error: object) -> None:
         """Write into the journal where the time went, and release the lock."""
         with contextlib.suppress(UserError):  # what ends the session matters more than how long it took
-            self.journal.append(ProfileEvent(self.clock.lap(), rounded(self.unattributed)))
+            self.journal.append(ProfileEvent(self.clock.lap(), rounded(self.jobs.unattributed)))
         self.journal.close()
+        tell_known(self.oracle, self.history, lag=1)  # people may look at it
 
     def _write(self, event: Event) -> None:
         with self.clock.stage("write"):
@@ -199,7 +188,7 @@ class Session:
             more = self._advance(executor)
             while more:
                 with self.clock.stage("show"):
-                    screen.show(self.history, self.rules, epochs.jobs(executor, self.running.values()))
+                    screen.show(self.history, self.rules, epochs.jobs(executor, self.jobs.running.values()))
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
                 check_signals()
@@ -219,6 +208,7 @@ class Session:
 
     def _say_cost(self, sample: list[AnyRecipe]) -> None:
         if left := self.setup.trials_left(self.history):
+            self._say_lag()
             cost = self.setup.estimate(sample, left, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
             of += f", {ALL_OF_SPACE}" * (left < self.max_trials - self.history.spent_and_ended)
@@ -229,6 +219,15 @@ class Session:
         self.screen.say(f"Results: {self.setup.folder}")
         if self.board is not None:
             self.screen.say(f"TensorBoard: {board_command(self.board.folder)}")
+
+    def _say_lag(self) -> None:
+        """Propose, for a search that begins, the lag that fits the machine."""
+        slots, lag = self.setup.devices.slots, self.rules.lag
+        if not self.history.trials and min(slots, self.max_trials) > lag:
+            self.screen.say(
+                f"Workers: {slots}. Trials open at a time: {lag}; --lag {slots} would keep all workers busy, and "
+                f"propose each trial without the verdicts of the {slots - 1} before it. A search keeps its lag."
+            )
 
     def score_on_holdout(self, executor: Executor) -> None:
         """Score one trial on the hold-out, and nothing else."""
@@ -246,7 +245,6 @@ class Session:
         options = ExecutorOptions(setup.devices.slots, log, self.screen.say, setup.options.executor_settings)
         return self.executors[setup.options.executor].make(setup.materials, options)
 
-    # DECISIONS: Jobs begin early, and are decided in order
     def _advance(self, executor: Executor) -> bool:
         """Decide as far as the results at hand allow, then begin the jobs that are needed now.
 
@@ -257,41 +255,25 @@ class Session:
             trial, step = next_
             if isinstance(step, Verdict):
                 self._conclude(trial, step, executor)
-            elif step.name in self.waiting:
-                self._write(self.waiting.pop(step.name))
+            elif step.name in self.jobs.waiting:
+                self._write(self.jobs.waiting.pop(step.name))
             else:
-                self._begin_jobs(step, executor)
+                self._announce(step, trial)
+                self.jobs.begin(step, executor)
                 return True
         return False
 
     def _next_step(self) -> tuple[Trial, Job | Verdict] | None:
-        """Return the next step of the open trial or of a new one; without either, of what is left at the end."""
+        """Return the next step of the first open trial; where none is open or new, of what is left at the end."""
         with self.clock.stage("decide"):
             if self.holdout_trial:
                 trial = self.history.trials[self.holdout_trial]
                 return (trial, job) if (job := next_holdout_job(self.history, trial, self.rules)) else None
-            if self.history.open_trials() or self._propose():
-                trial = self.history.open_trials()[0]
-                return trial, next_step(self.history, trial, self.rules)
+            while len(open_trials := self.history.open_trials()) < self.rules.lag and self._propose():
+                pass
+            if open_trials:
+                return open_trials[0], next_step(self.history, open_trials[0], self.rules)
             return next_afterwards(self.history, self.rules)
-
-    def _begin_jobs(self, job: Job, executor: Executor) -> None:
-        """Begin a job; while slots are free, begin also those that follow it if nothing stops its trial."""
-        trial = self.history.trials[job.trial]
-        self._announce(job, trial)
-        is_of_holdout = job.kind is JobKind.HOLDOUT
-        jobs = [job] if is_of_holdout else jobs_left(trial, self.rules)[: self.setup.devices.slots + 1]
-        is_new = False
-        for next_job in jobs:
-            name = next_job.name
-            if executor.free() and name not in self.running and name not in self.waiting:
-                self._write(AttemptEvent(next_job.trial, next_job.number, next_job.folds))
-                self.attempts += 1
-                self.running[name], is_new = dataclasses.replace(next_job, attempt=self.attempts), True
-                executor.submit(self.running[name])
-        if job.recipe.head_only and is_new:  # a single job: idle workers help to make its images
-            for _ in range(executor.free()):
-                executor.submit(dataclasses.replace(job, kind=JobKind.HELP, folds=()))
 
     def _announce(self, job: Job, trial: Trial) -> None:
         """Say, once, that a trial goes on although it has its verdict: people would not expect that."""
@@ -304,7 +286,7 @@ class Session:
             what = "is finished: it could have won, so correcting the best score needs its runs"
         if (line := f"{trial.id} {what}") not in self.announcements:
             self.announcements.add(line)
-            self.screen.show(self.history, self.rules, self.running.values())  # what came before comes first
+            self.screen.show(self.history, self.rules, self.jobs.running.values())  # what came before comes first
             self.screen.say(line)
 
     def _propose(self) -> bool:
@@ -318,6 +300,7 @@ class Session:
             return False
         trial_id = f"{len(self.history.proposed):04d}"
         with self.clock.stage("ask"):
+            tell_known(self.oracle, self.history, self.rules.lag)
             values = ask(self.oracle, trial_id)
         if values is None:
             self.exhausted = True
@@ -326,61 +309,16 @@ class Session:
         return True
 
     def _conclude(self, trial: Trial, verdict: Verdict, executor: Executor) -> None:
-        """End a trial. Jobs that were started for it are cancelled. The oracle is told only the first verdict."""
-        is_known = trial.baseline or trial.verdict
+        """End a trial, and all that was begun for it."""
         self._write(VerdictEvent(trial.id, verdict))
         self._update_board()
-        if not is_known:
-            tell(self.oracle, trial.id, verdict.score)
-            self.exhausted = False
-        executor.cancel(trial.id)
-        self.running = {name: job for name, job in self.running.items() if name[0] != trial.id}
-        for name in [name for name in self.waiting if name[0] == trial.id]:
-            event = self.waiting.pop(name)
-            if isinstance(event, JobEvent):
-                remove_run_file(self.setup.folder, event.file)
+        self.exhausted = False
+        self.jobs.end(trial.id, executor)
 
     def _take(self, ending: Ending) -> None:
-        """Keep the result of a job until its turn comes; drop it if the job was cancelled."""
-        job = ending.job
-        if isinstance(ending, Fatal):
-            raise UserError(ending.error)
-        if self.running.get(job.name) != job:  # cancelled, and perhaps begun again since; or a helper's
-            add_stages(self.unattributed, ending.stages)
-            return
-        del self.running[job.name]
-        event = self._event(ending)
-        self.waiting[job.name] = event
-        if isinstance(event, JobEvent) and event.number > self.history.trials[job.trial].jobs + 1:
-            self._write(EarlyJobEvent(event))
-
-    def _event(self, ending: Done | Failed | Cancelled) -> JobEvent | HoldoutEvent | FailureEvent:
-        """Return the event of a job that ended: its runs, which are stored first, or its failure."""
-        job = ending.job
-        match ending:
-            case Done(_, result, stages):
-                return self._store(job, result, stages)
-            case Failed(_, error, final):
-                failure = Failure(job.number, error, final)
-            case Cancelled():
-                failure = Failure(job.number, "cancelled", final=False)
-        if job.kind is JobKind.HOLDOUT:
-            self.screen.say(f"The hold-out could not be scored with {job.trial}: {failure.error}")
-        add_stages(self.unattributed, ending.stages)
-        return FailureEvent(job.trial, failure)
-
-    def _store(self, job: Job, result: JobResult, stages: dict[str, float]) -> JobEvent | HoldoutEvent:
-        is_of_holdout = job.kind is JobKind.HOLDOUT
-        file = f"{RUNS}/{job.trial}-{'holdout' if is_of_holdout else job.number}.npz"
-        data = npz_bytes(arrays_of(result, self.setup.dataset.ids))
-        with self.clock.stage("write"):
-            write_bytes(self.setup.folder / file, data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        runs = tuple(run_of(run, file, sha256, self.rules.objective) for run in result.runs)
-        if is_of_holdout:
-            add_stages(self.unattributed, stages)
-            return HoldoutEvent(job.trial, runs[0])
-        return JobEvent(job.trial, job.number, file, sha256, runs, stages)
+        event = self.jobs.take(ending)
+        if isinstance(event, FailureEvent) and event.kind is JobKind.HOLDOUT:
+            self.screen.say(f"The hold-out could not be scored with {event.trial}: {event.failure.error}")
 
     def _trim_cache(self) -> None:
         """Keep the cache within its bound, from time to time."""

@@ -46,10 +46,11 @@ class Study:
     validation. ``holdout`` is kept from all trials and scored once, for the winner: a part in
     (0, 1), a number of images of each class, or the name of a given split such as "test".
     ``baselines`` says whether two recipes that need no search are trained first, to compare with.
-    ``train_fractions`` are the training sizes, as parts of each fold's training part in (0, 1];
-    their mean score ranks the trials. ``image_size`` is the side in px of recipes that name none
-    (None: the typical longest side of the images, from 32 to 160). The ``objective`` is always
-    maximised. ``backbones`` are names that ``at_hand`` gives in place of those that the space writes (None: its own).
+    ``train_fractions`` are the training sizes, as parts of each fold's training part in (0, 1]; their mean score
+    ranks the trials. ``image_size`` is the side in px of recipes that name none (None: the typical longest side of
+    the images, from 32 to 160). The ``objective`` is always maximised. ``lag`` is how many trials may be open at a
+    time: trial n is proposed, raced and judged from the verdicts of trials up to n - lag alone. ``backbones`` are
+    names that ``at_hand`` gives in place of those that the space writes (None: its own).
 
     Raises UserError for a value out of range, naming the field.
     """
@@ -71,6 +72,7 @@ class Study:
     train_fractions: tuple[float, ...] = (1.0, 0.25)
     oracle: str = "tpe"
     max_trials: int = 20
+    lag: int = 1
     baselines: bool = True
     image_size: int | None = None
     backbones: tuple[str, ...] | None = None
@@ -88,7 +90,7 @@ class Study:
         one_of("oracle", self.oracle, ORACLES)
         one_of("splits", self.splits, SPLITS)
         fewest = 2 if self.splits == "kfold" else 1
-        for name, low in (("folds", fewest), ("repeats", 1), ("max_trials", 1), ("seed", 0)):
+        for name, low in (("folds", fewest), ("repeats", 1), ("max_trials", 1), ("lag", 1), ("seed", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), low))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", whole("image_size", self.image_size, 32, 1024))
@@ -200,8 +202,9 @@ class Study:
     @property
     def recorded(self) -> dict[str, Any]:
         """Those fields whose values a search records in another form."""
-        own = {"backbones": list(self.backbones)} if self.backbones else {}
-        return {"train_fractions": list(self.train_fractions), "groups": self.groups_recorded, **own}
+        recorded: dict[str, Any] = {"train_fractions": list(self.train_fractions), "groups": self.groups_recorded}
+        recorded |= {"backbones": list(self.backbones)} if self.backbones else {}
+        return recorded | ({"lag": self.lag} if self.lag > 1 else {})  # older searches do not say it
 
     def with_recorded(self, groups: str | None) -> "Study":
         """Return the study with the groups that a search has recorded."""

@@ -23,7 +23,7 @@ from search.monitor.console import summary, wide_console
 from search.monitor.screen import Screen, open_screen
 from search.monitor.tensorboard import check_at_hand
 from search.options import Options
-from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values, retell
+from search.oracles import ORACLES, BaseTuner, HyperParameters, at_values, retell, tell_known
 from search.oracles.habits import MODELS, TUNER, UNUSED, refused_arguments, refused_option
 from search.oracles.hyperparameters import HyperModel
 from search.oracles.networks import space_of
@@ -45,7 +45,7 @@ class KFoldTuner(BaseTuner):
 
     ``space`` is the path of a space file; or a function ``space(hp)``, or a Keras Tuner ``HyperModel``, given together
     with a ``study``. ``options`` are those of ``search.options.Options`` (data, groups, holdout, name, results, cache,
-    trials, oracle, seed, executor, slots, offline, strict, racing, fresh, tensorboard). ``executors`` are those to
+    trials, oracle, seed, lag, executor, slots, offline, strict, racing, fresh, tensorboard). ``executors`` are those to
     choose from. Making a tuner reads the data and plans the folds; ``search`` writes and trains. Raises UserError for
     anything that a person must mend.
     """
@@ -134,8 +134,9 @@ class KFoldTuner(BaseTuner):
         """The oracle; of a search that has begun, with all its trials."""
         begun = self._is_made and not self.setup.options.fresh and (self.setup.folder / STUDY).exists()
         if begun and not self._oracle.trials:
-            study = self.setup.study
-            self._oracle = retell(study.oracle, self.setup.hyperparameters, study.seed, self.record.history)
+            study, history = self.setup.study, self.record.history
+            self._oracle = retell(study.oracle, self.setup.hyperparameters, study.seed, history, study.lag)
+            tell_known(self._oracle, history, lag=1)
         return self._oracle
 
     @oracle.setter

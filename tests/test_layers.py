@@ -28,6 +28,7 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
         "oracles",
         "prepare",
         "check",
+        "jobs",
     ),
     *(
         "analysis",
@@ -48,7 +49,7 @@ MORE = {"exhibits": 23}  # see DECISIONS, "Exhibits are more than twenty files"
 HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.system.tf", "search.oracles", "search.oracles.hyperparameters", "search.oracles.table"),
     *("search.oracles.elsewhere", "search.oracles.habits", "search.oracles.values", "search.oracles.networks"),
-    *("search.oracles.meaning", "search.prepare", "search.session", "search.tuner"),
+    *("search.oracles.meaning", "search.prepare", "search.jobs", "search.session", "search.tuner"),
     *("search.preview.choices", "search.preview.pictures", "search.preview.page"),
     *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),

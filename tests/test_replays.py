@@ -48,6 +48,14 @@ def test_it_does_so_with_full_size_folds_alone(name, part):
     assert holds(raced), told(name, raced)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("lag", [2, 4, 8])
+def test_it_does_so_with_several_trials_open(name, lag):
+    raced = race(read(name).with_lag(lag), 40)
+    assert holds(raced), told(name, raced)
+    assert sum(outcome.runs for outcome in raced) < 0.98 * len(raced)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("part", [1, 0.5])

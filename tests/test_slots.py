@@ -35,10 +35,10 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def search(place, slots, name, script=None, trials=None):
+def search(place, slots, name, script=None, **options):
     """Return what the journal of a search with so many slots says of its trials, and its script."""
     script = script or Script(disorderly)
-    options = {"slots": slots, "trials": trials, "offline": True, "name": name}
+    options |= {"slots": slots, "offline": True, "name": name}
     KFoldTuner("space.py", screen=Lines(wide_console()), executors=script.executors, **options).search()
     return events_of_trials(place / "results" / name), script
 
@@ -60,6 +60,68 @@ def test_the_journal_does_not_depend_on_the_number_of_slots_or_the_order_of_endi
         assert events == alone
         assert script.most == slots
         assert script.cancelled > 0  # begun in the hope that its trial would go on
+
+
+LAGGING = """
+from search import Recipe, Study
+
+study = Study(
+    data="shapes", folds=4, train_fractions=(1.0, 0.5), holdout=2, max_trials=14, seed=3, oracle="{oracle}",
+)
+
+def space(hp):
+    rates = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2]
+    hp.Choice("of no use", [0, 1])  # so that some recipes are equal
+    return Recipe("SmallCNN", None, learning_rate=hp.Choice("learning_rate", rates), epochs=1)
+"""
+
+
+def known_at_proposals(events):
+    """Return for each trial how many trials before it had no verdict when it was proposed."""
+    ended, counts = 0, []
+    for event in events:
+        ended += event["event"] == "verdict" and ended < len(counts)
+        if event["event"] == "trial":
+            counts.append(len(counts) - ended)
+    return counts
+
+
+@pytest.mark.parametrize(("oracle", "lag"), [("tpe", 2), ("random", 4), ("bayesian", 2), ("grid", 4)])
+def test_with_a_lag_several_trials_are_open_and_the_journal_is_still_the_same(place, oracle, lag):
+    (place / "space.py").write_text(LAGGING.format(oracle=oracle))
+    alone, _ = search(place, 1, "one", lag=lag, confirm=2)
+    counts = known_at_proposals(alone)
+    assert counts[:lag] == list(range(lag))
+    assert set(counts[lag:]) <= set(range(lag))
+    assert counts.count(lag - 1) >= 8
+    assert "duplicate" in {event.get("status") for event in alone}  # one that had to wait for its equal, perhaps
+    for slots in (2, 5):
+        events, script = search(place, slots, f"slots-{slots}", lag=lag, confirm=2)
+        assert events == alone
+        assert script.most == slots
+
+
+def test_a_search_with_a_lag_that_is_interrupted_at_every_turn_is_the_same_search(place):
+    (place / "space.py").write_text(LAGGING.format(oracle="tpe"))
+    whole, _ = search(place, 1, "whole", lag=3)
+    folder, sessions = place / "results" / "interrupted", 0
+    while not folder.exists() or not read_record(folder).history.end_reason:
+        sessions += 1
+        with contextlib.suppress(KeyboardInterrupt):
+            search(place, 4, "interrupted", Script(disorderly_for(8)), lag=3)
+    assert sessions > 4
+    assert events_of_trials(folder) == whole
+
+
+def test_a_lag_is_part_of_a_search(place):
+    search(place, 2, "lagging", lag=2, trials=3)
+    assert read_record(place / "results" / "lagging").rules.lag == 2
+    for other in (1, 3):
+        with pytest.raises(UserError, match=f"lag was 2 and is now {other}"):
+            search(place, 2, "lagging", lag=other, trials=3)
+    search(place, 2, "usual", trials=3)
+    with pytest.raises(UserError, match="lag was 1 and is now 2"):
+        search(place, 2, "usual", lag=2, trials=3)
 
 
 def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place):

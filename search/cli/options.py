@@ -54,6 +54,9 @@ BACKBONES = click.option(
 )
 SEED = click.option("--seed", type=click.IntRange(0), help="Seed, instead of the study's.")
 TRIALS = click.option("--trials", type=click.IntRange(1), help="How many trials, instead of the study's.")
+LAG = click.option(
+    "--lag", type=click.IntRange(1), help="How many trials may be open at a time, instead of the study's."
+)
 TENSORBOARD = click.option("--tensorboard", is_flag=True, help="Also write curves and the HPARAMS tab for TensorBoard.")
 MOVED = click.option("--data", metavar="PATH", help="Where the images are now, if they were moved.")
 CONFIRM = click.option(

@@ -16,6 +16,7 @@ from search.cli.options import (
     GPUS,
     GROUPS,
     HOLDOUT,
+    LAG,
     OFFLINE,
     RESULTS,
     RUN_TIMEOUT,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @TRIALS
 @click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
 @SEED
+@LAG
 @of_the_executor
 @SLOTS
 @RUN_TIMEOUT

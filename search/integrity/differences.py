@@ -23,6 +23,7 @@ OTHER_CODE = (
 )
 VERSION = "this version {} otherwise than the one that began the search: finish it with that one"
 VERSIONS = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
+UNWRITTEN = {"lag": 1}  # fields of a study that are recorded only where they have another value
 KEYS = ("id", "image")  # columns that name a file, of images and of synthetic ones
 
 REPEATABLE = (
@@ -107,7 +108,9 @@ def differences(
     """
     found = [
         f"{line} (--groups none is what it was)" if line.startswith("groups was None ") else line
-        for line in fields_that_differ(old["study"], {**dict.fromkeys(old["study"]), **new["study"]})
+        for line in fields_that_differ(
+            UNWRITTEN | old["study"], {**dict.fromkeys(old["study"]), **UNWRITTEN, **new["study"]}
+        )
     ]
     networks = [name for name, sha256 in old.get("networks", {}).items() if new.get("networks", {}).get(name) != sha256]
     if networks:

@@ -39,12 +39,12 @@ class HoldoutScore:
 class Trial:
     """One set of hyperparameter values and all that happened to it.
 
-    ``baseline`` says which baseline it is, "" for a trial that the oracle proposed. ``confirmations`` are its
-    runs on reshuffled folds. ``stages`` are the seconds of its workers; ``early_results`` holds the jobs that ended
-    before their turn, by number. ``stop`` is the first verdict of a trial that was stopped and finished
-    later. Such a trial is complete, but the oracle keeps the score of its first verdict. ``jobs_at_stop`` are the
-    jobs that it had done when it was stopped. ``epoch`` is the one that is best on average over its runs so far, from
-    0, where its recipe asks for that: all scores are of it.
+    ``position`` counts the trials before it, baselines too. ``baseline`` says which baseline it is, "" for a trial
+    that the oracle proposed. ``confirmations`` are its runs on reshuffled folds. ``stages`` are the seconds of its
+    workers; ``early_results`` holds the jobs that ended before their turn, by number. ``stop`` is the first verdict
+    of a trial that was stopped and finished later. Such a trial is complete, but the oracle keeps the score of its
+    first verdict. ``jobs_at_stop`` are the jobs that it had done when it was stopped. ``epoch`` is the one that is
+    best on average over its runs so far, from 0, where its recipe asks for that: all scores are of it.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Trial:
     stop: Verdict | None = None
     jobs_at_stop: int = 0
     epoch: int | None = None
+    position: int = 0
 
     @property
     def is_being_finished(self) -> bool:
@@ -110,7 +111,7 @@ class Trial:
 class History:
     """What the journal says: trials in the order they were proposed, events in the order they ended.
 
-    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened, from which the oracle is told again.
+    ``order`` holds ("trial", "verdict" or "finished", trial id) as they happened.
     ``holdout_scores`` are one a trial at most; ``holdout_failures`` those of the last session, as (trial id, failure).
     """
 
@@ -132,6 +133,10 @@ class History:
     def open_trials(self) -> list[Trial]:
         """Return the trials without a verdict."""
         return [trial for trial in self.trials.values() if trial.verdict is None]
+
+    def known_to(self, position: int, lag: int) -> list[Trial]:
+        """Return the trials whose verdicts may decide over the one at ``position``: those ``lag`` or more before it."""
+        return list(itertools.islice(self.trials.values(), max(0, position - lag + 1)))
 
     def with_status(self, status: Status) -> list[Trial]:
         """Return the trials with this verdict."""
@@ -175,7 +180,7 @@ class History:
                 self.end_reason, self.holdout_failures = self.end_reason if event.holdout_trial else "", []
             case TrialEvent(trial, values, recipe, baseline):
                 if trial not in self.trials:
-                    self.trials[trial] = Trial(trial, values, recipe, baseline)
+                    self.trials[trial] = Trial(trial, values, recipe, baseline, position=len(self.trials))
                     self.order.append(("trial", trial))
             case EndEvent(reason):
                 self.end_reason = reason

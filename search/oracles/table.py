@@ -7,13 +7,14 @@ not been. No point is proposed twice, and none is missed in a small space.
 
 import itertools
 import warnings
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 import optuna
 from threadpoolctl import threadpool_limits
 
-from search.journal.history import History
+from search.journal.history import History, Trial
 from search.oracles.hyperparameters import POINTS_CHECKED, HyperParameters, Values, points, random_points
 from search.system.digests import seed_from
 from search.system.errors import UserError
@@ -25,7 +26,7 @@ with silenced(), warnings.catch_warnings():
     from keras_tuner.engine import trial as trial_module
     from keras_tuner.engine.base_tuner import BaseTuner
 
-__all__ = ["ORACLES", "BaseTuner", "ask", "retell", "tell"]
+__all__ = ["ORACLES", "BaseTuner", "ask", "retell", "tell_known"]
 
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")  # its deprecated calls later on
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -55,6 +56,7 @@ class JournalledOracle(keras_tuner.Oracle):
         self.verbose = 0
         self.study_seed = seed
         self.journalled: dict[str, Values] = {}
+        self.told = 0  # how many trials of the search, baselines too, it need not be told any more
 
     # No budget of Keras Tuner's: trial ids then have four digits for ever, and ours is the study's.
     budget: ClassVar[dict[str, Any]] = {"max_trials": None}
@@ -123,7 +125,8 @@ class GridOracle(JournalledOracle, keras_tuner.oracles.GridSearchOracle):
     """Every point in order. Its state is rebuilt by telling it again all that happened, in order."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the next point of the grid; it needs no seed and repeats none."""
+        """Return the next point of the grid; it needs no seed, repeats none, and waits for no verdict."""
+        self._populate_next += self.start_order[-1:]  # as if the last trial had ended: no point depends on scores
         return keras_tuner.oracles.GridSearchOracle.populate_space(self, trial_id)
 
 
@@ -202,29 +205,38 @@ ORACLES: dict[str, type[JournalledOracle]] = {
 }
 
 
-def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: History) -> JournalledOracle:
-    """Return an oracle that knows all that happened in a search, in the order in which it happened.
+def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: History, lag: int) -> JournalledOracle:
+    """Return an oracle that knows of a search what it knew when it proposed the last trial.
 
     Raises UserError where the journal holds a trial that this oracle would not have proposed.
     """
     oracle = ORACLES[kind](hyperparameters, seed)
     oracle.journalled = {trial.id: trial.values for trial in history.proposed}
-    for event, trial_id in history.order:
-        trial = history.trials[trial_id]
-        if trial.baseline:
-            continue
-        if event == "trial":
-            proposal = oracle.create_trial(tuner_id=trial_id)
-            if proposal.trial_id != trial_id or proposal.hyperparameters.values != trial.values:
-                raise UserError(
-                    f"The {kind} oracle proposes other values for trial {trial_id} than the journal holds; another "
-                    "version of Keras Tuner began this search. Install that one, or begin anew with --fresh."
-                )
-        elif event == "verdict":
-            verdict = trial.stop or trial.verdict
-            assert verdict is not None
-            tell(oracle, trial_id, verdict.score)
+    for trial in history.proposed:
+        _tell(oracle, history.known_to(trial.position, lag))
+        proposal = oracle.create_trial(tuner_id=trial.id)
+        if proposal.trial_id != trial.id or proposal.hyperparameters.values != trial.values:
+            raise UserError(
+                f"The {kind} oracle proposes other values for trial {trial.id} than the journal holds; another "
+                "version of Keras Tuner began this search. Install that one, or begin anew with --fresh."
+            )
     return oracle
+
+
+def tell_known(oracle: JournalledOracle, history: History, lag: int) -> None:
+    """Tell an oracle the verdicts that may decide over the next trial of a search. All are known to a lag of 1."""
+    _tell(oracle, itertools.takewhile(lambda trial: trial.verdict, history.known_to(len(history.trials), lag)))
+
+
+def _tell(oracle: JournalledOracle, trials: Iterable[Trial]) -> None:
+    """End trials that it has not ended yet: with their first scores, or as failed.
+
+    A stopped trial has its predicted score, also where it was finished later.
+    """
+    for trial in itertools.islice(trials, oracle.told, None):
+        oracle.told += 1
+        if verdict := None if trial.baseline else trial.stop or trial.verdict:
+            _end(oracle, trial.id, verdict.score)
 
 
 def ask(oracle: JournalledOracle, trial_id: str) -> Values | None:
@@ -237,8 +249,7 @@ def ask(oracle: JournalledOracle, trial_id: str) -> Values | None:
     return dict(trial.hyperparameters.values) if trial.status == RUNNING else None
 
 
-def tell(oracle: JournalledOracle, trial_id: str, score: float | None) -> None:
-    """End a trial: with its score, or as failed. A stopped trial is told with its predicted score."""
+def _end(oracle: JournalledOracle, trial_id: str, score: float | None) -> None:
     trial = oracle.get_trial(trial_id)
     trial.status = FAILED if score is None else COMPLETED
     if score is not None:

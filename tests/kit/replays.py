@@ -25,6 +25,7 @@ from search.repertoire.recipe import Recipe
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 WITHIN = 0.003  # 0.3 points
+LAGS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Recording:
             )
             for trial in self.trials
         }
+
+    def with_lag(self, lag: int) -> "Recording":
+        """Return it with so many trials open at a time."""
+        return Recording(f"{self.name}, lag {lag}", dataclasses.replace(self.rules, lag=lag), self.trials)
 
     def full_size_alone(self) -> "Recording":
         """Return it as if it had been a search with train_fractions=(1.0,)."""
@@ -90,7 +95,7 @@ def read(name: str) -> Recording:
 
 
 def replay(recording: Recording, order: Sequence[int]) -> Replay:
-    """Race the trials of a recording, one after the other in this order."""
+    """Race the trials of a recording in this order, so many at a time as its rules let be open."""
     history, rules = History(), recording.rules
     remembered: dict[str, np.ndarray] = {}
     real_cells = racing.cells
@@ -105,8 +110,10 @@ def replay(recording: Recording, order: Sequence[int]) -> Replay:
     racing.cells = cells
     try:
         for at in order:
+            while len(history.open_trials()) == rules.lag:
+                _do(history, recording, *next_step_of_open(history, rules))
             _propose(history, recording.trials[at])
-            _run(history, recording, lambda: next_step_of_open(history, rules))
+        _run(history, recording, lambda: next_step_of_open(history, rules))
         _run(history, recording, lambda: racing.next_afterwards(history, rules))
     finally:
         racing.cells = real_cells
@@ -125,14 +132,17 @@ def next_step_of_open(history: History, rules: Rules) -> tuple[Trial, Job | Verd
 
 def _run(history: History, recording: Recording, decide: Callable[[], tuple[Trial, Job | Verdict] | None]) -> None:
     """Do what is decided until nothing is left to do."""
-    recorded = {trial.id: trial for trial in recording.trials}
     while (next_ := decide()) is not None:
-        trial, step = next_
-        if isinstance(step, Job):
-            runs = tuple(_recorded_run(recorded[trial.id], fold, recording.rules.objective) for fold in step.folds)
-            history.apply(JobEvent(trial.id, step.number, "", "", runs))
-        else:
-            history.apply(VerdictEvent(trial.id, step))
+        _do(history, recording, *next_)
+
+
+def _do(history: History, recording: Recording, trial: Trial, step: Job | Verdict) -> None:
+    if isinstance(step, Job):
+        recorded = recording.trials[int(trial.id)]
+        runs = tuple(_recorded_run(recorded, fold, recording.rules.objective) for fold in step.folds)
+        history.apply(JobEvent(trial.id, step.number, "", "", runs))
+    else:
+        history.apply(VerdictEvent(trial.id, step))
 
 
 def _recorded_run(recorded: Recorded, fold: str, objective: str) -> Run:
@@ -211,7 +221,8 @@ def main() -> None:
         for recording in (read(path.stem), read(path.stem).full_size_alone()):
             for part in (1.0, 0.5):
                 name = recording.name if part == 1 else f"{recording.name}, half the trials"
-                sys.stdout.write(told(name, race(recording, times, part)) + "\n")
+                for lag in LAGS:
+                    sys.stdout.write(told(f"{name}, lag {lag}", race(recording.with_lag(lag), times, part)) + "\n")
 
 
 if __name__ == "__main__":
