@@ -9,7 +9,7 @@ from search.oracles.hyperparameters import (
     sample_points,
     trials_of,
 )
-from search.oracles.table import ORACLES, BaseTuner, ask, retell, tell_known
+from search.oracles.table import ORACLES, BaseTuner, ask, retell, tell, tell_known
 
 __all__ = [
     "ORACLES",
@@ -22,6 +22,7 @@ __all__ = [
     "register",
     "retell",
     "sample_points",
+    "tell",
     "tell_known",
     "trials_of",
 ]

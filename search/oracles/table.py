@@ -26,7 +26,7 @@ with silenced(), warnings.catch_warnings():
     from keras_tuner.engine import trial as trial_module
     from keras_tuner.engine.base_tuner import BaseTuner
 
-__all__ = ["ORACLES", "BaseTuner", "ask", "retell", "tell_known"]
+__all__ = ["ORACLES", "BaseTuner", "ask", "retell", "tell", "tell_known"]
 
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")  # its deprecated calls later on
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -205,7 +205,7 @@ ORACLES: dict[str, type[JournalledOracle]] = {
 }
 
 
-def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: History, lag: int) -> JournalledOracle:
+def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: History, lag: int = 1) -> JournalledOracle:
     """Return an oracle that knows of a search what it knew when it proposed the last trial.
 
     Raises UserError where the journal holds a trial that this oracle would not have proposed.
@@ -229,14 +229,11 @@ def tell_known(oracle: JournalledOracle, history: History, lag: int) -> None:
 
 
 def _tell(oracle: JournalledOracle, trials: Iterable[Trial]) -> None:
-    """End trials that it has not ended yet: with their first scores, or as failed.
-
-    A stopped trial has its predicted score, also where it was finished later.
-    """
+    """Tell an oracle the first verdicts of trials that it was not told yet, whatever became of stopped ones later."""
     for trial in itertools.islice(trials, oracle.told, None):
         oracle.told += 1
         if verdict := None if trial.baseline else trial.stop or trial.verdict:
-            _end(oracle, trial.id, verdict.score)
+            tell(oracle, trial.id, verdict.score)
 
 
 def ask(oracle: JournalledOracle, trial_id: str) -> Values | None:
@@ -249,7 +246,8 @@ def ask(oracle: JournalledOracle, trial_id: str) -> Values | None:
     return dict(trial.hyperparameters.values) if trial.status == RUNNING else None
 
 
-def _end(oracle: JournalledOracle, trial_id: str, score: float | None) -> None:
+def tell(oracle: JournalledOracle, trial_id: str, score: float | None) -> None:
+    """End a trial: with its score, or as failed. A stopped trial is told with its predicted score."""
     trial = oracle.get_trial(trial_id)
     trial.status = FAILED if score is None else COMPLETED
     if score is not None:
