@@ -22,8 +22,8 @@ from kit.drivers import jobs_by_name, lines_of, outcome, prepare, start, wait_fo
 
 @pytest.fixture
 def whole(tmp_path):
-    """An uninterrupted search, and a folder for the broken one."""
-    folder = prepare(tmp_path / "place", trials=6)
+    """An uninterrupted search with two trials open at a time, and a folder for the broken one."""
+    folder = prepare(tmp_path / "place", trials=6, lag=2)
     done = subprocess.run(
         [sys.executable, "-m", "search", "run", "space.py", "--offline", "--name", "whole"],
         cwd=folder,

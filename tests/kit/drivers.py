@@ -12,7 +12,9 @@ from search.record import read_record
 SPACE = """
 from search import Augment, Recipe, Study
 
-study = Study(data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials={trials}, seed=3, baselines=False)
+study = Study(
+    data="shapes", folds=3, train_fractions=(1.0, 0.5), max_trials={trials}, lag={lag}, seed=3, baselines=False
+)
 
 def space(hp):
     return Recipe(
@@ -26,9 +28,9 @@ def space(hp):
 """
 
 
-def prepare(folder, trials):
+def prepare(folder, trials, lag=1):
     write_shapes(folder / "shapes", {"across": 9, "down": 9})
-    (folder / "space.py").write_text(SPACE.format(trials=trials))
+    (folder / "space.py").write_text(SPACE.format(trials=trials, lag=lag))
     (folder / "data").mkdir()
     return folder
 
