@@ -140,7 +140,7 @@ class Jobs:
         if is_of_holdout:
             add_stages(self.unattributed, stages)
             return HoldoutEvent(job.trial, runs[0])
-        return JobEvent(job.trial, job.number, file, sha256, runs, stages)
+        return JobEvent(job.trial, job.number, file, sha256, runs, stages, result.inexact)
 
     def cancel(self, trial: str, executor: Executor) -> None:
         """Let the running jobs of a trial end soon; their ends will not count."""

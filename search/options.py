@@ -9,6 +9,7 @@ from search.study import NONE, Study
 from search.system.clock import seconds_of
 from search.system.commands import RESULTS, command
 from search.system.errors import UserError
+from search.system.precision import FLOAT32
 from search.system.texts import check_utf8
 
 OF_THE_DATA = {"label_level": None, "labels_from": None, "root": None, "keep_masks": False}  # fields of Study; defaults
@@ -20,7 +21,8 @@ class Options:
     """What may be set beside the study; None leaves it to the study or the default.
 
     ``groups`` and ``holdout`` are as in Study (numbers as text do, too), where "none" stands for its None.
-    ``gpus`` are those that workers use: numbers as in "0,1", "none", or None for all.
+    ``gpus`` are those that workers use: numbers as in "0,1", "none", or None for all. Backbones
+    compute in ``precision``.
     ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds. ``run_timeout`` is
     how long a worker may go without progress: minutes, or text such as "90s".
     ``executor_settings`` are those that only some executors have, by name.
@@ -48,6 +50,7 @@ class Options:
     executor_settings: Mapping[str, Any] = field(default_factory=dict)
     slots: int | None = None
     gpus: str | None = None
+    precision: str = FLOAT32
     offline: bool = False
     strict: bool = False
     racing: bool = True

@@ -15,7 +15,7 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
-from search.executors.placement import placed
+from search.executors.placement import check_precision, placed
 from search.executors.table import EXECUTORS, Executors, check_executor, check_settings
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal.history import History
@@ -59,6 +59,7 @@ from search.system.devices import Devices
 from search.system.errors import UserError
 from search.system.modules import Home
 from search.system.places import check_writable
+from search.system.precision import recorded
 from search.system.progress import Progress, Say, silent
 from search.system.tf import versions
 from search.training.cost import Estimate, estimate_of, pace
@@ -189,9 +190,10 @@ def complete(
     pool = _pool(inputs, folder, options, known, say, progress)
     is_shared = executors[options.executor].has_slots
     shares = placed(options, is_shared, len(plan.folds), known.threads if known else None, say)
+    check_precision(options.precision, bool(shares.gpus), known is not None, say)
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
-    identity = _identity(file, inputs, pool, hand, hyperparameters, build, folder, known, say)
+    identity = _identity(file, inputs, pool, hand, hyperparameters, build, options.precision, folder, known, say)
     materials = _materials(inputs, pool, weights, shares, options, file.beside.home())
     materials = with_networks(materials, file, folder, is_shared, hand, hyperparameters)
     simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
@@ -267,6 +269,7 @@ def _identity(
     hand: Hand,
     hyperparameters: HyperParameters,
     build: Build,
+    precision: str,
     folder: Path,
     known: About | None,
     say: Say,
@@ -284,7 +287,7 @@ def _identity(
         inputs.study, inputs.image_size, meaning, inputs.dataset, pool, inputs.plan, TRAINING_VERSION
     )
     networks = {name: weights_sha256(backbone) for name, backbone in hand.own.items()}
-    identity |= {"networks": networks} if networks else {}
+    identity |= {**({"networks": networks} if networks else {}), **recorded(precision)}
     if known:
         now = file.text, inputs.dataset, pool, file.modules, inputs.plan
         check_same(folder, known, identity, *now, builds=hyperparameters.builds, versions=versions())
@@ -357,9 +360,9 @@ def _materials(
     folds = (*inputs.plan.every, *again)
     place = weights_folder().parent
     seed, cache = inputs.study.seed, inputs.cache
-    threads, gpus = shares.threads, tuple(shares.gpus)
+    threads, gpus, precision = shares.threads, tuple(shares.gpus), options.precision
     limits = options.cache_bytes, home, options.seconds_without_progress
-    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, gpus, cache, *limits)
+    return materials_of(inputs.dataset, pool, folds, weights, place, seed, threads, gpus, precision, cache, *limits)
 
 
 def _resolve(hand: Hand, options: Options, say: Say) -> dict[str, str]:

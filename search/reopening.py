@@ -11,6 +11,7 @@ from search.space import SpaceFile, read_space
 from search.study import Study
 from search.system.commands import command_of
 from search.system.errors import UserError
+from search.system.precision import precision_in
 
 
 def reopening(
@@ -47,6 +48,7 @@ def reopening(
         "baselines": last.baselines,
         "confirm": last.confirm if confirm is None else confirm,
         "tensorboard": tensorboard or last.tensorboard,
+        "precision": precision_in(record.about.identity),
         **options,
     }
 

@@ -18,6 +18,7 @@ from search.journal.events import (
     EndEvent,
     Event,
     FailureEvent,
+    JobEvent,
     ProfileEvent,
     SessionEvent,
     TrialEvent,
@@ -319,6 +320,10 @@ class Session:
         event = self.jobs.take(ending)
         if isinstance(event, FailureEvent) and event.kind is JobKind.HOLDOUT:
             self.screen.say(f"The hold-out could not be scored with {event.trial}: {event.failure.error}")
+        reason = event.inexact if isinstance(event, JobEvent) else ""
+        if reason and reason not in self.announcements:
+            self.announcements.add(reason)
+            self.screen.say(f"Runs repeat only nearly, if trained again, on this device: {reason}")
 
     def _trim_cache(self) -> None:
         """Keep the cache within its bound, from time to time."""

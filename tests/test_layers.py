@@ -61,6 +61,7 @@ HEAVY = {  # these load TensorFlow, which takes seconds
         "search.training.networks",
     ),
     "search.executors.placement",
+    "search.training.precision",
     *("search.training.trainer", "search.training.storing", "search.training.update", "search.synthesis.networks"),
 }
 HOMES = {  # the only importers

@@ -12,7 +12,7 @@ from search import KFoldTuner, UserError
 from search.journal.journal import FILE, read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
-from search.record import read_record
+from search.record import About, read_record
 from search.reopening import reopening
 
 DRAWN = 'hp.Choice("dropout", [0.0, 0.2, 0.4])'
@@ -363,3 +363,22 @@ def test_gpus_that_are_not_there_are_refused_before_anything_is_written(place):
     with pytest.raises(UserError, match="--gpus 64: TensorFlow sees"):
         tuner(gpus="64")
     assert not (place / "results" / "made").exists()
+
+
+def test_the_precision_is_part_of_what_a_search_is(place, capsys):
+    """The first session is one of a machine with a GPU: only the precision that it records is made up."""
+    first = tuner(trials=1)
+    fields = first.setup.about.fields
+    identity = {**fields["identity"], "precision": "mixed_float16"}
+    first.setup = dataclasses.replace(first.setup, about=About.of({**fields, "identity": identity}))
+    first.search()
+    told = refusal(trials=2)
+    assert "precision was 'mixed_float16' and is now 'float32' (--precision mixed_float16 is what it was)" in told
+    capsys.readouterr()
+    space, options = reopening(read_record(place / "results" / "made"), trials=2)
+    resumed = tuner(space=space, **{name: value for name, value in options.items() if name not in ("study", "name")})
+    assert resumed.setup.materials.precision == "mixed_float16"
+    assert "Warning: Processors have no kernels for float16" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--precision mixed_float16 is no gain"):
+        tuner(name="new", precision="mixed_float16")
+    assert "precision" not in tuner(name="usual").setup.about.identity

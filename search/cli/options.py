@@ -11,6 +11,7 @@ from search.system.commands import RESULTS as DEFAULT_RESULTS
 from search.system.commands import command
 from search.system.commands import option as option_of
 from search.system.errors import UserError
+from search.system.precision import FLOAT32, PRECISIONS
 from search.system.texts import check_utf8, visible_lines
 
 SPACE = click.argument("space", type=click.Path(path_type=Path))
@@ -76,6 +77,13 @@ RUN_TIMEOUT = click.option(
 )
 SLOTS = click.option(
     "--slots", type=click.IntRange(1), help="Worker processes. [default: one for each GPU, or for each core]"
+)
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(list(PRECISIONS)),
+    default=FLOAT32,
+    show_default=True,
+    help="The numbers in which backbones compute. Mixed ones are for GPUs; heads and scores stay float32.",
 )
 GPUS = click.option("--gpus", metavar="WHICH", help="GPUs to train on, such as 0 or 0,1; or none. [default: all]")
 

@@ -18,6 +18,7 @@ from search.cli.options import (
     HOLDOUT,
     LAG,
     OFFLINE,
+    PRECISION,
     RESULTS,
     RUN_TIMEOUT,
     SEED,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 @SLOTS
 @RUN_TIMEOUT
 @GPUS
+@PRECISION
 @OFFLINE
 @click.option(
     "--strict", is_flag=True, help="Refuse unreadable images and missing weights instead of leaving them out."

@@ -104,12 +104,12 @@ def execute(trainer: "Trainer", job: Job) -> Ending:
 
 def _ending(trainer: "Trainer", job: Job) -> Ending:
     from search.training.loop import DivergedError
-    from search.training.trainer import CancelledError
+    from search.training.trainer import CancelledError, MemoryExhaustedError
 
     try:
         return Done(job, trainer.run(job))
-    except DivergedError as error:
-        return Failed(job, str(error), final=True)
+    except (DivergedError, MemoryExhaustedError) as error:
+        return Failed(job, str(error), final=isinstance(error, DivergedError))  # other networks may have held memory
     except CancelledError:
         return Cancelled(job)
     except UserError as error:

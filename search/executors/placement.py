@@ -1,12 +1,16 @@
-"""Where a search computes: the devices of this machine, as its options and its first session have them."""
+"""Where a search computes, and in which numbers: on the devices of this machine, as its options have them."""
 
 from dataclasses import replace
 
 from search.options import Options
 from search.system.devices import Devices, Machine, devices, in_words, with_gpus
+from search.system.errors import UserError
 from search.system.machine import cores, memory
+from search.system.precision import BFLOAT16, FLOAT32, PRECISIONS, slowness
 from search.system.progress import Say
 from search.system.tf import gpus_seen, limit_gpus
+from search.system.validation import one_of
+from search.training.precision import gain
 from search.training.trainer import pin_threads
 
 
@@ -25,3 +29,24 @@ def placed(options: Options, is_shared: bool, work: int, threads: int | None, sa
     if words := in_words(shares):
         say(words)
     return shares
+
+
+def check_precision(precision: str, has_gpus: bool, has_begun: bool, say: Say) -> None:
+    """Raise UserError for a precision that is no gain here: bfloat16 on processors is measured, and that is said.
+
+    A search that has begun goes on with it, slow or not.
+    """
+    one_of("precision", precision, PRECISIONS)
+    if precision == FLOAT32 or has_gpus:
+        return
+    times = gain() if precision == BFLOAT16 else None
+    reason = slowness(precision, times)
+    if not reason:
+        say(f"bfloat16 is {times:.1f} times as fast as float32 here: a step of training on processors, as measured now")
+    elif has_begun:
+        say(f"Warning: {reason} The search began with {precision}, and goes on so.")
+    else:
+        raise UserError(
+            f"--precision {precision} is no gain on this machine, where TensorFlow uses no GPU. {reason} "
+            "Leave it out, or search on a machine with a GPU."
+        )

@@ -7,6 +7,7 @@ its name last: before that, the saved model is loaded and compared with the netw
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from search.repertoire.shape import shape_of
 from search.system.digests import file_sha256
 from search.system.errors import UserError, first_line
 from search.system.files import new_folder, write_text
+from search.system.precision import FLOAT32
 from search.system.tf import keras, silenced, versions
 from search.training.loop import DivergedError
 from search.training.materials import Materials
@@ -72,7 +74,8 @@ def export(tuner: KFoldTuner, trial_id: str, to: Path) -> Path:
             what = f"Images shown to {trial_id} without the hold-out"
             epochs = _Epochs(screen, what, trial.recipe.epochs, tuner.setup.plan.in_folds)
             tuner.score_on_holdout(trial_id, Inline(materials, epochs.give_up))
-        fold = everything(len(materials.labels))
+        # Its model runs anywhere, and is compared with the network that was trained, so both compute in float32.
+        materials, fold = replace(materials, precision=FLOAT32), everything(len(materials.labels))
         screen.say(f"Training {trial_id} on all {len(fold.train)} images")
         epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.epochs, len(fold.train))
         network = _train(materials, trial, fold, epochs)

@@ -11,6 +11,7 @@ import pandas as pd
 from search.data.finding import listed
 from search.journal.journal import read_events, replay
 from search.system.errors import UserError
+from search.system.precision import precision_in
 
 LINES_SHOWN = 20
 SAME_TEXT = (
@@ -112,6 +113,8 @@ def differences(
             UNWRITTEN | old["study"], {**dict.fromkeys(old["study"]), **UNWRITTEN, **new["study"]}
         )
     ]
+    was, now = precision_in(old), precision_in(new)
+    found += [f"precision was {was!r} and is now {now!r} (--precision {was} is what it was)"] if was != now else []
     networks = [name for name, sha256 in old.get("networks", {}).items() if new.get("networks", {}).get(name) != sha256]
     if networks:
         found.append(f"the network of {listed(networks)} changed: its code, its weights or its file")

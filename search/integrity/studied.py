@@ -6,7 +6,8 @@ from typing import Any
 from search.repertoire.recipe import Recipe
 from search.study import Study
 from search.system.errors import UserError, fault_of
-from search.system.validation import real, whole
+from search.system.precision import PRECISIONS, precision_in
+from search.system.validation import one_of, real, whole
 
 KINDS = {
     **dict.fromkeys(("identity", "weights", "classes"), dict),
@@ -66,6 +67,7 @@ def _check_identity(fields: Mapping[str, Any]) -> None:
     if study["objective"] is None or (study.get("splits") == "shuffle" and "val" not in study):
         raise UserError("identity: study lacks 'objective' or 'val'.")
     Study("data").as_recorded({**study, **(fields.get("reading") or {})})
+    one_of("identity: precision", precision_in(identity), PRECISIONS)
     for kind, top in (identity.get("ranges") or {}).items():
         if isinstance(top, bool) or not isinstance(top, int | float) or not top > 0:
             raise UserError(f"identity: ranges: {kind}={top!r} must be a number above 0.")

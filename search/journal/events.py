@@ -130,7 +130,10 @@ class AttemptEvent:
 
 @dataclass(frozen=True)
 class JobEvent:
-    """The end of a job: its runs, the file that holds them, and the seconds of its worker by stage."""
+    """The end of a job: its runs, the file that holds them, and the seconds of its worker by stage.
+
+    ``inexact`` says why its runs repeat only nearly; "", and not written, where they repeat to the last bit.
+    """
 
     trial: str
     number: int
@@ -138,13 +141,15 @@ class JobEvent:
     sha256: str
     runs: tuple[Run, ...]
     stages: dict[str, float] = field(default_factory=dict)
+    inexact: str = ""
 
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line."""
         file, sha256 = line["file"], line["sha256"]
         runs = tuple(Run.from_json(run, file, sha256) for run in line["runs"])
-        return cls(line["trial"], line["job"], file, sha256, runs, numbers_of(line.get("stages", {})))
+        stages, inexact = numbers_of(line.get("stages", {})), str(line.get("inexact", ""))
+        return cls(line["trial"], line["job"], file, sha256, runs, stages, inexact)
 
     def to_json(self) -> Line:
         """Return the line."""
@@ -156,6 +161,7 @@ class JobEvent:
             "job": self.number,
             "runs": [run.to_json() for run in self.runs],
             "stages": self.stages,
+            **({"inexact": self.inexact} if self.inexact else {}),
         }
 
 

@@ -44,7 +44,8 @@ class Trial:
     workers; ``early_results`` holds the jobs that ended before their turn, by number. ``stop`` is the first verdict
     of a trial that was stopped and finished later. Such a trial is complete, but the oracle keeps the score of its
     first verdict. ``jobs_at_stop`` are the jobs that it had done when it was stopped. ``epoch`` is the one that is
-    best on average over its runs so far, from 0, where its recipe asks for that: all scores are of it.
+    best on average over its runs so far, from 0, where its recipe asks for that: all scores are of it. ``inexact``
+    says why some of its runs repeat only nearly.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Trial:
     jobs: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     early_results: dict[int, JobEvent] = field(default_factory=dict)
+    inexact: str = ""
     verdict: Verdict | None = None
     stop: Verdict | None = None
     jobs_at_stop: int = 0
@@ -94,6 +96,7 @@ class Trial:
                 self._choose_epoch()
                 self.early_results.pop(self.jobs, None)
                 add_stages(self.stages, event.stages)
+                self.inexact = self.inexact or event.inexact
             case EarlyJobEvent(job) if job.number > self.jobs:
                 self.early_results[job.number] = job
 

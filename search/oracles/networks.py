@@ -18,6 +18,7 @@ from search.repertoire.weights import is_cached
 from search.space import Built, Hand, SpaceFile, build_recipe, holding, read_space
 from search.system.digests import canonical
 from search.system.errors import UserError
+from search.system.precision import FLOAT32
 from search.training.materials import Materials
 from search.training.networks import OwnNetwork, own_network
 
@@ -29,6 +30,10 @@ OTHERWISE = (
 MIXED = (
     "The space gives a Recipe at some points, and a network at others, which have no choice in common. Make a space of "
     "each; the verb compare then compares the best of both."
+)
+PRECISE = (
+    "--precision {precision} is for recipes, and this space builds its own networks. Leave it out, and give their "
+    'layers a precision where they are made: keras.layers.Conv2D(…, dtype="{precision}"), the last one dtype="float32".'
 )
 NOT_IMPORTABLE = (
     "The function that builds the networks cannot be imported by worker processes{why}. Put it into a space file, or "
@@ -110,10 +115,13 @@ def with_networks(
     """Return the materials of a search in ``folder`` with what builds the networks of its space, if it builds any.
 
     They are built with what is at ``hand``, from hyperparameters as strict as these, as the driver builds them.
-    Raises UserError where it ``is_shared`` with worker processes, which cannot import the function of the space.
+    Raises UserError where it ``is_shared`` with worker processes, which cannot import the function of the space, and
+    for a precision that its networks would not have.
     """
     if not hyperparameters.builds:
         return materials
+    if materials.precision != FLOAT32:
+        raise UserError(PRECISE.format(precision=materials.precision))
     if is_shared and not file.on_disk:
         by_name(file.space)
     networks = SpaceNetworks(file, folder / SPACE, folder / MODULES, materials.classes, hand, hyperparameters.strict)

@@ -51,7 +51,16 @@ def warnings(record: Record) -> list[str]:
             f"Scores may be flattered by {unsourced} synthetic {images} of unknown origin (trust_unsourced): the "
             "images that they were made from may be among those that validate."
         )
-    return lines + _shortage(record.history.trials.values())
+    return [*lines, *_inexact(record.history.trials.values()), *_shortage(record.history.trials.values())]
+
+
+def _inexact(trials: Iterable[Trial]) -> list[str]:
+    """Return that some runs repeat only nearly, and why, in a sentence; nothing where all repeat to the last bit."""
+    inexact = [trial for trial in trials if trial.inexact]
+    if not inexact:
+        return []
+    reason = inexact[0].inexact.rstrip(".")
+    return [f"Trained again, {_names(inexact)} would give nearly the same, not the very same. Why: {reason}."]
 
 
 def at_chance(record: Record) -> list[str]:

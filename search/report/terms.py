@@ -11,6 +11,7 @@ from search.data.finding import Finding
 from search.record import Record
 from search.report.document import Fact
 from search.report.words import amount, listed, spaced
+from search.system.precision import FLOAT32, precision_in
 
 
 def images(judgement: Judgement) -> list[str]:
@@ -120,3 +121,8 @@ def versions(record: Record) -> Iterable[Fact]:
     for backbone, sha256 in record.about.weights.items():
         yield Fact(f"Weights of {backbone}", sha256 or "from scratch", "SHA-256" if sha256 else "")
     yield Fact("Threads", str(record.about.threads), "of each worker")
+    if (precision := precision_in(identity)) != FLOAT32:
+        yield Fact("Precision", precision, "of backbones; heads and scores are float32")
+    kinds = {kind for session in sessions for kind in (session.gpus or {}).values()}
+    if kinds:
+        yield Fact("GPUs", ", ".join(sorted(kinds)), "which trained in some session at least")

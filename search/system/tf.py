@@ -40,6 +40,7 @@ IS_FIRST = "tensorflow" not in sys.modules  # what was there before us may be ga
 with silenced(), no_garbage_collection():
     import keras
     import tensorflow as tf
+    from tensorflow.python.framework import config as determinism  # tf.config can only turn it on
 if IS_FIRST:
     gc.freeze()  # its modules stay for good; to look through them takes 0.3 s at each collection, as before each Holm
 
@@ -67,10 +68,36 @@ def limit_gpus(names: Collection[str]) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
 
 
+@contextlib.contextmanager
+def any_kernels() -> Iterator[None]:
+    """Let operations within the block also use kernels that repeat only nearly: their last bits differ each time."""
+    determinism.disable_op_determinism()
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_op_determinism()
+
+
+def is_deterministic() -> bool:
+    """Return whether operations use deterministic kernels alone, and fail where they have none."""
+    return bool(determinism.is_op_determinism_enabled())
+
+
 def versions() -> dict[str, str]:
     """Return the versions on which results depend."""
     packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "pillow")
     return {"python": sys.version.split()[0], "onednn": ONEDNN, **{package: version(package) for package in packages}}
 
 
-__all__ = ["COMPUTED_BY", "ONEDNN", "gpus_seen", "keras", "limit_gpus", "silenced", "tf", "versions"]
+__all__ = [
+    "COMPUTED_BY",
+    "ONEDNN",
+    "any_kernels",
+    "gpus_seen",
+    "is_deterministic",
+    "keras",
+    "limit_gpus",
+    "silenced",
+    "tf",
+    "versions",
+]

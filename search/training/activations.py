@@ -21,6 +21,7 @@ from search.system.digests import digest
 from search.system.files import write_rows
 from search.system.heartbeat import beat
 from search.system.modules import Home
+from search.system.precision import FLOAT32, recorded
 from search.system.tf import COMPUTED_BY
 from search.training.compiled import CompiledNetwork
 
@@ -133,7 +134,7 @@ class Activations:
     ``weights`` is the digest of the backbone's weights; ``seed`` that of the study. ``limit`` are
     the bytes that the cache may hold (None: any number) and ``views`` how many views the recipe
     shows: what would not fit is not stored but computed again for every batch. ``home`` is where the
-    modules of the space lie.
+    modules of the space lie, and ``precision`` that of frozen parts.
     """
 
     cache: Path
@@ -142,6 +143,7 @@ class Activations:
     limit: int | None = None
     views: int = 1
     home: Home | None = None
+    precision: str = FLOAT32
 
     def of(self, compiled_network: AnyNetwork, images: Images, augment: Augment, view: int) -> np.ndarray | Computed:
         """Return one row for each image, (n, …): float32 activations, or uint8 pixels where nothing is frozen."""
@@ -186,6 +188,7 @@ class Activations:
             frozen_part = [shape.architecture.to_json(), self.weights, shape.unfrozen_blocks, COMPUTED_BY]
             if shape.unfrozen_blocks == 0 and shape.pooling != AVERAGE:
                 frozen_part.append(shape.pooling)
+            frozen_part += recorded(self.precision).values()
         augmentation: list[Any] | None = [*augment.key, rows.view, self.seed]
         if augment.is_plain:
             augmentation = None if rows.view == AS_IS else [rows.view]

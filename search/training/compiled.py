@@ -77,8 +77,17 @@ class CompiledNetwork:
                 logits = network.logits(inputs[start:end], training=True)
                 losses = network.losses(truth, logits) * weights[start:end]
                 loss = tf.reduce_mean(losses)
-            network.update.step(tape.gradient(loss, [variable.value for variable in network.trained]), rates[step])
+                loss = loss if network.loss_scale is None else loss * network.loss_scale.value
+            self._change(tape.gradient(loss, [variable.value for variable in network.trained]), rates[step])
             total += tf.reduce_sum(losses)
             hits += tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == tf.argmax(truth, 1), tf.int32))
             start = end
         return total, hits
+
+    def _change(self, gradients: Sequence[Any], rate: Any) -> None:
+        """Change the weights of the network by the gradients of its loss, or of the scaled one."""
+        update, scale = self.network.update, self.network.loss_scale
+        if scale is None:
+            update.step(gradients, rate)
+        else:
+            scale.apply(gradients, lambda unscaled: update.step(unscaled, rate))

@@ -19,23 +19,27 @@ class Folded(keras.layers.Layer):
 
     def __init__(self, convolution: Any, norm: Any) -> None:
         """Take over the two layers, which are built."""
-        super().__init__(name=convolution.name, dtype=convolution.dtype_policy)
+        # BatchNorm is folded at full precision: nothing is cast on the way here.
+        super().__init__(name=convolution.name, dtype=convolution.variable_dtype, autocast=False)
         self.convolution, self.norm = convolution, norm
         self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Return what BatchNorm makes of the convolution of the inputs."""
         conv, norm = self.convolution, self.norm
+        inputs = keras.ops.cast(inputs, conv.compute_dtype)
         scale = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
         scale = scale * norm.gamma if norm.scale else scale
         shift = (conv.bias - norm.moving_mean) * scale if conv.use_bias else -norm.moving_mean * scale
         shift = shift + norm.beta if norm.center else shift
         how = {"strides": conv.strides, "padding": conv.padding, "dilation_rate": conv.dilation_rate}
         if isinstance(conv, keras.layers.DepthwiseConv2D):
-            outputs = keras.ops.depthwise_conv(inputs, conv.kernel * keras.ops.reshape(scale, (-1, 1)), **how)
+            kernel = keras.ops.cast(conv.kernel * keras.ops.reshape(scale, (-1, 1)), conv.compute_dtype)
+            outputs = keras.ops.depthwise_conv(inputs, kernel, **how)
         else:
-            outputs = keras.ops.conv(inputs, conv.kernel * scale, **how)
-        return tf.nn.bias_add(outputs, shift)  # TensorFlow joins it, and a ReLU after it, to the convolution
+            outputs = keras.ops.conv(inputs, keras.ops.cast(conv.kernel * scale, conv.compute_dtype), **how)
+        # TensorFlow joins it, and a ReLU after it, to the convolution.
+        return tf.nn.bias_add(outputs, keras.ops.cast(shift, outputs.dtype))
 
 
 class _Nothing(keras.layers.Layer):
@@ -56,7 +60,7 @@ def folded(model: keras.Model) -> keras.Model:
     def replaced(layer: Any) -> Any:
         if layer.name in pairs:
             return Folded(layer, pairs[layer.name])
-        return _Nothing(name=layer.name) if layer.name in norms else layer
+        return _Nothing(name=layer.name, dtype=layer.dtype_policy) if layer.name in norms else layer
 
     return keras.models.clone_model(keras.Model(graph.input, graph.output), clone_function=replaced)
 

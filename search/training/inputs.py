@@ -312,7 +312,13 @@ class Feed:
         weights = "" if isinstance(network, Pixels) else materials.weights.get(network.shape.architecture.name, "")
         stored_views = views * (2 if materials.pool else 1)  # real and synthetic images lie apart
         return Activations(
-            materials.cache, weights, materials.seed, materials.cache_bytes, stored_views, materials.home
+            materials.cache,
+            weights,
+            materials.seed,
+            materials.cache_bytes,
+            stored_views,
+            materials.home,
+            materials.precision,
         )
 
     def _image_sets(self, network: AnyNetwork, with_pool: bool) -> list[Images]:

@@ -12,6 +12,7 @@ from search.data.depth import OF_8_BITS, Ranges
 from search.data.folds import Fold
 from search.data.synthetic import SyntheticPool
 from search.system.modules import Home
+from search.system.precision import FLOAT32
 
 if TYPE_CHECKING:
     from search.repertoire.networks import NetworkRecipe
@@ -33,7 +34,7 @@ class Materials:
     ``weights`` maps backbones to the SHA-256 of their weights, which lie in ``keras_home``.
     ``home`` is where the code and files of own backbones lie. ``threads`` pins TensorFlow's thread
     count, on which the fourth decimal of a result depends. ``gpus`` are those that workers use, by their names in
-    CUDA_VISIBLE_DEVICES.
+    CUDA_VISIBLE_DEVICES, and ``precision`` is that of backbones.
     ``cache_bytes`` is what the cache may hold. ``ranges`` say what is white in deep images. ``networks`` builds
     those of a space that compiles them itself; None where it gives recipes. ``class_names`` are in the order of the
     labels. ``groups`` has a number for the group of each image (n,); None where each is alone. ``run_timeout`` are the
@@ -59,6 +60,7 @@ class Materials:
     groups: np.ndarray | None = None
     run_timeout: float | None = None
     gpus: tuple[str, ...] = ()
+    precision: str = FLOAT32
 
 
 def materials_of(
@@ -70,6 +72,7 @@ def materials_of(
     seed: int,
     threads: int,
     gpus: tuple[str, ...],
+    precision: str,
     cache: Path,
     cache_bytes: int | None = None,
     home: Home | None = None,
@@ -95,4 +98,5 @@ def materials_of(
         groups=np.unique(dataset.groups, return_inverse=True)[1],
         run_timeout=run_timeout,
         gpus=gpus,
+        precision=precision,
     )

@@ -21,8 +21,10 @@ from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape
 from search.system.digests import seed_from
 from search.system.modules import Home
+from search.system.precision import FLOAT32, PRECISIONS
 from search.system.tf import keras, tf
 from search.training.folding import folded
+from search.training.precision import LossScale
 from search.training.update import Update, groups_of
 
 SEED_STATE = "seed_generator_state"  # the name of the variable from which a layer draws
@@ -57,7 +59,8 @@ class Network:
     trained; None where nothing is frozen. ``body`` and the layers of ``head`` are the trained part;
     where everything is frozen there is no body, and heads are trained elsewhere, on stored features.
     ``dropouts`` are what acts before each of these layers, None where nothing does.
-    ``initial`` are the pretrained values of ``body``; ``again`` makes another one, with random weights. ``gamma`` is
+    ``initial`` are the pretrained values of ``body``; ``again`` makes another one, with random weights. ``loss_scale``
+    is what its losses are multiplied by, None where its precision needs no scale. ``gamma`` is
     the parameter of the loss, and ``adjustment`` what the logit of each class is lowered by in predictions (classes,);
     both are values of a run.
     """
@@ -73,6 +76,7 @@ class Network:
     update: Update
     initial: list[np.ndarray]
     again: Callable[[], keras.Model]
+    loss_scale: LossScale | None
     gamma: keras.Variable
     adjustment: keras.Variable
 
@@ -85,7 +89,8 @@ class Network:
         x = keras.ops.cast(inputs, "float32")
         if self.body is not None:
             x = self.backbone.scaled(x) if self.prefix is None else x
-            x = self.pool(self.body(x, training=training and self._norms_learn))
+            x = keras.ops.cast(self.body(x, training=training and self._norms_learn), "float32")
+            x = self.pool(x)
         for dropout, layer in zip(self.dropouts, self.head, strict=True):
             x = layer(x if dropout is None else dropout(x, training=training))
         return x
@@ -144,6 +149,8 @@ class Network:
             for variable, value in zip(self.head_variables, _weights(head), strict=True):
                 variable.assign(value)
         self.update.reset(recipe)
+        if self.loss_scale is not None:
+            self.loss_scale.reset()
         self.gamma.assign(gamma_of(recipe.loss))
         self.adjustment.assign(np.zeros(self.classes, np.float32) if adjustment is None else adjustment)
         for number, dropout in enumerate(self.dropouts):
@@ -197,10 +204,20 @@ def redraw(model: keras.Model, again: Callable[[], keras.Model], seed: int) -> N
             variable.assign(other)
 
 
-def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: Home | None = None) -> Network:
-    """Return the network for a shape; ``pretrained``, ``sha256`` and ``home`` as in ``construct``."""
+def build(
+    shape: Shape,
+    classes: int,
+    pretrained: bool,
+    sha256: str = "",
+    home: Home | None = None,
+    precision: str = FLOAT32,
+) -> Network:
+    """Return the network for a shape; ``pretrained``, ``sha256`` and ``home`` as in ``construct``.
+
+    Its backbone computes at this ``precision``, its head as ever.
+    """
     backbone = shape.architecture
-    construction = partial(construct, backbone, pretrained, sha256, home)
+    construction = partial(construct, backbone, pretrained, sha256, home, precision)
     base = construction()
     pool, features = pooled(backbone, shape.pooling, base, shape.image_size)
     border = backbone.border(shape.unfrozen_blocks)
@@ -212,7 +229,8 @@ def build(shape: Shape, classes: int, pretrained: bool, sha256: str = "", home: 
     trained = [variable for layer in head for variable in layer.trainable_variables]
     update = Update(groups_of(blocks, trained, shape.optimizer, shape.anchored), shape.clips, shape.averaged)
     initial = [variable.numpy() for variable in body.variables] if body is not None else []
-    parts = shape, classes, backbone, prefix, body, pool, dropouts, head, update, initial, construction
+    scale = LossScale() if PRECISIONS[precision].scales_losses else None
+    parts = shape, classes, backbone, prefix, body, pool, dropouts, head, update, initial, construction, scale
     gamma = keras.Variable(0.0, trainable=False, name="gamma")
     adjustment = keras.Variable(np.zeros(classes, np.float32), trainable=False, name="adjustment")
     return Network(*parts, gamma, adjustment)
@@ -280,7 +298,7 @@ def _split(
     # One trace serves batches of any length.
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]
     def prefix(pixels: Any) -> Any:
-        x = frozen(backbone.scaled(pixels), training=False)
+        x = keras.ops.cast(frozen(backbone.scaled(pixels), training=False), "float32")
         return pool(x) if body is None else x
 
     return prefix, body

@@ -9,7 +9,7 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import psutil
@@ -17,7 +17,7 @@ import psutil
 from search.data.folds import Fold
 from search.racing import Job
 from search.repertoire.heads import FittedHead
-from search.repertoire.networks import AnyRecipe, NetworkRecipe
+from search.repertoire.networks import AnyRecipe, Architecture, NetworkRecipe
 from search.repertoire.rates import first_step
 from search.repertoire.recipe import Recipe
 from search.repertoire.shape import Shape, shape_of
@@ -25,7 +25,7 @@ from search.system.clock import Clock
 from search.system.errors import UserError
 from search.system.heartbeat import beat
 from search.system.machine import NETWORKS_KEPT
-from search.system.tf import silenced, tf
+from search.system.tf import any_kernels, is_deterministic, silenced, tf
 from search.training.activations import Pixels
 from search.training.compiled import CompiledNetwork
 from search.training.inputs import Feed
@@ -39,6 +39,10 @@ TRAINING_VERSION = 2  # part of what a search is: results of another version are
 
 class CancelledError(Exception):
     """Nobody waits for this job any more."""
+
+
+class MemoryExhaustedError(Exception):
+    """A device has too little memory for a job."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,15 @@ class TrainedNetwork:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The runs of a job, and the bytes of memory that are the worker's own after it."""
+    """The runs of a job, and the bytes of memory that are the worker's own after it.
+
+    ``inexact`` says why they repeat only nearly, in TensorFlow's words; "" where they repeat to the last bit.
+    """
 
     job: Job
     runs: tuple[RunResult, ...]
     memory: int
+    inexact: str = ""
 
 
 def set_up(threads: int) -> None:
@@ -138,12 +146,31 @@ class Trainer:
         self._feed = Feed(materials, self.clock)
         self._cancelled, self._report = cancelled, report
         self._networks: OrderedDict[Shape, CompiledNetwork] = OrderedDict()
+        self._inexact: dict[Shape | Architecture, str] = {}  # what has no deterministic kernel in networks of a shape
 
+    # DECISIONS: An operation without a deterministic kernel does not end a search
     def run(self, job: Job) -> JobResult:
         """Return the results of a job; one without folds only stores what its recipe shows.
 
-        Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more.
+        Raises DivergedError where a loss is no number, CancelledError where nobody wants it any more, and
+        MemoryExhaustedError where a device has too little memory.
         """
+        try:
+            if job.shape not in self._inexact:
+                return self._run_job(job)
+            with any_kernels():
+                return replace(self._run_job(job), inexact=self._inexact[job.shape])
+        except tf.errors.UnimplementedError as error:
+            if not is_deterministic() or job.shape in self._inexact:
+                raise
+            self._inexact[job.shape] = determinism_in(error.message)
+            self._networks.clear()  # what was traced may hold on to its kernels
+            return self.run(job)
+        except tf.errors.ResourceExhaustedError:
+            self._networks.clear()  # the next attempt has more room
+            raise MemoryExhaustedError(smaller(job.recipe)) from None
+
+    def _run_job(self, job: Job) -> JobResult:
         epochs = itertools.cycle(range(1, job.recipe.epochs + 1))
         folds = [self.materials.folds[fold] for fold in job.folds]
         runs, seconds = self._fit_any(job.recipe, folds, lambda: self._proceed(next(epochs)))
@@ -223,7 +250,8 @@ class Trainer:
         pretrained = shape.architecture.pretrained
         with self.clock.stage("build"):
             sha256 = self.materials.weights.get(shape.architecture.name, "")
-            return build(shape, self.materials.classes, pretrained, sha256, self.materials.home)
+            materials = self.materials
+            return build(shape, materials.classes, pretrained, sha256, materials.home, materials.precision)
 
     def _proceed(self, epoch: int) -> None:
         if self._cancelled():
@@ -249,6 +277,24 @@ class Trainer:
         for oldest in built[: 1 - NETWORKS_KEPT]:
             del self._networks[oldest]
         return self._networks[shape]
+
+
+def determinism_in(message: str) -> str:
+    """Return the line of an error of TensorFlow that says what has no deterministic kernel."""
+    lines = [line.strip() for line in message.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("File ")] or [""]  # of the traceback
+    return next((line for line in lines if "determin" in line.lower()), lines[0])
+
+
+def smaller(recipe: AnyRecipe) -> str:
+    """Return what to try where a device has too little memory for a recipe."""
+    batch = recipe.batch_size
+    if recipe.head_only or batch == 1:
+        return f"a device ran out of memory with images of {recipe.side} px: try a smaller image_size or backbone"
+    return (
+        f"a device ran out of memory with batches of {batch} images of {recipe.side} px: try batch_size={batch // 2} "
+        "in the space"
+    )
 
 
 def _own_memory() -> int:

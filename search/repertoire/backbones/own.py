@@ -35,6 +35,7 @@ from search.repertoire.backbones.naming import with_own_names
 from search.system.digests import digest, file_sha256
 from search.system.errors import UserError, first_line
 from search.system.modules import Beside, Home, beside_now, made_by
+from search.system.precision import FLOAT32
 from search.system.validation import nearest
 
 CHANNELS = 3
@@ -101,10 +102,13 @@ def _found(backbone: Backbone, beside: Beside) -> Backbone:
     )
 
 
-def network_of(backbone: Backbone, home: Home) -> Any:
-    """Return the Keras model of an own backbone; UserError where it is not the one that the search began with."""
+def network_of(backbone: Backbone, home: Home, precision: str = FLOAT32) -> Any:
+    """Return the Keras model of an own backbone; UserError where it is not the one that the search began with.
+
+    Its layers compute in ``precision``, but those of a file as the file says.
+    """
     assert backbone.network is not None, "a recipe holds it with all that was found"
-    built = _built(backbone, home)
+    built = _built(backbone, home, precision)
     if _sha256(built, backbone.network.pretrained) != backbone.network.sha256:
         raise UserError(
             f"{_where(backbone)} changed: its network is another one than the search began with. Undo the change, or "
@@ -154,19 +158,19 @@ def _sha256(built: OwnModel, pretrained: bool) -> str:
     return digest([built.sha256, weights.hexdigest()])
 
 
-def _built(backbone: Backbone, home: Home) -> OwnModel:
+def _built(backbone: Backbone, home: Home, precision: str = FLOAT32) -> OwnModel:
     """Return the network, made anew."""
     from search.system.tf import silenced
 
     if isinstance(backbone.make, ConvNet):
         net = backbone.make
-        return OwnModel(with_own_names(lambda: layers_of(net)), sha256_of(net))
+        return OwnModel(with_own_names(lambda: layers_of(net), precision), sha256_of(net))
     make: Callable[[Backbone, Home], OwnModel] = _loaded if str(backbone.make).endswith(FILE) else _made
     if isinstance(backbone.make, Preset):
         make = partial(_preset, folder=preset_folder(backbone.name, backbone.make, home, _where(backbone)))
     # DECISIONS: An own network is known by what it is made of
     with silenced():
-        built: OwnModel = with_own_names(lambda: make(backbone, home))
+        built: OwnModel = with_own_names(lambda: make(backbone, home), precision)
     return built
 
 
