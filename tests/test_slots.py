@@ -1,6 +1,7 @@
 """Several jobs at a time: the search is the one that a single worker would have made."""
 
 import contextlib
+import dataclasses
 
 import pytest
 from kit.scripted import Script, disorderly, latest_first
@@ -12,6 +13,7 @@ from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
+from search.report.cautions import warnings
 
 SPACE = """
 from search import Recipe, Study
@@ -247,3 +249,25 @@ def test_an_ending_that_is_fatal_stops_the_search_and_fails_no_trial(place):
     history = read_record(place / "results" / "fatal").history
     assert list(history.trials) == ["0000", "0001"]
     assert not [trial for trial in history.trials.values() if trial.failures]
+
+
+def inexact(executor):
+    """End a job like one whose network has an operation without a deterministic kernel."""
+    ending = latest_first(executor)
+    return dataclasses.replace(ending, result=dataclasses.replace(ending.result, inexact="Stir has no such kernel."))
+
+
+def test_runs_that_repeat_only_nearly_are_journalled_said_once_and_in_the_report(place, capsys):
+    events, _ = search(place, 1, "nearly", Script(inexact), trials=2)
+    assert {event["inexact"] for event in events if event["event"] == "job"} == {"Stir has no such kernel."}
+    line = "Runs repeat only nearly, if trained again, on this device: Stir has no such kernel."
+    assert capsys.readouterr().out.count(line) == 1
+    nearly = cautions_of(place / "results" / "nearly")
+    exact, _ = search(place, 1, "exact", trials=2)
+    assert not [event for event in exact if "inexact" in event]
+    (caution,) = nearly - cautions_of(place / "results" / "exact")
+    assert caution.endswith("would give nearly the same, not the very same. Why: Stir has no such kernel.")
+
+
+def cautions_of(folder):
+    return set(warnings(read_record(folder)))
