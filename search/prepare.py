@@ -15,7 +15,7 @@ from search.data.loading import Inputs, folds_in_words, read_inputs, read_synthe
 from search.data.readers.paths import check_outside
 from search.data.reading import as_before
 from search.data.synthetic import SyntheticPool, check_amounts
-from search.executors.placement import check_precision, placed
+from search.executors.placement import placed
 from search.executors.table import EXECUTORS, Executors, check_executor, check_settings
 from search.integrity.differences import REPEATABLE, check_equal
 from search.journal.history import History
@@ -190,7 +190,6 @@ def complete(
     pool = _pool(inputs, folder, options, known, say, progress)
     is_shared = executors[options.executor].has_slots
     shares = placed(options, is_shared, len(plan.folds), known.threads if known else None, say)
-    check_precision(options.precision, bool(shares.gpus), known is not None, say)
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, options.precision, folder, known, say)

@@ -19,6 +19,7 @@ def placed(options: Options, is_shared: bool, work: int, threads: int | None, sa
 
     ``work`` is how many workers find some, and ``threads`` are those of a search that has begun. This process gets a
     worker's number of threads, as networks are built in it, and leaves the GPUs to the workers, unless it trains.
+    Raises UserError for GPUs that are not there, and as ``check_precision``.
     """
     machine = with_gpus(Machine(cores(), memory(), gpus_seen()), options.gpus)
     if not is_shared:
@@ -28,6 +29,7 @@ def placed(options: Options, is_shared: bool, work: int, threads: int | None, sa
     pin_threads(shares.threads)
     if words := in_words(shares):
         say(words)
+    check_precision(options.precision, bool(shares.gpus), threads is not None, say)
     return shares
 
 
