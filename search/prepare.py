@@ -188,13 +188,13 @@ def complete(
     """Return the search over these inputs; ``known`` is what was fixed of one that has begun, None for a new one."""
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
     pool = _pool(inputs, folder, options, known, say, progress)
-    is_shared = executors[options.executor].has_slots
-    shares = placed(options, is_shared, len(plan.folds), known.threads if known else None, say)
+    row = executors[options.executor]
+    shares = placed(options, row, len(plan.folds), known.threads if known else None, say)
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, options.precision, folder, known, say)
     materials = _materials(inputs, pool, weights, shares, options, file.beside.home())
-    materials = with_networks(materials, file, folder, is_shared, hand, hyperparameters)
+    materials = with_networks(materials, file, folder, row.has_slots, hand, hyperparameters)
     simple = _baselines(hand, inputs.image_size, hyperparameters, build, known)
     return Setup(
         file=file,

@@ -69,6 +69,7 @@ HOMES = {  # the only importers
     "keras": {"search.system.tf"},
     "keras_tuner": {"search.oracles.hyperparameters", "search.oracles.table"},
     "tensorboard": {"search.monitor.tensorboard"},
+    "ray": {"search.executors.cluster", "search.executors.place"},
     "torch": {"search.synthesis.diffusion"},
     "diffusers": {"search.synthesis.diffusion"},
 }
@@ -201,7 +202,7 @@ def test_all_but_a_few_modules_do_not_load_tensorflow():
 def test_third_party_imports_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["diffusion"], *extras["heif"], *extras["tensorboard"]]
+    lines = [*project["dependencies"], *extras["diffusion"], *extras["heif"], *extras["ray"], *extras["tensorboard"]]
     declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     used = top_level(set().union(*(imported_by(path) for path in PACKAGE.rglob("*.py"))))
     homes = packages_distributions()

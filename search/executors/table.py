@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from search.system.commands import option
+from search.system.devices import Devices, Machine
 from search.system.errors import UserError
 from search.system.progress import Say
 from search.system.validation import one_of, real, whole
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from search.training.materials import Materials
 
 MOST = 10**6  # of anything that a setting counts
+Settings = Mapping[str, Any]  # the values that were given, by name
+Share = Callable[[Machine, int, int | None, int | None, Settings], Devices]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class ExecutorOptions:
     slots: int
     log: Path
     say: Say = print
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class ExecutorRow:
     ``words`` go on in the help text after its name, "" where there is nothing to say. ``has_slots`` tells whether it
     trains several jobs at a time, in worker slots that share the machine. ``make`` returns one. ``preload`` begins to
     load what its workers need, and returns at once. ``settings`` are the options that it has and not every other one.
+    ``share`` returns how the slots share their machines, given this one, the work, the slots that a person asks for,
+    the threads of a search that has begun, and the settings; None where they share this machine as ``devices`` does.
     """
 
     words: str
@@ -69,6 +74,7 @@ class ExecutorRow:
     make: Callable[["Materials", ExecutorOptions], "Executor"]
     preload: Callable[[], None]
     settings: tuple[Setting, ...] = ()
+    share: Share | None = None
 
 
 def _processes(materials: "Materials", options: ExecutorOptions) -> "Executor":
@@ -89,10 +95,39 @@ def _inline(materials: "Materials", _options: ExecutorOptions) -> "Executor":
     return Inline(materials)
 
 
+def _ray(materials: "Materials", options: ExecutorOptions) -> "Executor":
+    from search.executors.cluster import Cluster, Need
+    from search.executors.ray import RaySlots
+    from search.system.machine import cores
+
+    settings = options.settings
+    cluster = Cluster(settings.get("address"), cores(), trusts_network=settings.get("trust_network", False))
+    need = Need(settings.get("cpus_per_run", materials.threads), settings.get("gpus_per_run", 0))
+    return RaySlots(materials, options.slots, options.log, cluster, need, settings.get("node_cache"), options.say)
+
+
+def _share_ray(machine: Machine, work: int, slots: int | None, threads: int | None, settings: Settings) -> Devices:
+    from search.executors.cluster import share
+
+    return share(machine, work, slots, threads, settings)
+
+
 def _preload_nothing() -> None:
     """There are no workers: the driver loads what it needs itself."""
 
 
+RAY_SETTINGS = (
+    Setting(
+        "address",
+        "The Ray cluster: auto (this machine is in it) or ray://HOST:10001. Without it, a Ray of this machine's own.",
+        str,
+        "ADDRESS",
+    ),
+    Setting("cpus_per_run", "Processors for each run on Ray. [default: its threads]", int, "N", least=1),
+    Setting("gpus_per_run", "GPUs for each run on Ray, such as 1 or 0.5. [default: 0]", float, "N"),
+    Setting("node_cache", "Where machines of a Ray cluster cache, if not in the user's cache.", str, "FOLDER"),
+    Setting("trust_network", "Use a Ray that asks for no token: nobody else can reach it.", bool),
+)
 DEFAULT = "processes"
 
 Executors = Mapping[str, ExecutorRow]
@@ -100,6 +135,7 @@ EXECUTORS: Executors = MappingProxyType(
     {
         DEFAULT: ExecutorRow("", True, _processes, _preload_processes),
         "inline": ExecutorRow("is for debugging", False, _inline, _preload_nothing),
+        "ray": ExecutorRow("trains on a cluster", True, _ray, _preload_nothing, RAY_SETTINGS, _share_ray),
     }
 )
 
@@ -119,7 +155,7 @@ def settings_of(rows: Iterable[ExecutorRow]) -> dict[str, Setting]:
     return {setting.name: setting for row in rows for setting in row.settings}
 
 
-def check_settings(executors: Executors, chosen: str, settings: Mapping[str, Any]) -> None:
+def check_settings(executors: Executors, chosen: str, settings: Settings) -> None:
     """Raise UserError for a setting that the executor ``chosen`` does not have, and for a value that cannot be."""
     own = settings_of([executors[chosen]])
     for name, value in settings.items():

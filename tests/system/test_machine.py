@@ -3,9 +3,11 @@
 import pytest
 
 from search.executors.placement import placed
+from search.executors.table import EXECUTORS
 from search.options import Options
 from search.system import machine
 from search.system.devices import WORKER_BYTES, Devices, Machine, devices, workers
+from search.system.errors import UserError
 
 BIG = Machine(cores=16, memory=10**12)
 
@@ -40,5 +42,12 @@ def test_a_container_may_limit_memory(text, limit, tmp_path, monkeypatch):
 
 def test_an_executor_without_slots_has_one_worker_and_the_whole_machine():
     lines = []
-    assert placed(Options(executor="inline"), False, 10, None, lines.append) == Devices(1, machine.cores())
+    assert placed(Options(executor="inline"), EXECUTORS["inline"], 10, None, lines.append) == Devices(
+        1, machine.cores()
+    )
     assert lines == []  # nobody needs to hear of GPUs that are not there
+
+
+def test_the_gpus_of_this_machine_are_not_chosen_for_another():
+    with pytest.raises(UserError, match=r"--gpus chooses among the GPUs of this machine.*--gpus-per-run"):
+        placed(Options(executor="ray", gpus="0"), EXECUTORS["ray"], 10, None, print)
