@@ -11,8 +11,10 @@ from search.system.commands import RESULTS, command
 from search.system.errors import UserError
 from search.system.precision import FLOAT32
 from search.system.texts import check_utf8
+from search.system.validation import real
 
 OF_THE_DATA = {"label_level": None, "labels_from": None, "root": None, "keep_masks": False}  # fields of Study; defaults
+MOST_HOURS = 10**6
 LONGEST_NAME = 200  # bytes; most file systems stop at 255, and an old search gets a longer name
 
 
@@ -24,7 +26,7 @@ class Options:
     ``gpus`` are those that workers use: numbers as in "0,1", "none", or None for all. Backbones
     compute in ``precision``.
     ``confirm`` is how many of the best recipes are trained again at the end, on reshuffled folds. ``run_timeout`` is
-    how long a worker may go without progress: minutes, or text such as "90s".
+    how long a worker may go without progress: minutes, or text such as "90s". ``hours`` limit the next session.
     ``executor_settings`` are those that only some executors have, by name.
     """
 
@@ -59,6 +61,7 @@ class Options:
     fresh: bool = False
     tensorboard: bool = False
     run_timeout: float | str | None = None
+    hours: float | None = None
 
     @property
     def cache_bytes(self) -> int:
@@ -76,6 +79,8 @@ def overridden(study: Study, options: Options) -> Study:
 
     Other data keeps neither the study's synthetic images nor what the study says of its own data.
     """
+    if options.hours is not None:
+        real("hours", options.hours, 0, MOST_HOURS, open_low=True)
     for name in ("data", "synthetic", "name", "results", "cache"):
         check_utf8(str(getattr(options, name)), f"--{name}")
     changes: dict[str, Any] = {}

@@ -59,13 +59,17 @@ from search.system.errors import UserError
 from search.system.places import make_folder
 from search.system.signals import check_signals
 from search.system.tf import versions
-from search.training.cost import ALL_OF_SPACE
+from search.training.budget import Budget
+from search.training.cost import ALL_OF_SPACE, slowdown
+from search.training.timing import plan_of
 
 TICK, TRIM_EVERY = 0.5, 30.0  # seconds
 
 
 class Session:
-    """One sitting of a search, from taking the lock to releasing it."""
+    """One sitting of a search, from taking the lock to releasing it; ``now`` is the clock of its hours, in seconds."""
+
+    now = staticmethod(time.monotonic)
 
     def __init__(
         self,
@@ -86,6 +90,7 @@ class Session:
         self.exhausted = False  # the oracle had nothing new; it need not be asked again before a trial ends
         self.announcements: set[str] = set()  # that trials go on after their verdict; each is shown once
         self.trim_time = 0.0
+        self.budget: Budget | None = None  # of a session that begins trials
         make_folder(setup.folder)
         check_journal_is_there(setup.folder, STUDY, RUNS)
         check_free(setup.folder)
@@ -146,6 +151,7 @@ class Session:
                 holdout_trial=self.holdout_trial,
                 files=self._new_digests(),
                 gpus=dict(self.setup.devices.gpus),
+                hours=options.hours,
             )
         )
         self.rules = rules_of(self.about, self.history)
@@ -181,10 +187,11 @@ class Session:
 
     def run(self) -> None:
         """Run jobs and give verdicts until nothing is left to do."""
-        sample = self.setup.sample()
-        self._say_cost(sample)
+        sample, trials_left = self.setup.sample(), self.setup.trials_left(self.history)
+        self._say_cost(sample, trials_left)
+        budget = self.budget = self._new_budget(sample, trials_left)
         with self.executor() as executor, self.screen as screen, Epochs(self.setup.folder) as epochs:
-            screen.begin(self.max_trials, varied(sample))
+            screen.begin(self.max_trials, varied(sample), budget.seconds_left)
             screen.show(self.history, self.rules, [])
             more = self._advance(executor)
             while more:
@@ -193,6 +200,7 @@ class Session:
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
                 check_signals()
+                budget.check()
                 self.journal.check_untouched()
                 if ending is not None:
                     self._take(ending)
@@ -200,15 +208,25 @@ class Session:
                 self._trim_cache()
             screen.show(self.history, self.rules, [])
         self._update_board()
-        self._write(EndEvent(self._reason()))
+        self._write(EndEvent(budget.reason if budget.left_out else self._reason(), budget.left_out))
+
+    def _new_budget(self, sample: list[AnyRecipe], trials_left: int) -> Budget:
+        """Return what tells whether a trial still ends in time, and what time is left."""
+        setup, hours = self.setup, self.setup.options.hours
+        plan = plan_of(
+            setup.materials, setup.devices.slots, self.rules, sample, setup.baselines, oracle=setup.study.oracle
+        )
+        slower = slowdown(setup.devices.slots) if hours or not self.history.trials else 1.0
+        trials = trials_left + self.history.spent_and_ended
+        return Budget(plan, self.history, trials, self.now, hours, slower, self.clock.seconds)
 
     def _update_board(self) -> None:
         if self.board is not None:
             with self.clock.stage("write"):
                 self.board.update(Record(self.setup.folder, self.about, self.history, self.rules))
 
-    def _say_cost(self, sample: list[AnyRecipe]) -> None:
-        if left := self.setup.trials_left(self.history):
+    def _say_cost(self, sample: list[AnyRecipe], left: int) -> None:
+        if left:
             self._say_lag()
             cost = self.setup.estimate(sample, left, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
@@ -217,6 +235,8 @@ class Session:
                 f"Estimated cost{' of what is left' * bool(self.history.trials)}: {duration(cost.low)} to "
                 f"{duration(cost.high)} for {of} (rough; racing {'on' if self.rules.racing else 'off'})"
             )
+        if hours := self.setup.options.hours:
+            self.screen.say(f"Hours: {hours:g}; a trial that would probably not end within them is not begun")
         self.screen.say(f"Results: {self.setup.folder}")
         if self.board is not None:
             self.screen.say(f"TensorBoard: {board_command(self.board.folder)}")
@@ -291,13 +311,13 @@ class Session:
             self.screen.say(line)
 
     def _propose(self) -> bool:
-        """Add a trial, baselines first; return False where the budget is spent or the space exhausted."""
+        """Add a trial, baselines first; return False where the budget or the time is spent, or the space exhausted."""
         if not self.history.proposed:
             for number, (name, recipe) in enumerate(self.setup.baselines.items()):
                 if f"b{number}" not in self.history.trials:
-                    self._write(TrialEvent(f"b{number}", {}, recipe, name))
-                    return True
-        if self.history.spent >= self.max_trials or self.exhausted:
+                    return self._begin_trial(TrialEvent(f"b{number}", {}, recipe, name))
+        is_over = self.budget is not None and self.budget.is_spent
+        if self.history.spent >= self.max_trials or self.exhausted or is_over:
             return False
         trial_id = f"{len(self.history.proposed):04d}"
         with self.clock.stage("ask"):
@@ -306,7 +326,13 @@ class Session:
         if values is None:
             self.exhausted = True
             return False
-        self._write(TrialEvent(trial_id, values, self.setup.recipe(values)))
+        return self._begin_trial(TrialEvent(trial_id, values, self.setup.recipe(values)))
+
+    def _begin_trial(self, event: TrialEvent) -> bool:
+        """Begin a trial; return False where it would not end in time, and is left out."""
+        if self.budget is not None and not self.budget.admits(event.recipe):
+            return False
+        self._write(event)
         return True
 
     def _conclude(self, trial: Trial, verdict: Verdict, executor: Executor) -> None:
@@ -317,6 +343,8 @@ class Session:
         self.jobs.end(trial.id, executor)
 
     def _take(self, ending: Ending) -> None:
+        if self.budget is not None:
+            self.budget.note(ending.job, ending.stages)
         event = self.jobs.take(ending)
         if isinstance(event, FailureEvent) and event.kind is JobKind.HOLDOUT:
             self.screen.say(f"The hold-out could not be scored with {event.trial}: {event.failure.error}")

@@ -30,7 +30,7 @@ from search.cli.run import run
 from search.cli.synthesize import synthesize
 from search.cli.watch import watch
 from search.system.errors import UserError, in_words
-from search.system.signals import SignalledError, handle_signals
+from search.system.signals import SignalledError, TimeUpError, handle_signals
 from search.system.texts import rename_hint, visible_names
 
 SIGNALLED = 128  # the exit code of a process that a signal ended is that of the signal and this
@@ -100,6 +100,7 @@ def main(program: click.Group = cli) -> NoReturn:
         cause = error.__cause__  # click has made an Abort of it
         number = cause.number if isinstance(cause, SignalledError) else int(signal.SIGINT)
         what = "Interrupted" if number == signal.SIGINT else f"Ended by {signal.Signals(number).name}"
+        what = str(cause) if isinstance(cause, TimeUpError) else what
         echo(f"\n{what}. Nothing finished is lost: run the same command to resume.", err=True)
         sys.exit(SIGNALLED + number)
     except (UserError, UnicodeEncodeError, OSError, MemoryError) as error:

@@ -70,6 +70,12 @@ OFFLINE = click.option("--offline", is_flag=True, help="Download nothing.")
 RESULTS = click.option(
     "--results", metavar="FOLDER", default=DEFAULT_RESULTS, show_default=True, help="Where searches are kept."
 )
+HOURS = click.option(
+    "--hours",
+    metavar="H",
+    type=click.FloatRange(0, min_open=True),
+    help="Begin no trial that would probably not end within H hours, the report included; resume goes on.",
+)
 RUN_TIMEOUT = click.option(
     "--run-timeout",
     metavar="TIME",

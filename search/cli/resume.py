@@ -9,6 +9,7 @@ from search.cli.options import (
     CACHE_GB,
     CONFIRM,
     GPUS,
+    HOURS,
     MOVED,
     RESULTS,
     ROOT,
@@ -28,6 +29,7 @@ from search.cli.run import run_search
 @CACHE
 @CACHE_GB
 @click.option("--trials", type=click.IntRange(1), help="How many trials; more than before extends the search.")
+@HOURS
 @of_the_executor
 @SLOTS
 @RUN_TIMEOUT

@@ -16,6 +16,7 @@ from search.cli.options import (
     GPUS,
     GROUPS,
     HOLDOUT,
+    HOURS,
     LAG,
     OFFLINE,
     PRECISION,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @CACHE
 @CACHE_GB
 @TRIALS
+@HOURS
 @click.option("--oracle", type=click.Choice(ORACLES), help="Who proposes the trials, instead of the study's.")
 @SEED
 @LAG

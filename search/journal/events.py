@@ -22,8 +22,9 @@ class SessionEvent:
     ``at`` is in seconds since 1970, None where an older journal does not say. ``holdout_trial`` names the only
     trial of a session that scores one on the hold-out and does no more. ``files`` maps the files that were written
     once, when the search began, to their SHA-256; one session says it. ``gpus`` are the kinds of those that trained, by
-    name, empty where processors did; None where an older journal does not say. Whatever an older journal does not say
-    has the value that it had then. ``line`` is the event as it stands in the journal, empty where it is not there yet.
+    name, empty where processors did; None where an older journal does not say. ``hours`` limit the session, unless
+    they are None. Whatever an older journal does not say has the value that it had then. ``line`` is the event as it
+    stands in the journal, empty where it is not there yet.
     """
 
     racing: bool
@@ -39,6 +40,7 @@ class SessionEvent:
     holdout_trial: str = ""
     files: dict[str, str] = field(default_factory=dict)
     gpus: dict[str, str] | None = None
+    hours: float | None = None
     line: Line = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -54,6 +56,7 @@ class SessionEvent:
             holdout_trial=line.get("look", ""),
             files=dict(line.get("files", {})),
             gpus=None if gpus is None else dict(gpus),
+            hours=line.get("hours"),
             line={**line, "racing": racing, "versions": versions},
         )
 
@@ -75,6 +78,7 @@ class SessionEvent:
             "look": self.holdout_trial,
             **({"files": self.files} if self.files else {}),
             **({} if self.gpus is None else {"gpus": self.gpus}),
+            **({} if self.hours is None else {"hours": self.hours}),
         }
 
 
@@ -258,18 +262,19 @@ class HoldoutEvent:
 
 @dataclass(frozen=True)
 class EndEvent:
-    """The end of a search, and why it ended."""
+    """The end of a search, and why it ended; ``left_out`` trials were not begun for want of time."""
 
     reason: str
+    left_out: int = 0
 
     @classmethod
     def from_json(cls, line: Line) -> Self:
         """Return the event of a line."""
-        return cls(line["reason"])
+        return cls(line["reason"], int(line.get("left_out", 0)))
 
     def to_json(self) -> Line:
         """Return the line."""
-        return {"event": "end", "reason": self.reason}
+        return {"event": "end", "reason": self.reason, **({"left_out": self.left_out} if self.left_out else {})}
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ class History:
     order: list[tuple[str, str]] = field(default_factory=list)
     sessions: list[SessionEvent] = field(default_factory=list)
     end_reason: str = ""  # why the search ended, if it did
+    left_out: int = 0  # trials that were not begun then, for want of time
     driver: list[dict[str, float]] = field(default_factory=list)  # seconds by stage, of each session that said so
     unattributed: dict[str, float] = field(default_factory=dict)  # seconds of workers on what no trial has
     holdout_scores: list[HoldoutScore] = field(default_factory=list)
@@ -180,13 +181,15 @@ class History:
             case SessionEvent():
                 self.sessions.append(event)
                 # One that only scores the hold-out, for an export, leaves a search that had ended as it was.
-                self.end_reason, self.holdout_failures = self.end_reason if event.holdout_trial else "", []
+                if not event.holdout_trial:
+                    self.end_reason, self.left_out = "", 0
+                self.holdout_failures = []
             case TrialEvent(trial, values, recipe, baseline):
                 if trial not in self.trials:
                     self.trials[trial] = Trial(trial, values, recipe, baseline, position=len(self.trials))
                     self.order.append(("trial", trial))
-            case EndEvent(reason):
-                self.end_reason = reason
+            case EndEvent(reason, left_out):
+                self.end_reason, self.left_out = reason, left_out
             case ProfileEvent(stages, unattributed):
                 self.driver.append(stages)
                 add_stages(self.unattributed, unattributed)

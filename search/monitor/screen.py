@@ -5,7 +5,7 @@ Both read the history and change nothing.
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -30,6 +30,7 @@ LINES_AROUND = 5  # the bars, and the head of the table
 EVENTS = 5  # of which the live screen has a line each, the last ones
 FEWEST_FOR_LINES = 1000  # steps, from which on plain lines say how far a thing is
 HALF_A_TRIAL = 0.5
+Left = Callable[[], float | None]  # the seconds that a search still takes
 SILENT = 60.0  # seconds without a line, after which plain lines say how far the running jobs are
 
 
@@ -48,8 +49,11 @@ class Screen(Protocol):
         """Show the state of the search."""
         ...
 
-    def begin(self, max_trials: int, fields: Collection[str] = ()) -> None:
-        """Learn how many trials there will be, and which fields vary in the space: the search itself begins."""
+    def begin(self, max_trials: int, fields: Collection[str] = (), left: Left | None = None) -> None:
+        """Learn how many trials there will be, and which fields vary in the space: the search itself begins.
+
+        ``left`` tells the seconds that it still takes, or None while nothing is known of them.
+        """
         ...
 
     def __enter__(self) -> Self:
@@ -75,6 +79,7 @@ class TimeLeft:
         self._first_count: float | None = None
         self.max_trials = 0
         self.idle = False
+        self.reckoned: Left | None = None  # by the driver, which knows the space
 
     def count_from(self, at: float, trials: int) -> None:
         """Count from a moment (seconds since 1970) at which so many trials had ended."""
@@ -85,7 +90,13 @@ class TimeLeft:
         self._first_count = None
 
     def in_words(self, history: History, rules: Rules) -> str:
-        """Return "about 3 min left", or "" while this session has not done half a trial; each run mends it."""
+        """Return "about 3 min left", or "" while this session has not done half a trial; each run mends it.
+
+        What the driver has reckoned comes first.
+        """
+        if self.reckoned is not None:
+            seconds = self.reckoned()
+            return f"about {duration(seconds)} left" if seconds else ""
         under_way = sum(len(trial.runs) for trial in history.open_trials() if not trial.baseline) / len(rules.folds)
         total = history.concluded + under_way
         if self._first_count is None or not history.proposed:  # baselines say nothing of how long the others take
@@ -145,9 +156,9 @@ class Lines:
             self._tenth = tenth
             self.say(f"{what}: {count} of {total}" + (f", {left}" if left else ""))
 
-    def begin(self, max_trials: int, fields: Collection[str] = ()) -> None:
+    def begin(self, max_trials: int, fields: Collection[str] = (), left: Left | None = None) -> None:
         """Remember how many trials there will be, and which fields of their recipes the first ones need to name."""
-        self.time_left.max_trials, self._fields = max_trials, frozenset(fields)
+        self.time_left.max_trials, self._fields, self.time_left.reckoned = max_trials, frozenset(fields), left
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:
         """Print what is new since the last call; after a minute without a line, how far the running jobs are."""
@@ -217,9 +228,14 @@ class LiveScreen:
             self._preparation, description=what, completed=count, total=total, visible=count < total, note=note
         )
 
-    def begin(self, max_trials: int, fields: Collection[str] = ()) -> None:  # noqa: ARG002 the leaderboard names them
+    def begin(
+        self,
+        max_trials: int,
+        fields: Collection[str] = (),  # noqa: ARG002 the leaderboard names them
+        left: Left | None = None,
+    ) -> None:
         """Show the bars of the search."""
-        self.time_left.max_trials = max_trials
+        self.time_left.max_trials, self.time_left.reckoned = max_trials, left
         self._bars.update(self._trials, total=max_trials, visible=True)
 
     def show(self, history: History, rules: Rules, running: Iterable[Job]) -> None:

@@ -10,6 +10,7 @@ from search.journal.history import Trial
 from search.journal.outcomes import Run
 from search.record import Record
 from search.report.words import amount, called
+from search.system.commands import command_of
 
 NAMED = 5
 FILES = 3
@@ -51,6 +52,8 @@ def warnings(record: Record) -> list[str]:
             f"Scores may be flattered by {unsourced} synthetic {images} of unknown origin (trust_unsourced): the "
             "images that they were made from may be among those that validate."
         )
+    if record.history.left_out:
+        lines.append(_left_out(record))
     return [*lines, *_inexact(record.history.trials.values()), *_shortage(record.history.trials.values())]
 
 
@@ -61,6 +64,14 @@ def _inexact(trials: Iterable[Trial]) -> list[str]:
         return []
     reason = inexact[0].inexact.rstrip(".")
     return [f"Trained again, {_names(inexact)} would give nearly the same, not the very same. Why: {reason}."]
+
+
+def _left_out(record: Record) -> str:
+    """Return how many trials were not begun for want of time, and what goes on with them."""
+    left_out, hours = record.history.left_out, record.history.sessions[-1].hours
+    were = "trial was" if left_out == 1 else "trials were"
+    again = command_of(record.folder, "resume", hours=f"{hours:g}" if hours else None)
+    return f"{left_out} {were} not begun for want of time, so this is not the whole search. To go on: {again}"
 
 
 def at_chance(record: Record) -> list[str]:

@@ -36,6 +36,11 @@ class Clock:
         """Leave out the time since the last stage ended: nobody was at work."""
         self._since = time.perf_counter()
 
+    @property
+    def seconds(self) -> float:
+        """All seconds since the last lap that are in a stage, or between two, but for what was skipped."""
+        return sum(self._seconds.values())
+
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last lap, and begin another."""
         self._note()

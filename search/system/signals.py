@@ -23,6 +23,10 @@ class SignalledError(KeyboardInterrupt):
         self.number = number
 
 
+class TimeUpError(KeyboardInterrupt):
+    """The time that a person gave the program is over: it ends as if interrupted, and says so."""
+
+
 def handle_signals() -> None:
     """Let the signals of ENDING raise SignalledError, but for those that somebody handles or ignores already."""
     _received.clear()

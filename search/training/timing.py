@@ -8,10 +8,12 @@ is like it. Last comes the ratio of the time that passed to the time of workers:
 Nothing here asks for the time: it is handed in.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
 
 from search.data.folds import Fold
 from search.data.holdout import HOLDOUT
@@ -33,8 +35,9 @@ from search.training.cost import (
 )
 from search.training.materials import Materials
 
-SECONDS_TO_TRACE = 1.0  # a frozen part, before it gives its first features
+SECONDS_TO_WARM_UP = 2.0  # a network, before it gives its first features or takes its first step
 SECONDS_A_JOB = 0.1  # that no stage but "rest" and "images" has
+FADING = 0.9  # how much a trial counts, beside the one after it: others may come to use the machine, or leave it
 WEIGHT = 1.0  # of what is like it, in jobs, where a ratio is fitted
 LEARNERS = ("tpe", "bayesian")  # of the oracles: they go where trials were good
 STARTUP, RECENT = 8, 8  # trials that an oracle proposes at random, and those by which one sees where it goes since
@@ -44,14 +47,16 @@ TRAIN, VIEWS, BUILD, REST = "train", "views", "build", "rest"
 HEADS, BODIES = "heads", "bodies"
 
 Path = tuple[str, ...]  # a stage; with heads or bodies; and with a backbone
+Part = tuple[str, object]  # a stage, and what is made in it once
 
 
 class Observation(NamedTuple):
-    """What a stage was estimated to take, and what it took, in seconds."""
+    """What a stage was estimated to take, and what it took, in seconds; ``weight`` says how much that counts."""
 
     path: Path
     estimated: float
     actual: float
+    weight: float = 1.0
 
 
 class Ratios:
@@ -59,11 +64,10 @@ class Ratios:
 
     def __init__(self, observations: Iterable[Observation], first: float = 1.0) -> None:
         """Fit the ratios; ``first`` is the one of all stages of which nothing is known."""
-        sums: dict[Path, list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
-        for path, estimated, actual in observations:
+        sums: dict[Path, np.ndarray] = defaultdict(lambda: np.zeros(3))
+        for path, estimated, actual, weight in observations:
             for length in range(len(path) + 1):
-                total = sums[path[:length]]
-                total[0], total[1], total[2] = total[0] + estimated, total[1] + actual, total[2] + 1
+                sums[path[:length]] += weight * np.array([estimated, actual, 1.0])
         self._sums, self._first = sums, first
 
     def of(self, path: Path) -> float:
@@ -72,8 +76,10 @@ class Ratios:
         if path not in self._sums:
             return above
         estimated, actual, jobs = self._sums[path]
-        weight = WEIGHT * estimated / jobs
-        return (actual + weight * above) / (estimated + weight) if estimated else above
+        if not estimated:
+            return above
+        like = WEIGHT * estimated / jobs
+        return float((actual + like * above) / (estimated + like))
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ class Plan:
 
     ``folds`` are all by name, ``images`` counts real and synthetic ones, ``speed`` are the multiply-adds a second of
     one worker on an idle machine, of which there are ``slots``. ``further`` says how many images more than its real
-    ones a fold trains a recipe on. ``sample`` are recipes of the space, ``baselines`` those by name, and ``lag`` is
-    how many trials may be open at a time. ``learns`` says whether the oracle goes where trials were good.
+    ones a fold trains a recipe on. ``sample`` are recipes of the space, ``baselines`` those by name. ``learns`` says
+    whether the oracle goes where trials were good.
     """
 
     folds: Mapping[str, Fold]
@@ -94,13 +100,13 @@ class Plan:
     sample: Sequence[AnyRecipe]
     baselines: Mapping[str, AnyRecipe] = field(default_factory=dict)
     further: Further = none_further
-    lag: int = 1
     learns: bool = False
 
     def width(self, recipe: AnyRecipe, runs: int) -> float:
         """Return how many workers a trial keeps busy with so many runs, on average."""
-        if self.lag > 1:
-            return float(min(self.slots, self.lag * (1 if recipe.head_only else max(runs, 1))))
+        lag = self.rules.lag
+        if lag > 1:
+            return float(min(self.slots, lag * (1 if recipe.head_only else max(runs, 1))))
         return 1.0 if recipe.head_only or not runs else runs / -(-runs // self.slots)
 
     def training(self, recipe: AnyRecipe, folds: Iterable[str]) -> float:
@@ -133,39 +139,45 @@ def path_of(stage: str, recipe: AnyRecipe) -> Path:
     return stage, HEADS if recipe.head_only else BODIES, backbone
 
 
-class Known(NamedTuple):
-    """What the trials of a history have made, which others need not make again."""
+def once(recipe: AnyRecipe, plan: Plan) -> dict[Part, float]:
+    """Return the estimate of each part of a recipe's work that is done once, whatever trials share it.
 
-    features: set[Key]
-    shapes: Counter[object]
+    That is features that are stored, and networks: they are built by each worker that trains them, and the first
+    steps with them are slow.
+    """
+    parts: dict[Part, float] = {(VIEWS, key): seconds for key, seconds in plan.storing(recipe).items()}
+    workers = 1 if recipe.head_only else plan.slots
+    for shape in shapes_of(recipe):
+        parts[BUILD, shape] = SECONDS_TO_BUILD * workers
+        parts[(VIEWS if recipe.head_only else TRAIN), shape] = SECONDS_TO_WARM_UP * workers
+    return parts
 
 
-def fitted(history: History, plan: Plan, first: float = 1.0) -> tuple[Ratios, Known]:
-    """Return the ratios that fit the jobs of a history, and what these have made."""
-    known = Known(set(), Counter())
+def fitted(history: History, plan: Plan, first: float = 1.0) -> tuple[Ratios, set[Part]]:
+    """Return the ratios that fit the jobs of a history, and the parts that these have done for others."""
+    known: set[Part] = set()
     observations: list[Observation] = []
-    for trial in history.trials.values():
-        if not trial.jobs:
-            continue
+    trials = [trial for trial in history.trials.values() if trial.jobs]
+    for age, trial in zip(range(len(trials) - 1, -1, -1), trials, strict=True):
         recipe, stages = trial.recipe, trial.stages
         estimates = _first_time(recipe, plan, known)
-        estimates[TRAIN] = plan.training(recipe, (*trial.runs, *trial.confirmations))
+        estimates[TRAIN] += plan.training(recipe, (*trial.runs, *trial.confirmations))
         estimates[REST] = SECONDS_A_JOB * trial.jobs
         actual = {stage: stages.get(stage, 0.0) for stage in (TRAIN, VIEWS, BUILD)}
         actual[REST] = sum(stages.values()) - sum(actual.values())
-        observations += [Observation(path_of(stage, recipe), estimates[stage], actual[stage]) for stage in estimates]
-        known.features.update(plan.storing(recipe))
-        known.shapes.update(shapes_of(recipe))
+        observations += [
+            Observation(path_of(stage, recipe), estimates[stage], actual[stage], FADING**age) for stage in estimates
+        ]
+        known.update(once(recipe, plan))
     return Ratios(observations, first), known
 
 
-def _first_time(recipe: AnyRecipe, plan: Plan, known: Known) -> dict[str, float]:
-    """Return the estimates of what a trial makes that no trial before it has made."""
-    views = sum(seconds for key, seconds in plan.storing(recipe).items() if key not in known.features)
-    new = sum(shape not in known.shapes for shape in shapes_of(recipe))
-    builders = 1 if recipe.head_only else plan.slots
-    tracing = SECONDS_TO_TRACE * new * builders if views else 0.0
-    return {VIEWS: views + tracing, BUILD: SECONDS_TO_BUILD * new * builders}
+def _first_time(recipe: AnyRecipe, plan: Plan, known: set[Part]) -> dict[str, float]:
+    """Return the estimate, by stage, of what a trial does that no trial before it has done."""
+    estimates = {VIEWS: 0.0, BUILD: 0.0, TRAIN: 0.0}
+    for part, seconds in once(recipe, plan).items():
+        estimates[part[0]] += 0.0 if part in known else seconds
+    return estimates
 
 
 @dataclass(frozen=True)
@@ -209,9 +221,9 @@ class Timing:
         A trial of which nothing is stored and built yet takes longer than the next one like it.
         """
         estimates = _first_time(recipe, self.plan, self.known)
-        once = sum(seconds * self.ratios.of(path_of(stage, recipe)) for stage, seconds in estimates.items())
+        first = sum(seconds * self.ratios.of(path_of(stage, recipe)) for stage, seconds in estimates.items())
         folds = [fold.id for fold in self.plan.rules.folds]
-        return self._passed(recipe, folds, self._share(recipe) if share is None else share, once)
+        return self._passed(recipe, folds, self._share(recipe) if share is None else share, first)
 
     def _of_open(self, trial: Trial) -> float:
         """Return the seconds that an open trial has still to take."""
@@ -223,12 +235,12 @@ class Timing:
         """Return the seconds of these runs of a recipe whose features are stored."""
         return self._passed(recipe, folds, 1.0, 0.0) if folds else 0.0
 
-    def _passed(self, recipe: AnyRecipe, folds: Sequence[str], share: float, once: float) -> float:
+    def _passed(self, recipe: AnyRecipe, folds: Sequence[str], share: float, first: float) -> float:
         training = self.plan.training(recipe, folds) * self.ratios.of(path_of(TRAIN, recipe))
         jobs = 1 if recipe.head_only else len(folds)
         rest = SECONDS_A_JOB * jobs * self.ratios.of(path_of(REST, recipe))
         runs = max(1, round(share * len(folds)))
-        return self.pace * ((training + rest) * share + once) / self.plan.width(recipe, runs)
+        return self.pace * ((training + rest) * share + first) / self.plan.width(recipe, runs)
 
     def _of_new(self, trials: int) -> float:
         """Return the seconds of so many trials to come, each part of their features made once."""
@@ -238,21 +250,16 @@ class Timing:
         unraced = min(1.0, max(0, BURN_IN - self._complete) / trials)
         folds = [fold.id for fold in self.plan.rules.folds]
         total = 0.0
-        parts: dict[tuple[Path, float, float, object], float] = defaultdict(float)
+        chances: dict[tuple[Path, float, float, Part], float] = defaultdict(float)
         for recipe, weight in proposals:
             share = unraced + (1 - unraced) * self._raced_share(recipe)
             total += self._passed(recipe, folds, share, 0.0) * trials * weight
             width = self.plan.width(recipe, len(folds))
-            for key, seconds in self.plan.storing(recipe).items():
-                if key not in self.known.features:
-                    parts[path_of(VIEWS, recipe), seconds, width, key] += weight
-            builders = 1 if recipe.head_only else self.plan.slots
-            for shape in shapes_of(recipe):
-                if shape not in self.known.shapes:
-                    parts[path_of(BUILD, recipe), SECONDS_TO_BUILD * builders, width, shape] += weight
-                    parts[path_of(VIEWS, recipe), SECONDS_TO_TRACE * builders, width, shape] += weight
-        for (path, seconds, width, _), probability in parts.items():
-            needed = 1 - max(0.0, 1 - probability) ** trials
+            for part, seconds in once(recipe, self.plan).items():
+                if part not in self.known:
+                    chances[path_of(part[0], recipe), seconds, width, part] += weight
+        for (path, seconds, width, _), chance in chances.items():
+            needed = 1 - max(0.0, 1 - chance) ** trials
             total += self.pace * self.ratios.of(path) * seconds / width * needed
         return total
 

@@ -131,7 +131,8 @@ def test_racing_shortens_bodies_alone_and_by_what_it_has_stopped():
 
 def test_more_open_trials_keep_more_workers_busy():
     head, body = Recipe("MobileNet_0.25"), Recipe("MobileNet_0.25", unfrozen_blocks=1)
-    widths = [(plan([head], lag=lag).width(head, 3), plan([body], lag=lag).width(body, 3)) for lag in (1, 2, 8)]
+    plans = [plan([head, body], replace(RULES, lag=lag)) for lag in (1, 2, 8)]
+    widths = [(each.width(head, 3), each.width(body, 3)) for each in plans]
     assert widths == [(1.0, 1.5), (2.0, 2.0), (2.0, 2.0)]
     assert path_of("train", head) == ("train", HEADS, "MobileNet_0.25")
     assert path_of("train", body)[1] == BODIES

@@ -1,0 +1,173 @@
+"""A session of limited hours: what it leaves out is the same that another session goes on with."""
+
+import re
+from dataclasses import replace
+
+import click
+import pytest
+from kit.scripted import Script, latest_first
+from kit.shapes import write_shapes
+
+from search import KFoldTuner, UserError
+from search.cli.main import main
+from search.journal.journal import read_events
+from search.monitor.console import summary, wide_console
+from search.monitor.screen import Lines
+from search.record import read_record
+from search.report.write import document_of
+from search.session import Session
+from search.system.signals import TimeUpError
+
+SPACE = """
+from search import Recipe, Study
+
+study = Study(
+    data="shapes", folds=2, train_fractions=(1.0,), holdout=2, max_trials=8, oracle="random", seed=3, baselines=False,
+)
+
+def space(hp):
+    return Recipe("SmallCNN", None, learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"), epochs=1)
+"""
+SECONDS = 60.0  # that each job takes, by the clock of these tests
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with images and a space, where we are."""
+    monkeypatch.chdir(tmp_path)
+    write_shapes(tmp_path / "shapes", {"across": 14, "down": 14})
+    (tmp_path / "space.py").write_text(SPACE)
+    (tmp_path / "data").mkdir()
+    return tmp_path
+
+
+class Clock:
+    """A clock that only jobs move: a minute each; ``stuck`` names a trial whose jobs take an hour and do not end."""
+
+    def __init__(self, stuck=""):
+        self.seconds, self.stuck = 0.0, stuck
+
+    def __call__(self):
+        return self.seconds
+
+    def choose(self, executor):
+        """Let a job end, later."""
+        if executor.waiting and executor.waiting[-1].trial == self.stuck:
+            self.seconds += 3600
+            return None
+        self.seconds += SECONDS
+        return self.timed(latest_first(executor))
+
+    @staticmethod
+    def timed(ending):
+        """Return the ending of a job whose worker took a minute."""
+        return replace(ending, stages={"train": SECONDS - 0.1, "rest": 0.1})
+
+
+@pytest.fixture
+def search(place, monkeypatch):
+    """Search with a clock and options; return the events of the journal."""
+    monkeypatch.setattr("search.session.slowdown", lambda _slots: 1.0)
+
+    def run(name, clock, **options):
+        monkeypatch.setattr(Session, "now", clock)
+        screen = Lines(wide_console())
+        KFoldTuner(
+            "space.py",
+            screen=screen,
+            executors=Script(clock.choose).executors,
+            name=name,
+            offline=True,
+            slots=1,
+            **options,
+        ).search()
+        return list(read_events(place / "results" / name / "journal.jsonl"))
+
+    return run
+
+
+def of_trials(events, *, without_end=False):
+    """Return the events that say what was tried and how it went."""
+    kept = {"trial", "job", "verdict"} | (set() if without_end else {"holdout"})
+    return [event for event in events if event["event"] in kept]
+
+
+def test_what_does_not_fit_is_left_out_and_another_session_goes_on(place, search, capsys):
+    whole = of_trials(search("whole", Clock()))
+    limit = 8 / 60  # hours: with two minutes a trial, and the hold-out
+    events = search("parts", clock := Clock(), hours=limit)
+    assert clock.seconds <= 3600 * limit
+    begun = [event["trial"] for event in events if event["event"] == "trial"]
+    assert 2 <= len(begun) <= 3
+    left_out = 8 - len(begun)
+    (end,) = (event for event in events if event["event"] == "end")
+    assert end["left_out"] == left_out
+    assert end["reason"] == (
+        f"{left_out} of 8 trials were not begun, as the next would probably not have ended within 8 min 00 s"
+    )
+    assert [event["hours"] for event in events if event["event"] == "session"] == [limit]
+    assert any(event["event"] == "holdout" for event in events)  # what comes at the end was counted in
+    record = read_record(place / "results" / "parts")
+    summary(record, wide_console())
+    document_of(record)
+    printed = capsys.readouterr().out
+    assert "Hours: 0.133333; a trial that would probably not end within them is not begun" in printed
+    assert f"{left_out} trials were not begun for want of time, so this is not the whole search" in printed
+    assert "python -m search resume parts --hours 0.133333" in printed
+
+    sessions = 1
+    while len([event for event in events if event["event"] == "trial"]) < 8:
+        events = search("parts", Clock(), hours=limit)
+        sessions += 1
+        assert sessions < 10
+    assert of_trials(events, without_end=True) == of_trials(whole, without_end=True)
+    assert next(event["left_out"] for event in events if event.get("left_out")) == left_out
+    assert events[-2] == {"event": "end", "reason": "all 8 trials are done"}
+    assert read_record(place / "results" / "parts").history.left_out == 0
+
+
+def test_with_time_enough_nothing_differs(search):
+    limited, whole = search("limited", Clock(), hours=100), search("whole", Clock())
+    assert of_trials(limited) == of_trials(whole)
+    assert [event for event in limited if event["event"] == "end"] == [
+        event for event in whole if event["event"] == "end"
+    ]
+
+
+def test_with_too_little_time_for_one_trial_none_is_begun(place, search, capsys):
+    events = search("none", Clock(), hours=1e-4)
+    assert [event["event"] for event in events] == ["session", "end", "profile"]
+    assert events[1]["left_out"] == 8
+    summary(read_record(place / "results" / "none"), wide_console())
+    assert "No trial was completed" in capsys.readouterr().out
+    events = search("none", Clock())
+    assert of_trials(events) == of_trials(search("whole", Clock()))
+
+
+def test_time_that_is_up_in_mid_trial_interrupts_and_the_search_goes_on(search):
+    with pytest.raises(TimeUpError, match=r"The time is up: --hours 0\.5 have passed"):
+        search("late", Clock(stuck="0002"), hours=0.5)
+    events = search("late", Clock())
+    assert of_trials(events) == of_trials(search("whole", Clock()))
+
+
+def test_the_command_line_ends_as_if_interrupted(monkeypatch, capsys):
+    @click.command()
+    def late():
+        raise TimeUpError("The time is up: --hours 2 have passed")
+
+    monkeypatch.setattr("sys.argv", ["search"])
+    monkeypatch.setattr("search.cli.main.handle_signals", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main(late)
+    assert ended.value.code == 130
+    assert (
+        "The time is up: --hours 2 have passed. Nothing finished is lost: run the same command"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("hours", [0, -1, "2", float("nan"), True])
+def test_hours_that_are_none_are_refused(place, hours):
+    with pytest.raises(UserError, match=re.escape(f"hours={hours!r} must be a number, above 0")):
+        KFoldTuner("space.py", hours=hours)
