@@ -17,6 +17,7 @@ from search.record import read_record
 from search.report.write import document_of
 from search.session import Session
 from search.system.signals import TimeUpError
+from search.training.budget import SECONDS_TO_REPORT
 
 SPACE = """
 from search import Recipe, Study
@@ -28,7 +29,12 @@ study = Study(
 def space(hp):
     return Recipe("SmallCNN", None, learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"), epochs=1)
 """
-SECONDS = 60.0  # that each job takes, by the clock of these tests
+SECONDS = 6.0  # that each job takes, by the clock of these tests
+MINUTE = 1 / 60  # in hours
+
+
+class LateError(Exception):
+    """The time was up. Pytest itself would end at a KeyboardInterrupt."""
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def place(tmp_path, monkeypatch):
 
 
 class Clock:
-    """A clock that only jobs move: a minute each; ``stuck`` names a trial whose jobs take an hour and do not end."""
+    """A clock that only jobs move, each as far; ``stuck`` names a trial whose jobs take an hour and do not end."""
 
     def __init__(self, stuck=""):
         self.seconds, self.stuck = 0.0, stuck
@@ -60,7 +66,7 @@ class Clock:
 
     @staticmethod
     def timed(ending):
-        """Return the ending of a job whose worker took a minute."""
+        """Return the ending of a job with what its worker took."""
         return replace(ending, stages={"train": SECONDS - 0.1, "rest": 0.1})
 
 
@@ -68,19 +74,17 @@ class Clock:
 def search(place, monkeypatch):
     """Search with a clock and options; return the events of the journal."""
     monkeypatch.setattr("search.session.slowdown", lambda _slots: 1.0)
+    monkeypatch.setattr("search.training.timing.speed_of", lambda _slots: 1e10)
 
     def run(name, clock, **options):
         monkeypatch.setattr(Session, "now", clock)
         screen = Lines(wide_console())
-        KFoldTuner(
-            "space.py",
-            screen=screen,
-            executors=Script(clock.choose).executors,
-            name=name,
-            offline=True,
-            slots=1,
-            **options,
-        ).search()
+        fixed = {"screen": screen, "executors": Script(clock.choose).executors, "offline": True, "slots": 1}
+        tuner = KFoldTuner("space.py", name=name, **fixed, **options)
+        try:
+            tuner.search()
+        except TimeUpError as error:
+            raise LateError(str(error)) from None
         return list(read_events(place / "results" / name / "journal.jsonl"))
 
     return run
@@ -94,16 +98,16 @@ def of_trials(events, *, without_end=False):
 
 def test_what_does_not_fit_is_left_out_and_another_session_goes_on(place, search, capsys):
     whole = of_trials(search("whole", Clock()))
-    limit = 8 / 60  # hours: with two minutes a trial, and the hold-out
+    limit = MINUTE  # a trial has two jobs, and one more comes at the end
     events = search("parts", clock := Clock(), hours=limit)
-    assert clock.seconds <= 3600 * limit
+    assert clock.seconds <= 60 - SECONDS_TO_REPORT
     begun = [event["trial"] for event in events if event["event"] == "trial"]
     assert 2 <= len(begun) <= 3
     left_out = 8 - len(begun)
     (end,) = (event for event in events if event["event"] == "end")
     assert end["left_out"] == left_out
     assert end["reason"] == (
-        f"{left_out} of 8 trials were not begun, as the next would probably not have ended within 8 min 00 s"
+        f"{left_out} of 8 trials were not begun, as the next would probably not have ended within 1 min 00 s"
     )
     assert [event["hours"] for event in events if event["event"] == "session"] == [limit]
     assert any(event["event"] == "holdout" for event in events)  # what comes at the end was counted in
@@ -111,9 +115,9 @@ def test_what_does_not_fit_is_left_out_and_another_session_goes_on(place, search
     summary(record, wide_console())
     document_of(record)
     printed = capsys.readouterr().out
-    assert "Hours: 0.133333; a trial that would probably not end within them is not begun" in printed
+    assert "Hours: 0.0166667; a trial that would probably not end within them is not begun" in printed
     assert f"{left_out} trials were not begun for want of time, so this is not the whole search" in printed
-    assert "python -m search resume parts --hours 0.133333" in printed
+    assert "python -m search resume parts --hours 0.0166667" in printed
 
     sessions = 1
     while len([event for event in events if event["event"] == "trial"]) < 8:
@@ -145,7 +149,7 @@ def test_with_too_little_time_for_one_trial_none_is_begun(place, search, capsys)
 
 
 def test_time_that_is_up_in_mid_trial_interrupts_and_the_search_goes_on(search):
-    with pytest.raises(TimeUpError, match=r"The time is up: --hours 0\.5 have passed"):
+    with pytest.raises(LateError, match=r"The time is up: --hours 0\.5 have passed"):
         search("late", Clock(stuck="0002"), hours=0.5)
     events = search("late", Clock())
     assert of_trials(events) == of_trials(search("whole", Clock()))

@@ -35,9 +35,8 @@ from search.training.cost import (
 )
 from search.training.materials import Materials
 
-SECONDS_TO_WARM_UP = 2.0  # a network, before it gives its first features or takes its first step
+SECONDS_TO_TRACE = 1.0  # a frozen part, before it gives its first features
 SECONDS_A_JOB = 0.1  # that no stage but "rest" and "images" has
-FADING = 0.9  # how much a trial counts, beside the one after it: others may come to use the machine, or leave it
 WEIGHT = 1.0  # of what is like it, in jobs, where a ratio is fitted
 LEARNERS = ("tpe", "bayesian")  # of the oracles: they go where trials were good
 STARTUP, RECENT = 8, 8  # trials that an oracle proposes at random, and those by which one sees where it goes since
@@ -51,12 +50,11 @@ Part = tuple[str, object]  # a stage, and what is made in it once
 
 
 class Observation(NamedTuple):
-    """What a stage was estimated to take, and what it took, in seconds; ``weight`` says how much that counts."""
+    """What a stage was estimated to take, and what it took, in seconds."""
 
     path: Path
     estimated: float
     actual: float
-    weight: float = 1.0
 
 
 class Ratios:
@@ -65,9 +63,9 @@ class Ratios:
     def __init__(self, observations: Iterable[Observation], first: float = 1.0) -> None:
         """Fit the ratios; ``first`` is the one of all stages of which nothing is known."""
         sums: dict[Path, np.ndarray] = defaultdict(lambda: np.zeros(3))
-        for path, estimated, actual, weight in observations:
+        for path, estimated, actual in observations:
             for length in range(len(path) + 1):
-                sums[path[:length]] += weight * np.array([estimated, actual, 1.0])
+                sums[path[:length]] += np.array([estimated, actual, 1.0])
         self._sums, self._first = sums, first
 
     def of(self, path: Path) -> float:
@@ -142,14 +140,13 @@ def path_of(stage: str, recipe: AnyRecipe) -> Path:
 def once(recipe: AnyRecipe, plan: Plan) -> dict[Part, float]:
     """Return the estimate of each part of a recipe's work that is done once, whatever trials share it.
 
-    That is features that are stored, and networks: they are built by each worker that trains them, and the first
-    steps with them are slow.
+    That is features that are stored, and networks, which each worker builds that trains them.
     """
     parts: dict[Part, float] = {(VIEWS, key): seconds for key, seconds in plan.storing(recipe).items()}
     workers = 1 if recipe.head_only else plan.slots
     for shape in shapes_of(recipe):
         parts[BUILD, shape] = SECONDS_TO_BUILD * workers
-        parts[(VIEWS if recipe.head_only else TRAIN), shape] = SECONDS_TO_WARM_UP * workers
+        parts[VIEWS, shape] = SECONDS_TO_TRACE * workers
     return parts
 
 
@@ -157,17 +154,14 @@ def fitted(history: History, plan: Plan, first: float = 1.0) -> tuple[Ratios, se
     """Return the ratios that fit the jobs of a history, and the parts that these have done for others."""
     known: set[Part] = set()
     observations: list[Observation] = []
-    trials = [trial for trial in history.trials.values() if trial.jobs]
-    for age, trial in zip(range(len(trials) - 1, -1, -1), trials, strict=True):
+    for trial in (trial for trial in history.trials.values() if trial.jobs):
         recipe, stages = trial.recipe, trial.stages
         estimates = _first_time(recipe, plan, known)
         estimates[TRAIN] += plan.training(recipe, (*trial.runs, *trial.confirmations))
         estimates[REST] = SECONDS_A_JOB * trial.jobs
         actual = {stage: stages.get(stage, 0.0) for stage in (TRAIN, VIEWS, BUILD)}
         actual[REST] = sum(stages.values()) - sum(actual.values())
-        observations += [
-            Observation(path_of(stage, recipe), estimates[stage], actual[stage], FADING**age) for stage in estimates
-        ]
+        observations += [Observation(path_of(stage, recipe), estimates[stage], actual[stage]) for stage in estimates]
         known.update(once(recipe, plan))
     return Ratios(observations, first), known
 
