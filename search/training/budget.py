@@ -53,10 +53,11 @@ class Budget:
     def admits(self, recipe: AnyRecipe) -> bool:
         """Return whether a trial would probably end in time if it began now, with all that comes at the end.
 
-        Once one does not, no other is begun: which recipes are tried must not depend on what they cost.
+        Once one does not, no other is begun: which recipes are tried must not depend on what they cost. The first
+        trial of a search always begins: before it, estimates are so rough that they would often leave out everything.
         """
         self._left = None
-        if self._deadline < math.inf and not self.is_spent:
+        if self._deadline < math.inf and self._history.trials and not self.is_spent:
             timing = self._timing()
             end = self._now() + timing.opened() + timing.of_trial(recipe) + timing.afterwards()
             self.is_spent = end + SECONDS_TO_REPORT * self._slowdown > self._deadline

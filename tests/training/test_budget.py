@@ -85,9 +85,15 @@ def test_what_comes_at_the_end_is_counted_in():
         for fields in ({}, {"confirm": 3}, {"confirm": 3, "holdout": True})
     ]
     assert numbers[0] > numbers[1] >= numbers[2] > 0
-    hours = (Timing(Sitting(None).machine.history, plan(SAMPLE)).of_trial(RECIPES[0]) + SECONDS_TO_REPORT) / 3600
-    assert Sitting(hours + 0.001).budget.admits(RECIPES[0])
-    assert not Sitting(hours - 0.001).budget.admits(RECIPES[0])
+
+
+def test_the_first_trial_begins_and_the_next_to_the_second():
+    sitting = Sitting(1e-4)
+    assert sitting.run(RECIPES)[0] == 1
+    machine = sitting.machine
+    seconds = Timing(machine.history, machine.plan, pace=machine.passing.pace).of_trial(RECIPES[1]) + SECONDS_TO_REPORT
+    assert Sitting((seconds + 0.1) / 3600, machine=machine).budget.admits(RECIPES[1])
+    assert not Sitting((seconds - 0.1) / 3600, machine=machine).budget.admits(RECIPES[1])
 
 
 def test_time_that_the_session_has_had_already_is_gone():
