@@ -99,18 +99,24 @@ def test_the_processors_of_a_run_are_its_threads_when_a_search_begins(slots, thr
 
 
 def test_what_rays_threads_print_goes_to_a_file(tmp_path, monkeypatch):
-    shown = io.StringIO()
-    monkeypatch.setattr("sys.stderr", shown)
+    streams = {name: io.StringIO() for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+
+    def speak():
+        sys.stdout.write("a page of Ray\n")
+        sys.stderr.write("and another one\n")
+
     Quiet.begin(tmp_path / "log")
     Quiet.begin(tmp_path / "log")
     for name in ("ray_listen_error_messages", "MainThread"):
-        thread = threading.Thread(target=lambda: sys.stderr.write("a page of Ray\n"), name=name)
+        thread = threading.Thread(target=speak, name=name)
         thread.start()
         thread.join()
     Quiet.end()
-    assert sys.stderr is shown
-    assert shown.getvalue() == "a page of Ray\n"
-    assert (tmp_path / "log").read_text() == "a page of Ray\n"
+    assert (sys.stdout, sys.stderr) == (streams["stdout"], streams["stderr"])
+    assert [stream.getvalue() for stream in streams.values()] == ["a page of Ray\n", "and another one\n"]
+    assert (tmp_path / "log").read_text() == "a page of Ray\nand another one\n"
 
 
 def test_another_machine_needs_a_token_or_trust(monkeypatch):

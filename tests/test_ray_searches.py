@@ -111,7 +111,7 @@ def test_a_search_that_loses_a_machine_and_an_actor_equals_that_of_one_process(p
     assert code == 0, printed
     assert killed == ["machine", "actor"]
     assert "is gone, and its run begins again elsewhere" in printed
-    assert "state-dump" not in printed
+    assert "(raylet)" not in printed
     failures = [event["error"] for event in decisions(place / "results" / "broken") if event["event"] == "failure"]
     assert set(failures) <= {"the actor died (out of memory, or killed)"}
     assert len(failures) <= 1

@@ -195,7 +195,7 @@ def own_environment() -> Iterator[None]:
 
 
 class Quiet:
-    """Standard error in which nothing of Ray's own threads is shown: they print pages when a machine is lost.
+    """A standard stream in which nothing of Ray's own threads is shown: they print pages when a machine is lost.
 
     What they say goes to a file, and all else to where it went.
     """
@@ -206,15 +206,17 @@ class Quiet:
 
     @classmethod
     def begin(cls, log: Path) -> None:
-        """Let standard error be quiet from now on, if it is not."""
-        if not isinstance(sys.stderr, cls):
-            sys.stderr = cls(sys.stderr, log)
+        """Let standard output and error be quiet from now on, if they are not."""
+        for name in ("stdout", "stderr"):
+            if not isinstance(stream := getattr(sys, name), cls):
+                setattr(sys, name, cls(stream, log))
 
     @classmethod
     def end(cls) -> None:
-        """Let standard error be what it was."""
-        if isinstance(sys.stderr, cls):
-            sys.stderr = sys.stderr.shown
+        """Let both be what they were."""
+        for name in ("stdout", "stderr"):
+            if isinstance(stream := getattr(sys, name), cls):
+                setattr(sys, name, stream.shown)
 
     def write(self, text: str) -> int:
         """Write a text where it belongs."""
