@@ -122,6 +122,8 @@ def check_command(file: Path, written: Study, study: Study, options: Options) ->
 def run_command(file: Path, written: Study, study: Study, options: Options) -> str:
     """Return the line that begins another search like this one, beside it; ``written`` is as for ``check_command``."""
     more = {"trials": study.max_trials, "oracle": study.oracle, "results": options.results}
+    more |= {"lag": study.lag} if study.lag != written.lag else {}
+    more |= {"precision": options.precision} if options.precision != FLOAT32 else {}
     name = f"{options.name or f'{file.stem}-{name_of(study.data_folder())}'}-2"
     return command("run", file, name=name, **_of_inputs(written, study, options), **more)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from search.options import Options, run_command
 from search.study import Study
 from search.system.errors import UserError
 
@@ -64,3 +65,11 @@ def test_a_replaced_field_is_validated_too():
     assert study.folds == 5
     with pytest.raises(UserError, match="folds=1"):
         study.replace(folds=1)
+
+
+def test_a_command_for_another_search_like_one_keeps_its_lag_and_its_precision():
+    written, file = Study(data="images"), Path("space.py")
+    usual = run_command(file, written, written, Options())
+    assert not {"--lag", "--precision"} & set(usual.split())
+    other = run_command(file, written, written.replace(lag=2), Options(precision="mixed_bfloat16"))
+    assert other == f"{usual} --lag 2 --precision mixed_bfloat16"
