@@ -227,7 +227,7 @@ class Session:
 
     def _say_cost(self, sample: list[AnyRecipe], left: int) -> None:
         if left:
-            self._say_lag()
+            self._say_lag(left)
             cost = self.setup.estimate(sample, left, self.history)
             of = f"{left} trial{'s' * (left != 1)} of {len(self.rules.folds)} runs"
             of += f", {ALL_OF_SPACE}" * (left < self.max_trials - self.history.spent_and_ended)
@@ -241,13 +241,14 @@ class Session:
         if self.board is not None:
             self.screen.say(f"TensorBoard: {board_command(self.board.folder)}")
 
-    def _say_lag(self) -> None:
-        """Propose, for a search that begins, the lag that fits the machine."""
+    def _say_lag(self, trials: int) -> None:
+        """Propose, for a search of so many trials that begins, the lag that fits the machine."""
         slots, lag = self.setup.devices.slots, self.rules.lag
-        if not self.history.trials and min(slots, self.max_trials) > lag:
+        if not self.history.trials and (fitting := min(slots, trials)) > lag:
+            others = "verdict of the one" if fitting == 2 else f"verdicts of the {fitting - 1}"
             self.screen.say(
-                f"Workers: {slots}. Trials open at a time: {lag}; --lag {slots} would keep all workers busy, and "
-                f"propose each trial without the verdicts of the {slots - 1} before it. A search keeps its lag."
+                f"Workers: {slots}. Trials open at a time: {lag}; --lag {fitting} would keep more workers busy, and "
+                f"propose each trial without the {others} before it. A search keeps its lag."
             )
 
     def score_on_holdout(self, executor: Executor) -> None:

@@ -15,6 +15,7 @@ OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
 GRID = "grid"
 ORACLES = ("tpe", "random", "bayesian", GRID)
 SPLITS = ("kfold", "shuffle")
+UNWRITTEN: dict[str, Any] = {"lag": 1}  # fields that a search records only where they have another value
 RACERS = ("hyperband", "asha", "bohb", "dehb", "successive_halving", "successivehalving", "median_stopping")
 
 
@@ -204,7 +205,7 @@ class Study:
         """Those fields whose values a search records in another form."""
         recorded: dict[str, Any] = {"train_fractions": list(self.train_fractions), "groups": self.groups_recorded}
         recorded |= {"backbones": list(self.backbones)} if self.backbones else {}
-        return recorded | ({"lag": self.lag} if self.lag > 1 else {})  # older searches do not say it
+        return recorded | {name: now for name, usual in UNWRITTEN.items() if (now := getattr(self, name)) != usual}
 
     def with_recorded(self, groups: str | None) -> "Study":
         """Return the study with the groups that a search has recorded."""
@@ -224,7 +225,7 @@ class Study:
     def as_recorded(self, fields: dict[str, Any]) -> "Study":
         """Return the study with the fields that a search has recorded, whatever a command line had set them to."""
         known = {field.name for field in dataclasses.fields(self)} - {"groups"}
-        study = self.replace(**{name: value for name, value in fields.items() if name in known})
+        study = self.replace(**{name: value for name, value in (UNWRITTEN | fields).items() if name in known})
         return study.with_recorded(fields["groups"]) if "groups" in fields else study
 
     def replace(self, **changes: Any) -> "Study":

@@ -13,6 +13,7 @@ from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
+from search.reopening import reopening
 from search.report.cautions import warnings
 
 SPACE = """
@@ -124,6 +125,28 @@ def test_a_lag_is_part_of_a_search(place):
     search(place, 2, "usual", trials=3)
     with pytest.raises(UserError, match="lag was 1 and is now 2"):
         search(place, 2, "usual", lag=2, trials=3)
+
+
+def test_a_search_that_began_without_the_lag_of_its_space_goes_on_without_it(place):
+    (place / "space.py").write_text(SPACE.replace('oracle="random"', 'oracle="random", lag=2'))
+    search(place, 1, "one-by-one", lag=1, trials=2)
+    folder = place / "results" / "one-by-one"
+    space, options = reopening(read_record(folder), trials=3, slots=1, offline=True)
+    KFoldTuner(space, screen=Lines(wide_console()), executors=Script(disorderly).executors, **options).search()
+    record = read_record(folder)
+    assert (record.rules.lag, len(record.history.trials)) == (1, 3)
+
+
+def test_the_lag_that_fits_is_proposed_to_a_search_that_begins(place, capsys):
+    for slots, trials, words in (
+        (2, 3, "--lag 2 would keep more workers busy, and propose each trial without the verdict of the one before it"),
+        (5, 4, "--lag 4 would keep more workers busy, and propose each trial without the verdicts of the 3 before it"),
+    ):
+        search(place, slots, f"slots-{slots}", trials=trials)
+        assert words in capsys.readouterr().out
+        search(place, slots, f"slots-{slots}", trials=trials + 1)
+        search(place, slots, f"lag-{slots}", trials=trials, lag=min(slots, trials))
+        assert "--lag" not in capsys.readouterr().out
 
 
 def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place):

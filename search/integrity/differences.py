@@ -10,6 +10,7 @@ import pandas as pd
 
 from search.data.finding import listed
 from search.journal.journal import read_events, replay
+from search.study import UNWRITTEN
 from search.system.errors import UserError
 from search.system.precision import precision_in
 
@@ -24,7 +25,6 @@ OTHER_CODE = (
 )
 VERSION = "this version {} otherwise than the one that began the search: finish it with that one"
 VERSIONS = {"training": "trains", "decoding": "decodes images", "planning": "plans folds"}
-UNWRITTEN = {"lag": 1}  # fields of a study that are recorded only where they have another value
 KEYS = ("id", "image")  # columns that name a file, of images and of synthetic ones
 
 REPEATABLE = (
