@@ -121,8 +121,8 @@ def next_step(history: History, trial: Trial, rules: Rules) -> Job | Verdict:
     """Return the job that ``trial`` needs now, or its verdict. Earlier trials must have theirs."""
     earlier = history.duplicate_of(trial)
     if earlier is not None:
-        assert earlier.verdict is not None, "trials end in their order"
-        return Verdict(Status.DUPLICATE, earlier.verdict.score, f"same recipe as {earlier.id}")
+        assert earlier.first_verdict is not None, "trials end in their order"
+        return Verdict(Status.DUPLICATE, earlier.first_verdict.score, f"same recipe as {earlier.id}")
     if reason := _reason_to_fail(trial):
         return Verdict(Status.FAILED, None, reason)
     jobs = jobs_left(trial, rules)
@@ -261,9 +261,12 @@ def trial_score(trial: Trial, rules: Rules) -> float:
 
 
 def hopeless(history: History, trial: Trial, rules: Rules) -> Verdict | None:
-    """Return the verdict "stopped" if the trial's predicted score stays behind the best complete one that it knows."""
+    """Return the verdict "stopped" if the trial's predicted score stays behind the best complete one that it knows.
+
+    It does not know those that were stopped, and finished before the search was extended.
+    """
     known = history.known_to(trial.position, rules.lag)
-    complete = [each for each in known if each.status is Status.COMPLETED]
+    complete = [each for each in known if each.status is Status.COMPLETED and not each.stop]
     if len(complete) < BURN_IN or len(trial.runs) < FEWEST_RUNS:
         return None
     tables = _tables(complete, rules)

@@ -149,6 +149,22 @@ def test_the_lag_that_fits_is_proposed_to_a_search_that_begins(place, capsys):
         assert "--lag" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("lag", [1, 3])
+def test_a_search_that_is_extended_is_the_one_that_had_all_its_trials_from_the_start(place, lag):
+    (place / "space.py").write_text(LAGGING.format(oracle="tpe"))
+    script = Script(disorderly, luck=0.15)
+    search(place, 1, "whole", script, lag=lag)
+    search(place, 3, "extended", script, lag=lag, trials=7)
+    begun = read_record(place / "results" / "extended").history
+    assert lag > 1 or any(trial.stop for trial in begun.trials.values())  # one was stopped, and finished at the end
+    search(place, 3, "extended", script, lag=lag, trials=14)
+    assert first_verdicts(place / "results" / "extended") == first_verdicts(place / "results" / "whole")
+
+
+def first_verdicts(folder):
+    return [(trial.values, trial.first_verdict) for trial in read_record(folder).history.trials.values()]
+
+
 def test_jobs_that_fail_out_of_turn_are_tried_again_in_their_turn(place):
     events, _ = search(place, 3, "dying", Script(disorderly, death_rate=0.1))
     failures = [event for event in events if event["event"] == "failure"]

@@ -71,6 +71,11 @@ class Trial:
         return self.status is Status.STOPPED and self.jobs > self.jobs_at_stop
 
     @property
+    def first_verdict(self) -> Verdict | None:
+        """Its verdict, whatever became of it at the end of a search: what later trials may know of it."""
+        return self.stop or self.verdict
+
+    @property
     def status(self) -> Status:
         """What its verdict says; open where it has none."""
         return self.verdict.status if self.verdict else Status.OPEN

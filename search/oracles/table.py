@@ -232,7 +232,7 @@ def _tell(oracle: JournalledOracle, trials: Iterable[Trial]) -> None:
     """Tell an oracle the first verdicts of trials that it was not told yet, whatever became of stopped ones later."""
     for trial in itertools.islice(trials, oracle.told, None):
         oracle.told += 1
-        if verdict := None if trial.baseline else trial.stop or trial.verdict:
+        if verdict := None if trial.baseline else trial.first_verdict:
             tell(oracle, trial.id, verdict.score)
 
 
