@@ -50,6 +50,7 @@ class Budget:
             width = self._plan.width(job.recipe, len(self._plan.rules.folds))
             self._passing.note(self._now(), sum(stages.values()), width)
 
+    # DECISIONS: The first trial that does not fit ends a session of limited hours
     def admits(self, recipe: AnyRecipe) -> bool:
         """Return whether a trial would probably end in time if it began now, with all that comes at the end.
 

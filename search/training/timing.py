@@ -57,6 +57,7 @@ class Observation(NamedTuple):
     actual: float
 
 
+# DECISIONS: The time left is fitted by stage, for heads and bodies and by backbone
 class Ratios:
     """How many times its estimate a stage takes."""
 
