@@ -189,7 +189,7 @@ def complete(
     study, dataset, plan = inputs.study, inputs.dataset, inputs.plan
     pool = _pool(inputs, folder, options, known, say, progress)
     row = executors[options.executor]
-    shares = placed(options, row, len(plan.folds), known.threads if known else None, say)
+    shares = placed(options, row, len(plan.folds) * study.lag, known.threads if known else None, say)
     build, hand, hyperparameters = _space(file, inputs, pool, options, known, say)
     weights = hand.weights or {}
     identity = _identity(file, inputs, pool, hand, hyperparameters, build, options.precision, folder, known, say)

@@ -13,6 +13,7 @@ from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
+from search.system.machine import cores
 from search.reopening import reopening
 from search.report.cautions import warnings
 
@@ -310,3 +311,10 @@ def test_runs_that_repeat_only_nearly_are_journalled_said_once_and_in_the_report
 
 def cautions_of(folder):
     return set(warnings(read_record(folder)))
+
+
+@pytest.mark.skipif(cores() < 2, reason="one core is one worker")
+def test_more_open_trials_find_work_for_more_workers(place):
+    text = SPACE.replace("folds=4, train_fractions=(1.0, 0.5)", 'folds=1, train_fractions=(1.0,), splits="shuffle"')
+    (place / "space.py").write_text(text)
+    assert [KFoldTuner("space.py", lag=lag, offline=True).setup.devices.slots for lag in (1, 2)] == [1, 2]
