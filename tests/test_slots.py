@@ -13,9 +13,9 @@ from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
-from search.system.machine import cores
 from search.reopening import reopening
 from search.report.cautions import warnings
+from search.system.machine import cores
 
 SPACE = """
 from search import Recipe, Study
