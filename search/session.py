@@ -200,11 +200,12 @@ class Session:
                 with self.clock.stage("wait"):
                     ending = executor.wait(TICK)
                 check_signals()
-                budget.check()
                 self.journal.check_untouched()
                 if ending is not None:
                     self._take(ending)
                     more = self._advance(executor)
+                if more:  # what has ended counts, and may be the last
+                    budget.check()
                 self._trim_cache()
             screen.show(self.history, self.rules, [])
         self._update_board()

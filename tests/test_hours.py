@@ -155,6 +155,13 @@ def test_time_that_is_up_in_mid_trial_interrupts_and_the_search_goes_on(search):
     assert of_trials(events) == of_trials(search("whole", Clock()))
 
 
+def test_a_job_that_ends_when_the_time_is_up_counts(place, search):
+    with pytest.raises(LateError):
+        search("late", Clock(), hours=SECONDS / 2 / 3600)
+    events = list(read_events(place / "results" / "late" / "journal.jsonl"))
+    assert [event["event"] for event in events if event["event"] in {"job", "early"}] == ["job"]
+
+
 def test_the_command_line_ends_as_if_interrupted(monkeypatch, capsys):
     @click.command()
     def late():
