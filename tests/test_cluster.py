@@ -6,7 +6,19 @@ import threading
 
 import pytest
 
-from search.executors.cluster import Need, Quiet, _check_host, has_token, host_of, is_loopback, lack, load_ray, share
+from search.executors.cluster import (
+    Need,
+    Quiet,
+    _check_host,
+    has_token,
+    host_of,
+    is_loopback,
+    lack,
+    load_ray,
+    need_of,
+    processors,
+    share,
+)
 from search.system.devices import Devices, Machine
 from search.system.errors import UserError
 
@@ -96,6 +108,23 @@ MACHINE = Machine(8, 64 * 10**9)
 )
 def test_the_processors_of_a_run_are_its_threads_when_a_search_begins(slots, threads, settings, shares):
     assert share(MACHINE, 5, slots, threads, settings) == shares
+
+
+@pytest.mark.parametrize("gpus", [0, 0.5, 1, 2.0])
+def test_a_run_has_a_part_of_a_gpu_or_whole_ones(gpus):
+    assert need_of({"gpus_per_run": gpus}, 3) == Need(3, gpus)
+    assert need_of({"gpus_per_run": gpus, "cpus_per_run": 2}, 3) == Need(2, gpus)
+
+
+def test_a_gpu_and_a_part_of_another_is_refused_before_anything_begins():
+    with pytest.raises(UserError, match=r"--gpus-per-run 1\.5: Ray gives .* Give 1 or 2, or less than 1"):
+        share(MACHINE, 5, None, None, {"gpus_per_run": 1.5})
+
+
+def test_a_ray_of_our_own_has_room_for_the_slots_that_a_person_asks_for():
+    assert processors(Need(1), 4, cores=2) == 4
+    assert processors(Need(8), 1, cores=2) == 8  # the threads of a search that began on a larger machine
+    assert processors(Need(1), 2, cores=16) == 16
 
 
 def test_what_rays_threads_print_goes_to_a_file(tmp_path, monkeypatch):

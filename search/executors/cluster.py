@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
+from search.system.commands import option
 from search.system.devices import WORKER_BYTES, Devices, Machine, devices
 from search.system.errors import UserError
 
@@ -60,6 +61,25 @@ class Need:
             return 0
         parts = [resources["CPU"] // self.cpus, max(1, resources.get("memory", WORKER_BYTES) // WORKER_BYTES)]
         return int(min([*parts, *([resources["GPU"] // self.gpus] if self.gpus else [])]))
+
+
+def need_of(settings: Mapping[str, Any], threads: int) -> Need:
+    """Return what a run with so many threads needs, by the settings of its executor.
+
+    Raises UserError for more than one GPU and a part of another, which Ray cannot give.
+    """
+    gpus = settings.get("gpus_per_run", 0)
+    if gpus > 1 and gpus % 1:
+        raise UserError(
+            f"{option('gpus_per_run')} {gpus:g}: Ray gives a run a part of one GPU, or whole ones. Give {gpus // 1:g} "
+            f"or {gpus // 1 + 1:g}, or less than 1."
+        )
+    return Need(settings.get("cpus_per_run", threads), gpus)
+
+
+def processors(need: Need, slots: int, cores: int) -> int:
+    """Return the processors that a Ray of this machine's own counts: enough for all slots that a person asks for."""
+    return max(cores, need.cpus * slots)
 
 
 def _amount(number: float, unit: str) -> str:
@@ -260,13 +280,14 @@ def share(machine: Machine, work: int, slots: int | None, threads: int | None, s
     Cluster does.
     """
     cpus, address = settings.get("cpus_per_run"), settings.get("address")
+    need = need_of(settings, threads or 1)
     if address is None:
         return devices(machine, work, slots, threads or cpus)
     threads = threads or cpus or 1
     if slots is None:
         cluster = Cluster(address, machine.cores, trusts_network=settings.get("trust_network", False))
         try:
-            slots = max(1, cluster.room(Need(cpus or threads, settings.get("gpus_per_run", 0))))
+            slots = max(1, cluster.room(need))
         finally:
             cluster.close()
     return Devices(slots, threads)

@@ -96,13 +96,14 @@ def _inline(materials: "Materials", _options: ExecutorOptions) -> "Executor":
 
 
 def _ray(materials: "Materials", options: ExecutorOptions) -> "Executor":
-    from search.executors.cluster import Cluster, Need
+    from search.executors.cluster import Cluster, need_of, processors
     from search.executors.ray import RaySlots
     from search.system.machine import cores
 
     settings = options.settings
-    cluster = Cluster(settings.get("address"), cores(), trusts_network=settings.get("trust_network", False))
-    need = Need(settings.get("cpus_per_run", materials.threads), settings.get("gpus_per_run", 0))
+    need = need_of(settings, materials.threads)
+    cpus = processors(need, options.slots, cores())
+    cluster = Cluster(settings.get("address"), cpus, trusts_network=settings.get("trust_network", False))
     return RaySlots(materials, options.slots, options.log, cluster, need, settings.get("node_cache"), options.say)
 
 
