@@ -136,8 +136,14 @@ def test_an_actor_that_dies_costs_one_attempt(slots, cluster, made):
 
 
 @pytest.mark.slow
-def test_an_actor_that_dies_while_idle_costs_nothing(slots, cluster):
-    for process in cluster.at_work().values():
+def test_an_actor_that_dies_while_idle_costs_nothing(slots, cluster, monkeypatch):
+    slots.submit(job())
+    assert isinstance(ending_of(slots), Done)
+    monkeypatch.setattr(subject, "MACHINES", 1)  # however many of them die
+    monkeypatch.setattr(subject, "STARTS", 1)
+    processes = cluster.at_work()
+    assert processes
+    for process in processes.values():
         kill(process)
     slots.submit(job())
     assert isinstance(ending_of(slots), Done)

@@ -36,7 +36,7 @@ STARTING = {Step.PLACING, Step.ARRIVING, Step.UNPACKING}
 class Actor:
     """One slot: its handle, the answer that is waited for, and what is known of it.
 
-    ``since`` is when its step began. ``number`` is that of its job.
+    ``since`` is when its step began. ``number`` is that of its job. ``has_worked`` tells whether a job has ended in it.
     """
 
     handle: Any
@@ -48,6 +48,7 @@ class Actor:
     job: Job | None = None
     number: int = 0
     is_cancelled: bool = False
+    has_worked: bool = False
     shapes: "list[Shape | Architecture]" = field(default_factory=list)  # of its jobs, the latest first
     first_memory: int = 0
     pulse: Pulse = field(default_factory=Pulse)

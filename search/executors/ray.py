@@ -271,7 +271,7 @@ class RaySlots:
             with contextlib.suppress(OSError), self._log.open("a", encoding="utf-8") as log:
                 log.write(printed)
         self._endings.append(ending)
-        actor.job = None
+        actor.job, actor.has_worked = None, True
         actor.expect(Step.IDLE)
         if isinstance(ending, Done):
             actor.first_memory = actor.first_memory or ending.result.memory
@@ -283,15 +283,16 @@ class RaySlots:
         time.sleep(DOUBT_SECONDS)
         if actor.step in STARTING:
             self._drop(actor)
-        else:
-            actor.expect(Step.DOUBT, actor.ask())
+        else:  # one whose job has not begun still goes on if it answers
+            actor.expect(Step.BEGINNING if actor.step is Step.BEGINNING else Step.DOUBT, actor.ask())
 
     def _lose(self, actor: Actor, error: Exception) -> None:
         """Take an actor away that has died: alone, which is laid to its job, or with its machine, which is not."""
         has_machine = not actor.node or actor.node in self._cluster.nodes()
         job, step = actor.job, actor.step
+        was_idle = step is Step.BEGINNING and actor.has_worked
         if job is None or not has_machine or step is Step.BEGINNING:
-            self._retry(actor)
+            self._retry(actor, counts=not was_idle)
         else:
             self._drop(actor)
             self._endings.append(Failed(job, "the actor died (out of memory, or killed)"))
@@ -299,18 +300,21 @@ class RaySlots:
             self._say(
                 f"{actor.host} of the cluster is gone{', and its run begins again elsewhere' * (job is not None)}"
             )
-        elif job is None or step is Step.BEGINNING:
+        elif not was_idle and (job is None or step is Step.BEGINNING):
             self._failed_starts += 1
             if self._failed_starts >= STARTS:
                 raise UserError(f"Actors of Ray end while they start: {_short(error)}")
 
-    def _retry(self, actor: Actor) -> None:
-        """Take an actor away, and let its job begin again elsewhere, unless it has outlived too many machines."""
+    def _retry(self, actor: Actor, *, counts: bool = True) -> None:
+        """Take an actor away, and let its job begin again elsewhere, unless it has outlived too many machines.
+
+        The loss of an actor that died while it was idle does not count: the job has nothing to do with it.
+        """
         self._drop(actor)
         job = actor.job
         if job is None:
             return
-        self._losses[job] = self._losses.get(job, 0) + 1
+        self._losses[job] = self._losses.get(job, 0) + counts
         if actor.is_cancelled:
             self._endings.append(Cancelled(job))
         elif self._losses[job] >= MACHINES:
