@@ -32,7 +32,7 @@ def space(hp):
         augment=Augment(hp.Choice("augment", ["none", "flip_crop"])),
         dropout=hp.Choice("dropout", [0.0, 0.2, 0.4]),
         learning_rate=hp.Float("learning_rate", 1e-4, 1e-2, sampling="log"),
-        epochs=20,
+        epochs=100,
     )
 """
 OPTIONS = ("--offline", "--confirm", "1", "--cache", "cache")
@@ -100,7 +100,8 @@ def test_a_search_that_loses_a_machine_and_an_actor_equals_that_of_one_process(p
         killed = []
         for number, (lines, name) in enumerate(zip(MOMENTS, ("machine", "actor"), strict=True)):
             wait_for_lines(place, process, lines)
-            while not (at_work := cluster.at_work()):
+            while not (at_work := cluster.at_work("ray::Place.run")):
+                assert process.poll() is None, output
                 time.sleep(0.05)
             node, actor = next(iter(at_work.items()))
             cluster.lose(node) if number == 0 else kill(actor)

@@ -31,13 +31,13 @@ class Machines:
     def add(self):
         return self.cluster.add_node(num_cpus=self.cpus, object_store_memory=10**8)
 
-    def at_work(self):
-        """Return the processes of actors that run, by the machine's id."""
+    def at_work(self, title="ray::Place"):
+        """Return the processes of actors, those with a job if the title says so, by the machine's id."""
         found = {}
         for node in self.nodes:
             for process in psutil.Process(raylet_of(node)).children(recursive=True):
                 with contextlib.suppress(psutil.Error, IndexError):
-                    if process.cmdline()[0].startswith("ray::Place"):
+                    if process.cmdline()[0].startswith(title):
                         found[node.node_id] = process
         return found
 
