@@ -11,6 +11,7 @@ from search.analysis.ledger import at_size
 from search.analysis.stats import Interval
 from search.analysis.stats.metrics import METRICS
 from search.journal.history import Trial
+from search.journal.outcomes import Status
 
 EVEN = 1.2  # times as many images in the largest class as in the smallest: below it classes are even
 NOTICEABLE = 0.005  # half an image in a hundred: below it two shares read alike
@@ -69,6 +70,44 @@ def outlook(judgement: Judgement) -> Outlook | None:
         rarest=None if are_even(counts.values()) else _found(judgement, min(counts, key=lambda name: counts[name])),
         rival=_rival(judgement, winner),
     )
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What to expect of the model that a trial's recipe gives, by the folds: with all images of a training part.
+
+    ``expected`` is the objective, ``accuracy`` the share of right answers. They are ``corrected`` for the best trial
+    having been picked, or else raw.
+    """
+
+    expected: Interval
+    accuracy: Interval
+    corrected: bool
+
+
+def promise(judgement: Judgement, trial: Trial) -> Promise | None:
+    """Return what to expect of a complete trial, None of another one.
+
+    The correction is the winner's. A trial behind it is promised as much less as its raw scores are lower, and never
+    more than these: what was picked less is flattered less, so that this errs on the safe side.
+    """
+    if trial.status is not Status.COMPLETED or judgement.winner is None:
+        return None
+    corrected, winner = judgement.corrected, judgement.winner
+    if corrected is None:
+        raw = judgement.at_sizes(trial)[-1]
+        return Promise(raw, _unknown(_at_full(judgement, trial, "accuracy")), corrected=False)
+    expected, accuracy = (
+        _moved(interval, _at_full(judgement, trial, metric), _at_full(judgement, winner, metric))
+        for interval, metric in ((corrected.full, judgement.rules.objective), (corrected.full_accuracy, "accuracy"))
+    )
+    return Promise(expected, accuracy, corrected=True)
+
+
+def _moved(interval: Interval, raw: float, winners_raw: float) -> Interval:
+    """Return the corrected interval of the winner, moved down to a trial whose raw score is lower."""
+    behind = max(0.0, winners_raw - raw)
+    return Interval(interval.mean - behind, max(0.0, interval.low - behind), interval.high - behind)
 
 
 def are_even(counts: Iterable[int]) -> bool:

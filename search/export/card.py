@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader
 
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before
-from search.analysis.outlook import outlook
+from search.analysis.outlook import outlook, promise
 from search.data.decoding import DRAFT
 from search.data.depth import shift_to_8_bits
 from search.journal.history import HoldoutScore, Trial
@@ -97,6 +97,27 @@ def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
         "sizes": {f"{q:g}": at_size(trial, rules, q, "accuracy") for q in rules.fractions} if complete else None,
         "picked": picked(judgement, trial) if complete else None,
         "holdout": {**holdout_score.run.scores, "images": record.about.holdout} if holdout_score else None,
+    }
+
+
+def promised(judgement: Judgement, trial: Trial) -> dict[str, Any] | None:
+    """Return what to expect of the model on new images, as JSON types; None for a trial that is not complete.
+
+    Limits are None where there is no interval.
+    """
+    numbers = promise(judgement, trial)
+    if numbers is None:
+        return None
+    expected, accuracy = (
+        {"mean": each.mean, "low": each.low if each.known else None, "high": each.high if each.known else None}
+        for each in (numbers.expected, numbers.accuracy)
+    )
+    return {
+        "trial": trial.id,
+        "objective": judgement.rules.objective,
+        "expected": expected,
+        "accuracy": accuracy,
+        "corrected": numbers.corrected,
     }
 
 

@@ -19,9 +19,9 @@ from search.data.folds import Fold
 from search.data.images import decode
 from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
-from search.export.card import ExportFacts, card, scores
+from search.export.card import ExportFacts, card, promised, scores
+from search.export.opened import FORMAT, MODEL, RECIPE
 from search.export.plain import averaged, joint_model, plain_model
-from search.export.predict import FORMAT, MODEL, RECIPE
 from search.journal.history import Trial
 from search.monitor.screen import Screen
 from search.record import Record
@@ -212,6 +212,7 @@ def _about(judgement: Judgement, facts: ExportFacts, materials: Materials, netwo
         "synthetic": network.run.part.synthetic,
         **({"sampled": network.run.part.sampled} if network.run.part.sampled else {}),
         "scores": scores(judgement, trial),
+        "promise": promised(judgement, trial),
         "identity": record.about.identity,
         **({} if materials.ranges.by_file else {"ranges": dict(materials.ranges.tops)}),
         "weights": {name: materials.weights.get(name, "") for name in weights},

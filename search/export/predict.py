@@ -1,7 +1,4 @@
-"""What an exported model sees in images: labels and probabilities, also as JSON or CSV.
-
-Images are decoded as in training, so a prediction here is the one that the search would have made.
-"""
+"""What an exported model sees in images: labels and probabilities, also as JSON or CSV."""
 
 import csv
 import io
@@ -11,23 +8,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from search.data.decoding import try_image
-from search.data.depth import Ranges
-from search.data.readers.paths import no_file, unfit
-from search.system.digests import file_sha256
-from search.system.errors import UserError, first_line
+from search.export.opened import open_export, read_export
+from search.system.errors import UserError
 from search.system.machine import cores
 from search.system.progress import Steps
 from search.system.texts import as_cell, visible
 
-FORMAT = 1
-MODEL, RECIPE = "model.keras", "recipe.json"
 BATCH = 32
-AGAIN = "Export it again from its search, with the verb export"
 
 
 @dataclass(frozen=True)
@@ -50,81 +40,26 @@ def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions
 
     Raises UserError for a folder that is no whole export, and where there are no images.
     """
-    about = _about(folder)
     paths = list(dict.fromkeys(path for name in names for path in _files(name)))
     if not paths:
+        read_export(folder)  # a wrong folder is told first
         raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
-    sizes, classes = about.get("image_sizes", [about["image_size"]]), tuple(about["classes"])
-    ranges = Ranges.recorded(about.get("ranges"))
-    _check_library(folder, about)
-    model = _load(folder, sizes, len(classes))
+    exported = open_export(folder)
+    classes = exported.classes
     rows: list[tuple[Path, np.ndarray]] = []
     unreadable: list[tuple[Path, str]] = []
     with ThreadPoolExecutor(cores()) as pool:
         for at in range(0, len(paths), BATCH):  # decoded, all images may not fit into memory
             part = paths[at : at + BATCH]
-            decoded = list(zip(part, pool.map(lambda path: _pixels(path, sizes, ranges), part), strict=True))
+            decoded = list(zip(part, pool.map(exported.pixels, part), strict=True))
             unreadable += [(path, pixels) for path, pixels in decoded if isinstance(pixels, str)]
             good = [(path, pixels) for path, pixels in decoded if not isinstance(pixels, str)]
             if good:
-                inputs = [np.stack(each) for each in zip(*(pixels for _, pixels in good), strict=True)]
-                outputs = model.predict_on_batch(inputs if len(inputs) > 1 else inputs[0])
+                outputs = exported.probabilities([pixels for _, pixels in good])
                 rows += [(path, row) for (path, _), row in zip(good, outputs, strict=True)]
             progress(at + len(part), len(paths))
     probabilities = np.array([row for _, row in rows]).reshape(len(rows), len(classes))
     return Predictions(classes, tuple(path for path, _ in rows), probabilities, tuple(unreadable))
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    """Return recipe.json. Raises UserError where the folder is no export, is damaged, or is of a newer version."""
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}. Name one that was exported. {AGAIN}.")
-    for name in (RECIPE, MODEL):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder} holds no {name}, so it is no exported model, or not all of it. {AGAIN}.")
-    try:
-        about: dict[str, Any] = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-        version, size, sha256 = about["format"], about["image_size"], about["files"][MODEL]
-        sizes = size, *about.get("image_sizes", [])
-        sound = isinstance(about["classes"], dict) and all(isinstance(each, int) and each > 0 for each in sizes)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / RECIPE} cannot be read ({error!r}). {AGAIN}.") from None
-    if version != FORMAT:
-        raise UserError(f"{folder / RECIPE} has format {version}, this version reads {FORMAT}. Use a newer version.")
-    if not sound:
-        raise UserError(f"{folder / RECIPE} has no sound classes or image_size. {AGAIN}.")
-    if file_sha256(folder / MODEL) != sha256:
-        raise UserError(f"{folder / MODEL} is damaged: it is not the file that was exported. {AGAIN}.")
-    return about
-
-
-def _check_library(folder: Path, about: dict[str, Any]) -> None:
-    """Raise UserError where the model is of a preset of KerasHub, and this is not here."""
-    recipe = about.get("recipe")
-    value = recipe.get("backbone") if isinstance(recipe, dict) else None
-    backbones = value if isinstance(value, list) else [value]
-    if any(
-        isinstance(each, dict) and isinstance(each.get("make"), dict) and "preset" in each["make"] for each in backbones
-    ):
-        from search.repertoire.backbones.hub import library_for
-
-        library_for(str(folder / MODEL))
-
-
-def _load(folder: Path, sizes: Sequence[int], classes: int) -> Any:
-    from search.system.tf import keras, silenced
-
-    try:
-        with silenced():
-            model = keras.models.load_model(folder / MODEL, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(
-            f"{folder / MODEL} cannot be loaded with Keras {keras.__version__} ({first_line(error)}). {AGAIN}."
-        ) from None
-    shapes = [tuple(each.shape[1:]) for each in model.inputs]
-    if shapes != [(size, size, 3) for size in sizes] or model.output_shape[1:] != (classes,):
-        raise UserError(f"{folder / MODEL} is not the model that {RECIPE} describes. {AGAIN}.")
-    return model
 
 
 def _files(name: Path) -> Iterator[Path]:
@@ -138,27 +73,6 @@ def _files(name: Path) -> Iterator[Path]:
         yield from (Path(parent) / folder for folder in folders if (Path(parent) / folder).is_symlink())
         yield from (Path(parent) / file for file in sorted(files) if not file.startswith("."))
     yield from (Path(error.filename) for error in closed)
-
-
-def _pixels(path: Path, sizes: Sequence[int], ranges: Ranges) -> list[np.ndarray] | str:
-    """Return an image at each size, or why it cannot be read."""
-    try:
-        if path.is_dir():
-            return "a linked folder, which is not followed" if path.is_symlink() else "a folder that cannot be opened"
-        problem = unfit(path.stat())
-    except FileNotFoundError:
-        return no_file(path)
-    except (OSError, ValueError) as error:
-        return f"cannot be opened: {error}"
-    if problem:
-        return problem
-    images = []
-    for size in sizes:
-        image = try_image(path, size, ranges)
-        if isinstance(image, str):
-            return image
-        images.append(image)
-    return images
 
 
 def as_json(predictions: Predictions, top: int) -> str:

@@ -83,6 +83,9 @@ def test_an_export_holds_the_model_and_all_that_made_it(finished):
     assert {path.name for path in folder.iterdir()} == {"README.md", "labels.txt", "model.keras", "recipe.json"}
     assert (folder / "labels.txt").read_text() == "across\ndown\n"
     about = json.loads((folder / "recipe.json").read_text())
+    promise = about["promise"]
+    assert (promise["trial"], promise["objective"]) == (about["trial"], about["scores"]["objective"])
+    assert 0 <= promise["expected"]["mean"] <= 1
     best = Judgement.of(record).recommended
     assert (about["trial"], about["recipe"]) == (best.id, best.recipe.to_dict())
     assert about["scores"]["score"] == best.verdict.score

@@ -11,7 +11,7 @@ from kit.searches import Search
 from search.analysis import stats
 from search.analysis.chance import cause
 from search.analysis.judgement import Judgement
-from search.analysis.outlook import outlook
+from search.analysis.outlook import outlook, promise
 from search.analysis.stats import corrected_interval
 from search.export.card import ExportFacts, card
 from search.repertoire.recipe import Recipe
@@ -69,6 +69,24 @@ def test_always_the_same_answer_is_guessing_whatever_the_objective(tmp_path, obj
     assert "with the command below" not in whole
     if objective != "accuracy":
         assert 'about 91 in 100 images are right; always answering "ok" would get 91' in whole
+
+
+def test_less_is_promised_of_a_trial_behind_the_winner(tmp_path):
+    made = Uneven(tmp_path, counts=(60, 12))
+    for skill in (0.9, 0.8, 0.7, 0.6, 0.5):
+        made.try_out(skill, skill)
+    judgement = made.end()
+    numbers, winner = outlook(judgement), judgement.complete[0]
+    best = promise(judgement, winner)
+    assert (best.expected, best.accuracy, best.corrected) == (numbers.expected, numbers.accuracy, True)
+    means = []
+    for trial in judgement.complete:
+        told, raw = promise(judgement, trial), judgement.at_sizes(trial)[-1].mean
+        means.append(told.expected.mean)
+        assert told.expected.mean <= raw
+        assert told.expected.low <= told.expected.mean <= told.expected.high
+    assert means == sorted(means, reverse=True)
+    assert means[0] - means[-1] == pytest.approx(0.4, abs=0.05)
 
 
 def test_no_interval_has_no_width(tmp_path):
