@@ -39,6 +39,7 @@ RANKS = (  # from the bottom: folders, a folder in a folder, and the modules of 
         "session",
         "tuner",
         "export",
+        "evaluation",
         "pretraining",
         "cli",
         "__main__",

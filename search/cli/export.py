@@ -33,8 +33,13 @@ def export(name: str, to: Path, trial: str, results: str, **options: Any) -> Non
     echo("Loading TensorFlow and Keras Tuner")
     from search.export.export import check_target
     from search.export.export import export as write
+    from search.export.trained import TRAINED_ON
     from search.tuner import KFoldTuner
 
     check_target(to, Path(reopened["data"]))  # before the images are read
     write(KFoldTuner(space, **reopened), trial_id, to)
     echo(f"Export: {to}, trial {trial_id}: model.keras, labels.txt, recipe.json; README.md says what it is")
+    echo(
+        f"{to / TRAINED_ON} shows each image that trained the model, small and grey, for evaluate: delete it before "
+        "you give the model to anyone who may not see them"
+    )

@@ -141,11 +141,13 @@ def as_dataset(
     unreadable: Sequence[tuple[str, str]] = (),
     ignored: Sequence[str] = (),
     masks: int = 0,
+    *,
+    single: bool = False,
 ) -> Dataset:
     """Return the data set of ``rows``: ``id``, class name as ``label``, ``content``, and perhaps a ``split`` and more.
 
     Groups are the equal files only; ``masks`` counts the masks and previews that were left out. Raises UserError for
-    fewer than two classes, and for a class without images.
+    a class without images, and for fewer than two classes, or with ``single`` for none.
     """
     table = pd.DataFrame(rows, columns=None if rows else ["id", "label", "content"])
     if "split" not in table:
@@ -157,7 +159,7 @@ def as_dataset(
     ours = ["id", "label", "group", "split", "content"]
     table = table[[*ours, *(name for name in table.columns if name not in ours)]]
     dataset = Dataset(root, table, tuple(classes), tuple(unreadable), tuple(ignored), source=source)
-    _check_classes(dataset, masks)
+    _check_classes(dataset, masks, 1 if single else 2)
     return dataset
 
 
@@ -172,7 +174,7 @@ def masks_hint(masks: int) -> str:
     )
 
 
-def _check_classes(dataset: Dataset, masks: int) -> None:
+def _check_classes(dataset: Dataset, masks: int, fewest: int) -> None:
     empty = [name for name, count in dataset.counts.items() if not count]
     if empty:
         reasons = "".join(f"\n  {id_}: {reason}" for id_, reason in dataset.unreadable[:5])
@@ -182,7 +184,7 @@ def _check_classes(dataset: Dataset, masks: int) -> None:
             f"{'move the folder away: every folder is a class' if dataset.source.is_dir() else 'leave the class out'}."
             f"{reasons}"
         )
-    if len(dataset.classes) < 2:
+    if len(dataset.classes) < fewest:
         raise UserError(
             f"{dataset.source} holds one class only ({', '.join(dataset.classes)}). "
             f"A classifier needs two or more classes.{masks_hint(masks)}"

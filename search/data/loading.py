@@ -98,11 +98,16 @@ def read_inputs(
         near = grouped(len(dataset), pairs)
         # Images that a search began without need not fit its pattern: what changed is said once all is compared.
         dataset = regrouped(dataset, study, near, strict=earlier is None)
-    for line in (_in_words(dataset, size), *dataset.notes, *_omitted(dataset), *_ranges_in_words(dataset)):
+    for line in described(dataset, size):
         say(line)
-    if dataset.unreadable:
-        say(f"Left out: {_unreadable(dataset)}")
     return Inputs(study, dataset, images, thumbnails, tuple(pairs), near, cache, ranges)
+
+
+def described(dataset: Dataset, size: int) -> Iterator[str]:
+    """Yield what was read, and what was left out of it, in lines; the images were decoded at ``size`` px."""
+    yield from (_in_words(dataset, size), *dataset.notes, *_omitted(dataset), *_ranges_in_words(dataset))
+    if dataset.unreadable:
+        yield f"Left out: {_unreadable(dataset)}"
 
 
 def _decoded(

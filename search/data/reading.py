@@ -12,12 +12,16 @@ from search.system.errors import UserError
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a data set; each field is as in Study."""
+    """How to read a data set; each field is as in Study.
+
+    ``single`` is whether one class alone will do: to evaluate a model, not to train one.
+    """
 
     label_level: int | None = None
     labels_from: str | None = None
     root: Path | None = None
     keep_masks: bool = False
+    single: bool = False
 
     def __post_init__(self) -> None:
         """Validate the fields that contradict each other."""

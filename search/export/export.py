@@ -22,6 +22,7 @@ from search.executors.inline import Inline
 from search.export.card import ExportFacts, card, promised, scores
 from search.export.opened import FORMAT, MODEL, RECIPE
 from search.export.plain import averaged, joint_model, plain_model
+from search.export.trained import TRAINED_ON, write_trained_on
 from search.journal.history import Trial
 from search.monitor.screen import Screen
 from search.record import Record
@@ -130,7 +131,8 @@ def _write(to: Path, record: Record, trial: Trial, materials: Materials, network
             difference = _difference(folder / MODEL, materials, network, trial.recipe)
             about = _about(judgement, facts, materials, network)
             about |= {"compared": {"images": len(network.run.fold.validation), "largest_difference": difference}}
-            about |= {"files": {MODEL: file_sha256(folder / MODEL)}}
+            write_trained_on(folder / TRAINED_ON, materials, part)
+            about |= {"files": {name: file_sha256(folder / name) for name in (MODEL, TRAINED_ON)}}
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
             write_text(folder / CARD, card(judgement, facts))

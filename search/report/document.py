@@ -31,7 +31,7 @@ class Document:
     numbers beside the leading one, ``cautions`` what a reader must know before any of them.
     ``sections`` are the chapters of the report with their words and exhibits. ``findings`` are those
     of the audit, ``versions`` also tell seeds and digests, ``limits`` what may be concluded.
-    ``unfinished`` says that the search goes on.
+    ``unfinished`` says that the search goes on. ``kind`` is what it is, and ``footer`` says where its numbers are.
     """
 
     title: str
@@ -44,6 +44,8 @@ class Document:
     versions: Sequence[Fact] = ()
     limits: Sequence[str] = ()
     unfinished: bool = False
+    kind: str = "Report of a search"
+    footer: str = "Its tables are in trials.csv, folds.csv, predictions.csv and report.json."
 
     @property
     def lead(self) -> str:

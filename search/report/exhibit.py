@@ -6,7 +6,7 @@ columns are declared once: CSV, JSON and the schema of JSON follow from them.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -73,6 +73,15 @@ class Sheet:
             if column.dtype and rows and column.key in frame:
                 frame[column.key] = pd.Series([row[column.key] for row in rows], dtype=column.dtype)
         return frame
+
+
+class Framed(Protocol):
+    """What has the frame of a sheet: all that some charts and tables need."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,11 @@ def in_proportion(facts: Facts, side: int) -> tuple[int, int]:
 def thumbnails(record: Record, ids: Iterable[str]) -> dict[str, str]:
     """Return data URIs by id, for the images that are still there and the same as when the search began."""
     names = list(dict.fromkeys(ids))
-    found = pictures(record, names, _side(len(names)))
+    return as_uris(pictures(record, names, fitting_side(len(names))))
+
+
+def as_uris(found: Iterable[tuple[str, np.ndarray]]) -> dict[str, str]:
+    """Return images (id, pixels) as data URIs by id."""
     return {id_: f"data:image/jpeg;base64,{jpeg(pixels)}" for id_, pixels in found}
 
 
@@ -50,9 +54,14 @@ def pictures(
     The longest side of an image is ``side`` px, or its own where it has fewer; then each of its pixels is several where
     it is small. ``root`` is the folder below which the images lie now, if they were moved.
     """
-    for id_, path, content in known_files(record, ids, root):
+    yield from pictures_of(known_files(record, ids, root), side, record.about.ranges)
+
+
+def pictures_of(files: Iterable[tuple[str, Path, str]], side: int, ranges: Ranges) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the same of files (id, path, SHA-256 of what should be there)."""
+    for id_, path, content in files:
         try:
-            pixels = _picture(path, content, side, record.about.ranges)
+            pixels = _picture(path, content, side, ranges)
         except (OSError, UserError):
             continue
         if pixels is not None:
@@ -69,7 +78,7 @@ def known_files(record: Record, ids: Iterable[str], root: Path | None = None) ->
         yield id_, (root or Path(record.about.root)) / id_, contents.get(id_, "")
 
 
-def _side(images: int) -> int:
+def fitting_side(images: int) -> int:
     """Return the px of the longest side of so many thumbnails: the fewer, the larger, that a page can be mailed."""
     return round(min(LARGEST, max(SMALLEST, math.sqrt(BYTES / BYTES_PER_PIXEL / max(images, 1)))))
 

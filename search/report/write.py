@@ -46,7 +46,7 @@ def write_report(record: Record, chapters: Sequence[Chapter] = contents.CHAPTERS
             pages = _pages(document, images, pictures.write(folder))
         except DrawingError as error:
             problem = f"The charts of this report could not be drawn: {error}. Its numbers and tables are whole."
-            document = _without_charts(document, problem)
+            document = without_charts(document, problem)
             pages = _pages(document, images, {})
     frames = {d.exhibit.sheet.name: d.frame for d in document.displays}
     texts = {
@@ -69,7 +69,7 @@ def _pages(document: Document, images: dict[str, str], pictures: dict[str, str])
     return {PAGE: page(document, images), "report.md": markdown(document, pictures)}
 
 
-def _without_charts(document: Document, problem: str) -> Document:
+def without_charts(document: Document, problem: str) -> Document:
     """Return the document with a caution in place of its charts."""
     sections = [
         replace(section, rows=tuple(tuple(replace(d, figure=None) for d in row) for row in section.rows))

@@ -15,6 +15,7 @@ from search import KFoldTuner, UserError
 from search.analysis.judgement import Judgement
 from search.analysis.predictions import read_runs
 from search.export.export import ALL, COMPARED, everything, export
+from search.export.trained import read_trained_on
 from search.journal.journal import read_events
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
@@ -80,7 +81,9 @@ def run_snippet(folder, images):
 
 def test_an_export_holds_the_model_and_all_that_made_it(finished):
     folder, record = finished / "model", read_record(finished / "results" / "space-shapes")
-    assert {path.name for path in folder.iterdir()} == {"README.md", "labels.txt", "model.keras", "recipe.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        *("README.md", "labels.txt", "model.keras", "recipe.json", "trained_on.npz")
+    }
     assert (folder / "labels.txt").read_text() == "across\ndown\n"
     about = json.loads((folder / "recipe.json").read_text())
     promise = about["promise"]
@@ -95,7 +98,11 @@ def test_an_export_holds_the_model_and_all_that_made_it(finished):
     assert about["threads"] == record.about.threads
     assert about["compared"]["images"] == 28
     assert about["compared"]["largest_difference"] < 1e-4
-    assert about["files"]["model.keras"] == file_sha256(folder / "model.keras")
+    assert about["files"] == {name: file_sha256(folder / name) for name in ("model.keras", "trained_on.npz")}
+    trained_on = read_trained_on(folder, about["files"]["trained_on.npz"])
+    images = sorted((finished / "shapes").rglob("*.png"))
+    assert sorted(trained_on.contents) == sorted(map(file_sha256, images))
+    assert trained_on.pictures.shape == (28, 96, 96)
     card = (folder / "README.md").read_text()
     assert "| across | 14 |" in card
     assert inert(f"Hold-out: balanced_accuracy {about['scores']['holdout']['balanced_accuracy']:.3f}") in card

@@ -93,7 +93,7 @@ def _read_arrays(data: Path, cache: Path, reading: Reading, deep: bool = True) -
     return stored(
         cache / "unpacked" / key,
         lambda folder: unpack(data, folder, deep),
-        lambda folder: _whole(read_manifest(folder / MANIFEST, source=data)),
+        lambda folder: _whole(read_manifest(folder / MANIFEST, Reading(single=reading.single), source=data)),
     )
 
 

@@ -66,6 +66,7 @@ def read_class_folders(root: Path, reading: Reading = AS_IT_IS) -> Dataset:
         unreadable + files.closed,
         sorted(files.ignored + loose),
         len(found.certain),
+        single=reading.single,
     )
     return dataclasses.replace(
         dataset,

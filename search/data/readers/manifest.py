@@ -47,7 +47,8 @@ def read_manifest(path: Path, reading: Reading = AS_IT_IS, source: Path | None =
     found, amiss = spared(found, classes_of_masks(found.certain, {row["id"]: row["label"] for row in rows}))
     readable, unreadable = contents_of(root, [row for row in rows if row["id"] not in found.certain])
     classes = sorted({row["label"] for row in rows if row["id"] not in found.certain})
-    dataset = as_dataset(source or path, root, readable, classes, unreadable, masks=len(found.certain))
+    masks = len(found.certain)
+    dataset = as_dataset(source or path, root, readable, classes, unreadable, masks=masks, single=reading.single)
     return dataclasses.replace(
         dataset,
         repeated=tuple(places[id_] for id_ in listed.repeated),

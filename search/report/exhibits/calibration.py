@@ -9,7 +9,7 @@ from search.analysis.judgement import Judgement
 from search.analysis.stats import Interval, corrected_interval
 from search.analysis.stats.scores import calibration
 from search.report import words
-from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, whole
+from search.report.exhibit import Exhibit, Framed, Plot, Row, Sheet, Subject, number, whole
 from search.report.style import HALF, PALETTE, Chart, place, tips, values
 from search.report.table import Cell, Table, count, limits, records, score, table
 
@@ -33,7 +33,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
         yield from (vars(each) for each in calibration(size.confidence[0], size.predictions[0] == size.labels))
 
 
-def draw(subject: Subject) -> Chart | None:
+def draw(subject: Framed) -> Chart | None:
     """Draw how often the winner is right at each confidence, with 95 % intervals."""
     if subject.frame.empty:
         return None
@@ -67,7 +67,7 @@ def draw(subject: Subject) -> Chart | None:
     return place(ideal + rules + dots, height=260, width=HALF, above="share of predictions that are right")
 
 
-def in_words(subject: Subject) -> str:
+def in_words(subject: Framed) -> str:
     """Return the chart in words."""
     bins = subject.frame.sort_values("confidence").itertuples()
     shares = [f"{row.accuracy:.0%} right at {row.confidence:.0%}" for row in bins]
@@ -76,8 +76,13 @@ def in_words(subject: Subject) -> str:
 
 def bins(subject: Subject) -> Table:
     """Return how often the winner is right at each confidence."""
+    return table_of(subject, "the winner")
+
+
+def table_of(subject: Framed, model: str) -> Table:
+    """Return the same of any model, which is called ``model``."""
     return table(
-        "How often the winner is right at each confidence.",
+        f"How often {model} is right at each confidence.",
         "confidence | # images | # mean confidence | # share right | # 95 % interval",
         (
             (

@@ -1,15 +1,15 @@
 """Recall by class: the classification report of the winner."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import altair as alt
 import numpy as np
 from sklearn import metrics
 
 from search.analysis.judgement import Judgement
-from search.analysis.stats.scores import proportion
+from search.analysis.stats.evaluating import share_right
 from search.report import words
-from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
+from search.report.exhibit import Exhibit, Framed, Plot, Row, Sheet, Subject, number, string, whole
 from search.report.exhibit import limits as limits_of
 from search.report.style import HALF, PALETTE, WHOLE, Chart, least_room, place, short_label, tips, values
 from search.report.table import Table, count, limits, records, score, table, text
@@ -32,19 +32,25 @@ COLUMNS = (
 def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield each class, with the whole training part, all folds together."""
     size = judgement.winners_size
-    if size is None:
-        return
-    labels, predicted, classes = size.labels, size.predictions[0], judgement.classes
+    if size is not None:
+        yield from of_classes(size.labels, size.predictions[0], judgement.classes, np.arange(len(size.labels)))
+
+
+def of_classes(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str], groups: np.ndarray) -> Iterable[Row]:
+    """Yield the same of any predictions: ``labels`` and ``predicted`` (n,) are numbers of ``classes``.
+
+    Intervals are by ``groups`` (n,); where each image has its own, they are Wilson's.
+    """
     precision, _, f1, images = metrics.precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(classes)), zero_division=0
     )
     for at, name in enumerate(classes):
-        correct = int(((labels == at) & (predicted == at)).sum())
-        recall = proportion(correct, int(images[at]))
+        own = labels == at
+        recall = share_right(predicted[own] == at, groups[own])
         yield {
             "class": name,
             "images": int(images[at]),
-            "correct": correct,
+            "correct": int((own & (predicted == at)).sum()),
             "recall": recall.mean,
             **limits_of(recall),
             "precision": precision[at],
@@ -52,7 +58,7 @@ def rows(judgement: Judgement) -> Iterable[Row]:
         }
 
 
-def draw(subject: Subject) -> Chart | None:
+def draw(subject: Framed) -> Chart | None:
     """Draw the recall of each class with its 95 % interval (Wilson), the worst class at the top."""
     frame = subject.frame.dropna(subset=["recall"])
     if frame.empty:
@@ -89,14 +95,14 @@ def draw(subject: Subject) -> Chart | None:
     return place(rules + dots, height=22 * len(rows), width=WHOLE if len(rows) > NARROW else HALF)
 
 
-def reading(subject: Subject) -> str:
+def reading(subject: Framed) -> str:
     """Return how to read the chart."""
     of = len(subject.frame)
     few = f" Drawn are the {MOST} worst of {of} classes." if of > MOST else ""
     return f"The share of each class's images that are found, the worst at the top, with 95 % intervals (Wilson).{few}"
 
 
-def in_words(subject: Subject) -> str:
+def in_words(subject: Framed) -> str:
     """Return the chart in words."""
     worst = subject.frame.dropna(subset=["recall"]).sort_values("recall").head(words.NAMED)
     lowest = [f"{row['class']} {words.number(row['recall'])}" for row in records(worst)]
@@ -105,9 +111,17 @@ def in_words(subject: Subject) -> str:
 
 def report(subject: Subject) -> Table:
     """Return the winner's classification report."""
-    return table(
+    caption = (
         "Classification report of the winner, from out-of-fold predictions: every image by a model that did not "
-        "train on it. The interval is that of the recall (Wilson).",
+        "train on it. The interval is that of the recall (Wilson)."
+    )
+    return table_of(subject, caption)
+
+
+def table_of(subject: Framed, caption: str) -> Table:
+    """Return the same of any model, below a caption."""
+    return table(
+        caption,
         "class | # images | # right | # recall | # 95 % interval | # precision | # F1",
         (
             (
@@ -124,7 +138,7 @@ def report(subject: Subject) -> Table:
     )
 
 
-def sentences(subject: Subject) -> list[str]:
+def sentences(subject: Framed) -> list[str]:
     """Return which class is the weakest."""
     classes = subject.frame.dropna(subset="recall")
     if classes.empty:

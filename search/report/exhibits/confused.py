@@ -1,7 +1,7 @@
 """Classes that the winner takes for another."""
 
 from search.analysis.judgement import Judgement
-from search.report.exhibit import Exhibit, Row, Sheet, Subject, number, string, whole
+from search.report.exhibit import Exhibit, Framed, Row, Sheet, Subject, number, string, whole
 from search.report.exhibits import confusion
 from search.report.table import Cell, Table, count, records, table, text
 
@@ -15,8 +15,13 @@ def rows(judgement: Judgement) -> list[Row]:
 
 def pairs(subject: Subject) -> Table:
     """Return which classes are taken for which, most images first."""
+    return table_of(subject, "the winner")
+
+
+def table_of(subject: Framed, model: str) -> Table:
+    """Return the same of any model, which is called ``model``."""
     return table(
-        "Classes that the winner takes for another, most images first.",
+        f"Classes that {model} takes for another, most images first.",
         "labelled | predicted | # images | # of the label's images",
         (
             (

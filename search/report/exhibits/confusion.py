@@ -1,6 +1,6 @@
 """What is taken for what: images of each class that the winner takes for each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -10,7 +10,7 @@ import pandas as pd
 from search.analysis.judgement import Judgement
 from search.analysis.stats.hard import confused
 from search.report import words
-from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, number, string, whole
+from search.report.exhibit import Exhibit, Framed, Plot, Row, Sheet, Subject, number, string, whole
 from search.report.style import DEEPEST, PADDING, PALETTE, Chart, least_room, place, short_label, tips, values
 from search.report.table import records
 
@@ -24,10 +24,14 @@ COLUMNS = (string("label"), string("predicted"), whole("images"), number("share"
 
 def rows(judgement: Judgement) -> Iterable[Row]:
     """Yield each pair of classes, label by label; of many classes those that are confused, and each with itself."""
-    size, classes = judgement.winners_size, judgement.classes
-    if size is None:
-        return
-    counts = confused(size.labels, size.predictions[0], len(classes))
+    size = judgement.winners_size
+    if size is not None:
+        yield from pairs_of(size.labels, size.predictions[0], judgement.classes)
+
+
+def pairs_of(labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str]) -> Iterable[Row]:
+    """Yield the same of any predictions: ``labels`` and ``predictions`` (n,) are numbers of ``classes``."""
+    counts = confused(labels, predictions, len(classes))
     totals = counts.sum(axis=1)
     for label, row in enumerate(counts):
         for predicted, images in enumerate(row):
@@ -43,7 +47,7 @@ def mistakes(pairs: Iterable[Row]) -> list[Row]:
     return sorted(wrong, key=lambda row: (-row["images"], -row["share"]))
 
 
-def draw(subject: Subject) -> Chart | None:
+def draw(subject: Framed) -> Chart | None:
     """Draw how many images of each class are taken for each, the deeper the larger their share of the class."""
     if subject.frame.empty:
         return None
@@ -133,19 +137,26 @@ def gather(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def reading(subject: Subject) -> str:
     """Return how to read the chart."""
-    classes = subject.frame["label"].nunique()
-    few = (
-        f" Drawn are the {WORST} of {classes} classes that are confused most; the others are one row and one column."
-        if classes > CLASSES
-        else ""
-    )
+    return f"{how_to_read('the winner')} No network had trained on the image in question.{few(subject)}"
+
+
+def how_to_read(model: str) -> str:
+    """Return what rows, columns and colours mean; ``model`` is what predicts, in words."""
     return (
-        "A row is a label, a column is what the winner takes it for. Right answers are blue, wrong ones purple; the "
-        f"deeper, the larger the share of the row's images. No network had trained on the image in question.{few}"
+        f"A row is a label, a column is what {model} takes it for. Right answers are blue, wrong ones purple; the "
+        "deeper, the larger the share of the row's images."
     )
 
 
-def in_words(subject: Subject) -> str:
+def few(subject: Framed) -> str:
+    """Return which of many classes are drawn; "" where all are."""
+    classes = subject.frame["label"].nunique()
+    if classes <= CLASSES:
+        return ""
+    return f" Drawn are the {WORST} of {classes} classes that are confused most; the others are one row and one column."
+
+
+def in_words(subject: Framed) -> str:
     """Return the chart in words."""
     worst = [
         f"{row['label']} taken for {row['predicted']} {words.times(row['images'])}"

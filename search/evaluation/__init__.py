@@ -1,0 +1,1 @@
+"""How an exported model does on labelled images."""
