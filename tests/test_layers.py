@@ -52,7 +52,13 @@ HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.oracles.elsewhere", "search.oracles.habits", "search.oracles.values", "search.oracles.networks"),
     *("search.oracles.meaning", "search.prepare", "search.jobs", "search.session", "search.tuner"),
     *("search.preview.choices", "search.preview.pictures", "search.preview.page"),
-    *("search.export.export", "search.export.plain", "search.pretraining.teachers", "search.pretraining.pretrain"),
+    *(
+        "search.export.export",
+        "search.export.members",
+        "search.export.plain",
+        "search.pretraining.teachers",
+        "search.pretraining.pretrain",
+    ),
     *("search.training.activations", "search.training.batches", "search.training.compiled", "search.training.folding"),
     *(
         "search.training.features",

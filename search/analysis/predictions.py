@@ -121,7 +121,7 @@ def gather(record: Record, complete: Sequence[Trial]) -> Evidence | None:
         trials=tuple(layout.trials),
         ids=layout.ids,
         labels=layout.labels,
-        groups=_groups(record, layout.ids),
+        groups=groups_of(record, layout.ids),
         sizes=tuple(layout.size(at) for at in range(len(by_size))),
         probabilities=layout.mean_probabilities(),
         complete=len(complete),
@@ -183,7 +183,7 @@ class _Layout:
         return self._total / np.maximum(times, 1)
 
 
-def _groups(record: Record, ids: Sequence[str]) -> np.ndarray:
+def groups_of(record: Record, ids: Sequence[str]) -> np.ndarray:
     """Return the number of each image's group; in older searches, which do not tell, each is its own."""
     table = read_table(record.folder, IMAGES)
     names = dict(zip(table["id"], table["group"], strict=True)) if table is not None and "group" in table else {}

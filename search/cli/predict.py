@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--top", type=click.IntRange(1), default=2, show_default=True, help="How many classes of each image.")
+@click.option(
+    "--unsure",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Answer only where at most this share of answers was wrong out of fold, such as 0.05.",
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON alone.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV alone, with the probabilities of all classes.")
-def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) -> None:
+def predict(folder: Path, images: tuple[Path, ...], top: int, unsure: float | None, form: str | None) -> None:
     """Say what the exported model in FOLDER sees in IMAGES, files or folders of them."""
     from search.export.predict import as_csv, as_json
     from search.export.predict import predict as predictions_of
@@ -29,7 +35,7 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, form: str | None) 
     from search.monitor.screen import open_screen
 
     with open_screen(wide_console(stderr=True)) as screen:
-        predictions = predictions_of(folder, images, partial(screen.progress, "Predicting"))
+        predictions = predictions_of(folder, images, partial(screen.progress, "Predicting"), unsure)
     if form is None:
         show(predictions, wide_console(), top)
     else:
@@ -53,8 +59,17 @@ def show(predictions: "Predictions", console: "Console", top: int) -> None:
         for row, path in enumerate(predictions.images):
             best = predictions.best(row, top)
             cells = [Text(part) for label, share in best for part in (visible(label), f"{share:.3f}")]
+            if not predictions.is_sure(row):
+                cells[0] = Text(f"not sure ({cells[0]}?)", style="yellow")
             table.add_row(Text(visible(str(path))), *cells)
         console.print(table)
+    if doubt := predictions.doubt:
+        number = sum(not predictions.is_sure(row) for row in range(len(predictions.images)))
+        console.print(
+            f"Not sure of {number} of {len(predictions.images)}: a probability of {doubt.probability:.3f} is needed; "
+            f"{doubt.told}.",
+            highlight=False,
+        )
     if predictions.unreadable:
         number = len(predictions.unreadable)
         plural = "" if number == 1 else "s"

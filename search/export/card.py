@@ -6,11 +6,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from search.analysis.certainty import Certainty
+from search.analysis.ensemble import Ensemble
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before
 from search.analysis.outlook import outlook, promise
 from search.data.decoding import DRAFT
 from search.data.depth import shift_to_8_bits
+from search.export.certain import sure_lines
+from search.export.together import ensemble_scored, members_in_words
 from search.journal.history import HoldoutScore, Trial
 from search.journal.outcomes import Status
 from search.racing import score
@@ -74,6 +78,8 @@ class ExportFacts:
     """What an export knows beside the record of its search: images that trained it by kind, the versions it needs.
 
     ``sampled`` are the real images of each class in an epoch, copies included; it is empty without sampling.
+    ``certainty`` is None where nothing is known of the model's probabilities. ``ensemble`` is the one that the model
+    is; its ``trial`` is then the heaviest member.
     """
 
     trial: Trial
@@ -81,6 +87,8 @@ class ExportFacts:
     synthetic: int
     versions: dict[str, str]
     sampled: Mapping[str, int] = field(default_factory=dict)
+    certainty: Certainty | None = None
+    ensemble: Ensemble | None = None
 
 
 def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
@@ -145,8 +153,10 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         ranges=record.about.ranges.tops,
         shift=shift_to_8_bits,
         note=PREDICTIONS[trial.recipe.tta].note if isinstance(trial.recipe, Recipe) else "",
-        scored=_scored(judgement, trial),
-        limits=list(_limits(record, trial)),
+        members=members_in_words(judgement, facts.ensemble) if facts.ensemble else [],
+        scored=ensemble_scored(judgement, facts.ensemble) if facts.ensemble else _scored(judgement, trial),
+        sure=list(sure_lines(facts.certainty)),
+        limits=list(_limits(record, trial, is_tempered=facts.certainty is not None)),
         licences=list(licences(trial.recipe)),
         recipe=_recipe_lines(trial.recipe),
     )
@@ -255,7 +265,7 @@ def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:
     )
 
 
-def _limits(record: Record, trial: Trial) -> list[str]:
+def _limits(record: Record, trial: Trial, *, is_tempered: bool) -> list[str]:
     parts = record.rules.parts
     outside = " outside the hold-out" if record.rules.holdout else ""
     heldout = ", those of the hold-out too," if record.rules.holdout else ""
@@ -268,7 +278,11 @@ def _limits(record: Record, trial: Trial) -> list[str]:
             "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
             "than those that trained it may be told far worse than the scores say."
         ),
-        kind_of(trial.recipe.head if isinstance(trial.recipe, Recipe) else "linear").probabilities,
+        *(
+            []
+            if is_tempered
+            else [kind_of(trial.recipe.head if isinstance(trial.recipe, Recipe) else "linear").probabilities]
+        ),
         *([sentence] if (sentence := assumption(trial.recipe)) else []),
         *warnings(record),
     ]
@@ -277,3 +291,8 @@ def _limits(record: Record, trial: Trial) -> list[str]:
     if not record.history.end_reason:
         lines.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
     return lines
+
+
+def _of_head(recipe: AnyRecipe) -> str:
+    """Return what the probabilities of a head are worth."""
+    return kind_of(recipe.head if isinstance(recipe, Recipe) else "linear").probabilities

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from search.analysis.stats.confidence import AT_REST, LEAST
 from search.repertoire.augmentation import MIRRORED
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
@@ -85,6 +86,35 @@ def averaged(model: keras.Model, views: Sequence[int]) -> keras.Model:
         outputs.append(model(shown if len(shown) > 1 else shown[0]))
     model.name = "one_view"
     return keras.Model(pixels, keras.layers.Average(name="mean")(outputs), name="exported")
+
+
+def tempered_model(model: keras.Model, temperature: float) -> keras.Model:
+    """Return a model of the same inputs whose logits are divided by a temperature, as ``confidence.tempered`` does."""
+    if temperature == AT_REST:
+        return model
+    model.name = "untempered"
+    pixels = [keras.Input(each.shape[1:], name=each.name) for each in model.inputs]
+    logits = keras.ops.log(keras.ops.maximum(model(pixels if len(pixels) > 1 else pixels[0]), LEAST))
+    cooled = keras.layers.Rescaling(1 / temperature, name="temperature")(logits)
+    return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(cooled), name="exported")
+
+
+def weighted(models: Sequence[tuple[keras.Model, Sequence[int]]], weights: Sequence[float]) -> keras.Model:
+    """Return one model that gives the weighted mean of the probabilities of several, whose weights add to 1.
+
+    Each stands with the sides of its inputs, the smallest first. The model has an input for each side that there is,
+    the smallest first.
+    """
+    sizes = sorted({size for _, own in models for size in own})
+    names = {size: f"pixels_{size}" if len(sizes) > 1 else "pixels" for size in sizes}
+    pixels = {size: keras.Input((size, size, 3), name=names[size]) for size in sizes}
+    outputs = []
+    for number, ((model, own), weight) in enumerate(zip(models, weights, strict=True)):
+        model.name = f"member_{number}"
+        shown = [pixels[size] for size in own]
+        probabilities = model(shown if len(shown) > 1 else shown[0])
+        outputs.append(keras.layers.Rescaling(weight, name=f"weight_{number}")(probabilities))
+    return keras.Model([pixels[size] for size in sizes], keras.layers.Add(name="mean")(outputs), name="exported")
 
 
 def _scaling(backbone: Backbone, name: str = "scaling") -> keras.layers.Layer:

@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from search.export.certain import Doubt, doubt_of
 from search.export.opened import open_export, read_export
 from search.system.errors import UserError
 from search.system.machine import cores
@@ -22,12 +24,20 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Predictions:
-    """Readable images with the probabilities of the classes, (n, classes); the others with the reason."""
+    """Readable images with the probabilities of the classes, (n, classes); the others with the reason.
+
+    ``doubt`` says below which probability there is no answer, None where all are answered.
+    """
 
     classes: tuple[str, ...]
     images: tuple[Path, ...]
     probabilities: np.ndarray
     unreadable: tuple[tuple[Path, str], ...]
+    doubt: Doubt | None = None
+
+    def is_sure(self, row: int) -> bool:
+        """Return whether an image gets an answer: its best probability is high enough."""
+        return self.doubt is None or float(self.probabilities[row].max()) >= self.doubt.probability
 
     def best(self, row: int, top: int) -> list[tuple[str, float]]:
         """Return the ``top`` likeliest classes of an image with their probabilities, best first."""
@@ -35,14 +45,16 @@ class Predictions:
         return [(self.classes[label], float(self.probabilities[row, label])) for label in order]
 
 
-def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions:
+def predict(folder: Path, names: Sequence[Path], progress: Steps, unsure: float | None = None) -> Predictions:
     """Return what the model exported to ``folder`` sees in the images at ``names``: files, or folders of them.
 
-    Raises UserError for a folder that is no whole export, and where there are no images.
+    ``unsure`` is the share of answers that may be wrong out of fold: those below the probability that this takes are
+    not sure. Raises UserError for a folder that is no whole export, and where there are no images.
     """
     paths = list(dict.fromkeys(path for name in names for path in _files(name)))
+    about = read_export(folder)
+    doubt = None if unsure is None else doubt_of(about, unsure, folder)
     if not paths:
-        read_export(folder)  # a wrong folder is told first
         raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
     exported = open_export(folder)
     classes = exported.classes
@@ -59,7 +71,7 @@ def predict(folder: Path, names: Sequence[Path], progress: Steps) -> Predictions
                 rows += [(path, row) for (path, _), row in zip(good, outputs, strict=True)]
             progress(at + len(part), len(paths))
     probabilities = np.array([row for _, row in rows]).reshape(len(rows), len(classes))
-    return Predictions(classes, tuple(path for path, _ in rows), probabilities, tuple(unreadable))
+    return Predictions(classes, tuple(path for path, _ in rows), probabilities, tuple(unreadable), doubt)
 
 
 def _files(name: Path) -> Iterator[Path]:
@@ -76,19 +88,28 @@ def _files(name: Path) -> Iterator[Path]:
 
 
 def as_json(predictions: Predictions, top: int) -> str:
-    """Return the predictions as JSON, in ASCII, so that any file name survives."""
-    images = [
-        {"image": str(path), "label": best[0][0], "probability": best[0][1], "top": dict(best)}
+    """Return the predictions as JSON, in ASCII, so that any file name survives; a label that is not sure is null."""
+    images: list[dict[str, Any]] = [
+        {
+            "image": str(path),
+            "label": best[0][0] if predictions.is_sure(row) else None,
+            "probability": best[0][1],
+            "top": dict(best),
+        }
         for row, path in enumerate(predictions.images)
         for best in [predictions.best(row, top)]
     ]
     unreadable = [{"image": str(path), "reason": reason} for path, reason in predictions.unreadable]
-    return json.dumps({"predictions": images, "unreadable": unreadable}, indent=2) + "\n"
+    told: dict[str, Any] = {"predictions": images, "unreadable": unreadable}
+    if predictions.doubt:
+        told["unsure"] = asdict(predictions.doubt)
+    return json.dumps(told, indent=2) + "\n"
 
 
 def as_csv(predictions: Predictions) -> str:
     """Return the predictions as CSV: image, label, the probability of each class, and why an image was not read.
 
+    A label that is not sure is empty.
     Letters of a path that a terminal would obey, or could not show, are escaped; JSON has paths as they are.
     """
     buffer = io.StringIO()
@@ -96,7 +117,8 @@ def as_csv(predictions: Predictions) -> str:
     writer.writerow(["image", "label", *(f"p({name})" for name in predictions.classes), "unreadable"])
     for row, path in enumerate(predictions.images):
         probabilities = [f"{value:.6f}" for value in predictions.probabilities[row]]
-        writer.writerow([as_cell(visible(str(path))), as_cell(predictions.best(row, 1)[0][0]), *probabilities, ""])
+        label = as_cell(predictions.best(row, 1)[0][0]) if predictions.is_sure(row) else ""
+        writer.writerow([as_cell(visible(str(path))), label, *probabilities, ""])
     for path, reason in predictions.unreadable:
         writer.writerow([as_cell(visible(str(path))), "", *("" for _ in predictions.classes), as_cell(visible(reason))])
     return buffer.getvalue()

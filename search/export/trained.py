@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,15 +39,15 @@ class TrainedOn:
         return len(self.contents)
 
 
-def write_trained_on(path: Path, materials: Materials, part: "Part") -> None:
-    """Write what trains a model on all images of a search: all real ones, and the synthetic ones of ``part``.
+def write_trained_on(path: Path, materials: Materials, parts: Sequence["Part"]) -> None:
+    """Write what trains a model on all images of a search: all real ones, and the synthetic ones of ``parts``.
 
     Real ones that sampling leaves out are among them, as they chose the recipe.
     """
     paths, contents = materials.paths, materials.contents
     pictures = decode(paths, contents, THUMBNAIL, materials.cache, ranges=materials.ranges).pixels
     greys, every = [greys_of(pictures)], list(contents)
-    if (pool := materials.pool) is not None and len(made := _synthetic_rows(part, len(contents), len(pool))):
+    if (pool := materials.pool) is not None and len(made := _synthetic_rows(parts, len(contents), len(pool))):
         decoded = decode(pool.paths, pool.contents, THUMBNAIL, materials.cache, ranges=pool.ranges)
         greys.append(greys_of(decoded.pixels[made]))
         every += [pool.contents[row] for row in made]
@@ -56,10 +57,10 @@ def write_trained_on(path: Path, materials: Materials, part: "Part") -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _synthetic_rows(part: "Part", real: int, synthetic: int) -> np.ndarray:
+def _synthetic_rows(parts: Sequence["Part"], real: int, synthetic: int) -> np.ndarray:
     """Return the rows of the pool that train; rows number the real images first, and anew for other views of copies."""
-    stand_ins = part.stand_ins.rows if part.stand_ins else np.empty(0, np.int64)
-    rows = np.unique(np.concatenate([part.rows, stand_ins]) % (real + synthetic))
+    used = [each for part in parts for each in (part.rows, *([part.stand_ins.rows] if part.stand_ins else []))]
+    rows = np.unique(np.concatenate(used) % (real + synthetic))
     return rows[rows >= real] - real
 
 

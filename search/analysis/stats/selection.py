@@ -69,14 +69,15 @@ class Corrected:
         raised = self.score.mean > score + NO_SPREAD or self.full.mean > full + NO_SPREAD
         return replace(
             self,
-            score=_lowered(self.score, score),
-            full=_lowered(self.full, full),
-            full_accuracy=_lowered(self.full_accuracy, full_accuracy),
+            score=lowered(self.score, score),
+            full=lowered(self.full, full),
+            full_accuracy=lowered(self.full_accuracy, full_accuracy),
             raised=raised,
         )
 
 
-def _lowered(interval: Interval, raw: float) -> Interval:
+def lowered(interval: Interval, raw: float) -> Interval:
+    """Return a corrected score, its mean no higher than the raw one."""
     mean = min(interval.mean, raw)
     return Interval(mean, min(interval.low, mean), max(interval.high, mean))
 
@@ -98,20 +99,20 @@ def corrected(configurations: Configurations, seed: int, draws: int = 500, beate
     rows = [np.searchsorted(names, groups) for groups in configurations.groups]
     everything = [np.ones((1, len(row))) for row in rows]
     winners = _best(configurations, everything)
-    bags = _Bags(len(names), _partitions(configurations, rows, len(names)), np.random.default_rng(seed))
+    bags = Bags(len(names), partitions_of(configurations, rows, len(names)), np.random.default_rng(seed))
     by_size, full_accuracy = _out_of_bag(configurations, rows, bags, draws)
-    alike = _worth_of_groups(configurations)
+    alike = worth_of_groups(configurations)
     return Corrected(
         raw=float(_of_winners(configurations, everything, winners).mean(axis=0)[0]),
-        score=_quantiles(by_size.mean(axis=0), alike),
-        full=_quantiles(by_size[-1], alike),
-        full_accuracy=_quantiles(full_accuracy, len(names)),
+        score=quantiles(by_size.mean(axis=0), alike),
+        full=quantiles(by_size[-1], alike),
+        full_accuracy=quantiles(full_accuracy, len(names)),
         raw_full_accuracy=float(_accuracy(configurations, everything, winners)[0]),
         winner=int(winners[0]),
     )
 
 
-def _partitions(configurations: Configurations, rows: list[np.ndarray], groups: int) -> np.ndarray | None:
+def partitions_of(configurations: Configurations, rows: list[np.ndarray], groups: int) -> np.ndarray | None:
     """Return the fold of each group in each repeat, shape (repeats, groups), None where folds cannot be drawn."""
     if configurations.folds is None or len(np.unique(configurations.folds[-1])) < FEWEST_FOLDS:
         return None
@@ -122,7 +123,7 @@ def _partitions(configurations: Configurations, rows: list[np.ndarray], groups: 
 
 
 @dataclass(frozen=True)
-class _Bags:
+class Bags:
     """What is drawn: whole folds where ``partitions`` (repeats, groups) says which are whose, else groups."""
 
     groups: int
@@ -142,7 +143,7 @@ class _Bags:
 
 
 def _out_of_bag(
-    configurations: Configurations, rows: list[np.ndarray], bags: _Bags, draws: int
+    configurations: Configurations, rows: list[np.ndarray], bags: Bags, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the objective (sizes, draws) and the full-size accuracy, on what was left out, of the winners inside."""
     at_once = max(1, ENTRIES_AT_ONCE // max(len(row) for row in rows))
@@ -158,7 +159,7 @@ def _out_of_bag(
     return np.concatenate(by_size, axis=1), np.concatenate(full_accuracy)
 
 
-def _quantiles(values: np.ndarray, groups: float) -> Interval:
+def quantiles(values: np.ndarray, groups: float) -> Interval:
     """Return the mean and the limits of drawn values; where the draws do not differ, Wilson's for so many groups."""
     mean = float(values.mean())
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -168,7 +169,7 @@ def _quantiles(values: np.ndarray, groups: float) -> Interval:
     return Interval(mean, cut(low, SCORES), cut(high, SCORES))
 
 
-def _worth_of_groups(configurations: Configurations) -> float:
+def worth_of_groups(configurations: Configurations) -> float:
     """Return how many groups of even classes would tell as much of the objective: rare classes count as much as others.
 
     The variance of a mean over K classes of n_k groups is that of K² / Σ 1/n_k groups.
@@ -182,12 +183,17 @@ def _worth_of_groups(configurations: Configurations) -> float:
 
 def _best(configurations: Configurations, times: list[np.ndarray]) -> np.ndarray:
     """Return the trial with the best objective, mean over sizes, for each row of weights; of equal ones the first."""
+    return np.asarray(totals(configurations, times).argmax(axis=1))
+
+
+def totals(configurations: Configurations, times: list[np.ndarray]) -> np.ndarray:
+    """Return the sum over sizes of each trial's objective for each row of weights, shape (draws, trials)."""
     measure = _macro_f1 if configurations.objective == "macro_f1" else _share_right
     total = np.zeros((len(times[0]), configurations.trials))
     for size in range(len(times)):
         for trials in _blocks(configurations, len(times[0])):
             total[:, trials] += measure(configurations, size, trials, times[size])
-    return np.asarray(total.round(6).argmax(axis=1))  # float32: the last digits are no merit
+    return total.round(6)  # float32: the last digits are no merit
 
 
 def _blocks(configurations: Configurations, draws: int) -> Iterator[slice]:
@@ -201,10 +207,10 @@ def _blocks(configurations: Configurations, draws: int) -> Iterator[slice]:
 def _share_right(configurations: Configurations, size: int, trials: slice, times: np.ndarray) -> np.ndarray:
     """Return the (balanced) accuracy, shape (draws, trials), of predictions that count so many times."""
     right = configurations.predictions[size][trials] == configurations.labels[size]
-    return np.asarray(_worth(configurations, size, times) @ right.T.astype(np.float32))
+    return np.asarray(worth_of(configurations, size, times) @ right.T.astype(np.float32))
 
 
-def _worth(configurations: Configurations, size: int, times: np.ndarray) -> np.ndarray:
+def worth_of(configurations: Configurations, size: int, times: np.ndarray) -> np.ndarray:
     """Return what each prediction adds to the (balanced) accuracy if it is right, shape (draws, R)."""
     if configurations.objective == "accuracy":
         return np.asarray(times / times.sum(axis=1, keepdims=True))
@@ -242,14 +248,20 @@ def _indicator(predictions: np.ndarray, which: np.ndarray, classes: int) -> spar
 
 def _of_winners(configurations: Configurations, times: list[np.ndarray], winners: np.ndarray) -> np.ndarray:
     """Return the objective of the winner of each draw at each size: shape (sizes, draws)."""
-    by_size = []
-    for size, weights in enumerate(times):
-        predictions, labels = configurations.predictions[size][winners], configurations.labels[size]
-        if configurations.objective == "macro_f1":
-            by_size.append(_own_macro_f1(predictions, labels, weights, configurations.classes))
-        else:
-            by_size.append(((predictions == labels) * _worth(configurations, size, weights)).sum(axis=1))
-    return np.stack(by_size)
+    return np.stack(
+        [
+            objective_of(configurations, size, configurations.predictions[size][winners], weights)
+            for size, weights in enumerate(times)
+        ]
+    )
+
+
+def objective_of(configurations: Configurations, size: int, predictions: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the objective (draws,) at a size of each draw's own predictions, which count so many times: (draws, R)."""
+    labels = configurations.labels[size]
+    if configurations.objective == "macro_f1":
+        return _own_macro_f1(predictions, labels, times, configurations.classes)
+    return np.asarray(((predictions == labels) * worth_of(configurations, size, times)).sum(axis=1))
 
 
 def _own_macro_f1(predictions: np.ndarray, labels: np.ndarray, times: np.ndarray, classes: int) -> np.ndarray:
