@@ -21,7 +21,7 @@ from search.racing import score
 from search.record import Record
 from search.repertoire.backbones.backbone import OF_IMAGENET
 from search.repertoire.columns import columns_of, written
-from search.repertoire.heads import kind_of
+from search.repertoire.heads import UNCALIBRATED, kind_of
 from search.repertoire.networks import AnyRecipe
 from search.repertoire.prediction import PREDICTIONS
 from search.repertoire.priors import assumption
@@ -293,6 +293,7 @@ def _limits(record: Record, trial: Trial, *, is_tempered: bool) -> list[str]:
     return lines
 
 
-def _of_head(recipe: AnyRecipe) -> str:
-    """Return what the probabilities of a head are worth."""
-    return kind_of(recipe.head if isinstance(recipe, Recipe) else "linear").probabilities
+def _of_head(recipe: AnyRecipe, *, is_tempered: bool) -> list[str]:
+    """Return what the probabilities of a head are worth, where a temperature does not say it."""
+    told = kind_of(recipe.head if isinstance(recipe, Recipe) else "linear").probabilities
+    return [] if is_tempered and told == UNCALIBRATED else [told]

@@ -28,6 +28,7 @@ ACTIVATIONS = ("relu", "gelu", "silu", "elu", "selu", "leaky_relu", "tanh", "sig
 LINEAR, RBF = "linear", "rbf"
 KERNELS = {LINEAR: 1.0, RBF: 10.0}  # of an SVM, with the C that suits features of length 1
 SCALE = "scale"
+UNCALIBRATED = "Probabilities are those of the network, not calibrated."
 CALIBRATED = (
     "Probabilities come from the decisions of support vector machines, by a sigmoid for each class that was fitted on "
     "held-out decisions within the training images, of which a group is on one side of each inner fold."
@@ -192,7 +193,7 @@ class Head:
     macs: Callable[[Any, float], float] = lambda _settings, _features: 0.0
     drops: Callable[[Any, int], bool] = lambda _settings, layer: layer == 0
     seconds_a_run: Callable[[int], float] = lambda _examples: 0.0
-    probabilities: str = "Probabilities are those of the network, not calibrated."
+    probabilities: str = UNCALIBRATED
 
 
 def _fit_linear(runs: "HeadRuns") -> Sequence[FittedHead]:
