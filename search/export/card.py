@@ -278,11 +278,7 @@ def _limits(record: Record, trial: Trial, *, is_tempered: bool) -> list[str]:
             "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
             "than those that trained it may be told far worse than the scores say."
         ),
-        *(
-            []
-            if is_tempered
-            else [kind_of(trial.recipe.head if isinstance(trial.recipe, Recipe) else "linear").probabilities]
-        ),
+        *_of_head(trial.recipe, is_tempered=is_tempered),
         *([sentence] if (sentence := assumption(trial.recipe)) else []),
         *warnings(record),
     ]
