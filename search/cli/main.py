@@ -15,6 +15,7 @@ import click
 from search.cli.backbones import backbones
 from search.cli.check import check
 from search.cli.compare import compare
+from search.cli.evaluate import evaluate
 from search.cli.export import export
 from search.cli.folds import folds
 from search.cli.hard import hard
@@ -39,6 +40,7 @@ VERBS = (  # by name, as --help lists them
     backbones,
     check,
     compare,
+    evaluate,
     export,
     folds,
     hard,
@@ -79,6 +81,7 @@ def cli() -> None:
     python -m search report NAME                               write the report again
     python -m search export NAME --to my-model                 the recommended model, to take away
     python -m search predict my-model my-images                what it sees in other images
+    python -m search evaluate my-model test-images             how it does on labelled images
     """
 
 

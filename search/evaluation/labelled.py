@@ -62,6 +62,10 @@ class Labelled:
         """The number of each image's group, shape (n,)."""
         return np.unique(self.dataset.groups, return_inverse=True)[1]
 
+    def lines(self, size: int) -> list[str]:
+        """Return what the images are, and what was left out, in lines; the model takes them at ``size`` px."""
+        return [*described(_with_images(self.dataset), size), *_in_words(self)]
+
     @property
     def absent(self) -> list[str]:
         """The classes of the model of which there are no images."""
@@ -93,7 +97,7 @@ def read_labelled(
     pixels = decoded[THUMBNAIL].pixels
     near = grouped(len(dataset), find_near_duplicates(pixels, dataset.contents, cache, progress, ranges=needs.ranges))
     labelled = Labelled(regrouped(dataset, study, near), decoded, near, unknown)
-    for line in (*described(_with_images(labelled.dataset), max(needs.sizes)), *_in_words(labelled)):
+    for line in labelled.lines(max(needs.sizes)):
         say(line)
     return labelled
 

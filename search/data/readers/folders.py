@@ -124,17 +124,20 @@ def _labelled(root: Path, ids: Sequence[str], folders: Sequence[str], reading: R
         raise UserError(_looks_split(root, tree, layout.problem))
     if doubt := doubt_of(tree, layout):
         raise UserError(_in_doubt(root, tree, layout, doubt))
-    return by_layout(root, ids, tree, layout, masks)
+    return by_layout(root, ids, tree, layout, masks, single=reading.single)
 
 
-def by_layout(root: Path, ids: Sequence[str], tree: Node, layout: Layout, masks: int = 0) -> Labelled:
+def by_layout(
+    root: Path, ids: Sequence[str], tree: Node, layout: Layout, masks: int = 0, *, single: bool = False
+) -> Labelled:
     """Return the images with the labels and splits of a layout. Raises UserError for one class that holds others.
 
-    ``masks`` counts the masks and previews that are not among the images.
+    ``masks`` counts the masks and previews that are not among the images, and ``single`` is as in Reading.
     """
     classes = {name for part in layout.parts if part.labelled for name in _at(tree, part.prefix).folders}
     if len(classes) == 1 and not layout.has_splits:
-        _check_single(root, ids, tree, (*layout.parts[0].prefix, *classes), masks)
+        hints = "" if single else f"{_labels_in_names(ids)}{_table_hint(root)}"
+        _check_single(root, tree, (*layout.parts[0].prefix, *classes), masks, hints)
     bases = frozenset("/".join(part.prefix) or "." for part in layout.parts if part.labelled)
     result = Labelled(classes, _in_words(layout, tree), bases=bases)
     for id_ in ids:
@@ -154,10 +157,9 @@ def _at(tree: Node, path: Sequence[str]) -> Node:
     return tree
 
 
-def _check_single(root: Path, ids: Sequence[str], tree: Node, path: tuple[str, ...], masks: int) -> None:
+def _check_single(root: Path, tree: Node, path: tuple[str, ...], masks: int, hints: str) -> None:
     """Raise UserError, with what may be meant, where one class is all there is and that may be mended by a word."""
     deeper = sorted(_at(tree, path).folders)
-    hints = f"{_labels_in_names(ids)}{_table_hint(root)}"
     if deeper or hints:
         holds = f", which holds the folders {some(deeper)}. Did you mean {root}/{'/'.join(path)}?" if deeper else "."
         raise UserError(f"{root} holds one class only ({path[-1]}){holds}{hints}{masks_hint(masks)}")
