@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import CACHE, GROUPS, echo, of_the_data
+from search.cli.options import CACHE, echo, of_the_data
 from search.system.texts import visible_lines
 
 
@@ -14,7 +14,12 @@ from search.system.texts import visible_lines
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data")
 @of_the_data
-@GROUPS
+@click.option(
+    "--groups",
+    metavar="HOW",
+    help="What counts as one group for intervals: auto (copies), none, a column, folder1 (the first folder), or a "
+    "pattern on file names. Copies are one group too, unless none+ stands before the last three.",
+)
 @click.option("--split", metavar="NAME", help="Only the images of this given split, such as test.")
 @click.option(
     "--skip-unknown", is_flag=True, help="Leave out the images of classes that the model does not know, and count them."
