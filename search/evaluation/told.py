@@ -124,7 +124,7 @@ def _guessing(figures: Figures) -> str:
 def confidence(figures: Figures) -> str:
     """Return whether the model is as sure as it should be."""
     gap, error, chance = figures.overconfidence, figures.calibration_error, figures.error_if_calibrated
-    sure = f"it is {figures.confidence.mean():.0%} sure on average, and {figures.right.mean():.0%} right"
+    sure, right = (f"{100 * each.mean():.0f} %" for each in (figures.confidence, figures.right))
     if gap.known and gap.low > 0:
         how = "It is too sure of itself"
     elif gap.known and gap.high < 0:
@@ -134,8 +134,8 @@ def confidence(figures: Figures) -> str:
         if error > chance.high:
             how = "It is too sure of some answers, and not sure enough of others"
     return (
-        f"{how}: {sure} (calibration error {error:.3f}; confidences that are right would show "
-        f"{chance.low:.3f} to {chance.high:.3f} on these images)."
+        f"{how}: it is {sure} sure on average, and {right} right (calibration error {error:.3f}; confidences that are "
+        f"right would show {chance.low:.3f} to {chance.high:.3f} on these images)."
     )
 
 
@@ -153,7 +153,7 @@ def _overlap(evaluation: Evaluation) -> Iterator[str]:
         )
     if not number:
         return
-    ways = ", ".join(f"{words} {count}" for words, count in evaluation.ways.most_common())
+    ways = "; ".join(f"{words}: {count}" for words, count in evaluation.ways.most_common())
     every = evaluation.every.scores["accuracy"].mean
     if evaluation.is_flattered:
         whom = "This image" if of == 1 else f"All {of:,} images"

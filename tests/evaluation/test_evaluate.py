@@ -109,7 +109,7 @@ def test_where_all_trained_the_model_nothing_is_said_of_new_images(evaluated, fi
     told = evaluated(finished / "shapes")
     assert told["flattered"]
     assert not told["agreement"]
-    assert "All 28 images trained the model (the same file 28). So nothing here says" in told["answer"][0]
+    assert "All 28 images trained the model (the same file: 28). So nothing here says" in told["answer"][0]
 
 
 def test_an_export_without_its_training_images_says_so(evaluated, finished, model, new, tmp_path):
