@@ -142,8 +142,11 @@ def as_json(evaluation: Evaluation) -> str:
             "classes": dataset.counts,
             "unknown_classes": labelled.unknown,
         },
-        "trained": {"known": evaluation.how is not None, "images": int(evaluation.trained.sum())}
-        | dict(evaluation.ways),
+        "trained": {
+            "known": evaluation.how is not None,
+            "images": int(evaluation.trained.sum()),
+            "ways": evaluation.ways,
+        },
         "answer": [*cautions(evaluation), headline(evaluation), *further(evaluation)],
         "flattered": evaluation.is_flattered,
         **_figures(main),

@@ -10,6 +10,7 @@ from altair.utils.schemapi import debug_mode
 from search.analysis.stats.metrics import METRICS
 from search.evaluation.evaluation import Evaluation
 from search.evaluation.told import MODEL, cautions, further, headline, most_confused
+from search.options import name_of
 from search.report import words
 from search.report.document import Document, Fact
 from search.report.drawing import DrawingError
@@ -53,7 +54,7 @@ def document_of(evaluation: Evaluation) -> Document:
     """Return what the page says and shows."""
     about = evaluation.about
     return Document(
-        title=f"{about.get('search', evaluation.folder.name)}, trial {about.get('trial', '')}",
+        title=f"{about.get('search')}, trial {about.get('trial')}, on {name_of(evaluation.labelled.dataset.source)}",
         kind="Evaluation of a model",
         answer=[headline(evaluation), *further(evaluation)],
         facts=list(_facts(evaluation)),
@@ -85,7 +86,7 @@ def _sections(evaluation: Evaluation) -> Iterator[Section]:
         confusion.in_words(pairs),
     )
     recall = _display(
-        classes.EXHIBIT, by_class, classes.draw(by_class), classes.reading(by_class), classes.in_words(by_class)
+        classes.EXHIBIT, by_class, classes.draw(by_class), classes.reading(by_class, ""), classes.in_words(by_class)
     )
     reading = calibration.EXHIBIT.plot.reading if calibration.EXHIBIT.plot else ""
     belief = _display(calibration.EXHIBIT, bins, calibration.draw(bins), str(reading), calibration.in_words(bins))

@@ -78,7 +78,7 @@ def test_scores_are_those_of_the_predictions_and_stand_beside_the_promise(evalua
     assert 0 < right < 2 * NEW
     accuracy = told["scores"]["accuracy"]
     assert (accuracy["mean"], accuracy["low"]) == (right / 24, proportion(right, 24).low)
-    assert told["trained"] == {"known": True, "images": 0}
+    assert told["trained"] == {"known": True, "images": 0, "ways": {}}
     first = told["agreement"][0]
     promise = json.loads((model / "recipe.json").read_text())["promise"]
     assert (first["metric"], first["promised"]["mean"]) == (promise["objective"], promise["expected"]["mean"])
@@ -95,7 +95,7 @@ def test_images_that_trained_the_model_are_told_and_left_out(evaluated, search, 
     assert ways["down/again.jpg"] == "the same picture"
     assert ways["across/mirrored.bmp"].startswith("mirrored")
     assert ways["across/mirrored.png"] == "a copy of another image here that did"
-    assert told["trained"]["images"] == 4
+    assert told["trained"]["images"] == sum(told["trained"]["ways"].values()) == 4
     assert told["scores"] == before["scores"]
     assert told["scored"]["images"] == 24
     assert told["all_images"]["scored"]["images"] == 28
@@ -117,7 +117,7 @@ def test_an_export_without_its_training_images_says_so(evaluated, finished, mode
     older = altered(model, tmp_path / "older", promise=None)
     (older / "trained_on.npz").unlink()
     told = evaluated(new, of=older)
-    assert told["trained"] == {"known": False, "images": 0}
+    assert told["trained"] == {"known": False, "images": 0, "ways": {}}
     assert told["scored"]["images"] == 28
     assert told["images"][0]["trained"] is None
     assert any("does not say which images trained the model" in line for line in told["answer"])
@@ -227,6 +227,7 @@ def test_the_page_shows_each_wrong_image(evaluated, search, model, finished, new
     assert not code, err
     page = (new.parent / "page.html").read_text()
     assert "Evaluation of a model" in page
+    assert re.search("<h1>space-shapes, trial [0-9]{4}, on new</h1>", page)
     assert "Page: page.html" in out
     assert page.count('<img src="data:image/jpeg') == len(wrong) + len(known)
     assert "<b>odd" not in page
