@@ -99,7 +99,8 @@ def reading(subject: Framed, of_intervals: str = " (Wilson)") -> str:
     """Return how to read the chart; ``of_intervals`` says what intervals these are."""
     of = len(subject.frame)
     few = f" Drawn are the {MOST} worst of {of} classes." if of > MOST else ""
-    return f"The share of each class's images that are found, the worst at the top, with 95 % intervals{of_intervals}.{few}"
+    found = "The share of each class's images that are found, the worst at the top"
+    return f"{found}, with 95 % intervals{of_intervals}.{few}"
 
 
 def in_words(subject: Framed) -> str:
