@@ -53,8 +53,10 @@ def write_page(path: Path, evaluation: Evaluation) -> str:
 def document_of(evaluation: Evaluation) -> Document:
     """Return what the page says and shows."""
     about = evaluation.about
+    members = about.get("members", [])
+    what = f"{words.count(len(members))} recipes together" if members else f"trial {about.get('trial')}"
     return Document(
-        title=f"{about.get('search')}, trial {about.get('trial')}, on {name_of(evaluation.labelled.dataset.source)}",
+        title=f"{about.get('search')}, {what}, on {name_of(evaluation.labelled.dataset.source)}",
         kind="Evaluation of a model",
         answer=[headline(evaluation), *further(evaluation)],
         facts=list(_facts(evaluation)),
