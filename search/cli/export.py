@@ -1,12 +1,19 @@
 """``export``: train a recipe on all images, and write its model into a folder to take away."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.options import CACHE, CACHE_GB, MOVED, RESULTS, ROOT, echo, folder_by_name, shared
+from search.cli.options import CACHE, CACHE_GB, RESULTS, ROOT, echo, folder_by_name, shared
 from search.export.hows import HOWS, REFIT
+
+if TYPE_CHECKING:
+    from search.analysis.ensemble import Ensemble
+    from search.export.changed import Changes
+    from search.monitor.screen import Screen
+    from search.record import Record
+    from search.space import SpaceFile
 
 
 @click.command()
@@ -23,13 +30,20 @@ from search.export.hows import HOWS, REFIT
 @RESULTS
 @CACHE
 @CACHE_GB
-@MOVED
+@click.option(
+    "--data",
+    metavar="PATH",
+    help="Where the images are now, if they were moved. More or cleaned images than those of the search train a model "
+    "that it has not scored, which says so.",
+)
 @ROOT
 def export(name: str, to: Path, trial: str, how: str, results: str, **options: Any) -> None:
     """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
 
     Where the study has a hold-out, the trial is scored on it first, once.
     """
+    from search.monitor.console import wide_console
+    from search.monitor.screen import open_screen
     from search.record import read_record
     from search.reopening import reopening
 
@@ -39,16 +53,49 @@ def export(name: str, to: Path, trial: str, how: str, results: str, **options: A
     typed |= shared(options)
     space, reopened = reopening(record, verb="export", typed=typed, executor="inline", **options)
     echo("Loading TensorFlow and Keras Tuner")
+    from search.export.changed import changes_since, refused
     from search.export.export import check_target
     from search.export.export import export as write
     from search.export.trained import TRAINED_ON
     from search.tuner import KFoldTuner
 
     check_target(to, Path(reopened["data"]))  # before the images are read
-    write(KFoldTuner(space, **reopened), chosen, to)
+    screen, last = open_screen(wide_console()), ""
+    with screen:
+        changes = changes_since(record, reopened, screen.progress)
+    if changes is None:
+        write(KFoldTuner(space, screen=screen, **reopened), chosen, to)
+    elif options["data"]:
+        last = _train_unscored(record, changes, chosen, to, space, reopened, screen)
+    else:
+        raise refused(record, changes, typed)
     trials = f"trial {chosen}" if isinstance(chosen, str) else f"an ensemble of {', '.join(chosen.members)}"
     echo(f"Export: {to}, {trials}: model.keras, labels.txt, recipe.json; README.md says what it is")
     echo(
         f"{to / TRAINED_ON} shows each image that trained the model, small and grey, for evaluate: delete it before "
         "you give the model to anyone who may not see them"
     )
+    if last:
+        echo(last)
+
+
+def _train_unscored(
+    record: "Record",
+    changes: "Changes",
+    chosen: "str | Ensemble",
+    to: Path,
+    space: "SpaceFile",
+    reopened: dict[str, Any],
+    screen: "Screen",
+) -> str:
+    """Train what was chosen on other images than those of its search, and return the last word on the model."""
+    from search.analysis.judgement import Judgement
+    from search.export.changed import UNSCORED, expectation, materials_on, said
+    from search.export.export import train
+
+    with screen:
+        materials, changes = materials_on(record, changes, chosen, space, reopened, screen.say, screen.progress)
+        for line in said(changes):
+            screen.say(line)
+        train(record, chosen, materials, to, screen, changes)
+    return f"{UNSCORED}: changes.csv names what is other. {expectation(Judgement.of(record), chosen, changes)}"

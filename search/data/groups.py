@@ -23,14 +23,14 @@ def regrouped(dataset: Dataset, study: Study, near: Sequence[int] | np.ndarray, 
 
     Equal files always share a group. ``near`` is the number of each image's group of near-duplicates, shape (n,);
     it counts unless the study leaves near-duplicates apart. Under ``groups="auto"`` the column ``group`` of a
-    manifest counts too. Raises UserError for a column that is not there and, if ``strict``, for a pattern that does
+    manifest counts too. Raises UserError, if ``strict``, for a column that is not there, and for a pattern that does
     not fit a name; else such an image stands for itself.
     """
     bonds: list[Sequence[object] | np.ndarray] = [dataset.contents]
     if study.joins_copies:
         bonds.append(near)
     if study.group_column is not None:
-        names = _column(dataset, study.group_column)
+        names = _column(dataset, study.group_column, strict=strict)
     elif study.group_pattern is not None:
         names = [_matched(id_, study.group_pattern, strict=strict) for id_ in dataset.ids]
     elif study.groups == AUTO and f"{MANIFEST_COLUMN}group" in dataset.table:
@@ -48,12 +48,14 @@ def _copies(dataset: Dataset, near: Sequence[int] | np.ndarray) -> list[str]:
     return [name if sizes[name] > 1 else "" for name in names]
 
 
-def _column(dataset: Dataset, column: str) -> list[str]:
+def _column(dataset: Dataset, column: str, *, strict: bool = True) -> list[str]:
     """Return a column of the manifest; where it is empty, the image stands for itself."""
     names = [name.removeprefix(MANIFEST_COLUMN) for name in dataset.table if name.startswith(MANIFEST_COLUMN)]
     folder = re.fullmatch(r"folder([1-9])", column)
     if column not in names and folder:
-        return _folders(dataset, int(folder[1]))
+        return _folders(dataset, int(folder[1]), strict=strict)
+    if column not in names and not strict:
+        return dataset.ids
     if column not in names:
         has = (
             f"has the columns {', '.join(names)} besides image and label"
@@ -68,10 +70,10 @@ def _column(dataset: Dataset, column: str) -> list[str]:
     return values.where(values != "", dataset.table["id"]).tolist()
 
 
-def _folders(dataset: Dataset, level: int) -> list[str]:
+def _folders(dataset: Dataset, level: int, *, strict: bool) -> list[str]:
     """Return the folder of each image on a level below the data; an image that has none stands for itself."""
     parts = [PurePosixPath(id_).parts for id_ in dataset.ids]
-    if not any(len(names) > level for names in parts):
+    if strict and not any(len(names) > level for names in parts):
         raise UserError(
             f"groups='folder{level}': no image of {dataset.source} lies in a folder of level {level} below it. Give "
             'groups="auto", or a level that there is.'

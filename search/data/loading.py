@@ -273,7 +273,10 @@ def _is_of(table: pd.DataFrame, pool: SyntheticPool) -> bool:
 def _alike(
     pool: SyntheticPool, thumbnails: Decoded, inputs: Inputs, progress: Progress, earlier: pd.DataFrame | None
 ) -> list[tuple[int, int]]:
-    """Return (row of the pool, row of the data set) of near-duplicates, shared by images that look alike."""
+    """Return (row of the pool, row of the data set) of near-duplicates, shared by images that look alike.
+
+    Inputs that are known from tables alone have no thumbnails to compare.
+    """
     ids = inputs.dataset.ids
     if earlier is not None and _is_of(earlier, pool):
         row_of = {id_: row for row, id_ in enumerate(ids)}
@@ -281,7 +284,7 @@ def _alike(
         if all(id_ in row_of for _, id_ in named):  # an id that holds a ; was cut in two, and is looked for anew
             return [(row, row_of[id_]) for row, id_ in named]
     rows = pool.of_doubtful_origin
-    if not len(rows):
+    if not len(rows) or not len(inputs.thumbnails.pixels):
         return []
     both = np.concatenate([inputs.thumbnails.pixels, thumbnails.pixels[rows]])
     contents = [*inputs.dataset.contents, *(pool.contents[row] for row in rows)]

@@ -71,18 +71,37 @@ class SyntheticPool:
 
     def readable(self, decoded: Decoded) -> "SyntheticPool":
         """Return the pool without the images that could not be decoded."""
-        rows = list(decoded.readable)
+        pool = self._only(decoded.readable)
+        return dataclasses.replace(pool, left_out=self.left_out + len(decoded.unreadable))
+
+    def _only(self, rows: Sequence[int]) -> "SyntheticPool":
         return dataclasses.replace(
             self,
             paths=tuple(self.paths[row] for row in rows),
             contents=tuple(self.contents[row] for row in rows),
-            labels=self.labels[rows],
+            labels=self.labels[list(rows)],
             sources=tuple(self.sources[row] for row in rows),
+            alike=tuple(self.alike[row] for row in rows if self.alike),
             unsourced=tuple(self.unsourced[row] for row in rows),
             methods=tuple(self.methods[row] for row in rows if self.methods),
             trained_on=tuple(self.trained_on[row] for row in rows if self.trained_on),
             made_for=tuple(self.made_for[row] for row in rows if self.made_for),
-            left_out=self.left_out + len(decoded.unreadable),
+        )
+
+    def carried(self, rows: Mapping[int, int]) -> "SyntheticPool":
+        """Return the pool for another data set, without the images of which a source is not in it.
+
+        ``rows`` maps rows of the present data set to those of the other one. What images resemble is forgotten, and so
+        are those rows that generators were fitted on and that the other one lacks.
+        """
+        kept = self._only([at for at, sources in enumerate(self.sources) if all(row in rows for row in sources)])
+        return dataclasses.replace(
+            kept,
+            sources=tuple(tuple(sorted(rows[row] for row in sources)) for sources in kept.sources),
+            alike=(),
+            fitted={
+                name: tuple(sorted(rows[row] for row in some if row in rows)) for name, some in self.fitted.items()
+            },
         )
 
     def linked(self, pairs: Iterable[tuple[int, int]]) -> "SyntheticPool":

@@ -14,6 +14,7 @@ from search.analysis.outlook import outlook, promise
 from search.data.decoding import DRAFT
 from search.data.depth import shift_to_8_bits
 from search.export.certain import sure_lines
+from search.export.changed import Changes, expectation
 from search.export.together import ensemble_scored, members_in_words
 from search.journal.history import HoldoutScore, Trial
 from search.journal.outcomes import Status
@@ -79,7 +80,8 @@ class ExportFacts:
 
     ``sampled`` are the real images of each class in an epoch, copies included; it is empty without sampling.
     ``certainty`` is None where nothing is known of the model's probabilities. ``ensemble`` is the one that the model
-    is; its ``trial`` is then the heaviest member.
+    is; its ``trial`` is then the heaviest member. ``changes`` say how the images differ from those of the search, None
+    where they do not.
     """
 
     trial: Trial
@@ -89,6 +91,11 @@ class ExportFacts:
     sampled: Mapping[str, int] = field(default_factory=dict)
     certainty: Certainty | None = None
     ensemble: Ensemble | None = None
+    changes: Changes | None = None
+
+    def classes(self, record: Record) -> dict[str, int]:
+        """Return the number of images of each class that trained it."""
+        return self.changes.dataset.counts if self.changes else record.about.classes
 
 
 def scores(judgement: Judgement, trial: Trial) -> dict[str, Any]:
@@ -146,17 +153,19 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         name=record.name,
         trial=trial,
         facts=facts,
-        classes=record.about.classes,
+        classes=facts.classes(record),
+        changes=facts.changes,
+        expectation=expectation(judgement, facts.ensemble or trial.id, facts.changes) if facts.changes else "",
         size=image_size,
         draft=_draft(image_size),
         sizes=[(size, _draft(size)) for size in trial.recipe.sizes],
-        ranges=record.about.ranges.tops,
+        ranges=(facts.changes.dataset if facts.changes else record.about).ranges.tops,
         shift=shift_to_8_bits,
         note=PREDICTIONS[trial.recipe.tta].note if isinstance(trial.recipe, Recipe) else "",
         members=members_in_words(judgement, facts.ensemble) if facts.ensemble else [],
         scored=ensemble_scored(judgement, facts.ensemble) if facts.ensemble else _scored(judgement, trial),
         sure=list(sure_lines(facts.certainty)),
-        limits=list(_limits(record, trial, is_tempered=facts.certainty is not None)),
+        limits=list(_limits(record, facts)),
         licences=list(licences(trial.recipe)),
         recipe=_recipe_lines(trial.recipe),
     )
@@ -265,14 +274,15 @@ def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:
     )
 
 
-def _limits(record: Record, trial: Trial, *, is_tempered: bool) -> list[str]:
-    parts = record.rules.parts
+def _limits(record: Record, facts: ExportFacts) -> list[str]:
+    trial, parts, is_tempered = facts.trial, record.rules.parts, facts.certainty is not None
     outside = " outside the hold-out" if record.rules.holdout else ""
-    heldout = ", those of the hold-out too," if record.rules.holdout else ""
+    heldout = ", those of the hold-out too," if record.rules.holdout else ","
+    images = "other images, as said above," if facts.changes else f"all images{heldout}"
     lines = [
         (
             f"Scores describe models trained by this recipe on {1 - 1 / parts:.0%} of the images{outside} or less. "
-            f"This model was trained on all images{heldout or ','} so nothing here has been measured on it."
+            f"This model was trained on {images} so nothing here has been measured on it."
         ),
         (
             "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "

@@ -20,6 +20,7 @@ from search.data.folds import Fold
 from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
 from search.export.card import card
+from search.export.changed import CHANGES, Changes, weights_of
 from search.export.members import Member, about_of, compared, facts_of, joined
 from search.export.opened import MODEL, RECIPE
 from search.export.plain import tempered_model
@@ -32,6 +33,7 @@ from search.system.digests import file_sha256
 from search.system.errors import UserError
 from search.system.files import new_folder, write_text
 from search.system.precision import FLOAT32
+from search.system.texts import csv_text
 from search.system.tf import silenced
 from search.training.loop import DivergedError
 from search.training.materials import Materials
@@ -65,24 +67,37 @@ def export(tuner: KFoldTuner, chosen: str | Ensemble, to: Path) -> Path:
     ``to`` is in use, training diverges or the folder cannot be written: then there is none.
     """
     check_target(to, tuner.setup.dataset.source)
-    weights, together = ({chosen: 1.0}, None) if isinstance(chosen, str) else (chosen.members, chosen)
-    materials, screen = tuner.setup.materials, tuner.screen
+    with tuner.screen:
+        for trial_id in weights_of(chosen):
+            _score_on_holdout(tuner, trial_id)
+        train(tuner.record, chosen, tuner.setup.materials, to, tuner.screen)
+    return to
+
+
+def train(
+    record: Record,
+    chosen: str | Ensemble,
+    materials: Materials,
+    to: Path,
+    screen: Screen,
+    changes: Changes | None = None,
+) -> None:
+    """Train what was chosen on all images of ``materials``, and write the model; raises as ``export`` does.
+
+    ``changes`` say how these images differ from those of the search, None where they do not.
+    """
     # The model runs anywhere, and is compared with the networks that were trained, so both compute in float32.
     exact, fold = replace(materials, precision=FLOAT32), everything(len(materials.labels))
-    with screen:
-        for trial_id in weights:
-            _score_on_holdout(tuner, trial_id)
-        members = []
-        for trial_id, weight in weights.items():
-            trial = tuner.record.history.trials[trial_id]
-            screen.say(f"Training {trial_id} on all {len(fold.train)} images")
-            epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.epochs, len(fold.train))
-            members.append(Member(trial, weight, _train(exact, trial, fold, epochs)))
-        _write(to, tuner.record, members, exact, together)
-        for sentence in dict.fromkeys(assumption(member.recipe) for member in members):
-            if sentence:
-                screen.say(f"Beware of the model: {sentence}")
-    return to
+    members = []
+    for trial_id, weight in weights_of(chosen).items():
+        trial = record.history.trials[trial_id]
+        screen.say(f"Training {trial_id} on all {len(fold.train)} images")
+        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.epochs, len(fold.train))
+        members.append(Member(trial, weight, _train(exact, trial, fold, epochs)))
+    _write(to, record, members, exact, None if isinstance(chosen, str) else chosen, changes)
+    for sentence in dict.fromkeys(assumption(member.recipe) for member in members):
+        if sentence:
+            screen.say(f"Beware of the model: {sentence}")
 
 
 def _score_on_holdout(tuner: KFoldTuner, trial_id: str) -> None:
@@ -129,12 +144,17 @@ def _train(materials: Materials, trial: Trial, fold: Fold, proceed: Callable[[],
 
 
 def _write(
-    to: Path, record: Record, members: Sequence[Member], materials: Materials, together: Ensemble | None
+    to: Path,
+    record: Record,
+    members: Sequence[Member],
+    materials: Materials,
+    together: Ensemble | None,
+    changes: Changes | None,
 ) -> None:
     sure = certainty(record, {member.trial.id: member.weight for member in members})
     temperature = sure.temperature.value if sure else AT_REST
     model = tempered_model(joined(members, materials), temperature)
-    judgement, facts = Judgement.of(record), facts_of(members, materials, sure, together)
+    judgement, facts = Judgement.of(record), facts_of(members, materials, sure, together, changes)
     try:
         with new_folder(to.resolve()) as folder:
             with silenced():
@@ -147,6 +167,8 @@ def _write(
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
             write_text(folder / CARD, card(judgement, facts))
+            if changes:
+                write_text(folder / CHANGES, csv_text(changes.table))
             inode = folder.stat().st_ino
     except OSError as error:
         raise UserError(

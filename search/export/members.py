@@ -15,6 +15,7 @@ from search.analysis.stats.confidence import tempered
 from search.data.folds import Fold
 from search.data.images import decode
 from search.export.card import ExportFacts, promised, scores
+from search.export.changed import Changes
 from search.export.opened import FORMAT
 from search.export.plain import averaged, joint_model, plain_model, weighted
 from search.export.together import ensemble_promise, ensemble_scores
@@ -64,7 +65,11 @@ def joined(members: Sequence[Member], materials: Materials) -> keras.Model:
 
 
 def facts_of(
-    members: Sequence[Member], materials: Materials, sure: Certainty | None, together: Ensemble | None
+    members: Sequence[Member],
+    materials: Materials,
+    sure: Certainty | None,
+    together: Ensemble | None,
+    changes: Changes | None,
 ) -> ExportFacts:
     """Return what a card says of an export beside the record of its search."""
     part = members[0].network.run.part
@@ -77,6 +82,7 @@ def facts_of(
         part.sampled.get("trained", {}),
         certainty=sure,
         ensemble=together,
+        changes=changes,
     )
 
 
@@ -158,8 +164,9 @@ def about_of(
         **({"members": [_member(member) for member in members]} if len(members) > 1 else {}),
         "image_size": trial.recipe.side,
         **({"image_sizes": list(sizes)} if len(sizes) > 1 else {}),
-        "classes": record.about.classes,
+        "classes": facts.classes(record),
         "images": facts.images,
+        **({"other_images": facts.changes.to_dict()} if facts.changes else {}),
         "synthetic": network.run.part.synthetic,
         **({"sampled": network.run.part.sampled} if network.run.part.sampled else {}),
         "scores": ensemble_scores(judgement, found) if found else scores(judgement, trial),
