@@ -18,6 +18,7 @@ from search.data.dataset import Dataset
 from search.data.finding import listed
 from search.data.images import THUMBNAIL, Decoded
 from search.data.loading import Inputs, read_inputs
+from search.data.synthetic import SyntheticPool
 from search.options import Options, name_of, overridden
 from search.record import IMAGES, About, Record, images_table, read_table
 from search.report.words import amount, limits
@@ -284,14 +285,7 @@ def materials_on(
     file = dataclasses.replace(space, study=study, written=space.study)
     inputs = _as_recorded(record, study, reopened)
     setup = complete(file, inputs, record.folder, options, about.findings or [], about, say, progress)
-    wanting = [name for name in weights_of(chosen) if record.history.trials[name].recipe.synthetic]
-    pool = setup.pool.carried(changes.still_there) if setup.pool and wanting else None
-    lost = len(setup.pool) - len(pool) if setup.pool and pool is not None else 0
-    if pool is not None and not len(pool):
-        raise UserError(
-            f"Trial {wanting[0]} trains on synthetic images, and each of those in {pool.root} came from images that "
-            f"are not in {changes.dataset.source}, or in another class there. Export a trial without them with --trial."
-        )
+    pool, lost = _synthetic_left(setup.pool, record, changes, chosen)
     materials = dataclasses.replace(
         setup.materials,
         paths=tuple(path.resolve() for path in changes.dataset.paths),
@@ -303,6 +297,22 @@ def materials_on(
         folds={},
     )
     return materials, dataclasses.replace(changes, lost=lost)
+
+
+def _synthetic_left(
+    pool: SyntheticPool | None, record: Record, changes: Changes, chosen: str | Ensemble
+) -> tuple[SyntheticPool | None, int]:
+    """Return the synthetic images that may train, None where none are wanted, and how many are left out."""
+    wanting = [name for name in weights_of(chosen) if record.history.trials[name].recipe.synthetic]
+    if pool is None or not wanting:
+        return None, 0
+    left = pool.carried(changes.still_there)
+    if not len(left):
+        raise UserError(
+            f"Trial {wanting[0]} trains on synthetic images, and each of those in {pool.root} came from images that "
+            f"are not in {changes.dataset.source}, or in another class there. Export a trial without them with --trial."
+        )
+    return left, len(pool) - len(left)
 
 
 def _synthetic(record: Record) -> str | None:
