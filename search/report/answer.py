@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from search.analysis.advice import advice
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, on_holdout
 from search.analysis.outlook import Outlook, are_even, outlook
@@ -11,6 +12,7 @@ from search.journal.history import Trial
 from search.journal.outcomes import Status
 from search.racing import score
 from search.repertoire.columns import varied
+from search.report import advice as advising
 from search.report import words
 from search.report.document import Fact
 from search.report.words import against_in_100, called, in_100
@@ -30,7 +32,8 @@ def sentences(judgement: Judgement) -> list[str]:
         *_uneven(judgement, winner, numbers),
         *(_rivals(judgement) if useful else []),
         *(_without_search(judgement) if useful else []),
-        " ".join(_next_steps(judgement, winner, numbers)),
+        _next_step(judgement, winner, numbers),
+        *(advising.sentences(judgement, further) if (further := advice(judgement)) else []),
         f"The recipe of {called(winner)}: {summary(judgement, winner)}.",
     ]
 
@@ -179,31 +182,28 @@ def _behind(distance: float) -> str:
     return f"{words.points(abs(distance))} {'ahead' if distance < 0 else 'behind'}"
 
 
-def _next_steps(judgement: Judgement, winner: Trial, numbers: Outlook) -> Iterator[str]:
-    """Yield what to do next."""
-    use, slope = judgement.recommended, judgement.slope
+def _next_step(judgement: Judgement, winner: Trial, numbers: Outlook) -> str:
+    """Return what to do next."""
+    use = judgement.recommended
     if not judgement.record.history.end_reason:
-        yield "Next: go on with the search, which is not finished."
-    elif numbers.beats_guessing is False:
+        return "Next: go on with the search, which is not finished."
+    if numbers.beats_guessing is False:
         which = ", above all of the rarest class" if numbers.rarest else ""
-        yield (
+        return (
             "Next: look whether the images show what tells the classes apart, and whether their labels are right. "
             f"Then collect more images{which}. A model trained now is of no use."
         )
-    elif use is not None and use is not winner:
+    if use is not None and use is not winner:
         own, other = (
             in_100(at_size(trial, judgement.rules, judgement.rules.fractions[-1], judgement.rules.objective))
             for trial in (use, winner)
         )
         times = winner.seconds / max(use.seconds, 1e-9)
-        yield (
+        return (
             f"Next: train {called(use)} on all images, with the command below. It comes within a point of the winner "
             f"(raw, {own} against {other} in 100) and trains {times:.1f} times as fast."
         )
-    else:
-        yield "Next: train it on all images, with the command below."
-    if slope is not None and slope.known and slope.low > 0:
-        yield "More images would help."
+    return "Next: train it on all images, with the command below."
 
 
 def command(judgement: Judgement) -> str:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from search.analysis.advice import Promise, advice
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import interval, profile, seen_before
 from search.analysis.outlook import outlook
 from search.analysis.stats import Interval
+from search.analysis.stats.confusions import Mistakes
 from search.record import Record
 from search.report import contents
 from search.report.document import Document
@@ -29,6 +31,8 @@ FIRST = (
     *("trials", "folds", "survival", "effects", "interaction", "comparisons", "baselines", "confirmation", "ledger"),
     *("strip", "curves", "confusion", "confused", "classes", "calibration", "hard", "label_errors", "duplicates"),
 )
+
+LATER = {"advice"}  # reports that were written before are still valid
 
 MOST = 20_000  # rows of a table; the CSV file beside it has all
 
@@ -55,6 +59,7 @@ def as_json(judgement: Judgement, document: Document) -> dict[str, Any]:
         "answer": list(document.answer),
         "command": document.command,
         "outlook": _outlook(judgement),
+        "advice": _advice(judgement),
         "at_chance": [_finite({**vars(each), "trial": each.trial.id}) for each in judgement.at_chance.values()],
         "facts": [vars(fact) for fact in document.facts],
         "words": {section.chapter.id: list(section.words) for section in document.sections},
@@ -107,6 +112,27 @@ def _outlook(judgement: Judgement) -> dict[str, Any] | None:
     }
 
 
+def _advice(judgement: Judgement) -> dict[str, Any] | None:
+    """Return what to do about the winner."""
+    told = advice(judgement)
+    if told is None:
+        return None
+    more, held_out = told.more, told.unmistaken
+    return {
+        "good_enough": told.good_enough,
+        "unmistaken": vars(held_out) if held_out else None,
+        "pairs": [_mistakes(judgement, each) for each in told.pairs],
+        "weak": [_mistakes(judgement, each) for each in told.weak],
+        "more_images": _finite({**vars(more), "promise": str(more.promise), "doubling": None})
+        | {"doubling": _interval(more.doubling)},
+    }
+
+
+def _mistakes(judgement: Judgement, these: Mistakes) -> dict[str, Any]:
+    names = [judgement.classes[number] for number in these.classes]
+    return {**vars(these), "classes": names, "share": _interval(these.share)}
+
+
 def _interval(limits: Interval) -> dict[str, Any]:
     return _finite({"mean": limits.mean, "low": limits.low, "high": limits.high})
 
@@ -156,22 +182,21 @@ OBJECT: Schema = {"type": "object"}
 
 def schema(chapters: Sequence[Chapter] = contents.CHAPTERS) -> Schema:
     """Return the schema of report.json."""
+    properties = {
+        "schema": {"const": VERSION, "description": "Version of this schema."},
+        **_answer_schema(),
+        **_numbers_schema(),
+        **_tables_schema(chapters),
+        "study": OBJECT | _about("study.json: what was fixed when the search began."),
+        "sessions": {"type": "array", "items": OBJECT},
+        "profile": _profile_schema(),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "report.json",
         "description": "The report of a search. Scores are in [0, 1], differences on the same scale; what does not "
         "exist is null. A change that readers must know of raises `schema`.",
-        **_object(
-            {
-                "schema": {"const": VERSION, "description": "Version of this schema."},
-                **_answer_schema(),
-                **_numbers_schema(),
-                **_tables_schema(chapters),
-                "study": OBJECT | _about("study.json: what was fixed when the search began."),
-                "sessions": {"type": "array", "items": OBJECT},
-                "profile": _profile_schema(),
-            }
-        ),
+        **_object(properties, always=[name for name in properties if name not in LATER]),
     }
 
 
@@ -184,6 +209,7 @@ def _answer_schema() -> Schema:
         "answer": TEXTS | _about("The answer in paragraphs."),
         "command": TEXT | _about("Retrains the recommended recipe on all images; empty where there is none."),
         "outlook": _or_null(_outlook_schema()),
+        "advice": _or_null(_advice_schema()),
         "at_chance": {
             "type": "array",
             "description": "Trials that do no better than guessing, and the likely cause.",
@@ -278,6 +304,32 @@ def _outlook_schema() -> Schema:
             "best_by_accuracy": MAYBE_TEXT | _about("The trial that leads by accuracy alone, if not the winner."),
         },
         "What to expect of the winner; `expected` leads the answer.",
+    )
+
+
+def _advice_schema() -> Schema:
+    mistakes = _object(
+        {"classes": TEXTS, "mistakes": NUMBER, "images": NUMBER, "share": _interval_schema(), "p": NUMBER},
+        "So many of the images, both means over predictions; p is one-sided, after Holm's adjustment.",
+    )
+    more = {
+        "promise": {"enum": list(map(str, Promise))} | _about("Whether more images would help."),
+        "images": {"type": "integer"} | _about("That there are."),
+        "for_a_point": MAYBE_NUMBER | _about("How many more gain a point; null where none do, or nothing is known."),
+        "least": MAYBE_NUMBER,
+        "most": MAYBE_NUMBER,
+        "doubling": _interval_schema("What twice as many would gain."),
+    }
+    return _object(
+        {
+            "good_enough": {"type": "boolean"} | _about("To leave it at that."),
+            "unmistaken": _or_null(_object({"images": {"type": "integer"}, "wrong_at_most": NUMBER}))
+            | _about("The hold-out, if nothing in it was wrong, and what share of new images may be, at 95 %."),
+            "pairs": {"type": "array", "items": mistakes} | _about("Classes taken for each other more than by chance."),
+            "weak": {"type": "array", "items": mistakes} | _about("Classes missed more often than the others."),
+            "more_images": _object(more),
+        },
+        "What to do about the winner; null where it does no better than guessing.",
     )
 
 

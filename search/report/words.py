@@ -163,6 +163,27 @@ def count(amount: int) -> str:
     return COUNTS[amount] if amount < len(COUNTS) else str(amount)
 
 
+def about(amount: float) -> str:
+    """Return a number of images with two digits that count: "8", "160", "1,900"."""
+    digits = len(str(round(amount)))
+    return f"{max(1, round(amount, min(0, 2 - digits))):,.0f}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, finer below ten: "4.9 %", "12 %"."""
+    return f"{100 * share:.{1 if share < 0.0995 else 0}f} %"
+
+
+def quoted(name: str) -> str:
+    """Return the name of a class in a sentence."""
+    return f'"{name}"'
+
+
+def first_upper(text: str) -> str:
+    """Return a sentence with its first letter as a capital; the rest stays."""
+    return text[:1].upper() + text[1:]
+
+
 def spaced(name: str) -> str:
     """Return a name of the code with spaces for underscores."""
     return name.replace("_", " ")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import sklearn
+from scipy import stats as scipy_stats
 from sklearn import metrics
 
 from search.analysis.stats.intervals import LEVEL, UNKNOWN, Interval
@@ -109,3 +110,11 @@ def proportion(hits: float, of: float) -> Interval:
         return UNKNOWN
     low, high = proportion_confint(hits, of, alpha=1 - LEVEL, method="wilson")
     return Interval(hits / of, float(low), float(high))
+
+
+def at_most(hits: int, of: int) -> float:
+    """Return the upper 95 % limit of a share with so many hits, in [0, 1] (Clopper & Pearson, one-sided).
+
+    With no hit it is about 3 / ``of`` (the rule of three): 0 of 60 may be 4.9 %. It is 1 where there are no images.
+    """
+    return float(scipy_stats.beta.ppf(LEVEL, hits + 1, of - hits)) if hits < of else 1.0

@@ -12,6 +12,7 @@ from search.analysis.stats.intervals import DIFFERENCES, UNKNOWN, Interval, corr
 FEWEST_SIZES = 4
 SLOWEST, FASTEST = 0.05, 2.0
 GRID = 60
+FARTHEST = 60  # doublings
 
 
 def drops(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,6 +39,31 @@ def slopes(cells: np.ndarray, images: Sequence[float] | np.ndarray, parts: float
     doublings = math.log2(images[-1] / images[-2])
     within = DIFFERENCES[0] / doublings, DIFFERENCES[1] / doublings
     return [corrected_interval(gain, parts, within) for gain in (cells[:, -1] - cells[:, -2]) / doublings]
+
+
+# DECISIONS: What more images promise is read off a falling error, not off a straight line
+def gain_of_doubling(slope: float, error: float, doublings: float) -> float:
+    """Return what twice as many images gain, where each doubling lowers the error by the same factor (a power law).
+
+    ``slope`` is the gain for each of the last ``doublings`` (``slopes``), and ``error`` in [0, 1] what is missing now.
+    So the next doubling gains less than the last ones did. A loss is taken to go on as it is.
+    """
+    if slope <= 0 or error <= 0:
+        return min(slope, 0.0)
+    return error * (1 - 2 ** -_exponent(slope, error, doublings))
+
+
+def images_for(gain: float, images: float, slope: float, error: float, doublings: float) -> float:
+    """Return how many images beside those that there are gain so much, by the same law; infinite where none do."""
+    if slope <= 0 or error <= gain:
+        return math.inf
+    needed = math.log2(error / (error - gain)) / _exponent(slope, error, doublings)
+    return images * (2**needed - 1) if needed < FARTHEST else math.inf
+
+
+def _exponent(slope: float, error: float, doublings: float) -> float:
+    """Return c of error ~ n^−c between the two largest sizes."""
+    return math.log2((error + slope * doublings) / error) / doublings
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import altair as alt
 
+from search.analysis.advice import Promise, more_images
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size
-from search.analysis.stats import Interval
+from search.analysis.outlook import outlook
 from search.report import words
 from search.report.exhibit import Exhibit, Plot, Row, Sheet, Subject, flag, number, trial
 from search.report.exhibit import limits as limits_of
@@ -17,7 +18,6 @@ from search.report.table import Cell, Table, limits, records, score, table, text
 
 MOST = 40
 OTHERS = "other complete trials"
-FLAT = 0.01  # a doubling that gains less than a point at best is not worth collecting
 
 COLUMNS = (
     trial(),
@@ -196,14 +196,15 @@ def sentences(subject: Subject) -> list[str]:
 
 
 def _more_images(judgement: Judgement) -> list[str]:
-    slope = judgement.slope
-    if slope is None or not slope.known:
+    slope, numbers = judgement.slope, outlook(judgement)
+    if slope is None or not slope.known or numbers is None:
         return ["Whether more images would help cannot be told from these folds."]
     ends = f"95 % interval {100 * slope.low:+.1f} to {100 * slope.high:+.1f}"
     between = f"{words.signed(slope.mean)} for each doubling of images, {ends}"
-    if slope.high < FLAT:
+    promise = more_images(judgement, numbers).promise
+    if promise is Promise.LITTLE:
         gain = f"More images of this kind would add little: between the two largest sizes the winner gained {between}"
-    elif slope.low > 0:
+    elif promise is Promise.HELP:
         gain = f"More images would help: between the two largest sizes the winner gained {between}"
     else:
         gain = f"Whether more images would help is not sure: between the two largest sizes the winner gained {between}"
@@ -215,17 +216,17 @@ def _more_images(judgement: Judgement) -> list[str]:
         lines.append(
             f"By the curve a + b n^-c through the {sizes} sizes ({fit}) it would have {more:.3f} with twice the images."
         )
-    return [*lines, *_more_tuning(judgement, slope)]
+    return [*lines, *_more_tuning(judgement, promise)]
 
 
-def _more_tuning(judgement: Judgement, slope: Interval) -> list[str]:
+def _more_tuning(judgement: Judgement, promise: Promise) -> list[str]:
     """Return how much better another recipe would have to be to be seen, and what that says of searching on."""
     nearest = judgement.differences[0] if judgement.differences else None
     if nearest is None or math.isinf(nearest.high):
         return []
     visible = nearest.high - nearest.mean
     line = f"With so few images a recipe must be some {words.points(visible)} better to be recognised as better."
-    if slope.low > 0 and slope.mean > 0 and slope.high >= FLAT:
+    if promise is Promise.HELP:
         line += " So more images promise more than more tuning."
     return [line]
 

@@ -253,11 +253,21 @@ def _stopped(judgement: Judgement) -> list[str]:
     return [line]
 
 
+def _gains(gain: Gain) -> str:
+    """Return a difference with its verb: what is below zero is a loss."""
+    mean = gain.difference.mean
+    return f"loses {words.points(-mean)}{_between(gain)}" if mean < 0 else f"gains {_in_points(gain)}"
+
+
 def _in_points(gain: Gain) -> str:
-    gap = gain.difference
-    if not math.isfinite(gap.low):
-        return f"{words.signed(gap.mean)} (what chance does is not known)"
-    return f"{words.signed(gap.mean)} (95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+    return f"{words.signed(gain.difference.mean)}{_between(gain)}"
+
+
+def _between(gain: Gain) -> str:
+    low, high = gain.difference.low, gain.difference.high
+    if not math.isfinite(low):
+        return " (what chance does is not known)"
+    return f" (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _not_told(overall: list[Gain], best: Gain) -> str:
@@ -273,8 +283,8 @@ def _not_told(overall: list[Gain], best: Gain) -> str:
         )
     low, high = min(gap.low for gap in known), max(gap.high for gap in known)
     return (
-        f"No help was seen: of {len(overall)} recipes with synthetic images the best, {best.pair.words}, gains "
-        f"{_in_points(best)}, which is not told from nothing once all are counted; every difference is between "
+        f"No help was seen: of {len(overall)} recipes with synthetic images the best, {best.pair.words}, "
+        f"{_gains(best)}, which is not told from nothing once all are counted; every difference is between "
         f"{100 * low:+.1f} and {100 * high:+.1f} points."
     )
 
