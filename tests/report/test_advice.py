@@ -12,7 +12,6 @@ from kit.searches import Search
 from search.analysis.advice import Promise, advice
 from search.analysis.judgement import Judgement
 from search.analysis.stats.survival import gain_of_doubling, images_for
-from search.report import advice as advising
 from search.report import answer, contents
 from search.report.json import as_json, schema
 from search.report.markdown import markdown
@@ -135,7 +134,7 @@ def test_more_images_hardly_help_where_little_is_wrong(tmp_path):
     told = advice(judgement)
     assert told.more.promise is Promise.LITTLE
     assert told.good_enough
-    (line,) = advising.sentences(judgement, dataclasses.replace(told, good_enough=False))
+    (line,) = answer.advise(judgement, dataclasses.replace(told, good_enough=False))
     assert line.startswith("More images like these would hardly help: twice as many would add less than a point")
 
 
