@@ -1,15 +1,15 @@
 """Whether a few unlike recipes together are better than the best one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from search.analysis.judgement import Judgement
 from search.analysis.out_of_fold import OutOfFold, out_of_fold
 from search.analysis.stats.combining import Combined, combined
 from search.analysis.stats.selection import FEWEST, Configurations
 from search.journal.history import Trial
+from search.record import Record
 from search.repertoire.architecture import depth
 from search.repertoire.networks import AnyRecipe, NetworkRecipe
 from search.system.digests import seed_from
@@ -41,36 +41,27 @@ def kind_of(recipe: AnyRecipe) -> tuple[object, ...]:
     return tuple(each.name for each in recipe.backbones), depth(recipe), tuple(recipe.sizes)
 
 
-def ensemble(judgement: Judgement) -> Ensemble | None:
-    """Return the ensemble of a search; None where too few trials are complete to correct its score."""
-    trials = judgement.complete[:MOST_TRIALS]
-    if len(trials) < FEWEST or judgement.uncorrected:
-        return None
-    found = out_of_fold(judgement.record, trials)
+def ensemble(record: Record, complete: Sequence[Trial]) -> Ensemble | None:
+    """Return the ensemble of complete trials, best first; None where too few can be read to correct its score."""
+    found = out_of_fold(record, complete[:MOST_TRIALS])
     if found is None or len(found.trials) < FEWEST:
         return None
-    read = [judgement.record.history.trials[name] for name in found.trials]
-    kinds = [kind_of(trial.recipe) for trial in read]
+    kinds = [kind_of(record.history.trials[name].recipe) for name in found.trials]
     numbers = [kinds.index(kind) for kind in kinds]
-    told = combined(_configurations(judgement, found), found.probabilities, numbers, seed_from("ensemble"))
+    told = combined(_configurations(record, found), found.probabilities, numbers, seed_from("ensemble"))
     order = np.argsort(-told.weights, kind="stable")
     members = {found.trials[at]: float(told.weights[at]) for at in order if told.weights[at] > 0}
-    return Ensemble(members, told, len(read))
+    return Ensemble(members, told, len(found.trials))
 
 
-def members_of(judgement: Judgement, found: Ensemble) -> list[tuple[Trial, float]]:
-    """Return the trials of an ensemble with their weights, the heaviest first."""
-    return [(judgement.record.history.trials[name], weight) for name, weight in found.members.items()]
-
-
-def _configurations(judgement: Judgement, found: OutOfFold) -> Configurations:
-    part = judgement.rules.val is None  # random splits may overlap
+def _configurations(record: Record, found: OutOfFold) -> Configurations:
+    part = record.rules.val is None  # random splits may overlap
     return Configurations(
         labels=[found.labels],
         groups=[found.groups],
         predictions=[found.probabilities.argmax(axis=-1)],
-        classes=len(judgement.classes),
-        objective=judgement.rules.objective,
+        classes=len(record.about.classes),
+        objective=record.rules.objective,
         folds=[found.splits[:, 1]] if part else None,
         repeats=[found.splits[:, 0]] if part else None,
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from search.analysis.chance import Chance, collapsed
+from search.analysis.ensemble import Ensemble, ensemble
 from search.analysis.ledger import at_size, interval
 from search.analysis.predictions import Evidence, Size, gather
 from search.analysis.stats import Interval, corrected_interval
@@ -145,6 +146,11 @@ class Judgement:
         raw = (at_size(self.complete[0], self.rules, full, metric) for metric in (self.rules.objective, "accuracy"))
         told = corrected(configurations, seed_from("bootstrap"), beaten=self.beaten)
         return told.at_most(score(self.complete[0]), *raw)
+
+    @cached_property
+    def ensemble(self) -> Ensemble | None:
+        """A few unlike recipes together, beside the winner; None where nothing can be corrected."""
+        return None if self.uncorrected else ensemble(self.record, self.complete)
 
     @cached_property
     def beaten(self) -> int:

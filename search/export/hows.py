@@ -31,7 +31,6 @@ def _refit(record: "Record", name: str) -> str:
 
 
 def _ensemble(record: "Record", name: str) -> "Ensemble":
-    from search.analysis.ensemble import ensemble
     from search.analysis.judgement import Judgement
     from search.export.card import BEST, trial_to_export
 
@@ -39,7 +38,7 @@ def _ensemble(record: "Record", name: str) -> "Ensemble":
         raise UserError("An ensemble chooses its own trials: leave out --trial, or --how ensemble.")
     trial_to_export(record, name)  # refuses a search that is not finished
     judgement = Judgement.of(record)
-    found = ensemble(judgement)
+    found = judgement.ensemble
     if found is None:
         raise UserError(
             f"{record.name} has no ensemble, as its score could not be corrected for the choice: "

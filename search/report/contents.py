@@ -34,6 +34,7 @@ from search.report.exhibits import (
     strip,
     survival,
     synthetic,
+    together,
 )
 from search.report.figures import specification
 
@@ -47,6 +48,7 @@ CHAPTERS = (
             baselines.EXHIBIT,
             confirmation.EXHIBIT,
             comparisons.EXHIBIT,
+            together.EXHIBIT,
         ),
         opening="answer",
     ),

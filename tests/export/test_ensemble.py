@@ -8,7 +8,7 @@ from kit.shapes import write_shapes
 
 from search import KFoldTuner
 from search.analysis.certainty import certainty
-from search.analysis.ensemble import Ensemble, ensemble
+from search.analysis.ensemble import Ensemble
 from search.analysis.judgement import Judgement
 from search.analysis.out_of_fold import out_of_fold
 from search.analysis.stats.confidence import tempered
@@ -55,7 +55,7 @@ def exported(searched, monkeypatch):
     record = read_record(searched / "results" / "space-shapes")
     judgement = Judgement.of(record)
     kinds = {trial.recipe.sizes: trial.id for trial in judgement.complete}
-    found = Ensemble(dict(zip(kinds.values(), (0.75, 0.25), strict=True)), ensemble(judgement).combined, 6)
+    found = Ensemble(dict(zip(kinds.values(), (0.75, 0.25), strict=True)), judgement.ensemble.combined, 6)
     folder = searched / "model"
     if not folder.exists():
         tuner = KFoldTuner.reopen(record, screen=Lines(wide_console()), executor="inline", cache="cache")
@@ -110,7 +110,7 @@ def test_the_steps_of_doubt_are_those_of_the_mean_out_of_fold(exported):
 def test_the_command_line_chooses_the_trials_itself(searched, search, monkeypatch):
     monkeypatch.chdir(searched)
     judgement = Judgement.of(read_record(searched / "results" / "space-shapes"))
-    found = ensemble(judgement)
+    found = judgement.ensemble
     code, out, err = search("export", "space-shapes", "--how", "ensemble", "--to", "chosen", "--cache", "cache")
     if len(found.members) < 2:
         assert code == 1
