@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from search import Augment, KFoldTuner, Recipe, Study, Times, at_hand
+from search import KFoldTuner, Recipe, Study, Times, at_hand
 from search.analysis.judgement import Judgement
 from search.analysis.outlook import promise
 from search.analysis.stats import Interval
@@ -29,16 +29,14 @@ OBJECTIVE = "balanced_accuracy"
 
 
 def space(hp):
-    """Heads of five small backbones at two sizes."""
+    """Heads of five small backbones at one size."""
     return Recipe(
         hp.Choice("backbone", at_hand(BACKBONES)),
-        image_size=hp.Choice("image_size", [96, 160]),
-        augment=Augment(hp.Choice("augment", ["none", "flip_crop"])),
+        image_size=96,
         dropout=hp.Choice("dropout", [0.0, 0.3]),
         class_weight=hp.Choice("class_weight", ["none", "balanced"]),
         learning_rate=Times(hp.Float("rate", 0.3, 3.0, sampling="log")),
         epochs=15,
-        views=4,
     )
 
 
