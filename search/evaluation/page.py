@@ -142,9 +142,8 @@ def _wrong(evaluation: Evaluation) -> Gallery:
     by_class: dict[str, list[Card]] = {name: [] for name in figures.classes}
     for at in figures.wrong[:WRONG]:
         label, predicted = figures.classes[figures.labels[at]], figures.classes[figures.predicted[at]]
-        note = (
-            f"sure by {figures.confidence[at]:.2f}; its label has {figures.probabilities[at, figures.labels[at]]:.2f}"
-        )
+        own = figures.probabilities[at, figures.labels[at]]
+        note = f"probability {figures.confidence[at]:.2f}, of its label {own:.2f}"
         by_class[label].append(Card(ids[figures.rows[at]], label, predicted, note))
     parts = [Cards(tuple(cards), f"{name}: {len(cards)} wrong") for name, cards in by_class.items() if cards]
     if (more := len(figures.wrong) - WRONG) > 0:

@@ -24,14 +24,16 @@ def headline(evaluation: Evaluation) -> str:
     right, accuracy = int(figures.right.sum()), figures.scores["accuracy"]
     which = "images" if not evaluation.trained.any() or evaluation.is_flattered else "new images"
     whom = f"Of {len(figures):,} {which}" if len(figures) > 1 else f"Of 1 {which.removesuffix('s')}"
-    return f"{whom}, {right:,} {'is' if right == 1 else 'are'} right: {100 * accuracy.mean:.1f} %{_percent(accuracy)}."
+    return (
+        f"{whom}, {right:,} {'is' if right == 1 else 'are'} right: {100 * accuracy.mean:.1f} % ({_percent(accuracy)})."
+    )
 
 
 def _percent(interval: Interval) -> str:
-    """Return the limits of a share in percent, after a comma."""
+    """Return the limits of a share in percent."""
     if not interval.known:
-        return ", with no interval, as all are of one group"
-    return f", {100 * interval.low:.1f} to {100 * interval.high:.1f}"
+        return "no interval, as all are of one group"
+    return f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def further(evaluation: Evaluation) -> list[str]:
@@ -66,7 +68,9 @@ def _promise(evaluation: Evaluation) -> Iterator[str]:
             "what the search promised."
         )
     else:
-        yield agreement(evaluation.agreements[0])
+        first, *others = evaluation.agreements
+        yield agreement(first)
+        yield from (agreement(each) for each in others if each.verdict not in {first.verdict, Verdict.UNKNOWN})
         yield from _reservations(evaluation)
 
 
@@ -89,7 +93,11 @@ def agreement(one: Agreement) -> str:
         case Verdict.HOLDS:
             unseen = gap.mean - gap.low
             blind = f" A shortfall of less than about {words.number(unseen, 2)} would not show, though."
-            return f"{start}. So the promise holds, as far as can be seen.{blind if unseen > COARSE else ''}"
+            return (
+                f"{start}. The promise holds, as far as these images show: the difference of "
+                f"{words.number(gap.mean, sign=True)} ({words.between(gap.low, gap.high, sign=True)}) may be chance."
+                f"{blind if unseen > COARSE else ''}"
+            )
         case _:
             inside = found.known and found.low <= promised.mean <= found.high
             tail = "; what was promised lies within these limits" if inside else ""
@@ -163,8 +171,8 @@ def _overlap(evaluation: Evaluation) -> Iterator[str]:
         )
     else:
         yield (
-            f"{number:,} of {of:,} images, or near-duplicates of them, trained the model ({ways}). They are left out "
-            f"of what follows; with them, {100 * every:.1f} % are right."
+            f"{number:,} of {of:,} images, or near-duplicates of them, trained the model ({ways}). They do "
+            f"not count in the scores; with them, {100 * every:.1f} % would be right."
         )
 
 

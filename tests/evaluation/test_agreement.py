@@ -43,7 +43,8 @@ def test_a_promise_without_limits_is_not_judged():
 def test_few_images_say_what_they_could_not_show():
     said = agreement(Agreement("balanced_accuracy", PROMISED, proportion(9, 10)))
     assert said.startswith("The search promised a balanced accuracy of 0.880 (0.790 to 0.950); here it is 0.900 (")
-    assert "So the promise holds, as far as can be seen. A shortfall of less than about 0.3" in said
+    assert "The promise holds, as far as these images show: the difference of +0.020 (−0.2" in said
+    assert said.endswith(") may be chance. A shortfall of less than about 0.31 would not show, though.")
 
 
 def test_a_shortfall_is_said_with_its_limits():

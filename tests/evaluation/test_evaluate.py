@@ -102,7 +102,9 @@ def test_images_that_trained_the_model_are_told_and_left_out(evaluated, search, 
     code, out, _ = search("evaluate", model, new)
     assert not code
     assert "Warning: 4 of 28 images, or near-duplicates of them, trained the model" in out
-    assert re.search(r"^Of 24 new images, \d+ are right: [\d.]+ %, [\d.]+ to [\d.]+\.$", out, re.MULTILINE)
+    assert re.search(
+        r"^Of 24 new images, \d+ are right: [\d.]+ % \(95 % interval [\d.]+ to [\d.]+\)\.$", out, re.MULTILINE
+    )
 
 
 def test_where_all_trained_the_model_nothing_is_said_of_new_images(evaluated, finished):
