@@ -49,7 +49,8 @@ def evaluate(
     with open_screen(wide_console(stderr=form is not None)) as screen:
         evaluation = evaluation_of(model, choices, screen.say, screen.progress, split, skip_unknown=skip_unknown)
     if form is None:
-        show(evaluation, wide_console())
+        hint = "" if html else "--html FILE shows each with its picture; --csv lists all images."
+        show(evaluation, wide_console(), hint)
     else:
         text = as_csv(evaluation) if form == "csv" else as_json(evaluation)
         click.echo(visible_lines(text) if sys.stdout.isatty() else text, nl=False)

@@ -24,8 +24,11 @@ from search.system.texts import csv_text, visible
 CLASSES, WRONG = 20, 12  # that a terminal shows
 
 
-def show(evaluation: Evaluation, console: Console) -> None:
-    """Print the answer in sentences, the scores, the classes, and the images that the model has wrong."""
+def show(evaluation: Evaluation, console: Console, hint: str = "") -> None:
+    """Print the answer in sentences, the scores, the classes, and the images that the model has wrong.
+
+    ``hint`` says where there are more of these than are printed.
+    """
     for caution in cautions(evaluation):
         console.print(Text(f"Warning: {caution}", style="bold yellow"), soft_wrap=True)
     console.print(Text(headline(evaluation), style="bold"), soft_wrap=True)
@@ -36,7 +39,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
         console.print(table)
     if pairs := most_confused(evaluation.main):
         console.print(Text(f"\n{pairs}"), soft_wrap=True)
-    _show_wrong(evaluation, console)
+    _show_wrong(evaluation, console, hint)
 
 
 def _scores(evaluation: Evaluation) -> Table:
@@ -79,7 +82,7 @@ def _classes(figures: Figures) -> Table:
     return table
 
 
-def _show_wrong(evaluation: Evaluation, console: Console) -> None:
+def _show_wrong(evaluation: Evaluation, console: Console, hint: str) -> None:
     rows = [row for row in images(evaluation) if not row["right"] and (evaluation.is_flattered or not row["trained"])]
     if not rows:
         return
@@ -89,8 +92,8 @@ def _show_wrong(evaluation: Evaluation, console: Console) -> None:
     for row in rows[:WRONG]:
         taken = f"{row['label']} taken for {row['predicted']} ({row['probability']:.2f})"
         console.print(Text(f"  {visible(row['image'])}: {visible(taken)}"), soft_wrap=True)
-    if len(rows) > WRONG:
-        console.print(Text("  --html FILE shows each with its picture; --csv lists all images."), soft_wrap=True)
+    if len(rows) > WRONG and hint:
+        console.print(Text(f"  {hint}"), soft_wrap=True)
 
 
 def images(evaluation: Evaluation) -> list[Row]:
