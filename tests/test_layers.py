@@ -54,6 +54,7 @@ HEAVY = {  # these load TensorFlow, which takes seconds
     *("search.preview.choices", "search.preview.pictures", "search.preview.page"),
     *(
         "search.export.export",
+        "search.export.forms.writing",
         "search.export.members",
         "search.export.plain",
         "search.pretraining.teachers",
@@ -79,6 +80,8 @@ HOMES = {  # the only importers
     "ray": {"search.executors.cluster", "search.executors.place"},
     "torch": {"search.synthesis.diffusion"},
     "diffusers": {"search.synthesis.diffusion"},
+    "ai_edge_litert": {"search.export.forms.litert"},
+    "onnxruntime": {"search.export.forms.onnx"},
 }
 
 
@@ -209,7 +212,8 @@ def test_all_but_a_few_modules_do_not_load_tensorflow():
 def test_third_party_imports_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["diffusion"], *extras["heif"], *extras["ray"], *extras["tensorboard"]]
+    own = ("diffusion", "heif", "litert", "onnx", "ray", "tensorboard")
+    lines = [*project["dependencies"], *(line for name in own for line in extras[name])]
     declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     used = top_level(set().union(*(imported_by(path) for path in PACKAGE.rglob("*.py"))))
     homes = packages_distributions()

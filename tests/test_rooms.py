@@ -119,7 +119,8 @@ def test_toys_are_searched_reported_exported_and_commanded(place, monkeypatch, c
     assert (record.folder / "report" / "letters.csv").is_file()
 
     for trial in record.history.proposed:
-        model = export(tuner, trial.id, place / f"model-{trial.id}")
+        model = export(tuner, trial.id, place / f"model-{trial.id}", also=[toys.FORM])
+        assert json.loads((model / "recipe.json").read_text(encoding="utf-8"))["also"].keys() == {"toy-keras"}
         result = predict(model, [place / "shapes"], lambda done, of: None)
         assert len(result.images) == 18
 

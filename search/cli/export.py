@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.options import CACHE, CACHE_GB, RESULTS, ROOT, echo, folder_by_name, shared
+from search.export.forms.table import FORMS, forms_named
 from search.export.hows import HOWS, REFIT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from search.analysis.ensemble import Ensemble
     from search.export.changed import Changes
+    from search.export.forms.form import Form
     from search.monitor.screen import Screen
     from search.record import Record
     from search.space import SpaceFile
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name")
 @click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--also", metavar="FORMS", help=f"Write these forms too, such as litert,onnx: {', '.join(FORMS)}.")
 @click.option("--trial", default="best", help="Which trial, such as 0007. [default: best, the recommended one]")
 @click.option(
     "--how",
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     "that it has not scored, which says so.",
 )
 @ROOT
-def export(name: str, to: Path, trial: str, how: str, results: str, **options: Any) -> None:
+def export(name: str, to: Path, also: str | None, trial: str, how: str, results: str, **options: Any) -> None:
     """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
 
     Where the study has a hold-out, the trial is scored on it first, once.
@@ -47,9 +52,10 @@ def export(name: str, to: Path, trial: str, how: str, results: str, **options: A
     from search.record import read_record
     from search.reopening import reopening
 
+    forms = forms_named(also) if also else ()
     record = read_record(folder_by_name(name, results))
     chosen = HOWS[how].choose(record, trial)
-    typed = {"to": to, "trial": None if trial == "best" else trial, "how": None if how == REFIT else how}
+    typed = {"to": to, "also": also, "trial": None if trial == "best" else trial, "how": None if how == REFIT else how}
     typed |= shared(options)
     space, reopened = reopening(record, verb="export", typed=typed, executor="inline", **options)
     echo("Loading TensorFlow and Keras Tuner")
@@ -64,13 +70,14 @@ def export(name: str, to: Path, trial: str, how: str, results: str, **options: A
     with screen:
         changes = changes_since(record, reopened, screen.progress)
     if changes is None:
-        write(KFoldTuner(space, screen=screen, **reopened), chosen, to)
+        write(KFoldTuner(space, screen=screen, **reopened), chosen, to, forms)
     elif options["data"]:
-        last = _train_unscored(record, changes, chosen, to, space, reopened, screen)
+        last = _train_unscored(record, changes, chosen, to, space, reopened, screen, forms)
     else:
         raise refused(record, changes, typed)
     trials = f"trial {chosen}" if isinstance(chosen, str) else f"an ensemble of {', '.join(chosen.members)}"
-    echo(f"Export: {to}, {trials}: model.keras, labels.txt, recipe.json; README.md says what it is")
+    files = ", ".join(["model.keras", *(form.file for form in forms), "labels.txt", "recipe.json"])
+    echo(f"Export: {to}, {trials}: {files}; README.md says what it is")
     echo(
         f"{to / TRAINED_ON} shows each image that trained the model, small and grey, for evaluate: delete it before "
         "you give the model to anyone who may not see them"
@@ -87,6 +94,7 @@ def _train_unscored(
     space: "SpaceFile",
     reopened: dict[str, Any],
     screen: "Screen",
+    forms: "Sequence[Form]",
 ) -> str:
     """Train what was chosen on other images than those of its search, and return the last word on the model."""
     from search.analysis.judgement import Judgement
@@ -97,5 +105,5 @@ def _train_unscored(
         materials, changes = materials_on(record, changes, chosen, space, reopened, screen.say, screen.progress)
         for line in said(changes):
             screen.say(line)
-        train(record, chosen, materials, to, screen, changes)
+        train(record, chosen, materials, to, screen, changes, forms)
     return f"{UNSCORED}: changes.csv names what is other. {expectation(Judgement.of(record), chosen, changes)}"

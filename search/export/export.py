@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from search.data.readers.paths import check_outside
 from search.executors.inline import Inline
 from search.export.card import card
 from search.export.changed import CHANGES, Changes, weights_of
-from search.export.members import Member, about_of, compared, facts_of, joined
+from search.export.forms.form import Form
+from search.export.forms.writing import Comparison, Written, write_forms
+from search.export.members import Member, about_of, compared, facts_of, joined, sizes_of
 from search.export.opened import MODEL, RECIPE
 from search.export.plain import tempered_model
 from search.export.trained import TRAINED_ON, write_trained_on
@@ -34,7 +37,7 @@ from search.system.errors import UserError
 from search.system.files import new_folder, write_text
 from search.system.precision import FLOAT32
 from search.system.texts import csv_text
-from search.system.tf import silenced
+from search.system.tf import keras, silenced
 from search.training.loop import DivergedError
 from search.training.materials import Materials
 from search.training.trainer import TrainedNetwork, Trainer, set_up
@@ -43,6 +46,8 @@ from search.tuner import KFoldTuner
 LABELS, CARD = "labels.txt", "README.md"
 ALL = "all"
 COMPARED = 64  # images, on which the saved model must agree with the network that was trained
+
+_Forms = tuple[Sequence[Form], Callable[[Fold], list[Member]], Screen]  # those asked for, what trains again, and where
 
 
 def check_target(to: Path, data: Path) -> None:
@@ -59,18 +64,19 @@ def check_target(to: Path, data: Path) -> None:
         raise UserError(f"{to} is not empty. Name a new folder with --to, or empty it: nothing is overwritten.")
 
 
-def export(tuner: KFoldTuner, chosen: str | Ensemble, to: Path) -> Path:
-    """Write a model, trained on all images, into the folder ``to``, and return it.
+def export(tuner: KFoldTuner, chosen: str | Ensemble, to: Path, also: Sequence[Form] = ()) -> Path:
+    """Write a model, trained on all images, into the folder ``to``, also in some forms, and return it.
 
     ``chosen`` is a trial, or an ensemble: the model then gives the weighted mean of the probabilities of its members.
     Where the study holds images out, the trials are scored on them first, unless that was done. Raises UserError where
-    ``to`` is in use, training diverges or the folder cannot be written: then there is none.
+    ``to`` is in use, training diverges or the folder cannot be written: then there is none. Where a form cannot be
+    written, the folder is there without it, and the UserError says so.
     """
     check_target(to, tuner.setup.dataset.source)
     with tuner.screen:
         for trial_id in weights_of(chosen):
             _score_on_holdout(tuner, trial_id)
-        train(tuner.record, chosen, tuner.setup.materials, to, tuner.screen)
+        train(tuner.record, chosen, tuner.setup.materials, to, tuner.screen, also=also)
     return to
 
 
@@ -81,6 +87,7 @@ def train(
     to: Path,
     screen: Screen,
     changes: Changes | None = None,
+    also: Sequence[Form] = (),
 ) -> None:
     """Train what was chosen on all images of ``materials``, and write the model; raises as ``export`` does.
 
@@ -88,16 +95,28 @@ def train(
     """
     # The model runs anywhere, and is compared with the networks that were trained, so both compute in float32.
     exact, fold = replace(materials, precision=FLOAT32), everything(len(materials.labels))
-    members = []
-    for trial_id, weight in weights_of(chosen).items():
-        trial = record.history.trials[trial_id]
-        screen.say(f"Training {trial_id} on all {len(fold.train)} images")
-        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.epochs, len(fold.train))
-        members.append(Member(trial, weight, _train(exact, trial, fold, epochs)))
-    _write(to, record, members, exact, None if isinstance(chosen, str) else chosen, changes)
+    members = _members(record, chosen, exact, screen, "on all", fold)
+    again = partial(_members, record, chosen, exact, screen, "once more, to see what a form loses, on")
+    together = None if isinstance(chosen, str) else chosen
+    written = _write(to, record, members, exact, together, changes, (also, again, screen))
     for sentence in dict.fromkeys(assumption(member.recipe) for member in members):
         if sentence:
             screen.say(f"Beware of the model: {sentence}")
+    if written.problems:
+        raise UserError(f"{' '.join(written.problems)} {to} has all the rest, and is whole without it.")
+
+
+def _members(
+    record: Record, chosen: str | Ensemble, materials: Materials, screen: Screen, words: str, fold: Fold
+) -> list[Member]:
+    """Train what was chosen on a fold; ``words`` say why."""
+    members = []
+    for trial_id, weight in weights_of(chosen).items():
+        trial = record.history.trials[trial_id]
+        screen.say(f"Training {trial_id} {words} {len(fold.train)} images")
+        epochs = _Epochs(screen, f"Images shown to {trial_id}", trial.epochs, len(fold.train))
+        members.append(Member(trial, weight, _train(materials, trial, fold, epochs)))
+    return members
 
 
 def _score_on_holdout(tuner: KFoldTuner, trial_id: str) -> None:
@@ -150,7 +169,8 @@ def _write(
     materials: Materials,
     together: Ensemble | None,
     changes: Changes | None,
-) -> None:
+    forms: _Forms,
+) -> Written:
     sure = certainty(record, {member.trial.id: member.weight for member in members})
     temperature = sure.temperature.value if sure else AT_REST
     model = tempered_model(joined(members, materials), temperature)
@@ -163,7 +183,9 @@ def _write(
             about = about_of(judgement, facts, materials, members)
             about |= {"compared": {"images": len(members[0].fold.validation), "largest_difference": difference}}
             write_trained_on(folder / TRAINED_ON, materials, [member.network.run.part for member in members])
-            about |= {"files": {name: file_sha256(folder / name) for name in (MODEL, TRAINED_ON)}}
+            written = _write_also(folder, model, members, materials, temperature, forms)
+            about |= {"files": {name: file_sha256(folder / name) for name in (MODEL, TRAINED_ON)} | written.files}
+            about |= {"also": written.about} if written.about else {}
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
             write_text(folder / CARD, card(judgement, facts))
@@ -176,3 +198,24 @@ def _write(
         ) from None
     if to.stat().st_ino != inode:
         raise UserError(f"{to} was filled by something else meanwhile: nothing was written. Name another folder.")
+    return written
+
+
+def _write_also(
+    folder: Path,
+    model: keras.Model,
+    members: Sequence[Member],
+    materials: Materials,
+    temperature: float,
+    forms: _Forms,
+) -> Written:
+    """Write a model in the forms that were asked for, and return what became of them."""
+    also, again, screen = forms
+    if not also:
+        return Written()
+
+    def rehearse(fold: Fold) -> keras.Model:
+        return tempered_model(joined(again(fold), materials), temperature)
+
+    compared_by = Comparison(model, materials, sizes_of(members), members[0].fold.validation, rehearse)
+    return write_forms(folder, also, compared_by, screen.say)

@@ -10,6 +10,7 @@ from PIL import ImageOps
 
 from search.executors.inline import Inline
 from search.executors.table import ExecutorRow, Setting
+from search.export.forms.form import Form, Program
 from search.repertoire.augmentation import Policy
 from search.repertoire.backbones.backbone import SIGNED, Backbone, Weights
 from search.repertoire.backbones.pooling import Pooling
@@ -142,6 +143,28 @@ WEIGHTING = Weighting("toy-second", _second_twice, "toy-second twice")
 OPTIMIZER = Optimizer("toy-sgd", _sgd, moments=0, step=_sgd_step)
 SCHEDULE = ScheduleRow("toy-constant", _constant)
 POLICY = Policy("toy-invert", _invert, takes_strength=False, words="toy-inverted")
+
+
+def _write_form(model, path, _calibration):
+    model.save(path)
+
+
+def _run_form(path, pixels):
+    from search.system.tf import keras
+
+    return keras.models.load_model(path).predict_on_batch(pixels[0])
+
+
+FORM = Form(
+    "toy-keras",
+    "Toy",
+    "toy.keras",
+    _write_form,
+    _run_form,
+    Program("import keras", "model = keras.models.load_model('toy.keras')", str),
+    "keras",
+    "keras",
+)
 
 
 class Counting(Inline):
