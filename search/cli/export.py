@@ -75,15 +75,19 @@ def export(name: str, to: Path, also: str | None, trial: str, how: str, results:
         last = _train_unscored(record, changes, chosen, to, space, reopened, screen, forms)
     else:
         raise refused(record, changes, typed)
+    _say_what_is_there(to, chosen, forms, TRAINED_ON)
+    if last:
+        echo(last)
+
+
+def _say_what_is_there(to: Path, chosen: "str | Ensemble", forms: "Sequence[Form]", pictures: str) -> None:
     trials = f"trial {chosen}" if isinstance(chosen, str) else f"an ensemble of {', '.join(chosen.members)}"
     files = ", ".join(["model.keras", *(form.file for form in forms), "labels.txt", "recipe.json"])
     echo(f"Export: {to}, {trials}: {files}; README.md says what it is")
     echo(
-        f"{to / TRAINED_ON} shows each image that trained the model, small and grey, for evaluate: delete it before "
+        f"{to / pictures} shows each image that trained the model, small and grey, for evaluate: delete it before "
         "you give the model to anyone who may not see them"
     )
-    if last:
-        echo(last)
 
 
 def _train_unscored(
