@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from search.cli.options import echo
 from search.system.texts import visible, visible_lines
 
 if TYPE_CHECKING:
@@ -25,15 +26,26 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Answer only where at most this share of answers was wrong out of fold, such as 0.05.",
 )
+@click.option(
+    "--explain",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Also write pictures of where the model looked into DIR, a new or empty folder.",
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON alone.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV alone, with the probabilities of all classes.")
-def predict(folder: Path, images: tuple[Path, ...], top: int, unsure: float | None, form: str | None) -> None:
+def predict(
+    folder: Path, images: tuple[Path, ...], top: int, unsure: float | None, explain: Path | None, form: str | None
+) -> None:
     """Say what the exported model in FOLDER sees in IMAGES, files or folders of them."""
+    from search.data.materialise import check_place
     from search.export.predict import as_csv, as_json
     from search.export.predict import predict as predictions_of
     from search.monitor.console import wide_console
     from search.monitor.screen import open_screen
 
+    if explain is not None:
+        check_place(explain)
     with open_screen(wide_console(stderr=True)) as screen:
         predictions = predictions_of(folder, images, partial(screen.progress, "Predicting"), unsure)
     if form is None:
@@ -43,6 +55,26 @@ def predict(folder: Path, images: tuple[Path, ...], top: int, unsure: float | No
         click.echo(visible_lines(text) if sys.stdout.isatty() else text, nl=False)
     if not predictions.images:
         sys.exit(1)
+    if explain is not None:
+        _explain(folder, predictions, explain)
+
+
+def _explain(folder: Path, predictions: "Predictions", to: Path) -> None:
+    """Write where the model looked, or say that this cannot be shown; what was printed before stays as it is."""
+    from search.export.explain import UnshownError
+    from search.export.looks import write_looks
+    from search.export.opened import open_export
+    from search.monitor.console import wide_console
+    from search.monitor.screen import open_screen
+
+    try:
+        with open_screen(wide_console(stderr=True)) as screen:
+            written = write_looks(open_export(folder), predictions, to, partial(screen.progress, "Looking"))
+    except UnshownError as reason:
+        echo(f"Where it looked cannot be shown: {reason}.", err=True)
+        return
+    sheets = f"{written.sheets} contact sheet{'' if written.sheets == 1 else 's'}"
+    echo(f"Where it looked: {to}, {written.pictures} pictures and {sheets}. {written.reading}.", err=True)
 
 
 def show(predictions: "Predictions", console: "Console", top: int) -> None:

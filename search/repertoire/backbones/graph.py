@@ -4,6 +4,7 @@ Keras shows only the first call of a layer, and hides what happens inside a mode
 network is called once more on a new input, with the same layers; this takes tenths of a second, as nothing is computed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -81,15 +82,31 @@ def graph_of(model: Any, side: int | None = None, any_size: bool = False) -> Gra
         shape[1:3] = [side if any_size else length or side for length in shape[1:3]]
     image = keras.Input(batch_shape=shape, dtype=model.inputs[0].dtype)
     calls: list[Call] = []
-    (output,) = _applied(model, image, calls)
+    (output,) = _applied(model, [image], calls)
     return Graph(image, output, tuple(calls))
 
 
-def _applied(model: Any, x: Any, calls: list[Call]) -> list[Any]:
-    """Call the operations of a model, one after another, on ``x``; note them in ``calls``, and return the outputs."""
+def calls_of(model: Any) -> tuple[list[Any], list[Call], Any]:
+    """Return the inputs, the calls and the output of a functional model of one output, which may have several inputs.
+
+    Models within it count by their own operations. Raises ValueError where it has several outputs, or no graph.
+    """
+    from search.system.tf import keras
+
+    if not isinstance(model, keras.Sequential | keras.Function) or len(model.outputs or ()) != 1:
+        raise ValueError("it is no functional model with one output")
+    inputs = [keras.Input(batch_shape=each.shape, dtype=each.dtype) for each in model.inputs]
+    calls: list[Call] = []
+    (output,) = _applied(model, inputs, calls)
+    return inputs, calls, output
+
+
+def _applied(model: Any, inputs: Sequence[Any], calls: list[Call]) -> list[Any]:
+    """Call the operations of a model, one after another, on inputs; note them in ``calls``, and return the outputs."""
     from search.system.tf import keras
 
     if isinstance(model, keras.Sequential):
+        (x,) = inputs
         for layer in model.layers:
             x = _called(layer, (x,), {}, calls)
         return [x]
@@ -101,7 +118,8 @@ def _applied(model: Any, x: Any, calls: list[Call]) -> list[Any]:
         return outputs
 
     again = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=note)
-    tensors = {id(again.inputs[0]): x}  # by the ones that stand for them in the notes
+    # By the ones that stand for them in the notes.
+    tensors = {id(place): tensor for place, tensor in zip(again.inputs, inputs, strict=True)}
 
     def tensor(value: Any) -> Any:
         return tensors.get(id(value), value)
@@ -118,8 +136,8 @@ def _called(operation: Any, arguments: Any, options: Any, calls: list[Call]) -> 
     from search.system.tf import keras
 
     is_model = isinstance(operation, keras.Sequential | keras.Function)
-    if is_model and len(arguments) == len(operation.inputs) == len(operation.outputs) == 1:
-        return _applied(operation, keras.tree.flatten(arguments)[0], calls)[0]
+    if is_model and len(operation.outputs) == 1 and len(keras.tree.flatten(arguments)) == len(operation.inputs):
+        return _applied(operation, keras.tree.flatten(arguments), calls)[0]
     if type(operation).__name__ in OPENED and type(operation).__module__.startswith("keras_hub."):
         return _opened(operation, arguments[0], calls)
     outputs = operation(*arguments, **options)
@@ -134,5 +152,5 @@ def _opened(layer: Any, x: Any, calls: list[Call]) -> Any:
 
     inner = keras.Input(batch_shape=x.shape, dtype=x.dtype)
     outputs = layer.call(inner)
-    applied = _applied(keras.Model(inner, keras.tree.flatten(outputs)), x, calls)
+    applied = _applied(keras.Model(inner, keras.tree.flatten(outputs)), [x], calls)
     return keras.tree.pack_sequence_as(outputs, applied)
