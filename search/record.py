@@ -31,7 +31,7 @@ from search.journal.journal import FILE, read_events, replay
 from search.racing import PlannedFold, Rules
 from search.repertoire.recipe import Recipe
 from search.space import SpaceFile
-from search.study import Study
+from search.study import UNWRITTEN, Study
 from search.system.commands import first_command
 from search.system.errors import UserError
 from search.system.files import is_real_file, is_real_folder, sweep_files, unused, write_text
@@ -200,10 +200,10 @@ def names_of_searches(results: Path) -> list[str]:
 
 def rules_of(about: About, history: History) -> Rules:
     """Return the rules that a search was last run with."""
-    study, known = about.study, (about.folds, about.study["objective"], about.in_folds)
+    study, known = UNWRITTEN | about.study, (about.folds, about.study["objective"], about.in_folds)
     val = study["val"] if study.get("splits") == "shuffle" else None
     last = (history.sessions or [SessionEvent(racing=False)])[-1]
-    return Rules(*known, last.racing, val, bool(about.holdout), last.confirm, study.get("lag", 1))
+    return Rules(*known, last.racing, val, bool(about.holdout), last.confirm, study["lag"])
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:

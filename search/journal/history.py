@@ -143,9 +143,12 @@ class History:
         """Return the trials without a verdict."""
         return [trial for trial in self.trials.values() if trial.verdict is None]
 
-    def known_to(self, position: int, lag: int) -> list[Trial]:
-        """Return the trials whose verdicts may decide over the one at ``position``: those ``lag`` or more before it."""
-        return list(itertools.islice(self.trials.values(), max(0, position - lag + 1)))
+    def known_to(self, position: int, lag: int, start: int = 0) -> list[Trial]:
+        """Return the trials whose verdicts may decide over the one at ``position``: those ``lag`` or more before it.
+
+        ``start`` is the position of the first of them.
+        """
+        return list(itertools.islice(self.trials.values(), start, max(start, position - lag + 1)))
 
     def with_status(self, status: Status) -> list[Trial]:
         """Return the trials with this verdict."""

@@ -213,7 +213,7 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
     oracle = ORACLES[kind](hyperparameters, seed)
     oracle.journalled = {trial.id: trial.values for trial in history.proposed}
     for trial in history.proposed:
-        _tell(oracle, history.known_to(trial.position, lag))
+        _tell(oracle, history.known_to(trial.position, lag, oracle.told))
         proposal = oracle.create_trial(tuner_id=trial.id)
         if proposal.trial_id != trial.id or proposal.hyperparameters.values != trial.values:
             raise UserError(
@@ -225,12 +225,13 @@ def retell(kind: str, hyperparameters: HyperParameters, seed: int, history: Hist
 
 def tell_known(oracle: JournalledOracle, history: History, lag: int) -> None:
     """Tell an oracle the verdicts that may decide over the next trial of a search. All are known to a lag of 1."""
-    _tell(oracle, itertools.takewhile(lambda trial: trial.verdict, history.known_to(len(history.trials), lag)))
+    known = history.known_to(len(history.trials), lag, oracle.told)
+    _tell(oracle, itertools.takewhile(lambda trial: trial.verdict, known))
 
 
 def _tell(oracle: JournalledOracle, trials: Iterable[Trial]) -> None:
-    """Tell an oracle the first verdicts of trials that it was not told yet, whatever became of stopped ones later."""
-    for trial in itertools.islice(trials, oracle.told, None):
+    """Tell an oracle the first verdicts of its next trials, whatever became of stopped ones later."""
+    for trial in trials:
         oracle.told += 1
         if verdict := None if trial.baseline else trial.first_verdict:
             tell(oracle, trial.id, verdict.score)

@@ -42,6 +42,7 @@ class Budget:
         self._passing = Passing()
         self._left: tuple[float, float] | None = None  # when it was reckoned, and what was left then
         self.is_spent = False  # a trial did not fit: no other is begun
+        self._needed = 0.0  # by the trial that was asked for last, in seconds, with all that comes at the end
 
     def note(self, job: Job, stages: Mapping[str, float]) -> None:
         """Take in that a job has ended, and what its worker took, by stage."""
@@ -60,8 +61,9 @@ class Budget:
         self._left = None
         if self._deadline < math.inf and self._history.trials and not self.is_spent:
             timing = self._timing()
-            end = self._now() + timing.opened() + timing.of_trial(recipe) + timing.afterwards()
-            self.is_spent = end + SECONDS_TO_REPORT * self._slowdown > self._deadline
+            self._needed = timing.opened() + timing.of_trial(recipe) + timing.afterwards()
+            self._needed += SECONDS_TO_REPORT * self._slowdown
+            self.is_spent = self._now() + self._needed > self._deadline
         return not self.is_spent
 
     def check(self) -> None:
@@ -90,7 +92,8 @@ class Budget:
         trials = f"{self.left_out} of {self._trials} trial{'s' * (self._trials != 1)}"
         hours = duration((self._hours or 0.0) * 3600)
         were = "was" if self.left_out == 1 else "were"
-        return f"{trials} {were} not begun, as the next would probably not have ended within {hours}"
+        needed = duration(self._needed)
+        return f"{trials} {were} not begun: the next would probably have taken {needed}, and not ended within {hours}"
 
     def _timing(self) -> Timing:
         return Timing(self._history, self._plan, self._slowdown, self._passing.pace)

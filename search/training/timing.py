@@ -9,8 +9,9 @@ Nothing here asks for the time: it is handed in.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -156,21 +157,21 @@ def fitted(history: History, plan: Plan, first: float = 1.0) -> tuple[Ratios, se
     known: set[Part] = set()
     observations: list[Observation] = []
     for trial in (trial for trial in history.trials.values() if trial.jobs):
-        recipe, stages = trial.recipe, trial.stages
-        estimates = _first_time(recipe, plan, known)
+        recipe, stages, parts = trial.recipe, trial.stages, once(trial.recipe, plan)
+        estimates = _first_time(parts, known)
         estimates[TRAIN] += plan.training(recipe, (*trial.runs, *trial.confirmations))
         estimates[REST] = SECONDS_A_JOB * trial.jobs
         actual = {stage: stages.get(stage, 0.0) for stage in (TRAIN, VIEWS, BUILD)}
         actual[REST] = sum(stages.values()) - sum(actual.values())
         observations += [Observation(path_of(stage, recipe), estimates[stage], actual[stage]) for stage in estimates]
-        known.update(once(recipe, plan))
+        known.update(parts)
     return Ratios(observations, first), known
 
 
-def _first_time(recipe: AnyRecipe, plan: Plan, known: set[Part]) -> dict[str, float]:
-    """Return the estimate, by stage, of what a trial does that no trial before it has done."""
+def _first_time(parts: Mapping[Part, float], known: Container[Part]) -> dict[str, float]:
+    """Return the estimate, by stage, of those parts of a trial that no trial before it has done."""
     estimates = {VIEWS: 0.0, BUILD: 0.0, TRAIN: 0.0}
-    for part, seconds in once(recipe, plan).items():
+    for part, seconds in parts.items():
         estimates[part[0]] += 0.0 if part in known else seconds
     return estimates
 
@@ -215,7 +216,7 @@ class Timing:
 
         A trial of which nothing is stored and built yet takes longer than the next one like it.
         """
-        estimates = _first_time(recipe, self.plan, self.known)
+        estimates = _first_time(once(recipe, self.plan), self.known)
         first = sum(seconds * self.ratios.of(path_of(stage, recipe)) for stage, seconds in estimates.items())
         folds = [fold.id for fold in self.plan.rules.folds]
         return self._passed(recipe, folds, self._share(recipe) if share is None else share, first)
@@ -224,7 +225,7 @@ class Timing:
         """Return the seconds that an open trial has still to take."""
         if not trial.jobs:
             return self.of_trial(trial.recipe, 1.0 if trial.baseline else None)
-        return self._of_runs(trial.recipe, [fold for job in jobs_left(trial, self.plan.rules) for fold in job.folds])
+        return self._of_runs(trial.recipe, self._missing(trial))
 
     def _of_runs(self, recipe: AnyRecipe, folds: Sequence[str]) -> float:
         """Return the seconds of these runs of a recipe whose features are stored."""
@@ -267,7 +268,7 @@ class Timing:
             *((trial.recipe, part / len(recent)) for trial in recent),
         ]
 
-    @property
+    @cached_property
     def _complete(self) -> int:
         return len(self.history.with_status(Status.COMPLETED))
 
@@ -277,8 +278,10 @@ class Timing:
 
     def _raced_share(self, recipe: AnyRecipe) -> float:
         """Return the share of its runs that a raced trial does: racing can only end what is trained fold by fold."""
-        if not self.plan.rules.racing or recipe.head_only:
-            return 1.0
+        return self._raced_share_of_bodies if self.plan.rules.racing and not recipe.head_only else 1.0
+
+    @cached_property
+    def _raced_share_of_bodies(self) -> float:
         complete, shares = 0, []
         for trial in self.history.trials.values():
             is_raced = complete >= BURN_IN and not trial.baseline and not trial.recipe.head_only
