@@ -1,13 +1,22 @@
 """``report``: write the report of a search, and print what matters most of it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from search.cli.options import RESULTS, TENSORBOARD, echo, folder_by_name
+from search.report.trackers.table import TRACKERS
 from search.system.commands import board_command, command_of
 from search.system.errors import UserError, in_words
+
+
+def of_the_trackers(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the verb with an option for each tracker."""
+    for row in reversed(TRACKERS.values()):
+        command = click.option(f"--{row.name}", metavar=row.metavar, help=row.help)(command)
+    return command
 
 
 @click.command()
@@ -15,7 +24,8 @@ from search.system.errors import UserError, in_words
 @click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), help="Where it is written. [default: report/]")
 @RESULTS
 @TENSORBOARD
-def report(name: str, to: Path | None, results: str, tensorboard: bool) -> None:
+@of_the_trackers
+def report(name: str, to: Path | None, results: str, tensorboard: bool, **targets: str | None) -> None:
     """Print the best trials of the search NAME and write its report."""
     folder = folder_by_name(name, results)
     if tensorboard:
@@ -25,6 +35,11 @@ def report(name: str, to: Path | None, results: str, tensorboard: bool) -> None:
         raise UserError(problem)
     if problem:  # results of somebody else can be read all the same
         echo(f"Warning: {problem}", err=True)
+    for tracker, target in targets.items():
+        if target is not None:
+            from search.record import read_record
+
+            echo(TRACKERS[tracker].write(read_record(folder), target))
 
 
 def print_report(folder: Path, to: Path | None = None) -> str:
