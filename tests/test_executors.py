@@ -17,7 +17,7 @@ from kit.ray import skip_without_ray
 from kit.runs import materials
 from kit.scripted import Script
 
-from search.executors import processes
+from search.executors import holdings
 from search.executors.base import Cancelled, Done, Failed, Fatal, Reporting
 from search.executors.processes import Workers
 from search.executors.table import DEFAULT, EXECUTORS, ExecutorOptions, check_settings
@@ -266,7 +266,7 @@ def test_missing_weights_stop_the_search_instead_of_failing_a_trial(stuff, tmp_p
 
 
 def test_a_worker_that_has_grown_is_replaced_between_jobs(stuff, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "RECYCLE_BYTES", -1)  # every job grows by more than that
+    monkeypatch.setattr(holdings, "RECYCLE_BYTES", -1)  # every job grows by more than that
     with Workers(stuff, 1, tmp_path / "log") as workers:
         pids = set()
         for _ in range(2):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kit.shapes import write_shapes
 
-from search.executors.processes import RECYCLE_BYTES
+from search.executors.holdings import RECYCLE_BYTES
 
 pytestmark = [
     pytest.mark.slow,

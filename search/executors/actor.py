@@ -3,16 +3,12 @@
 import enum
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from search.executors.holdings import Holdings
 from search.executors.place import Pulse
 from search.executors.silence import Silence
 from search.racing import Job
-from search.system.machine import NETWORKS_KEPT
-
-if TYPE_CHECKING:
-    from search.repertoire.networks import Architecture
-    from search.repertoire.shape import Shape
 
 ASIDE = "aside"  # the group of calls that are answered while a job runs
 
@@ -49,8 +45,7 @@ class Actor:
     number: int = 0
     is_cancelled: bool = False
     has_worked: bool = False
-    shapes: "list[Shape | Architecture]" = field(default_factory=list)  # of its jobs, the latest first
-    first_memory: int = 0
+    holdings: Holdings = field(default_factory=Holdings)
     pulse: Pulse = field(default_factory=Pulse)
     pulse_answer: Any = None
     silence: Silence | None = None
@@ -59,16 +54,11 @@ class Actor:
         """Wait for the answer of the next step."""
         self.step, self.answer, self.since = step, answer, time.monotonic()
 
-    def strangeness(self, job: Job) -> tuple[bool, int]:
-        """Return a sort key, smallest for the actor that trained the shape of this job most recently."""
-        known = job.shape in self.shapes
-        return not known, self.shapes.index(job.shape) if known else len(self.shapes)
-
     def take(self, job: Job, number: int) -> None:
         """Note the job, and ask first whether the actor lives: one that died while idle costs no attempt."""
         self.job, self.number, self.is_cancelled = job, number, False
         self.pulse, self.pulse_answer, self.silence = Pulse(), None, Silence(time.monotonic())
-        self.shapes = [job.shape, *(shape for shape in self.shapes if shape != job.shape)][:NETWORKS_KEPT]
+        self.holdings.add(job)
         self.expect(Step.BEGINNING, self.ask())
 
     def ask(self) -> Any:

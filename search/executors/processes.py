@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from search.executors.base import Done, Ending, Failed, Fatal, execute
+from search.executors.base import Ending, Failed, Fatal, execute
+from search.executors.holdings import Holdings
 from search.executors.server import HAS_SERVER, start_server
 from search.executors.silence import Silence
 from search.journal.outcomes import JobKind
@@ -24,11 +25,9 @@ from search.system import heartbeat
 from search.system.clock import duration
 from search.system.devices import environment
 from search.system.errors import UserError
-from search.system.machine import NETWORKS_KEPT, die_with_parent
+from search.system.machine import die_with_parent
 
 if TYPE_CHECKING:
-    from search.repertoire.networks import Architecture
-    from search.repertoire.shape import Shape
     from search.training.materials import Materials
     from search.training.trainer import Trainer
 
@@ -37,7 +36,6 @@ CANNOT_START = (
     'call search() under `if __name__ == "__main__":`; executor="inline" trains without workers.'
 )
 STARTS = 5
-RECYCLE_BYTES = 2 * 2**30  # grown since its first job: TensorFlow leaks with every model that is built
 
 State = Any  # numbers in memory that driver and worker share; without a lock, which a killed worker might keep
 CANCELLED, EPOCH, BEATS, WAITING = range(4)  # their places
@@ -69,7 +67,7 @@ class Workers:
     def submit(self, job: Job) -> None:
         """Send the job to an idle worker, preferably one that has compiled a network of its shape."""
         idle = [slot for slot in self._slots if slot.future is None]
-        min(idle, key=lambda slot: slot.strangeness(job)).submit(job)
+        min(idle, key=lambda slot: slot.holdings.strangeness(job)).submit(job)
 
     def cancel(self, trial: str) -> None:
         """Tell the workers that train the trial to stop at the end of their epoch."""
@@ -109,11 +107,10 @@ class _Slot:
     def __init__(self, new_pool: Callable[[State], ProcessPoolExecutor], state: State) -> None:
         self._new_pool, self._state = new_pool, state
         self._pool = new_pool(state)
-        self._shapes: list[Shape | Architecture] = []  # of its jobs, the latest first
+        self.holdings = Holdings()
         self._job: Job | None = None
         self._pid: Future[int] | None = None
         self._failed_starts = 0
-        self._first_memory = 0
         self._silence = Silence(time.monotonic())
         self.future: Future[Ending] | None = None
 
@@ -130,11 +127,6 @@ class _Slot:
                 return
         raise UserError(CANNOT_START)
 
-    def strangeness(self, job: Job) -> tuple[bool, int]:
-        """Return a sort key, smallest for the worker that trained the shape of this job most recently."""
-        known = job.shape in self._shapes
-        return not known, self._shapes.index(job.shape) if known else len(self._shapes)
-
     def epoch(self) -> tuple[tuple[str, int], int] | None:
         """Return the name of the job and its epoch; None while idle, or helping with another job's images."""
         if self.future is None or self._job is None or self._job.kind is JobKind.HELP:
@@ -147,7 +139,7 @@ class _Slot:
 
     def submit(self, job: Job) -> None:
         self._job, self._state[:], self._silence = job, (0, 0, 0, 0), Silence(time.monotonic())
-        self._shapes = [job.shape, *(shape for shape in self._shapes if shape != job.shape)][:NETWORKS_KEPT]
+        self.holdings.add(job)
         try:
             self.future = self._pool.submit(_run_in_worker, job)
         except BrokenProcessPool:  # it died while idle
@@ -166,10 +158,8 @@ class _Slot:
         except Exception as error:  # the ending could not be sent back
             self._replace()
             return Failed(job, f"{type(error).__name__}: {error}")
-        if isinstance(ending, Done):
-            self._first_memory = self._first_memory or ending.result.memory
-            if ending.result.memory - self._first_memory > RECYCLE_BYTES:
-                self._replace()
+        if self.holdings.are_outgrown(ending):
+            self._replace()
         return ending
 
     def silence(self) -> float:
@@ -204,7 +194,7 @@ class _Slot:
 
     def _replace(self) -> None:
         self.kill()
-        self._pool, self._first_memory, self._shapes = self._new_pool(self._state), 0, []
+        self._pool, self.holdings = self._new_pool(self._state), Holdings()
         self.warm_up()
 
     def kill(self) -> None:

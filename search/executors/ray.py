@@ -16,7 +16,6 @@ from search.executors.base import Cancelled, Done, Ending, Failed
 from search.executors.cluster import Cluster, Need, Quiet
 from search.executors.parcel import items_of, packed
 from search.executors.place import Arrival, Place, Supplies, identity_of, program
-from search.executors.processes import RECYCLE_BYTES
 from search.journal.outcomes import JobKind
 from search.racing import Job
 from search.system.clock import duration
@@ -176,7 +175,7 @@ class RaySlots:
         while self._pending and (idle := self._idle()):
             job = self._pending.popleft()
             self._number += 1
-            min(idle, key=lambda actor: actor.strangeness(job)).take(job, self._number)
+            min(idle, key=lambda actor: actor.holdings.strangeness(job)).take(job, self._number)
         starting = sum(actor.step in STARTING for actor in self._actors)
         for _ in range(min(len(self._pending) - starting, self._slots - len(self._actors))):
             handle = self._class.remote()
@@ -273,10 +272,8 @@ class RaySlots:
         self._endings.append(ending)
         actor.job, actor.has_worked = None, True
         actor.expect(Step.IDLE)
-        if isinstance(ending, Done):
-            actor.first_memory = actor.first_memory or ending.result.memory
-            if ending.result.memory - actor.first_memory > RECYCLE_BYTES:
-                self._drop(actor)
+        if actor.holdings.are_outgrown(ending):
+            self._drop(actor)
 
     def _ask_whether_it_lives(self, actor: Actor) -> None:
         """Ask an actor again that cannot be reached, until Ray knows whether it is gone, or its whole machine."""
