@@ -68,7 +68,7 @@ def export(name: str, to: Path, also: str | None, trial: str, how: str, results:
     check_target(to, Path(reopened["data"]))  # before the images are read
     screen, last = open_screen(wide_console()), ""
     with screen:
-        changes = changes_since(record, reopened, screen.progress)
+        changes = changes_since(record, chosen, reopened, screen.progress)
     if changes is None:
         write(KFoldTuner(space, screen=screen, **reopened), chosen, to, forms)
     elif options["data"]:

@@ -72,18 +72,18 @@ def read_inputs(
     progress: Progress = silent,
     earlier: pd.DataFrame | None = None,
     ranges: Ranges = OF_8_BITS,
+    *,
+    copies: bool = True,
 ) -> Inputs:
     """Return the inputs of a study, saying what they are.
 
     ``earlier`` is the table of images of a search that has begun (images.csv): where they are the same
     images, their groups stay what they were. ``ranges`` are those of such a search; what they lack is chosen now.
+    Without ``copies`` nobody needs to know of near-duplicates in other images than those of the search.
     Raises UserError for data that cannot be read, and for a cache that cannot be used.
     """
     source = study.data_folder()
-    cache = cache_folder(options.cache, source)
-    check_outside(cache, source, "Give another folder with --cache")
-    check_cache(cache)
-    sweep(cache)
+    cache = _cache(options, source)
     dataset = read_dataset(source, cache, Reading.of(study), deep=not ranges.by_file)
     size = study.image_size or typical_side(dataset.paths)
     check_space(cache, len(dataset) * (size**2 + THUMBNAIL**2) * 3)
@@ -94,13 +94,23 @@ def read_inputs(
         dataset = dataclasses.replace(dataset, table=dataset.table.assign(**groups))
         pairs, near = [], pd.factorize(np.array(_names_of_copies(dataset), dtype=object))[0]
     else:
-        pairs = find_near_duplicates(thumbnails.pixels, dataset.contents, cache, progress, dataset.ranges)
+        found = thumbnails.pixels, dataset.contents, cache, progress, dataset.ranges
+        pairs = find_near_duplicates(*found) if copies else []
         near = grouped(len(dataset), pairs)
         # Images that a search began without need not fit its pattern: what changed is said once all is compared.
         dataset = regrouped(dataset, study, near, strict=earlier is None)
     for line in described(dataset, size):
         say(line)
     return Inputs(study, dataset, images, thumbnails, tuple(pairs), near, cache, ranges)
+
+
+def _cache(options: Options, source: Path) -> Path:
+    """Return the cache, swept. Raises UserError for one that cannot be used."""
+    cache = cache_folder(options.cache, source)
+    check_outside(cache, source, "Give another folder with --cache")
+    check_cache(cache)
+    sweep(cache)
+    return cache
 
 
 def described(dataset: Dataset, size: int) -> Iterator[str]:

@@ -21,6 +21,8 @@ from search.data.loading import Inputs, read_inputs
 from search.data.synthetic import SyntheticPool
 from search.options import Options, name_of, overridden
 from search.record import IMAGES, About, Record, images_table, read_table
+from search.repertoire.heads import kind_of
+from search.repertoire.recipe import Recipe
 from search.report.words import amount, limits
 from search.space import SpaceFile
 from search.study import Study
@@ -165,18 +167,23 @@ class Changes:
         }
 
 
-def changes_since(record: Record, reopened: Mapping[str, Any], progress: Progress) -> Changes | None:
+def changes_since(
+    record: Record, chosen: str | Ensemble, reopened: Mapping[str, Any], progress: Progress
+) -> Changes | None:
     """Return how the images where ``reopened`` finds them differ from those of a search; None where they do not.
 
-    ``reopened`` are the options of ``reopening``. Raises UserError for images that cannot be read, for classes that
-    the search does not know, and for one that has no images any more.
+    ``reopened`` are the options of ``reopening``. Near-duplicates are looked for only where a head of ``chosen`` keeps
+    them together, as one does that is fitted all at once. Raises UserError for images that cannot be read, for classes
+    that the search does not know, and for one that has no images any more.
     """
     images, about = read_table(record.folder, IMAGES), record.about
     if images is None or not {"id", "label", "content"} <= set(images):  # an older search does not say it
         return None
     study, options = _as_reopened(reopened, about)
     lines: list[str] = []
-    dataset = read_inputs(study, options, lines.append, progress, images, about.ranges).dataset
+    recipes = [record.history.trials[name].recipe for name in weights_of(chosen)]
+    copies = any(isinstance(recipe, Recipe) and kind_of(recipe.head).layers is None for recipe in recipes)
+    dataset = read_inputs(study, options, lines.append, progress, images, about.ranges, copies=copies).dataset
     if dataset.digest == about.identity["data"]:
         return None
     _check_classes(record, dataset)
