@@ -12,6 +12,7 @@ from search.system.errors import UserError, in_words
 from search.system.files import new_folder, unused
 
 if TYPE_CHECKING:
+    from search.record import Record
     from search.report.failures import Failures
 
 
@@ -41,13 +42,28 @@ if TYPE_CHECKING:
 )
 @click.option("--copy", is_flag=True, help="With --to: copy the images instead of linking to them.")
 @click.option(
+    "--explain",
+    metavar="MODEL",
+    type=click.Path(path_type=Path),
+    help="An exported model: also show in the report where it looks in the hard images.",
+)
+@click.option(
     "--data",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="The folder below which the images lie now, if they were moved.",
 )
 @RESULTS
-def hard(name: str, share: float, most_next: int, to: Path | None, copy: bool, data: Path | None, results: str) -> None:
+def hard(
+    name: str,
+    share: float,
+    most_next: int,
+    to: Path | None,
+    copy: bool,
+    explain: Path | None,
+    data: Path | None,
+    results: str,
+) -> None:
     """List the images of the search NAME that recipes misclassify, those to label next, and the labels to check.
 
     All of it is about predictions of networks that had not trained on the image. Each list is printed, and written as
@@ -81,6 +97,33 @@ def hard(name: str, share: float, most_next: int, to: Path | None, copy: bool, d
     echo("")
     for line in lines:
         echo(line)
+    if explain is not None:
+        _explain(record, explain, share, root)
+
+
+def _explain(record: "Record", model: Path, share: float, root: Path) -> None:
+    """Show in the report where a model looks in the hard images, or say why that cannot be shown."""
+    from functools import partial
+
+    from search.analysis.hard import hard_images
+    from search.analysis.judgement import Judgement
+    from search.export.explain import UnshownError
+    from search.export.looks import look_at_hard
+    from search.export.opened import open_export
+    from search.monitor.console import wide_console
+    from search.monitor.screen import open_screen
+
+    images = hard_images(Judgement.of(record), share)
+    try:
+        with open_screen(wide_console(stderr=True)) as screen:
+            written, file = look_at_hard(open_export(model), record, images, root, partial(screen.progress, "Looking"))
+    except UnshownError as reason:
+        echo(f"Where {model} looks cannot be shown: {reason}.")
+        return
+    except OSError as error:
+        raise UserError(f"Where {model} looks cannot be written. {in_words(error, str(record.folder))}") from None
+    again = command_of(record.folder, "report")
+    echo(f"Where {model} looks in {written.pictures} hard images: {file}, for the report. To write that: {again}")
 
 
 def _write(

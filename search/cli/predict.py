@@ -69,7 +69,7 @@ def _explain(folder: Path, predictions: "Predictions", to: Path) -> None:
 
     try:
         with open_screen(wide_console(stderr=True)) as screen:
-            written = write_looks(open_export(folder), predictions, to, partial(screen.progress, "Looking"))
+            written = write_looks(open_export(folder), predictions.images, to, partial(screen.progress, "Looking"))
     except UnshownError as reason:
         echo(f"Where it looked cannot be shown: {reason}.", err=True)
         return

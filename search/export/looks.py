@@ -1,6 +1,7 @@
 """Pictures of where an exported model looked: the map of each image laid over it."""
 
 import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from search.analysis.hard import HardImage
 from search.data.decoding import read_or_reason
 from search.export.explain import ROLLOUT, explainer
 from search.export.opened import Opened
-from search.export.predict import Predictions
+from search.record import Record
+from search.report.exhibits.looked import LOOKED
 from search.report.sheets import Group, Tile, contact_sheets, write_sheets
-from search.report.thumbnails import in_proportion
+from search.report.thumbnails import in_proportion, jpeg, known_files
+from search.system.digests import file_sha256
 from search.system.errors import UserError, in_words
-from search.system.files import new_folder, write_bytes
+from search.system.files import new_folder, write_bytes, write_text
 from search.system.progress import Steps
 
 SHOWN = 360  # px of the longest side of a picture
@@ -25,13 +29,20 @@ BATCH = 16
 OPACITY = 0.6  # of the colours where a map is highest
 ON_SHEETS = 96  # images
 LONGEST = 60  # letters of a name
+MOST = 48  # hard images in a report
+THUMBNAIL = 224  # px of the longest side of such an image
 
 
 @dataclass(frozen=True)
 class Look:
-    """An image and where the model looked: ``pixels`` and ``overlay``, both (h, w, 3) uint8, in its own proportions."""
+    """An image and where the model looked: ``pixels`` and ``overlay``, both (h, w, 3) uint8, in its own proportions.
+
+    ``label`` is the class that the model gives, and ``probability`` what it gives it.
+    """
 
     path: Path
+    label: str
+    probability: float
     pixels: np.ndarray
     overlay: np.ndarray
 
@@ -52,8 +63,8 @@ class Looks:
         return "Warm colours are where the image speaks for the class that the model gives (Grad-CAM)"
 
 
-def looks(exported: Opened, paths: Sequence[Path], labels: np.ndarray, progress: Steps) -> tuple[str, Iterator[Look]]:
-    """Return how maps are made, and where the model looked in images for the classes ``labels`` (n,), one by one.
+def looks(exported: Opened, paths: Sequence[Path], progress: Steps) -> tuple[str, Iterator[Look]]:
+    """Return how maps are made, and where the model looked in images for the class that it gives, one by one.
 
     Images that cannot be read are left out. Raises UnshownError for a model without maps.
     """
@@ -61,15 +72,15 @@ def looks(exported: Opened, paths: Sequence[Path], labels: np.ndarray, progress:
 
     def every() -> Iterator[Look]:
         for at in range(0, len(paths), BATCH):
-            rows = range(at, min(at + BATCH, len(paths)))
-            read = [(paths[row], labels[row], *found) for row in rows if (found := _read(exported, paths[row]))]
+            read = [(path, *found) for path in paths[at : at + BATCH] if (found := _read(exported, path))]
             if read:
-                inputs = [np.stack(each) for each in zip(*(pixels for *_, pixels, _ in read), strict=True)]
+                probabilities = exported.probabilities([pixels for _, pixels, _ in read])
+                labels = probabilities.argmax(axis=1)
                 maps = made.maps(
-                    [each.astype(np.float32) for each in inputs], np.array([label for _, label, *_ in read])
+                    [np.stack(each) for each in zip(*(pixels for _, pixels, _ in read), strict=True)], labels
                 )
-                for (path, _, _, shown), map_ in zip(read, maps, strict=True):
-                    yield Look(path, shown, overlaid(shown, map_))
+                for (path, _, shown), label, row, map_ in zip(read, labels, probabilities, maps, strict=True):
+                    yield Look(path, exported.classes[label], float(row[label]), shown, overlaid(shown, map_))
             progress(min(at + BATCH, len(paths)), len(paths))
 
     return made.method, every()
@@ -96,31 +107,69 @@ def overlaid(pixels: np.ndarray, map_: np.ndarray) -> np.ndarray:
     return np.asarray((1 - dense) * pixels + dense * colours, np.uint8)
 
 
-def write_looks(exported: Opened, predictions: Predictions, to: Path, progress: Steps) -> Looks:
-    """Write a picture of each predicted image into the new or empty folder ``to``, and contact sheets of the first.
+def write_looks(exported: Opened, paths: Sequence[Path], to: Path, progress: Steps) -> Looks:
+    """Write a picture of each image into the new or empty folder ``to``, and contact sheets of the first.
 
     A picture has the image and its map side by side, with the class and its probability. Raises UnshownError for a
     model without maps, and UserError where the folder cannot be written; then nothing is there.
     """
-    best = [predictions.best(row, 1)[0] for row in range(len(predictions.images))]
-    told = dict(zip(predictions.images, best, strict=True))
-    method, every = looks(exported, predictions.images, predictions.probabilities.argmax(axis=1), progress)
-    tiles, number = [], 0
+    method, every = looks(exported, paths, progress)
+    tiles: list[Tile] = []
+    number = 0
     try:
         with new_folder(to.resolve()) as folder:
             for number, look in enumerate(every, start=1):
-                label, probability = told[look.path]
-                caption = f"{label} {probability:.3f}\n{look.path.name}"
-                pair = [Tile(look.pixels, look.path.name), Tile(look.overlay, f"{label} {probability:.3f}")]
+                answer = f"{look.label} {look.probability:.3f}"
+                pair = [Tile(look.pixels, look.path.name), Tile(look.overlay, answer)]
                 (picture,) = contact_sheets([Group("", pair)], side=SHOWN, columns=2)
                 write_bytes(folder / f"{number:04d}-{_plain(look.path)}.png", _png(picture))
                 if number <= ON_SHEETS:
-                    tiles += [Tile(look.pixels), Tile(look.overlay, caption)]
+                    tiles += [Tile(look.pixels), Tile(look.overlay, f"{answer}\n{look.path.name}")]
             sheets = write_sheets(contact_sheets([Group("", tiles)], columns=6), folder, "sheet")
     except OSError as error:
         hint = in_words(error, str(to))
         raise UserError(f"Where the model looked cannot be written. {hint} Or name another folder.") from None
     return Looks(number, len(sheets), method)
+
+
+def look_at_hard(
+    exported: Opened, record: Record, images: Sequence[HardImage], root: Path, progress: Steps
+) -> tuple[Looks, Path]:
+    """Write where the model looked in hard images of a search into its folder, from which its report takes it.
+
+    ``root`` is the folder below which the images lie now; those that are gone or changed are left out, and only the
+    first 48 are shown. Raises UnshownError for a model without maps, and UserError for one of other classes.
+    """
+    if exported.classes != tuple(record.about.classes):
+        raise UserError(
+            f"{exported.folder} knows other classes than {record.name} has. Name a model that was exported from it."
+        )
+    known = known_files(record, (image.id for image in images[:MOST]), root)
+    places = {path: id_ for id_, path, content in known if path.is_file() and file_sha256(path) == content}
+    hard = {image.id: image for image in images}
+    method, every = looks(exported, list(places), progress)
+    cards = [
+        {
+            "id": places[look.path],
+            "label": hard[places[look.path]].label,
+            "predicted": look.label,
+            "probability": round(look.probability, 6),
+            "picture": f"data:image/jpeg;base64,{jpeg(_smaller(look.overlay))}",
+        }
+        for look in every
+    ]
+    about = exported.about
+    is_same = about.get("identity", {}).get("data") == record.about.identity.get("data")
+    told = {"trial": str(about.get("trial", "")), "method": method, "trained_on_them": is_same, "images": cards}
+    file = record.folder / LOOKED
+    write_text(file, json.dumps(told, ensure_ascii=False) + "\n")
+    return Looks(len(cards), 0, method), file
+
+
+def _smaller(pixels: np.ndarray) -> np.ndarray:
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(picture)
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -29,6 +29,7 @@ from search.report.exhibits import (
     label_errors,
     leaderboard,
     ledger,
+    looked,
     parallel,
     predictions,
     strip,
@@ -68,7 +69,7 @@ CHAPTERS = (
     Chapter(
         "images",
         "Images to look at",
-        (hard.EXHIBIT, label_errors.EXHIBIT, confused.EXHIBIT, duplicates.EXHIBIT),
+        (hard.EXHIBIT, looked.EXHIBIT, label_errors.EXHIBIT, confused.EXHIBIT, duplicates.EXHIBIT),
     ),
     Chapter("audit", "The data", sentences=terms.images, passages=("findings",)),
     Chapter(

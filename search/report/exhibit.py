@@ -130,12 +130,16 @@ class Plot:
 
 @dataclass(frozen=True)
 class Card:
-    """An image on the page: its id, its label, what it is taken for, and a note."""
+    """An image on the page: its id, its label, what it is taken for, and a note.
+
+    Its thumbnail is that of the image, or the ``picture`` of this name.
+    """
 
     id: str
     label: str
     mistaken_for: str = ""
     note: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,8 @@ class Gallery:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of the images that have a thumbnail."""
-        return [card.id for part in self.parts for card in part.cards][: self.pictures]
+        """The ids of the images that have a thumbnail of their own."""
+        return [card.id for part in self.parts for card in part.cards if not card.picture][: self.pictures]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from search.report import contents
 from search.report.document import Document
 from search.report.drawing import DrawingError
 from search.report.exhibit import Chapter
+from search.report.exhibits import looked
 from search.report.figures import Pictures
 from search.report.html import page
 from search.report.json import as_json
@@ -42,6 +43,7 @@ def write_report(record: Record, chapters: Sequence[Chapter] = contents.CHAPTERS
     with Pictures() as pictures:
         document = contents.document(judgement, chapters, pictures.begin)
         images = thumbnails(record, (id_ for d in document.displays if d.gallery for id_ in d.gallery.ids))
+        images |= looked.pictures(record)
         try:
             pages = _pages(document, images, pictures.write(folder))
         except DrawingError as error:
