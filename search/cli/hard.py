@@ -87,13 +87,8 @@ def hard(
         check_place(to, root if root.is_dir() else None)
     failures = failures_of(record, share, most_next)
     show(failures, wide_console())
-    place = to or record.folder / "report" / "hard"
-    try:
-        typed = {"share": share, "next": most_next, "copy": copy}  # to be typed again
-        lines = list(_write(failures, place, root, typed, filed=to is not None, copy=copy or must_copy(root)))
-    except OSError as error:
-        hint = "" if to else " Or name another folder with --to."
-        raise UserError(f"The lists cannot be written. {in_words(error, str(place))}{hint}") from None
+    typed = {"share": share, "next": most_next, "copy": copy}  # to be typed again
+    lines = _written(failures, to, root, typed, copy=copy or must_copy(root))
     echo("")
     for line in lines:
         echo(line)
@@ -124,6 +119,16 @@ def _explain(record: "Record", model: Path, share: float, root: Path) -> None:
         raise UserError(f"Where {model} looks cannot be written. {in_words(error, str(record.folder))}") from None
     again = command_of(record.folder, "report")
     echo(f"Where {model} looks in {written.pictures} hard images: {file}, for the report. To write that: {again}")
+
+
+def _written(failures: "Failures", to: Path | None, root: Path, typed: Mapping[str, Any], *, copy: bool) -> list[str]:
+    """Write the lists, and return what was written, in lines. Raises UserError where they cannot be."""
+    place = to or failures.record.folder / "report" / "hard"
+    try:
+        return list(_write(failures, place, root, typed, filed=to is not None, copy=copy))
+    except OSError as error:
+        hint = "" if to else " Or name another folder with --to."
+        raise UserError(f"The lists cannot be written. {in_words(error, str(place))}{hint}") from None
 
 
 def _write(
