@@ -117,6 +117,8 @@ def _reservations(evaluation: Evaluation) -> Iterator[str]:
     promise, figures = evaluation.promise, evaluation.main
     if promise is not None and not promise.corrected:
         yield "What was promised is not lowered for the recipe's having been picked, which flatters it a little."
+    if evaluation.about.get("other_images"):
+        yield "The model was trained on other images than those of the search that promised this: it may do otherwise."
     trained = np.array([int(count) for count in evaluation.about["classes"].values()])
     if promise is not None and promise.objective != "balanced_accuracy" and is_mixed_otherwise(figures.counts, trained):
         yield (

@@ -126,6 +126,11 @@ def test_an_export_without_its_training_images_says_so(evaluated, finished, mode
     assert any("does not say what its search promised: an older version" in line for line in told["answer"])
 
 
+def test_a_model_of_other_images_than_those_of_its_search_is_told(evaluated, model, new, tmp_path):
+    told = evaluated(new, of=altered(model, tmp_path / "other", other_images={"added": 3}))
+    assert any("The model was trained on other images than those of the search" in line for line in told["answer"])
+
+
 def test_a_damaged_record_of_training_images_is_an_error(search, model, new, tmp_path):
     broken = altered(model, tmp_path / "broken")
     (broken / "trained_on.npz").write_bytes(b"words")
