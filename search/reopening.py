@@ -6,7 +6,7 @@ from typing import Any
 
 from search.data.reading import as_before
 from search.journal.events import SessionEvent
-from search.record import IMAGES, MODULES, SPACE, Record, read_table
+from search.record import IMAGES, MODULES, SIZE_GIVEN, SPACE, About, Record, read_table
 from search.space import SpaceFile, read_space
 from search.study import Study
 from search.system.commands import command_of
@@ -38,7 +38,7 @@ def reopening(
     return space, {
         **_reading(record),
         **({"root": root} if root else {}),
-        "study": space.study.as_recorded(record.about.study),
+        "study": _study(record.about, space.study),
         "name": record.name,
         "results": str(record.folder.parent),
         "data": data or _data(record, space.study, verb, typed or {}),
@@ -51,6 +51,13 @@ def reopening(
         "precision": precision_in(record.about.identity),
         **options,
     }
+
+
+def _study(about: About, written: Study) -> Study:
+    """Return the study of a search, whose file has ``written``; its image size is given only where it was."""
+    study = written.as_recorded(about.study)
+    given = written.image_size is not None or about.fields.get(SIZE_GIVEN, False)
+    return study if given else study.replace(image_size=None)
 
 
 def _space(record: Record) -> SpaceFile:

@@ -14,6 +14,7 @@ from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import About, read_record
 from search.reopening import reopening
+from search.space import load_space_file
 
 DRAWN = 'hp.Choice("dropout", [0.0, 0.2, 0.4])'
 SPACE = f"""
@@ -215,6 +216,22 @@ def test_a_space_that_seeds_its_draws_anew_is_a_space(place):
     (place / "space.py").write_text(SPACE.replace(DRAWN, drawn))
     tuner().search()
     tuner(trials=3).search()
+
+
+@pytest.mark.parametrize(("given", "sizes"), [(None, [112, 160]), (128, [128])])
+def test_sizes_of_photographs_are_those_with_which_the_search_began(place, given, sizes):
+    write_shapes(place / "photographs", {"across": 6, "down": 6}, side=112)
+    sized = SPACE.replace("import Recipe", "import Recipe, image_sizes").replace(
+        "epochs=1", 'epochs=1, image_size=hp.Choice("size", image_sizes())'
+    )
+    (place / "space.py").write_text(sized)
+    study = load_space_file(place / "space.py").study.replace(data="photographs", image_size=given)
+    tuner(study=study).search()
+    record = read_record(place / "results" / "made")
+    again = KFoldTuner.reopen(record, screen=Lines(wide_console()), offline=True)
+    assert again.setup.hyperparameters.get("size") == sizes[0]
+    (choice,) = [each for each in again.setup.hyperparameters.space if each.name == "size"]
+    assert list(choice.values) == sizes
 
 
 def test_no_refusal_shows_an_empty_difference(place, begun, monkeypatch):

@@ -180,6 +180,7 @@ def changes_since(
     if images is None or not {"id", "label", "content"} <= set(images):  # an older search does not say it
         return None
     study, options = _as_reopened(reopened, about)
+    study = study.replace(image_size=about.study["image_size"])  # what is typical of other images does not matter
     lines: list[str] = []
     recipes = [record.history.trials[name].recipe for name in weights_of(chosen)]
     copies = any(isinstance(recipe, Recipe) and kind_of(recipe.head).layers is None for recipe in recipes)
