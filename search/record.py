@@ -44,10 +44,7 @@ FOLDS, IMAGES, SYNTHETIC = "folds.csv", "images.csv", "synthetic.csv"
 RUN_FILES = re.compile(r"[a-z]?\d+-(?:\d+|holdout)\.npz")  # in RUNS: trial, and job
 WRITTEN_ONCE = (STUDY, SPACE, FOLDS, IMAGES, SYNTHETIC)
 
-SIZE_GIVEN = "image_size_given"  # in STUDY, where not the space file but whoever began the search gave it
-
 WAYS_OUT = "Begin anew with --fresh, or under another --name."
-
 IDENTITY_FIELDS = (
     *("objective", "folds", "repeats", "splits", "val", "holdout", "train_fractions", "groups"),
     *("trust_unsourced", "oracle", "seed"),
@@ -274,7 +271,7 @@ def about_of(
         "synthetic_unsourced": sum(pool.unsourced) if pool else 0,
         "threads": threads,
         **({"files": dict(file.beside.files)} if file.beside.files else {}),
-        **({SIZE_GIVEN: True} if file.written and file.written.image_size is None and file.study.image_size else {}),
+        **({"image_size_given": True} if file.written and file.study.image_size else {}),  # in code, not in the file
         "folds": [{"id": f.id, "split": list(f.split), "fraction": f.fraction} for f in plan.folds],
     }
     return About.of(fields)

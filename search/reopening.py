@@ -6,7 +6,7 @@ from typing import Any
 
 from search.data.reading import as_before
 from search.journal.events import SessionEvent
-from search.record import IMAGES, MODULES, SIZE_GIVEN, SPACE, About, Record, read_table
+from search.record import IMAGES, MODULES, SPACE, About, Record, read_table
 from search.space import SpaceFile, read_space
 from search.study import Study
 from search.system.commands import command_of
@@ -56,7 +56,7 @@ def reopening(
 def _study(about: About, written: Study) -> Study:
     """Return the study of a search, whose file has ``written``; its image size is given only where it was."""
     study = written.as_recorded(about.study)
-    given = written.image_size is not None or about.fields.get(SIZE_GIVEN, False)
+    given = written.image_size is not None or about.fields.get("image_size_given", False)
     return study if given else study.replace(image_size=None)
 
 
