@@ -117,6 +117,8 @@ def explainer(model: Any, side: int) -> Explainer:
         return Explainer(ROLLOUT, keras.Model(inputs, output), (), layers, side)
     if not sites:
         raise UnshownError("its network has no maps of an image that it pools, and no layers of attention")
+    if _passes_by(calls, inputs, output, sites):
+        raise UnshownError(f"not all that it sees at {side} px goes through maps of several places that it pools")
     values = [
         value
         for site in sites
@@ -163,6 +165,16 @@ def _sites(calls: Sequence[Call], output: Any) -> tuple[Site, ...]:
         for tensor in last.values()
         if not any(_is_map(other) for call in _after(calls, tensor) for other in call.outputs)
     )
+
+
+def _passes_by(calls: Sequence[Call], inputs: Sequence[Any], output: Any, sites: Sequence[Site]) -> bool:
+    """Return whether a way from the inputs to the output leads past all of these maps: they then tell but a part."""
+    reached = {id(tensor) for tensor in inputs}
+    maps = {id(site.maps) for site in sites}
+    for call in calls:
+        if any(id(tensor) in reached - maps for tensor in call.inputs):
+            reached |= {id(tensor) for tensor in call.outputs}
+    return id(output) in reached
 
 
 def _after(calls: Sequence[Call], tensor: Any) -> list[Call]:

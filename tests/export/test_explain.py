@@ -144,6 +144,21 @@ def test_a_rollout_multiplies_layers_and_keeps_half():
     np.testing.assert_allclose(found, flow[0, 1:].reshape(1, 2, 2))
 
 
+@pytest.mark.parametrize("past", [False, True])
+def test_maps_that_tell_but_a_part_are_not_shown(past):
+    pixels = keras.Input((SIDE, SIDE, 3))
+    maps = keras.layers.Conv2D(8, 4, 4)(pixels)
+    shown = keras.layers.ReLU()(maps)
+    one, other = keras.layers.MaxPooling2D(8)(maps if past else shown), keras.layers.Conv2D(8, 8)(shown)
+    pooled = keras.layers.Flatten()(keras.layers.Concatenate()([one, other]))
+    model = keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(pooled))
+    if not past:
+        assert explainer(model, SIDE).maps([spots(QUADRANTS, RED)], np.zeros(4, int)).shape == (4, SIDE, SIDE)
+        return
+    with pytest.raises(UnshownError, match="not all that it sees at 32 px goes through maps"):
+        explainer(model, SIDE)
+
+
 def test_a_model_without_maps_says_so():
     pixels = keras.Input((SIDE, SIDE, 3))
     flat = keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(pixels)))
