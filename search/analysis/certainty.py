@@ -15,11 +15,13 @@ from search.record import Record
 class Certainty:
     """What out-of-fold predictions tell of a model's probabilities: its temperature, and when not to answer.
 
-    ``answers`` counts these predictions; ``steps`` are of probabilities with the temperature of the other folds.
+    ``answers`` counts these predictions, ``groups`` the groups of their images: what there is of separate evidence, as
+    repeats and copies add none. ``steps`` are of probabilities with the temperature of the other folds.
     """
 
     temperature: Temperature
     answers: int
+    groups: int
     steps: tuple[Step, ...]
 
 
@@ -36,4 +38,4 @@ def certainty(record: Record, weights: Mapping[str, float]) -> Certainty | None:
         return None
     mixed = np.tensordot(np.array(list(weights.values())), found.probabilities, axes=1)
     temperature, mended = nested(mixed, found.labels, found.images, found.folds)
-    return Certainty(temperature, len(mended), tuple(steps(mended, found.labels)))
+    return Certainty(temperature, len(mended), len(np.unique(found.groups)), tuple(steps(mended, found.labels)))

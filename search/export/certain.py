@@ -18,7 +18,8 @@ SHARES = (0.01, 0.05, 0.1)  # of wrong answers, that a card tells
 class Doubt:
     """Below which ``probability`` a model had better not answer, for at most a ``share`` of wrong answers.
 
-    Out of fold ``answered`` of its ``answers`` are left by that, of which ``wrong`` are wrong.
+    Out of fold ``answered`` of its ``answers`` are left by that, of which ``wrong`` are wrong. They tell as much as
+    ``groups`` separate images.
     """
 
     share: float
@@ -26,11 +27,13 @@ class Doubt:
     answered: int
     answers: int
     wrong: int
+    groups: int
 
     @property
     def told(self) -> str:
         """What that came to out of fold, in words."""
-        of = proportion(self.wrong, self.answered)
+        worth = self.groups / self.answers
+        of = proportion(self.wrong * worth, self.answered * worth)
         return (
             f"out of fold that left {1 - self.answered / self.answers:.0%} of images without an answer, and "
             f"{self.wrong} of {self.answered} answers were wrong ({between(of)})"
@@ -52,7 +55,8 @@ def doubt_of(about: Mapping[str, Any], share: float, folder: Path) -> Doubt:
             f"No probability is high enough for at most {100 * share:g} wrong in 100 answers: out of fold "
             f"{surest.wrong} of the {surest.answered} surest answers were wrong. Allow more with --unsure."
         )
-    return Doubt(share, found.probability, found.answered, known["answers"], found.wrong)
+    answers = known["answers"]
+    return Doubt(share, found.probability, found.answered, answers, found.wrong, known.get("groups", answers))
 
 
 def sure_lines(sure: Certainty | None) -> Iterator[str]:
@@ -73,13 +77,19 @@ def sure_lines(sure: Certainty | None) -> Iterator[str]:
         )
     everything = sure.steps[-1]
     yield f"Out of fold {everything.wrong} of {everything.answered} answers were wrong."
-    for share in (each for each in SHARES if each * everything.answered < everything.wrong):
+    shares = [share for share in SHARES if share * everything.answered < everything.wrong]
+    for share in shares:
         step = step_for(sure.steps, share)
         if step is None:
             yield f"No probability is high enough for at most {100 * share:.0f} wrong in 100 answers."
         else:
-            doubt = Doubt(share, step.probability, step.answered, sure.answers, step.wrong)
+            doubt = Doubt(share, step.probability, step.answered, sure.answers, step.wrong, sure.groups)
             yield (
                 f"For at most {100 * share:.0f} wrong in 100 answers, answer from a probability of "
                 f"{step.probability:.3f} on (predict --unsure {share:g}): {doubt.told}."
             )
+    if shares:
+        yield (
+            "These probabilities were chosen by the answers that they are counted on. So on new images somewhat more "
+            "answers are wrong than that, above all where few may be."
+        )

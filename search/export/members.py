@@ -200,6 +200,7 @@ def _certainty(sure: Certainty | None) -> dict[str, Any]:
         "temperature": asdict(sure.temperature),
         "unsure": {
             "answers": sure.answers,
+            "groups": sure.groups,
             "steps": [[step.probability, step.answered, step.wrong] for step in sure.steps],
         },
     }

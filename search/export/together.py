@@ -11,6 +11,7 @@ from search.analysis.stats import Interval
 from search.analysis.stats.scores import scores as scores_of
 from search.record import Record
 from search.report.words import limits as between
+from search.report.words import standing
 
 
 def members_in_words(judgement: Judgement, found: Ensemble) -> list[str]:
@@ -69,8 +70,7 @@ def ensemble_scored(judgement: Judgement, found: Ensemble) -> list[str]:
         f"Out of fold, with all of each training part, its {objective} is {told.raw:.3f}; {_picked(found)}.",
         (
             f"The best single trial has {told.single:.3f} there. On images that chose neither, the ensemble is "
-            f"{100 * told.gain.mean:+.1f} points ahead ({100 * told.gain.low:+.1f} to {100 * told.gain.high:+.1f}). "
-            f"{recommended}"
+            f"{standing(told.gain, 'it')}. {recommended}"
         ),
     ]
     if holdout := ensemble_on_holdout(judgement.record, found):

@@ -102,6 +102,14 @@ def signed(difference: float) -> str:
     return f"{100 * difference:+.1f} points"
 
 
+def standing(gain: Interval, other: str) -> str:
+    """Return in points how far something is ahead of another thing, or behind it, with the limits of that."""
+    behind = gain.mean < 0
+    gain = Interval(-gain.mean, -gain.high, -gain.low) if behind else gain
+    between_ = between(100 * gain.low, 100 * gain.high, 1, sign=True)
+    return f"{points(gain.mean)} {'behind' if behind else 'ahead of'} {other} (95 % interval {between_})"
+
+
 def limits(interval: Interval) -> str:
     """Return the limits of an interval in words."""
     if interval.known:

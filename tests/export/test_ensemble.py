@@ -12,12 +12,15 @@ from search.analysis.ensemble import Ensemble
 from search.analysis.judgement import Judgement
 from search.analysis.out_of_fold import out_of_fold
 from search.analysis.stats.confidence import tempered
+from search.analysis.stats.scores import proportion
+from search.export.certain import Doubt
 from search.export.export import export
 from search.export.opened import open_export
 from search.export.predict import predict
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines
 from search.record import read_record
+from search.report.words import limits
 
 SPACE = """
 from search import Recipe, Study
@@ -105,6 +108,13 @@ def test_the_steps_of_doubt_are_those_of_the_mean_out_of_fold(exported):
     wrong = int((mixed.argmax(axis=1) != told.labels).sum())
     assert about["unsure"]["steps"][-1][1:] == [len(told.labels), wrong]
     assert about["unsure"]["answers"] == certainty(record, found.members).answers == 26
+    assert about["unsure"]["groups"] == len(np.unique(told.groups))
+
+
+def test_repeats_and_copies_make_no_answer_surer():
+    told = Doubt(0.05, 0.9, answered=60, answers=120, wrong=3, groups=40).told
+    assert "3 of 60 answers were wrong" in told
+    assert limits(proportion(1, 20)) in told
 
 
 def test_the_command_line_chooses_the_trials_itself(searched, search, monkeypatch):

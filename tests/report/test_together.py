@@ -4,9 +4,11 @@ from kit.lines import event
 from kit.searches import Search
 
 from search.analysis.judgement import Judgement
+from search.analysis.stats import Interval
 from search.repertoire.recipe import Recipe
 from search.report.exhibit import Subject
 from search.report.exhibits.together import EXHIBIT
+from search.report.words import standing
 
 
 def judged(folder, skills, sizes, each=60):
@@ -50,3 +52,8 @@ def test_too_few_trials_say_nothing(tmp_path):
     judgement = judged(tmp_path, (0.9, 0.8), (32, 64))
     assert judgement.ensemble is None
     assert not sentence_of(judgement)
+
+
+def test_what_is_behind_has_its_limits_the_same_way_round():
+    assert standing(Interval(0.013, 0.001, 0.026), "it") == "1.3 points ahead of it (95 % interval +0.1 to +2.6)"
+    assert standing(Interval(-0.009, -0.036, 0.012), "it") == "0.9 points behind it (95 % interval −1.2 to +3.6)"

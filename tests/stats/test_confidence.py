@@ -55,11 +55,26 @@ def test_the_predictions_of_a_fold_get_the_temperature_of_images_outside_it():
 
 
 def test_a_temperature_that_does_not_help_other_images_is_left_out():
-    probabilities, labels = drawn(20, 1.0, seed=5)
-    told, mended = nested(probabilities, labels, np.arange(20), np.arange(20) % 2)
+    probabilities, labels = drawn(60, 1.0)
+    told, mended = nested(probabilities, labels, np.arange(60), np.arange(60) % 2)
     assert told.nested >= told.raw  # of so few images it is noise
     assert told.value == AT_REST
     assert mended is probabilities
+
+
+def test_where_nothing_was_wrong_a_model_is_not_made_sure_of_everything():
+    """Of few images none may be wrong; of others some are, and a temperature must not cost more there than it gains."""
+    rng = np.random.default_rng(2)
+    logits, labels = rng.normal(0, 1.2, (4000, 2)), rng.integers(0, 2, 4000)
+    logits[np.arange(4000), labels] += 3
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    few = np.flatnonzero(probabilities.argmax(axis=1) == labels)[:60]
+    told, _ = nested(probabilities[few], labels[few], few, np.arange(60) % 5)
+    assert told.nested < told.raw
+    others = np.setdiff1d(np.arange(4000), few)
+    before, after = (log_loss(tempered(probabilities[others], each), labels[others]) for each in (AT_REST, told.value))
+    assert (probabilities[others].argmax(axis=1) != labels[others]).mean() > 0.03
+    assert after < before
 
 
 def test_answers_are_counted_from_the_surest_on():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 LEAST = 1e-7  # of a probability: the one that float32 still tells from none beside 1
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures
@@ -43,14 +44,22 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(np.maximum(own, LEAST)).mean())
 
 
+# DECISIONS: A temperature counts one mistake more than there was
 def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the temperature with the lowest log-loss on these probabilities, from 0.05 to 20."""
-    bounds = float(np.log(COLDEST)), float(np.log(HOTTEST))
-    found = minimize_scalar(
-        lambda exponent: log_loss(tempered(probabilities, float(np.exp(exponent))), labels),
-        bounds=bounds,
-        method="bounded",
-    )
+    """Return the temperature with the lowest log-loss on these probabilities (R, classes), from 0.05 to 20.
+
+    One of R + 2 answers is taken to be wrong beside those that are (Platt 1999: labels that are not quite sure). Else
+    the colder the better, where none is wrong.
+    """
+    logits = np.log(np.maximum(probabilities, LEAST))
+    missed = 1 / (len(labels) + 2)
+    truth = np.full(logits.shape, missed / max(1, logits.shape[1] - 1))
+    truth[np.arange(len(labels)), labels] = 1 - missed
+
+    def loss(exponent: float) -> float:
+        return float(-(truth * log_softmax(logits / np.exp(exponent), axis=1)).sum(axis=1).mean())
+
+    found = minimize_scalar(loss, bounds=(float(np.log(COLDEST)), float(np.log(HOTTEST))), method="bounded")
     return float(np.exp(found.x))
 
 

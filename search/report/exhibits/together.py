@@ -36,12 +36,10 @@ def sentences(subject: Subject) -> list[str]:
     found = subject.judgement.ensemble
     if found is None or subject.frame.empty:
         return []
-    gain, several = found.combined.gain, words.count(len(found.members))
-    limits = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-    standing = f"{words.points(gain.mean)} {'ahead of' if gain.mean >= 0 else 'behind'} the best one ({limits})"
+    several = words.count(len(found.members))
     told = (
         f"Several together: the mean of {several} unlike recipes ({words.listed(found.members)}), with all training "
-        f"images and on images that chose neither, is {standing}."
+        f"images and on images that chose neither, is {words.standing(found.combined.gain, 'the best one')}."
     )
     if found.combined.raw <= found.combined.single:
         return [f"{told} On all images it is no better, so it is not worth {several} networks."]
