@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from search.analysis.stats import Interval
-from search.analysis.stats.evaluating import error_if_calibrated, evaluated, overconfidence
+from search.analysis.stats.evaluating import calibration_by_group, error_if_calibrated, evaluated, overconfidence
 from search.analysis.stats.metrics import METRICS
-from search.analysis.stats.scores import calibration, calibration_error
+from search.analysis.stats.scores import calibration_error
 from search.report.exhibit import Row
 from search.report.exhibits.classes import of_classes
 from search.report.exhibits.confusion import mistakes, pairs_of
@@ -98,7 +98,7 @@ class Figures:
     @cached_property
     def bins(self) -> pd.DataFrame:
         """How often the model is right at each confidence, as the exhibit of calibration has it."""
-        return pd.DataFrame([vars(each) for each in calibration(self.confidence, self.right)])
+        return pd.DataFrame([vars(each) for each in calibration_by_group(self.confidence, self.right, self.groups)])
 
     @cached_property
     def pairs(self) -> pd.DataFrame:

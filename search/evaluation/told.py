@@ -115,11 +115,6 @@ def _with_limits(interval: Interval) -> str:
 
 def _reservations(evaluation: Evaluation) -> Iterator[str]:
     promise, figures = evaluation.promise, evaluation.main
-    if evaluation.about.get("other_images"):
-        yield (
-            "Other images trained this model than those of its search, which has not scored it: what was promised is "
-            "that of the same recipe on the images of the search."
-        )
     if promise is not None and not promise.corrected:
         yield "What was promised is not lowered for the recipe's having been picked, which flatters it a little."
     if evaluation.about.get("other_images"):

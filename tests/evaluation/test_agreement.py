@@ -1,6 +1,7 @@
 """Whether a promise holds: the noise of the search and of the new images both count."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from search.analysis.stats.intervals import Interval
 from search.analysis.stats.scores import proportion
 from search.evaluation.agreement import Agreement, Promise, Verdict, is_mixed_otherwise
+from search.evaluation.figures import Figures
 from search.evaluation.told import agreement
+from search.report.exhibits.classes import sentences
 
 pytestmark = pytest.mark.quick
 
@@ -70,3 +73,12 @@ def test_other_frequencies_of_classes_are_noticed():
     assert is_mixed_otherwise(np.array([90, 10]), np.array([100, 100]))
     assert not is_mixed_otherwise(np.array([9, 12]), np.array([100, 100]))
     assert not is_mixed_otherwise(np.array([9, 0]), np.array([100, 0]))
+
+
+def test_a_class_of_one_group_has_no_interval_and_says_so():
+    labels, groups = np.repeat([0, 1], 4), np.array([0, 0, 0, 0, 1, 2, 3, 4])
+    probabilities = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+    probabilities[0] = 0.2, 0.8
+    figures = Figures(("cat", "dog"), np.arange(8), labels, groups, probabilities)
+    frame = SimpleNamespace(frame=figures.by_class)
+    assert sentences(frame) == ["Its weakest class is cat: 3 of 4 right (no interval, as all are of one group)."]

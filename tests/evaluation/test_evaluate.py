@@ -85,13 +85,6 @@ def test_scores_are_those_of_the_predictions_and_stand_beside_the_promise(evalua
     assert first["found"] == {name: told["scores"][first["metric"]][name] for name in ("mean", "low", "high")}
 
 
-def test_a_model_of_other_images_than_those_of_its_search_is_said_to_be_one(evaluated, model, new, tmp_path):
-    said = "Other images trained this model than those of its search, which has not scored it"
-    assert said not in " ".join(evaluated(new)["answer"])
-    other = altered(model, tmp_path / "other", other_images={"scored": False})
-    assert said in " ".join(evaluated(new, of=other)["answer"])
-
-
 def test_images_that_trained_the_model_are_told_and_left_out(evaluated, search, model, finished, new):
     before = evaluated(new)
     known = mixed(finished, new)

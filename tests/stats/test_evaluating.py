@@ -7,6 +7,7 @@ import pytest
 
 from search.analysis.stats import evaluating
 from search.analysis.stats.evaluating import (
+    calibration_by_group,
     difference,
     error_if_calibrated,
     evaluated,
@@ -15,7 +16,7 @@ from search.analysis.stats.evaluating import (
     share_right,
 )
 from search.analysis.stats.intervals import Interval
-from search.analysis.stats.scores import calibration_error, proportion, scores
+from search.analysis.stats.scores import calibration, calibration_error, proportion, scores
 
 pytestmark = pytest.mark.quick
 
@@ -59,6 +60,16 @@ def test_groups_that_are_all_right_count_once_each():
     told = share_right(np.ones(80, bool), np.repeat(np.arange(20), 4))
     assert told.mean == told.high == 1
     assert told.low <= proportion(20, 20).low
+
+
+def test_bins_of_confidence_have_limits_by_group():
+    confidence, right = np.repeat([0.55, 0.95], [40, 5]), np.append(np.arange(40) % 4 > 0, np.ones(5, bool))
+    apart, (plain, _) = calibration_by_group(confidence, right, np.arange(45)), calibration(confidence, right)
+    assert apart == calibration(confidence, right)
+    few, one = calibration_by_group(confidence, right, np.append(np.arange(40) % 4, np.full(5, 9)))
+    assert (few.accuracy, few.images) == (plain.accuracy, plain.images)
+    assert few.accuracy_low < plain.accuracy_low
+    assert math.isnan(one.accuracy_low)
 
 
 def test_one_group_has_no_interval():

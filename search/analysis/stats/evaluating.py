@@ -6,13 +6,22 @@ copies of a picture or pictures of one patient, tell less than as many images th
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 from scipy import stats as scipy_stats
 
 from search.analysis.stats.intervals import DIFFERENCES, LEVEL, NO_SPREAD, UNKNOWN, Interval, cut
-from search.analysis.stats.scores import SMALLEST_PROBABILITY, calibration_error, proportion, scores
+from search.analysis.stats.scores import (
+    SMALLEST_PROBABILITY,
+    Bin,
+    bin_numbers,
+    calibration,
+    calibration_error,
+    proportion,
+    scores,
+)
 
 DRAWS = 2_000
 ENTRIES_AT_ONCE = 4_000_000  # of the weights of draws, 32 MB
@@ -81,6 +90,20 @@ def mean_recall(right: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> In
         for distances in ([each.mean - each.low for each in recalls], [each.high - each.mean for each in recalls])
     )
     return Interval(mean, mean - below, mean + above)
+
+
+def calibration_by_group(confidence: np.ndarray, right: np.ndarray, groups: np.ndarray) -> list[Bin]:
+    """Return the bins of ``calibration`` that hold predictions, the limits of each by group, as ``share_right`` has them.
+
+    The limits are NaN in a bin whose images, several, are all of one group.
+    """
+    numbers, bins = bin_numbers(np.asarray(confidence, float)), calibration(confidence, right)
+    told = []
+    for number, each in zip(np.unique(numbers), bins, strict=True):
+        share = share_right(right[numbers == number], groups[numbers == number])
+        low, high = (share.low, share.high) if share.known else (math.nan, math.nan)
+        told.append(replace(each, accuracy_low=low, accuracy_high=high))
+    return told
 
 
 def overconfidence(right: np.ndarray, confidence: np.ndarray, groups: np.ndarray) -> Interval:

@@ -56,7 +56,7 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
     accuracy are Wilson's 95 % interval.
     """
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=bool)
-    numbers = _bin_numbers(confidence, bins)
+    numbers = bin_numbers(confidence, bins)
     table = []
     for number in np.unique(numbers):
         inside = numbers == number
@@ -84,12 +84,12 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = B
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if not len(confidence):
         return math.nan
-    surplus = np.bincount(_bin_numbers(confidence, bins), weights=confidence - correct, minlength=bins)
+    surplus = np.bincount(bin_numbers(confidence, bins), weights=confidence - correct, minlength=bins)
     return float(np.abs(surplus).sum() / len(confidence))
 
 
-def _bin_numbers(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """Return the bin of each confidence; a border belongs to the bin below it."""
+def bin_numbers(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Return the bin of each confidence, from 0; a border belongs to the bin below it."""
     return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
 
 

@@ -147,11 +147,12 @@ def sentences(subject: Framed) -> list[str]:
     weakest = classes.loc[classes["recall"].idxmin()]
     alike = int((classes["recall"] == weakest["recall"]).sum()) - 1
     others = f", as {words.count(alike)} other{'s' * (alike > 1)}" if alike else ""
-    sentence = (
-        f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right "
-        f"(95 % interval {weakest['low']:.2f} to {weakest['high']:.2f}){others}."
-    )
-    return [sentence]
+    limits = "no interval, as all are of one group"
+    if words.known(weakest["low"]):
+        limits = f"95 % interval {weakest['low']:.2f} to {weakest['high']:.2f}"
+    return [
+        f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right ({limits}){others}."
+    ]
 
 
 EXHIBIT = Exhibit(
