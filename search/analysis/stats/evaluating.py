@@ -93,7 +93,7 @@ def mean_recall(right: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> In
 
 
 def calibration_by_group(confidence: np.ndarray, right: np.ndarray, groups: np.ndarray) -> list[Bin]:
-    """Return the bins of ``calibration`` that hold predictions, the limits of each by group, as ``share_right`` has them.
+    """Return the bins of ``calibration``, the limits of each by group, as ``share_right`` has them.
 
     The limits are NaN in a bin whose images, several, are all of one group.
     """

@@ -150,9 +150,8 @@ def sentences(subject: Framed) -> list[str]:
     limits = "no interval, as all are of one group"
     if words.known(weakest["low"]):
         limits = f"95 % interval {weakest['low']:.2f} to {weakest['high']:.2f}"
-    return [
-        f"Its weakest class is {weakest['class']}: {weakest['correct']} of {weakest['images']} right ({limits}){others}."
-    ]
+    right = f"{weakest['correct']} of {weakest['images']} right ({limits})"
+    return [f"Its weakest class is {weakest['class']}: {right}{others}."]
 
 
 EXHIBIT = Exhibit(
