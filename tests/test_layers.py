@@ -83,6 +83,7 @@ HOMES = {  # the only importers
     "diffusers": {"search.synthesis.diffusion"},
     "ai_edge_litert": {"search.export.forms.litert"},
     "onnxruntime": {"search.export.forms.onnx"},
+    "huggingface_hub": {"search.export.hub"},
 }
 
 
@@ -213,7 +214,7 @@ def test_all_but_a_few_modules_do_not_load_tensorflow():
 def test_third_party_imports_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    own = ("diffusion", "heif", "litert", "mlflow", "onnx", "ray", "tensorboard")
+    own = ("diffusion", "heif", "huggingface", "litert", "mlflow", "onnx", "ray", "tensorboard")
     lines = [*project["dependencies"], *(line for name in own for line in extras[name])]
     declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     used = top_level(set().union(*(imported_by(path) for path in PACKAGE.rglob("*.py"))))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from search.export.forms.form import Form
     from search.monitor.screen import Screen
     from search.record import Record
+    from search.repertoire.networks import AnyRecipe
     from search.space import SpaceFile
 
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--to", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
 @click.option("--also", metavar="FORMS", help=f"Write these forms too, such as litert,onnx: {', '.join(FORMS)}.")
+@click.option("--hub", metavar="USER/NAME", help="Also put the folder on the Hugging Face Hub, as a private model.")
 @click.option("--trial", default="best", help="Which trial, such as 0007. [default: best, the recommended one]")
 @click.option(
     "--how",
@@ -42,22 +44,45 @@ if TYPE_CHECKING:
     "that it has not scored, which says so.",
 )
 @ROOT
-def export(name: str, to: Path, also: str | None, trial: str, how: str, results: str, **options: Any) -> None:
+def export(
+    name: str, to: Path, also: str | None, hub: str | None, trial: str, how: str, results: str, **options: Any
+) -> None:
     """Train the recommended recipe of the search NAME on all images, and write a folder with the model.
 
     Where the study has a hold-out, the trial is scored on it first, once.
     """
-    from search.monitor.console import wide_console
-    from search.monitor.screen import open_screen
     from search.record import read_record
     from search.reopening import reopening
 
     forms = forms_named(also) if also else ()
     record = read_record(folder_by_name(name, results))
     chosen = HOWS[how].choose(record, trial)
-    typed = {"to": to, "also": also, "trial": None if trial == "best" else trial, "how": None if how == REFIT else how}
-    typed |= shared(options)
+    if hub:
+        from search.export.hub import check_repository
+
+        check_repository(hub)
+    typed = {"to": to, "also": also, "hub": hub, "trial": None if trial == "best" else trial}
+    typed |= {"how": None if how == REFIT else how, **shared(options)}
     space, reopened = reopening(record, verb="export", typed=typed, executor="inline", **options)
+    _train(record, chosen, to, forms, space, reopened, None if options["data"] else typed)
+    if hub:
+        names = [chosen] if isinstance(chosen, str) else chosen.members
+        _put_on_hub(to, hub, [record.history.trials[each].recipe for each in names])
+
+
+def _train(
+    record: "Record",
+    chosen: "str | Ensemble",
+    to: Path,
+    forms: "Sequence[Form]",
+    space: "SpaceFile",
+    reopened: dict[str, Any],
+    typed: dict[str, Any] | None,
+) -> None:
+    """Train what was chosen, and say what is there; ``typed`` refuses other images, None takes them."""
+    from search.monitor.console import wide_console
+    from search.monitor.screen import open_screen
+
     echo("Loading TensorFlow and Keras Tuner")
     from search.export.changed import changes_since, refused
     from search.export.export import check_target
@@ -71,13 +96,23 @@ def export(name: str, to: Path, also: str | None, trial: str, how: str, results:
         changes = changes_since(record, chosen, reopened, screen.progress)
     if changes is None:
         write(KFoldTuner(space, screen=screen, **reopened), chosen, to, forms)
-    elif options["data"]:
+    elif typed is None:
         last = _train_unscored(record, changes, chosen, to, space, reopened, screen, forms)
     else:
         raise refused(record, changes, typed)
     _say_what_is_there(to, chosen, forms, TRAINED_ON)
     if last:
         echo(last)
+
+
+def _put_on_hub(to: Path, hub: str, recipes: "Sequence[AnyRecipe]") -> None:
+    from search.export.hub import before_it_is_public, upload
+
+    echo(
+        f"On the Hugging Face Hub: {upload(to, hub, echo)}, private: change that in its settings there. Before you do:"
+    )
+    for line in before_it_is_public(recipes):
+        echo(f"  {line}")
 
 
 def _say_what_is_there(to: Path, chosen: "str | Ensemble", forms: "Sequence[Form]", pictures: str) -> None:

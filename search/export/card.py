@@ -11,11 +11,14 @@ from search.analysis.ensemble import Ensemble
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before
 from search.analysis.outlook import outlook, promise
-from search.data.decoding import DRAFT
 from search.data.depth import shift_to_8_bits
 from search.export.certain import sure_lines
 from search.export.changed import Changes, expectation
-from search.export.together import ensemble_scored, members_in_words
+from search.export.failures import Failures, unfit_for
+from search.export.forms.form import Form, described
+from search.export.metadata import front_matter
+from search.export.programs import Code, listings
+from search.export.together import ensemble_promise, ensemble_scored, members_in_words
 from search.journal.history import HoldoutScore, Trial
 from search.journal.outcomes import Status
 from search.racing import score
@@ -81,7 +84,7 @@ class ExportFacts:
     ``sampled`` are the real images of each class in an epoch, copies included; it is empty without sampling.
     ``certainty`` is None where nothing is known of the model's probabilities. ``ensemble`` is the one that the model
     is; its ``trial`` is then the heaviest member. ``changes`` say how the images differ from those of the search, None
-    where they do not.
+    where they do not. ``also`` are the forms of the model beside that of Keras, each with what is known of it.
     """
 
     trial: Trial
@@ -92,6 +95,7 @@ class ExportFacts:
     certainty: Certainty | None = None
     ensemble: Ensemble | None = None
     changes: Changes | None = None
+    also: tuple[tuple[Form, dict[str, Any]], ...] = ()
 
     def classes(self, record: Record) -> dict[str, int]:
         """Return the number of images of each class that trained it."""
@@ -139,40 +143,48 @@ def promised(judgement: Judgement, trial: Trial) -> dict[str, Any] | None:
 def card(judgement: Judgement, facts: ExportFacts) -> str:
     """Return the card of an exported model, in Markdown; names in it can act neither as Markdown nor as HTML."""
     record = judgement.record
-    environment = Environment(
-        loader=PackageLoader("search.export"),
-        autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
-        finalize=lambda value: inert(str(value)),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    trial = facts.trial
-    image_size = trial.recipe.side
-    return environment.get_template("card.md").render(
+    trial, found = facts.trial, facts.ensemble
+    recipes = [record.history.trials[name].recipe for name in found.members] if found else [trial.recipe]
+    sizes = sorted({size for recipe in recipes for size in recipe.sizes})
+    expected = ensemble_promise(judgement, found) if found else promised(judgement, trial)
+    expected = None if facts.changes else expected
+    failures = Failures(record, found.members if found else {trial.id: 1.0})
+    forms = [form for form, _ in facts.also]
+    head = front_matter(record, f"{record.name} {trial.id}", recipes, forms, expected)
+    return head + _environment().get_template("card.md").render(
         name=record.name,
         trial=trial,
         facts=facts,
         classes=facts.classes(record),
         changes=facts.changes,
-        expectation=expectation(judgement, facts.ensemble or trial.id, facts.changes) if facts.changes else "",
-        size=image_size,
-        draft=_draft(image_size),
-        sizes=[(size, _draft(size)) for size in trial.recipe.sizes],
+        expectation=expectation(judgement, found or trial.id, facts.changes) if facts.changes else "",
+        sizes=sizes,
+        listings=listings(sizes, forms, facts.versions),
+        forms=[text for form, entry in facts.also for text in described(form, entry)],
         ranges=(facts.changes.dataset if facts.changes else record.about).ranges.tops,
         shift=shift_to_8_bits,
         note=PREDICTIONS[trial.recipe.tta].note if isinstance(trial.recipe, Recipe) else "",
-        members=members_in_words(judgement, facts.ensemble) if facts.ensemble else [],
-        scored=ensemble_scored(judgement, facts.ensemble) if facts.ensemble else _scored(judgement, trial),
+        members=members_in_words(judgement, found) if found else [],
+        scored=ensemble_scored(judgement, found) if found else _scored(judgement, trial),
         sure=list(sure_lines(facts.certainty)),
+        failures=list(failures.lines()),
+        repeats=failures.repeats,
+        unfit=list(unfit_for(judgement, failures, expected)),
         limits=list(_limits(record, facts)),
-        licences=list(licences(trial.recipe)),
+        licences=list(dict.fromkeys(line for recipe in recipes for line in licences(recipe))),
         recipe=_recipe_lines(trial.recipe),
     )
 
 
-def _draft(image_size: int) -> int:
-    return DRAFT if image_size <= DRAFT else 2 * DRAFT
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("search.export"),
+        autoescape=False,  # noqa: S701 it is no HTML, and ``finalize`` makes all that is put in inert
+        finalize=lambda value: value if isinstance(value, Code) else inert(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def licences(recipe: AnyRecipe) -> Iterator[str]:

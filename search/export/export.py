@@ -188,7 +188,7 @@ def _write(
             about |= {"also": written.about} if written.about else {}
             write_text(folder / RECIPE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
             write_text(folder / LABELS, "\n".join(about["classes"]) + "\n")
-            write_text(folder / CARD, card(judgement, facts))
+            write_text(folder / CARD, card(judgement, replace(facts, also=tuple(written.forms))))
             if changes:
                 write_text(folder / CHANGES, csv_text(changes.table))
             inode = folder.stat().st_ino

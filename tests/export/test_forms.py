@@ -1,11 +1,17 @@
 """Every form of an exported model gives its probabilities, in its own runtime, and so does the program for it."""
 
+import contextlib
+import io
 import json
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from kit.networks import linear_shape
 from kit.shapes import write_shapes
 
@@ -25,6 +31,8 @@ from search.training.trainer import set_up
 set_up(cores())
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 LOSS_OF_8_BITS = 0.1  # in probability, at most, of the toys here
+# Runs a file where this package cannot be imported.
+ALONE = "import runpy, sys; sys.modules['search'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0])"
 OWN = """
 import keras
 from search import Study
@@ -144,29 +152,76 @@ def test_a_package_that_is_missing_or_old_is_named_with_the_extra(need, says):
         check_packages("--also toy", ["pillow>=1", need], "toys")
 
 
-def test_an_export_holds_the_forms_that_were_asked_for(finished, search):
-    code, out, err = search(
-        "export", finished / "results" / "space-shapes", "--to", "forms", "--cache", finished / "cache",
-        "--also", ",".join(FORMS),
-    )  # fmt: skip
-    assert not code, err
-    about = json.loads(Path("forms/recipe.json").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def exported(finished):
+    """The recommended trial of the finished search in every form: the folder, and what the command printed."""
+    from search.cli.main import main
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.chdir(finished)
+        words = ["export", "space-shapes", "--to", "forms", "--cache", "cache", "--also", ",".join(FORMS)]
+        patch.setattr(sys, "argv", ["search", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code
+    return finished / "forms", " ".join(out.getvalue().split())
+
+
+def test_an_export_holds_the_forms_that_were_asked_for(exported):
+    folder, out = exported
+    about = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     assert set(about["also"]) == set(FORMS)
     for form in FORMS.values():
         entry = about["also"][form.name]
         assert entry["images"] == about["compared"]["images"]
         assert entry["largest_difference"] <= (form.tolerance or 1)
         assert ("unseen" in entry) == (form is LITERT8)
-        assert f"{form.file} ({form.title}): " in " ".join(out.split())
+        assert f"{form.file} ({form.title}): " in out
     for name, sha256 in about["files"].items():
-        assert file_sha256(Path("forms") / name) == sha256
-    present = {path.relative_to("forms").as_posix() for path in Path("forms").rglob("*") if path.is_file()}
+        assert file_sha256(folder / name) == sha256
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert present == {*about["files"], "README.md", "labels.txt", "recipe.json"}
     assert f"{SAVEDMODEL.file}/saved_model.pb" in about["files"]
     unseen = about["also"]["litert8"]["unseen"]
     assert unseen["images"] + unseen["trained_on"] == 22  # without the hold-out
     assert max(unseen["right"], unseen["right_in_float32"], unseen["same_answers"]) <= unseen["images"]
-    assert f"Of {unseen['images']} others, that network has {unseen['right']} right" in " ".join(out.split())
+    assert f"Of {unseen['images']} others, that network has {unseen['right']} right" in out
+
+
+def test_the_programs_of_the_card_run_without_this_package_and_agree(exported, finished):
+    folder, _ = exported
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    programs = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(programs) == 4  # LiteRT in 8 bits has that of LiteRT
+    assert f"for {LITERT8.file}, put this name in place of {LITERT.file}" in card
+    programs.append(programs[1].replace(LITERT.file, LITERT8.file))
+    images = [finished / "shapes" / name for name in ("down/down_003.png", "across/across_002.png")]
+    answers = []
+    for program in programs:
+        (folder.parent / "program.py").write_text(program)
+        command = [sys.executable, "-c", ALONE, folder.parent / "program.py", *images]
+        told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+        answers.append([line.split("\t") for line in told.stdout.splitlines()])
+    for number, answer in enumerate(answers):
+        allowed = LOSS_OF_8_BITS if number == len(answers) - 1 else 2e-4
+        for (path, label, probability), (image, other, same) in zip(answer, answers[0], strict=True):
+            assert (path, label) == (image, other)
+            assert float(probability) == pytest.approx(float(same), abs=allowed)
+
+
+def test_the_card_is_one_of_the_hugging_face_hub(exported):
+    folder, _ = exported
+    about = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    data = ModelCard((folder / "README.md").read_text(encoding="utf-8")).data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("keras", "image-classification", None)
+    assert data.tags == ["image-classification", "keras", "tflite", "onnx", "tensorflow"]
+    results = {result.metric_type: result for result in data.eval_results}
+    promise = about["promise"]
+    assert results.keys() == {promise["objective"], "accuracy"}
+    assert results[promise["objective"]].metric_value == round(promise["expected"]["mean"], 4)
+    assert results["accuracy"].metric_value == round(promise["accuracy"]["mean"], 4)
+    assert {result.dataset_name for result in data.eval_results} == {"shapes"}
 
 
 def test_a_form_that_cannot_hold_a_network_is_left_out_and_the_rest_is_there(search, tmp_path):

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from search.report.words import amount
 
 if TYPE_CHECKING:
     from search.system.tf import keras
@@ -55,3 +57,21 @@ class Form:
     tolerance: float | None = 1e-4
     needs: tuple[str, ...] = ()
     extra: str = ""
+
+
+def described(form: Form, entry: dict[str, Any]) -> Iterator[str]:
+    """Yield what is known of a form that was written, in sentences."""
+    size = f"{entry['bytes'] / 1e6:.1f} MB" if entry["bytes"] >= 1e5 else f"{entry['bytes'] / 1e3:.1f} kB"
+    same = entry["same_answers"]
+    of = f"{amount(entry['images'], 'image')} that trained it"
+    within = "" if form.tolerance is None else f" (at most {form.tolerance:g} are allowed)"
+    yield (
+        f"{form.file} ({form.title}): {size}. Its probabilities differ from those of model.keras by up to "
+        f"{entry['largest_difference']:.2g}{within} on {of}; the answer is the same for {same}."
+    )
+    if unseen := entry.get("unseen"):
+        yield (
+            f"What {form.title} loses: the recipe was trained once more on {amount(unseen['trained_on'], 'image')}. "
+            f"Of {unseen['images']} others, that network has {unseen['right']} right in this form and "
+            f"{unseen['right_in_float32']} in float32; the answer is the same for {unseen['same_answers']}."
+        )

@@ -13,8 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from search.data.folds import Fold
 from search.data.holdout import HOLDOUT
 from search.data.images import decode
-from search.export.forms.form import Calibration, Form, Pixels
-from search.report.words import amount
+from search.export.forms.form import Calibration, Form, Pixels, described
 from search.system.digests import file_sha256
 from search.system.errors import with_kind
 from search.system.tf import keras, silenced
@@ -31,14 +30,19 @@ Rehearse = Callable[
 
 @dataclass
 class Written:
-    """What became of the forms: ``about`` and ``files`` (digests by path) are for recipe.json.
+    """What became of the forms: ``forms`` are those that were written, each with what is known of it.
 
-    ``problems`` says of each form that was left out why, in a sentence.
+    ``files`` are digests by path. ``problems`` says of each form that was left out why, in a sentence.
     """
 
-    about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    forms: list[tuple[Form, dict[str, Any]]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def about(self) -> dict[str, dict[str, Any]]:
+        """What is known of each form, by name, for recipe.json."""
+        return {form.name: entry for form, entry in self.forms}
 
 
 class Comparison:
@@ -139,7 +143,7 @@ def write_forms(folder: Path, forms: Sequence[Form], comparison: Comparison, say
             _remove(folder / form.file)
             written.problems.append(problem)
             continue
-        written.about[form.name] = entry
+        written.forms.append((form, entry))
         written.files |= {name: file_sha256(folder / name) for name in _files(folder, form)}
         for line in described(form, entry):
             say(line)
@@ -172,24 +176,6 @@ def _write(folder: Path, form: Form, comparison: Comparison) -> tuple[dict[str, 
         **({} if form.tolerance is None else {"tolerance": form.tolerance}),
         **unseen,
     }, ""
-
-
-def described(form: Form, entry: dict[str, Any]) -> Iterator[str]:
-    """Yield what is known of a form that was written, in sentences."""
-    size = f"{entry['bytes'] / 1e6:.1f} MB" if entry["bytes"] >= 1e5 else f"{entry['bytes'] / 1e3:.1f} kB"
-    same = entry["same_answers"]
-    of = f"{amount(entry['images'], 'image')} that trained it"
-    within = "" if form.tolerance is None else f" (at most {form.tolerance:g} are allowed)"
-    yield (
-        f"{form.file} ({form.title}): {size}. Its probabilities differ from those of model.keras by up to "
-        f"{entry['largest_difference']:.2g}{within} on {of}; the answer is the same for {same}."
-    )
-    if unseen := entry.get("unseen"):
-        yield (
-            f"What {form.title} loses: the recipe was trained once more on {amount(unseen['trained_on'], 'image')}. "
-            f"Of {unseen['images']} others, that network has {unseen['right']} right in this form and "
-            f"{unseen['right_in_float32']} in float32; the answer is the same for {unseen['same_answers']}."
-        )
 
 
 def _files(folder: Path, form: Form) -> list[str]:
