@@ -17,7 +17,7 @@ from search.export.changed import Changes, expectation
 from search.export.failures import Failures, unfit_for
 from search.export.forms.form import Form, described
 from search.export.metadata import front_matter
-from search.export.programs import Code, listings
+from search.export.programs import Code, draft, listings
 from search.export.together import ensemble_promise, ensemble_scored, members_in_words
 from search.journal.history import HoldoutScore, Trial
 from search.journal.outcomes import Status
@@ -159,6 +159,7 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         changes=facts.changes,
         expectation=expectation(judgement, found or trial.id, facts.changes) if facts.changes else "",
         sizes=sizes,
+        draft=draft,
         listings=listings(sizes, forms, facts.versions),
         forms=[text for form, entry in facts.also for text in described(form, entry)],
         ranges=(facts.changes.dataset if facts.changes else record.about).ranges.tops,

@@ -41,9 +41,9 @@ KERAS = Program("import keras", f'model = keras.models.load_model("{MODEL}")', _
 
 def listings(sizes: Sequence[int], forms: Sequence[Form], versions: Mapping[str, str]) -> list[Listing]:
     """Return the programs for a model whose inputs have these sizes; forms of the same runtime share one."""
-    pixels = {
-        f"pixels_{size}" if len(sizes) > 1 else "pixels": f"pixels(path, {size}, {draft(size)})[None]" for size in sizes
-    }
+    pixels = {f"pixels_{size}": f"pixels(path, {size}, {draft(size)})[None]" for size in sizes}
+    if len(sizes) == 1:
+        pixels = {"pixels": "pixels(path)[None]"}
     packages = f"keras=={versions['keras']} tensorflow=={versions['tensorflow']} pillow"
     found = [_listing("Keras", MODEL, packages, KERAS, pixels)]
     by_tag: dict[str, list[Form]] = {}
