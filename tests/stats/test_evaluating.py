@@ -94,6 +94,17 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(rng, groups, size, 
         assert times / repeats > (0.9 if name in {"accuracy", "balanced_accuracy"} else 0.85), name
 
 
+def test_groups_of_several_classes_are_no_more_evidence_than_there_are_groups(rng):
+    labels, groups, skill, held = np.tile(np.arange(CLASSES), 20), np.repeat(np.arange(20), CLASSES), 0.8, 0
+    for _ in range(200):
+        told = mean_recall(np.repeat(rng.random(20) < skill, CLASSES), labels, groups)
+        held += told.low <= skill <= told.high
+    assert held / 200 > 0.88  # apart, .76
+    alike = mean_recall(np.ones(60, bool), labels, groups)
+    assert alike.low == pytest.approx(share_right(np.ones(20, bool), np.arange(20)).low, abs=0.02)
+    assert not mean_recall(np.ones(2, bool), np.arange(2), np.zeros(2, int)).known
+
+
 def test_a_class_with_few_images_widens_balanced_accuracy():
     labels = np.repeat([0, 1], [95, 5])
     right = np.ones(100, bool)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.analysis.stats.confidence import LEAST
-from search.analysis.stats.intervals import DIFFERENCES, Interval, cut
+from search.analysis.stats.intervals import DIFFERENCES, NO_SPREAD, Interval, cut
 from search.analysis.stats.selection import (
     Bags,
     Configurations,
@@ -48,9 +48,14 @@ class Combined:
     gain: Interval
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether it is better than the best trial on the images that chose it, beyond rounding."""
+        return self.raw > self.single + NO_SPREAD
+
+    @property
     def is_better(self) -> bool:
         """Whether it is better than the best trial by more than the choice flatters it, and noticeably so."""
-        return self.raw > self.single and self.gain.mean >= NOTICEABLE
+        return self.is_ahead and self.gain.mean >= NOTICEABLE
 
 
 def combined(

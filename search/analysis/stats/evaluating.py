@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy import stats as scipy_stats
 
-from search.analysis.stats.intervals import DIFFERENCES, LEVEL, NO_SPREAD, UNKNOWN, Interval, cut
+from search.analysis.stats.intervals import DIFFERENCES, LEVEL, NO_SPREAD, SCORES, UNKNOWN, Interval, cut
 from search.analysis.stats.scores import (
     SMALLEST_PROBABILITY,
     Bin,
@@ -81,15 +81,38 @@ def mean_recall(right: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> In
 
     Its limits are those of the classes, taken together (MOVER, Zou, Huang & Zhang 2009): the distance of each from its
     mean is the root of the mean square over classes, over the root of their number. Infinite where those of a class
-    are. Groups that hold several classes count in each of them as if they were apart.
+    are, and for a single group of several images. Groups that hold several classes make them as much wider as the mean
+    varies more between these than between their parts of one class.
     """
     recalls = [share_right(right[labels == label], groups[labels == label]) for label in np.unique(labels)]
-    mean = float(np.mean([each.mean for each in recalls]))
+    mean, wider = float(np.mean([each.mean for each in recalls])), _together(right, labels, groups)
+    if not math.isfinite(wider):
+        return Interval(mean, -math.inf, math.inf)
     below, above = (
-        float(np.sqrt(np.sum(np.square(distances)))) / len(recalls)
+        wider * float(np.sqrt(np.sum(np.square(distances)))) / len(recalls)
         for distances in ([each.mean - each.low for each in recalls], [each.high - each.mean for each in recalls])
     )
-    return Interval(mean, mean - below, mean + above)
+    return Interval(mean, cut(mean - below, SCORES), cut(mean + above, SCORES))
+
+
+def _together(right: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+    """Return how many times as much the mean of recalls varies between groups as between their parts of one class.
+
+    It is at least 1, and infinite for one group of several images. Where all answers of each class are alike, groups
+    are taken to be right or wrong as a whole.
+    """
+    names, number = np.unique(groups, return_inverse=True)
+    if len(names) == 1 and len(groups) > 1:
+        return math.inf
+    classes, label = np.unique(labels, return_inverse=True)
+    parts = np.unique(label * len(names) + number, return_inverse=True)[1]
+    images = np.bincount(label)[label]
+    worth = len(labels) / (images * len(classes))
+    deviations = worth * (right - (np.bincount(label, right) / np.bincount(label))[label])
+    if not deviations.any():
+        deviations = worth
+    apart, together = (float(np.square(np.bincount(of, deviations)).sum()) for of in (parts, number))
+    return math.sqrt(max(1.0, together / apart)) if apart else 1.0
 
 
 def calibration_by_group(confidence: np.ndarray, right: np.ndarray, groups: np.ndarray) -> list[Bin]:

@@ -41,7 +41,7 @@ def sentences(subject: Subject) -> list[str]:
         f"Several together: the mean of {several} unlike recipes ({words.listed(found.members)}), with all training "
         f"images and on images that chose neither, is {words.standing(found.combined.gain, 'the best one')}."
     )
-    if found.combined.raw <= found.combined.single:
+    if not found.combined.is_ahead:
         return [f"{told} On all images it is no better, so it is not worth {several} networks."]
     if not found.is_recommended:
         return [f"{told} That is not worth {several} networks."]
