@@ -182,7 +182,7 @@ def _in_words(dataset: Dataset, size: int) -> str:
     more = f", … ({len(dataset.classes)} classes)" if len(dataset.classes) > CLASSES_NAMED else ""
     splits = ", ".join(f"{name} {count}" for name, count in dataset.splits.items())
     split = f"; given split {splits}" if len(dataset.splits) > 1 else ""
-    return f"Data: {dataset.source}, {len(dataset)} images at {size} px: {counts}{more}{split}"
+    return f"Data: {dataset.source}, {len(dataset)} image{'s' * (len(dataset) > 1)} at {size} px: {counts}{more}{split}"
 
 
 def _ranges_in_words(dataset: Dataset) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from search.analysis.stats import Interval
-from search.analysis.stats.evaluating import calibration_by_group, error_if_calibrated, evaluated, overconfidence
+from search.analysis.stats.evaluating import calibration_by_group, evaluated, if_calibrated, overconfidence
 from search.analysis.stats.metrics import METRICS
 from search.analysis.stats.scores import calibration_error
 from search.report.exhibit import Row
@@ -73,7 +73,7 @@ class Figures:
     def guessing(self) -> dict[str, float]:
         """What one answer to every image can have, by metric."""
         there = self.counts[self.counts > 0]
-        return {name: metric.guessing(there) for name, metric in METRICS.items()}
+        return {name: metric.guessing(there) + 0.0 for name, metric in METRICS.items()}  # no -0.0
 
     @cached_property
     def overconfidence(self) -> Interval:
@@ -86,9 +86,9 @@ class Figures:
         return calibration_error(self.confidence, self.right)
 
     @cached_property
-    def error_if_calibrated(self) -> Interval:
-        """What that would be by chance if each confidence were right."""
-        return error_if_calibrated(self.confidence, self.groups, seed_from("calibration"))
+    def if_calibrated(self) -> tuple[Interval, Interval]:
+        """What the calibration error and the overconfidence would be by chance if each confidence were right."""
+        return if_calibrated(self.confidence, self.groups, seed_from("calibration"))
 
     @cached_property
     def by_class(self) -> pd.DataFrame:

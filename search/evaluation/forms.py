@@ -170,8 +170,9 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "scores": scores,
         "calibration": {
             "error": figures.calibration_error,
-            "error_if_calibrated": _interval(figures.error_if_calibrated),
+            "error_if_calibrated": _interval(figures.if_calibrated[0]),
             "overconfidence": _interval(figures.overconfidence),
+            "overconfidence_if_calibrated": _interval(figures.if_calibrated[1]),
             "bins": records(figures.bins),
         },
         "classes": records(figures.by_class),

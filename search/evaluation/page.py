@@ -71,7 +71,7 @@ def _facts(evaluation: Evaluation) -> Iterator[Fact]:
     for name, interval in figures.scores.items():
         note = f"95 % interval {words.between(interval.low, interval.high)}" if interval.known else "no interval"
         yield Fact(METRICS[name].title, words.number(interval.mean), f"{note}; guessing {figures.guessing[name]:.3f}")
-    chance = figures.error_if_calibrated
+    chance = figures.if_calibrated[0]
     note = f"{words.between(chance.low, chance.high)} if every confidence were right"
     yield Fact("calibration error", words.number(figures.calibration_error), note)
 

@@ -39,7 +39,9 @@ def _percent(interval: Interval) -> str:
 def further(evaluation: Evaluation) -> list[str]:
     """Return what follows the headline: the promise, guessing, confidence, the weakest class."""
     figures = evaluation.main
-    return [*_promise(evaluation), _guessing(figures), confidence(figures), *classes.sentences(_Frame(figures))]
+    several = np.count_nonzero(figures.counts) > 1
+    weakest = classes.sentences(_Frame(figures)) if several and figures.wrong else []
+    return [*_promise(evaluation), *([_guessing(figures)] if several else []), confidence(figures), *weakest]
 
 
 class _Frame:
@@ -133,11 +135,11 @@ def _guessing(figures: Figures) -> str:
 
 def confidence(figures: Figures) -> str:
     """Return whether the model is as sure as it should be."""
-    gap, error, chance = figures.overconfidence, figures.calibration_error, figures.error_if_calibrated
+    gap, error, (chance, gaps) = figures.overconfidence.mean, figures.calibration_error, figures.if_calibrated
     sure, right = (f"{100 * each.mean():.0f} %" for each in (figures.confidence, figures.right))
-    if gap.known and gap.low > 0:
+    if gap > gaps.high:
         how = "It is too sure of itself"
-    elif gap.known and gap.high < 0:
+    elif gap < gaps.low:
         how = "It is less sure of itself than it could be"
     else:
         how = "As far as these images show, its confidence can be believed"

@@ -9,8 +9,8 @@ from search.analysis.stats import evaluating
 from search.analysis.stats.evaluating import (
     calibration_by_group,
     difference,
-    error_if_calibrated,
     evaluated,
+    if_calibrated,
     mean_recall,
     overconfidence,
     share_right,
@@ -131,11 +131,19 @@ def test_a_difference_has_the_noise_of_both():
     assert not difference(found, Interval(0.8, -math.inf, math.inf)).known
 
 
-def test_the_error_of_a_calibrated_model_is_not_zero_and_holds_its_own(rng):
+def test_what_a_calibrated_model_shows_is_not_zero_and_holds_its_own(rng):
     confidence = rng.uniform(0.5, 1, 100)
-    expected = error_if_calibrated(confidence, np.arange(100), 1, draws=400)
-    assert 0 < expected.low < expected.mean < expected.high < 0.3
-    errors = [calibration_error(confidence, rng.random(100) < confidence) for _ in range(200)]
-    assert np.mean([expected.low <= error <= expected.high for error in errors]) > 0.88
-    grouped = error_if_calibrated(confidence, np.repeat(np.arange(20), 5), 1, draws=400)
-    assert grouped.mean > expected.mean
+    error, gap = if_calibrated(confidence, np.arange(100), 1, draws=400)
+    assert 0 < error.low < error.mean < error.high < 0.3
+    assert gap.low < 0 < gap.high
+    answers = [rng.random(100) < confidence for _ in range(200)]
+    errors = [calibration_error(confidence, right) for right in answers]
+    assert np.mean([error.low <= each <= error.high for each in errors]) > 0.88
+    assert np.mean([gap.low <= (confidence - right).mean() <= gap.high for right in answers]) > 0.88
+    grouped, _ = if_calibrated(confidence, np.repeat(np.arange(20), 5), 1, draws=400)
+    assert grouped.mean > error.mean
+
+
+def test_a_few_images_that_are_all_right_do_not_show_too_little_confidence():
+    _, gap = if_calibrated(np.full(16, 0.96), np.arange(16), 1)
+    assert gap.low <= 0.96 - 1

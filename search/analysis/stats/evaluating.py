@@ -139,18 +139,24 @@ def overconfidence(right: np.ndarray, confidence: np.ndarray, groups: np.ndarray
     return Interval(mean, cut(mean - half, DIFFERENCES), cut(mean + half, DIFFERENCES))
 
 
-def error_if_calibrated(confidence: np.ndarray, groups: np.ndarray, seed: int, draws: int = DRAWS) -> Interval:
-    """Return the calibration error that a model of these confidences (n,) would show if they were right.
+def if_calibrated(
+    confidence: np.ndarray, groups: np.ndarray, seed: int, draws: int = DRAWS
+) -> tuple[Interval, Interval]:
+    """Return the calibration error and the overconfidence that confidences (n,) show by chance where they are right.
 
     Mean and 2.5 and 97.5 % quantiles over draws of right and wrong answers (Bröcker & Smith 2007). A group is drawn at
     once, with one random number for all of its images.
     """
     rng, number = np.random.default_rng(seed), np.unique(groups, return_inverse=True)[1]
-    errors = [
-        calibration_error(confidence, rng.random(int(number.max()) + 1)[number] < confidence) for _ in range(draws)
-    ]
-    low, high = np.quantile(errors, TAILS)
-    return Interval(float(np.mean(errors)), float(low), float(high))
+    shown = np.empty((draws, 2))
+    for draw in shown:
+        right = rng.random(int(number.max()) + 1)[number] < confidence
+        draw[:] = calibration_error(confidence, right), (confidence - right).mean()
+    error, gap = (
+        Interval(float(each.mean()), float(np.quantile(each, TAILS[0])), float(np.quantile(each, TAILS[1])))
+        for each in shown.T
+    )
+    return error, gap
 
 
 def difference(one: Interval, other: Interval, within: tuple[float, float] = DIFFERENCES) -> Interval:
