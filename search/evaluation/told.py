@@ -145,9 +145,11 @@ def confidence(figures: Figures) -> str:
         how = "As far as these images show, its confidence can be believed"
         if error > chance.high:
             how = "It is too sure of some answers, and not sure enough of others"
+    low, high = (100 * (figures.confidence.mean() - each) for each in (gaps.high, gaps.low))
     return (
-        f"{how}: it is {sure} sure on average, and {right} right (calibration error {error:.3f}; confidences that are "
-        f"right would show {chance.low:.3f} to {chance.high:.3f} on these images)."
+        f"{how}: it is {sure} sure on average, and {right} right, where {low:.0f} to {high:.0f} % would be right by "
+        f"chance if its confidence were true (calibration error {error:.3f}; by chance {chance.low:.3f} to "
+        f"{chance.high:.3f})."
     )
 
 
