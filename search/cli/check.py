@@ -48,11 +48,11 @@ def check(space: Path, as_json: bool, html: Path | None, **options: Any) -> None
     from search.options import Options
     from search.report.checks import show, write_page
     from search.space import read_space
-    from search.system.places import check_file
+    from search.system.places import check_page
 
     try:
         if html is not None:
-            check_file(html)
+            check_page(html)
         with open_screen(wide_console(stderr=as_json)) as screen:
             result = result_of(read_space(space), Options(**options), screen.say, screen.progress)
     except UserError as error:

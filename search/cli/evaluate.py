@@ -41,10 +41,10 @@ def evaluate(
     from search.monitor.console import wide_console
     from search.monitor.screen import open_screen
     from search.options import Options
-    from search.system.places import check_file
+    from search.system.places import check_page
 
     if html is not None:
-        check_file(html)
+        check_page(html)
     choices = Options(data=data, **options)
     with open_screen(wide_console(stderr=form is not None)) as screen:
         evaluation = evaluation_of(model, choices, screen.say, screen.progress, split, skip_unknown=skip_unknown)

@@ -48,6 +48,8 @@ def doubt_of(about: Mapping[str, Any], share: float, folder: Path) -> Doubt:
             f"{folder} does not say which of its probabilities can be trusted: it was exported by an earlier version, "
             "or from a trial that is not complete. Export a complete trial again, or leave out --unsure."
         )
+    if not 0 < share < 1:  # also one that is no number
+        raise UserError(f"--unsure {share} is no share of wrong answers. Give one between 0 and 1, such as 0.05.")
     found = step_for([Step(*step) for step in known["steps"]], share)
     if found is None:
         surest = Step(*known["steps"][0])

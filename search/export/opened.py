@@ -14,6 +14,7 @@ import numpy as np
 from search.data.decoding import try_image
 from search.data.depth import Ranges
 from search.data.readers.paths import no_file, unfit
+from search.export.sound import flaw
 from search.system.digests import file_sha256
 from search.system.errors import UserError, first_line
 
@@ -69,19 +70,22 @@ def read_export(folder: Path) -> dict[str, Any]:
         if not (folder / name).is_file():
             raise UserError(f"{folder} holds no {name}, so it is no exported model, or not all of it. {AGAIN}.")
     try:
-        about: dict[str, Any] = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-        version, size, sha256 = about["format"], about["image_size"], about["files"][MODEL]
-        sizes = size, *about.get("image_sizes", [])
-        sound = isinstance(about["classes"], dict) and all(isinstance(each, int) and each > 0 for each in sizes)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        about: dict[str, Any] = json.loads((folder / RECIPE).read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder / RECIPE} cannot be read ({error!r}). {AGAIN}.") from None
+    version = about.get("format", FORMAT) if isinstance(about, dict) else FORMAT
     if version != FORMAT:
-        raise UserError(f"{folder / RECIPE} has format {version}, this version reads {FORMAT}. Use a newer version.")
-    if not sound:
-        raise UserError(f"{folder / RECIPE} has no sound classes or image_size. {AGAIN}.")
-    if file_sha256(folder / MODEL) != sha256:
+        raise UserError(f"{folder / RECIPE} has format {version!r}, this version reads {FORMAT}. Use a newer version.")
+    if problem := flaw(about):
+        raise UserError(f"{folder / RECIPE} is not as an export writes it ({problem}). {AGAIN}.")
+    if file_sha256(folder / MODEL) != about["files"][MODEL]:
         raise UserError(f"{folder / MODEL} is damaged: it is not the file that was exported. {AGAIN}.")
     return about
+
+
+def _no_number(text: str) -> float:
+    """Refuse what is no JSON, and no number that anything could be compared with."""
+    raise ValueError(f"{text} is no number")
 
 
 def _check_library(folder: Path, about: dict[str, Any]) -> None:

@@ -89,6 +89,11 @@ def read_trained_on(folder: Path, sha256: str | None) -> TrainedOn | None:
             digests, pictures = file["contents"], file["pictures"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error!r}). {way_out}") from None
+    shapes = (len(pictures), BYTES), (len(pictures), THUMBNAIL, THUMBNAIL)
+    if (digests.shape, pictures.shape) != shapes or not digests.dtype == pictures.dtype == np.uint8:
+        raise UserError(
+            f"{path} cannot be read (its arrays have other shapes or types than these files have). {way_out}"
+        )
     return TrainedOn(_contents(digests), pictures)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from search.system.cache import claim
 from search.system.errors import UserError
 
+PAGE = b"<!doctype html"  # the beginning of a page
+
 
 def cache_folder(choice: str | None, data: Path) -> Path:
     """Return where to cache: the choice, else ``data/.cache`` here, else the user's cache; never among the images."""
@@ -50,6 +52,20 @@ def check_file(path: Path) -> None:
     """Raise UserError for a path at which no file could be written."""
     if path.is_dir() or not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise UserError(f"{path} cannot be written: name a file in a folder that there is and that you may write to.")
+
+
+def check_page(path: Path) -> None:
+    """Raise UserError for a path at which no page could be written, or that would cost a file that is no page."""
+    check_file(path)
+    if path.exists() and not _is_page(path):
+        raise UserError(f"{path} is there and is no HTML page, so it is not replaced. Name another file.")
+
+
+def _is_page(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(PAGE)).lower() == PAGE
 
 
 def make_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from kit.shapes import write_shapes
 from PIL import Image
 
 from search.analysis.stats.scores import proportion
+from search.system.digests import file_sha256
 
 NEW = 12  # images of each class that the model has not seen
 
@@ -107,6 +108,35 @@ def test_images_that_trained_the_model_are_told_and_left_out(evaluated, search, 
     )
 
 
+def test_a_page_replaces_no_file_but_a_page(search, model, new, tmp_path):
+    picture, page = new / "down" / "down_007.png", tmp_path / "page.html"
+    before = picture.read_bytes()
+    code, out, err = search("evaluate", model, new, "--html", picture)
+    assert (code, out) == (1, "")
+    assert "is no HTML page, so it is not replaced" in err
+    assert picture.read_bytes() == before
+    page.write_text("<!DOCTYPE HTML>\n<title>of before</title>")
+    assert not search("evaluate", model, new, "--html", page)[0]
+    assert "of before" not in page.read_text()
+
+
+def test_copies_of_one_image_have_no_limits(search, model, new):
+    for path in new.rglob("*.png"):
+        if path.name != "across_000.png":
+            path.unlink()
+    for name in ("across/b.png", "down/c.png"):
+        shutil.copy(new / "across" / "across_000.png", new / name)
+    code, out, err = search("evaluate", model, new)
+    assert not code, err
+    assert "Its weakest class is" in out
+    assert "nan" not in out
+
+
+def test_guessing_one_class_has_no_loss_below_zero(evaluated, new):
+    shutil.rmtree(new / "down")
+    assert str(evaluated(new)["scores"]["log_loss"]["guessing"]) == "0.0"
+
+
 def test_where_all_trained_the_model_nothing_is_said_of_new_images(evaluated, finished):
     told = evaluated(finished / "shapes")
     assert told["flattered"]
@@ -137,6 +167,13 @@ def test_a_damaged_record_of_training_images_is_an_error(search, model, new, tmp
     code, out, err = search("evaluate", broken, new)
     assert (code, out) == (1, "")
     assert "trained_on.npz is damaged" in err
+    np.savez(broken / "trained_on.npz", contents=np.zeros((3, 32), np.uint8), pictures=np.zeros((2, 8, 8), np.uint8))
+    about = json.loads((broken / "recipe.json").read_text())
+    about["files"]["trained_on.npz"] = file_sha256(broken / "trained_on.npz")
+    (broken / "recipe.json").write_text(json.dumps(about))
+    code, out, err = search("evaluate", broken, new)
+    assert (code, out) == (1, "")
+    assert "trained_on.npz cannot be read" in err
 
 
 def test_groups_of_a_manifest_widen_the_interval(evaluated, new, tmp_path):

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from search.data.decoding import read_image
+from search.export.certain import doubt_of
 from search.export.predict import Predictions, as_csv, as_json
+from search.system.errors import UserError
 from search.system.texts import visible
 from search.system.tf import keras
 
@@ -189,9 +191,27 @@ def retell(**fields):
         (drop("recipe.json"), "holds no recipe.json, so it is no exported model"),
         (cut, "is damaged: it is not the file that was exported"),
         (lambda folder: (folder / "recipe.json").write_text("{"), "recipe.json cannot be read"),
-        (lambda folder: (folder / "recipe.json").write_text("[]"), "recipe.json cannot be read"),
+        (lambda folder: (folder / "recipe.json").write_text("[]"), "is not as an export writes it ($: [] is"),
         (retell(format=2), "has format 2, this version reads 1. Use a newer version"),
-        (retell(classes=3), "has no sound classes or image_size"),
+        (retell(classes=3), "is not as an export writes it ($.classes: 3 is not of type 'object')"),
+        (retell(classes=["cross", "down"]), "is not as an export writes it ($.classes: "),
+        (
+            retell(classes={"cross": "8"}),
+            "writes it ($.classes.cross: '8' is not of type 'integer')",
+        ),
+        (retell(image_size=True), "is not as an export writes it ($.image_size: "),
+        (retell(image_sizes=[]), "is not as an export writes it ($.image_sizes: "),
+        (retell(ranges={"RGB": "white"}), "is not as an export writes it ($.ranges.RGB: "),
+        (retell(members=2), "is not as an export writes it ($.members: "),
+        (retell(files={"model.keras": None}), "is not as an export writes it ($.files['model.keras']: "),
+        (retell(promise="0.9"), "is not as an export writes it ($.promise: "),
+        (retell(unsure={"answers": 9, "steps": []}), "is not as an export writes it ($.unsure.steps: "),
+        (retell(unsure={"answers": 0, "steps": [[0.5, 3, 0]]}), "is not as an export writes it ($.unsure.answers: "),
+        (
+            retell(unsure={"answers": 9, "steps": [["0.5", 3, 0]]}),
+            "writes it ($.unsure.steps[0][0]: ",
+        ),
+        (retell(unsure={"answers": 9, "steps": [[float("nan"), 3, 0]]}), "NaN is no number"),
         (retell(classes={"a": 1, "b": 1, "c": 1}), "is not the model that recipe.json describes"),
         (retell(image_size=64), "is not the model that recipe.json describes"),
     ],
@@ -203,6 +223,11 @@ def test_what_is_no_whole_export_is_refused(model, images, tmp_path, search, dam
     assert (code, out) == (1, "")
     assert says in err
     assert "Traceback" not in err
+
+
+def test_a_share_that_is_no_number_is_refused(model):
+    with pytest.raises(UserError, match="is no share of wrong answers"):
+        doubt_of({"unsure": {"answers": 9, "steps": [[0.5, 9, 0]]}}, float("nan"), model)
 
 
 def test_a_file_that_keras_cannot_load_is_an_error(model, images, tmp_path, search):

@@ -133,6 +133,14 @@ def test_a_study_of_the_same_search_is_replaced_and_nothing_else_is(made, tmp_pa
         write(made, "optuna", tmp_path / "else.db")
     with pytest.raises(UserError, match="There is no folder"):
         write(made, "optuna", tmp_path / "nowhere" / "study.db")
+    with sqlite3.connect(path) as base:
+        base.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UserError, match=r"study\.db is in use by another program"):
+            write(made, "optuna", path)
+    there = set(tmp_path.iterdir())
+    with pytest.raises(UserError, match="Name another file with --optuna"):
+        write(made, "optuna", tmp_path / "which?.db")
+    assert set(tmp_path.iterdir()) == there
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +215,16 @@ def test_mlflow_gets_nothing_twice_and_what_has_changed_anew(made, store):
 def test_what_a_store_cannot_take_is_said_with_the_way_out(made, tmp_path):
     with pytest.raises(UserError, match=r"Give a database, such as sqlite:///mlflow\.db"):
         write(made, "mlflow", tmp_path / "mlruns")
+    text = b"some lines of text, which are long enough to be looked at"
+    (tmp_path / "text.db").write_bytes(text)
+    with pytest.raises(UserError, match=r"text\.db cannot be read as a database of MLflow: file is not a database"):
+        write(made, "mlflow", f"sqlite:///{tmp_path / 'text.db'}")
+    assert (tmp_path / "text.db").read_bytes() == text
+    write(made, "optuna", tmp_path / "study.db")
+    before = (tmp_path / "study.db").read_bytes()
+    with pytest.raises(UserError, match=r"study\.db is a database of another program, and stays as it is"):
+        write(made, "mlflow", f"sqlite:///{tmp_path / 'study.db'}")
+    assert (tmp_path / "study.db").read_bytes() == before
     assert shown("http://me:secret@host:5000/x") == "http://host:5000/x"
     with pytest.raises(UserError) as refused:
         write(made, "mlflow", "http://me:secret@127.0.0.1:9")
@@ -219,6 +237,14 @@ def test_a_missing_library_is_named_with_its_extra(made, tmp_path, monkeypatch, 
     with pytest.raises(UserError, match=rf"--{name} needs the package {package}.*\[{name}\]"):
         write(made, name, tmp_path / "target.db")
     assert not list(tmp_path.glob("*target*"))
+
+
+def test_a_folder_may_have_any_name(made, tmp_path, monkeypatch):
+    (tmp_path / "50%?").mkdir()
+    monkeypatch.chdir(tmp_path / "50%?")
+    write(made, "optuna", "study.db")
+    assert len(optuna_study("study.db").trials) == 7
+    assert [path.name for path in (tmp_path / "50%?").iterdir()] == ["study.db"]
 
 
 def test_the_report_writes_them_after_itself(made, store, search, tmp_path):

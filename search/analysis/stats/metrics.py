@@ -49,7 +49,7 @@ def _f1_of_largest(counts: np.ndarray) -> float:
 
 def _entropy(counts: np.ndarray) -> float:
     shares = _shares(counts)
-    return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+    return float((shares[shares > 0] * np.log(1 / shares[shares > 0])).sum())  # 0 of one class, never -0
 
 
 METRICS = {

@@ -3,8 +3,12 @@
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from search.report.trackers.tracker import Tracker, missing
 from search.system.errors import UserError, first_line
@@ -23,6 +27,7 @@ IDENTITY, TRIAL, STATE = "search.identity", "search.trial", "search.state"  # ta
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"  # tags that MLflow knows
 PAGE, METRICS, PARAMS = 1000, 1000, 100  # what a request may hold at most
 LETTERS = 5000  # of a tag, and of a parameter
+SQLITE, OWN = "sqlite:///", "experiments"  # how addresses of files begin, and a table that only MLflow makes
 SECRET = re.compile(r"(?<=//)[^/@]*@")
 
 
@@ -31,17 +36,20 @@ def _write(record: "Record", target: str) -> str:
     for name, value in QUIETLY.items():
         os.environ.setdefault(name, value)
     try:
+        from alembic.util.exc import CommandError  # of a database with the tables of another program
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         raise missing(MLFLOW.name, "mlflow-skinny", error) from None
     from search.analysis.judgement import Judgement
 
+    _check_store(target)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         written, there = _Runs(MlflowClient(tracking_uri=target), record).update(Judgement.of(record))
-    except (MlflowException, OSError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, CommandError, OSError, ImportError) as error:
         raise UserError(
             f"MLflow could not write to {visible(shown(target))}: {SECRET.sub('', first_line(error)).rstrip('.')}. "
             "Give a database, such as sqlite:///mlflow.db, or the address of a server, such as http://localhost:5000."
@@ -56,6 +64,20 @@ MLFLOW = Tracker(
     "trial below it. What is there already is not written twice.",
     _write,
 )
+
+
+def _check_store(target: str) -> None:
+    """Raise UserError for an SQLite file of another program, which MLflow would otherwise put its own tables into."""
+    path = Path(target.removeprefix(SQLITE))
+    if not target.startswith(SQLITE) or not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as base:
+            tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be read as a database of MLflow: {error}. Name a new file.") from None
+    if tables and OWN not in tables:
+        raise UserError(f"{path} is a database of another program, and stays as it is. Name a new file.")
 
 
 def shown(target: str) -> str:

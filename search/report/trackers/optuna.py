@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 IDENTITY = "identity"  # the attribute of a study by which a search knows its own again
 A_DECADE = 10.0  # the ratio of numbers from which on an axis is logarithmic
+IN_ADDRESSES = "?%{}"  # letters that the address of a database cannot have
 OWN = """
     SELECT (SELECT count(*) FROM studies),
            (SELECT value_json FROM study_user_attributes WHERE key = ?),
@@ -39,7 +40,7 @@ def _write(record: "Record", target: str) -> str:
     path = Path(target)
     _check_place(path, record.name, identity_of(record))
     with new_file(path) as file:
-        _fill(f"sqlite:///{Path(file.name).absolute()}", record)
+        _fill(f"sqlite:///{path.with_name(Path(file.name).name)}", record)
     return f"Optuna: study {record.name} in {path}; to look at it: optuna-dashboard {quoted(f'sqlite:///{path}')}"
 
 
@@ -53,6 +54,11 @@ OPTUNA = Tracker(
 
 def _check_place(path: Path, name: str, identity: str) -> None:
     """Raise UserError where a file cannot be made there, or would replace what this search did not write."""
+    if found := [letter for letter in IN_ADDRESSES if letter in str(path)]:
+        raise UserError(
+            f"{path} has a {found[0]} in its name, which means something else in the address of a study. Name another "
+            "file with --optuna."
+        )
     if not path.parent.is_dir():
         raise UserError(f"There is no folder {path.parent} for {path.name}. Make it, or name another place.")
     if not path.exists() and not path.is_symlink():
@@ -65,8 +71,8 @@ def _check_place(path: Path, name: str, identity: str) -> None:
             problem = "holds another study"
         elif others:
             problem = "holds trials that were added since"
-    except (sqlite3.Error, ValueError):
-        problem = "is no study of Optuna"
+    except (sqlite3.Error, ValueError) as error:
+        problem = "is in use by another program" if "locked" in str(error) else "is no study of Optuna"
     if problem:
         raise UserError(f"{path} {problem}, so it is not replaced by that of {name}. Name a new file with --optuna.")
 
