@@ -150,7 +150,8 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
     expected = None if facts.changes else expected
     failures = Failures(record, found.members if found else {trial.id: 1.0})
     forms = [form for form, _ in facts.also]
-    head = front_matter(record, f"{record.name} {trial.id}", recipes, forms, expected)
+    name = f"{record.name} {'ensemble' if found else trial.id}"
+    head = front_matter(record, name, recipes, forms, expected)
     return head + _environment().get_template("card.md").render(
         name=record.name,
         trial=trial,

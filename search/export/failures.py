@@ -54,8 +54,9 @@ class Failures:
                 f'"{row["class"]}": {row["correct"]} of {amount(row["images"], "image")} right'
                 f"{_between(row)}; {in_100(row['precision'])} of 100 answers with this name were right."
             )
-        if len(self.classes) > MOST:
-            yield f"The other {len(self.classes) - MOST} classes are recognised more often."
+        if (others := len(self.classes) - MOST) > 0:
+            which = "The other class is" if others == 1 else f"The other {others} classes are"
+            yield f"{which} recognised more often, or as often."
         for row in self.pairs[:MOST]:
             of = f"{in_100(row['share'])} of 100 of its images"
             yield f'"{row["label"]}" is taken for "{row["predicted"]}" {times(row["images"])}, {of}.'
@@ -73,7 +74,7 @@ def _between(row: Row) -> str:
 def unfit_for(judgement: Judgement, failures: Failures, promise: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield what a model must not be used for, as it follows from what is known of it; ``promise`` is recipe.json's."""
     if promise is None:
-        yield "Anything, before it was measured: nothing is known of how good it is."
+        yield "Anything, before it was measured: no score of this very model is known."
     else:
         guessing = judgement.metric.guessing(np.array(list(judgement.record.about.classes.values())))
         if promise["expected"]["mean"] <= guessing:
@@ -88,8 +89,8 @@ def unfit_for(judgement: Judgement, failures: Failures, promise: Mapping[str, An
         missed = row["images"] - row["correct"]
         yield f'Finding or counting "{row["class"]}": its recipe missed {missed} of {row["images"]} on the folds.'
     yield (
-        "Pictures that may show something else, unless somebody sorts these out: "
-        "it has no answer for none of its classes."
+        "Pictures that may show something else, unless somebody sorts these out: it answers with one of its classes, "
+        "whatever a picture shows."
     )
     yield (
         "Pictures of another origin (camera, place, time, or way of choosing), before it was measured on some of them, "

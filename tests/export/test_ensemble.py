@@ -98,6 +98,11 @@ def test_an_ensemble_says_who_is_in_it_and_what_it_scored(exported):
         assert record.history.holdout_score(name)
         assert f"% {name}: SmallCNN" in card
     assert "Hold-out: " in card
+    assert (
+        "\n## The recipe of the heaviest network\n\n`recipe.json` has those of the others under `members`.\n\n- "
+        in card
+    )
+    assert "name: space-shapes ensemble\n" in card
 
 
 def test_the_steps_of_doubt_are_those_of_the_mean_out_of_fold(exported):

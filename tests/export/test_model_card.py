@@ -119,6 +119,14 @@ def test_the_card_says_where_it_fails_and_what_it_is_not_for(record, monkeypatch
     assert "Other runtimes" not in text
 
 
+def test_classes_beyond_the_five_worst_are_counted(record):
+    failures = Failures(record, {Judgement.of(record).recommended.id: 1.0})
+    row, pair = {**failures.classes[0], "recall": 0.7}, {"label": "a", "predicted": "b", "images": 1, "share": 0.1}
+    for others, says in ((1, "The other class is recognised"), (3, "The other 3 classes are recognised")):
+        failures.classes, failures.pairs = [row] * (5 + others), [pair]
+        assert any(line.startswith(says) for line in failures.lines())
+
+
 def test_what_nobody_knows_is_not_to_be_used(record):
     judgement = Judgement.of(record)
     trial = judgement.recommended
