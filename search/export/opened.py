@@ -1,6 +1,6 @@
 """An exported model, opened: what its folder says of it, and what it sees in decoded images.
 
-Images are decoded as in training, so a prediction here is the one that the search would have made.
+Images are decoded as in training, so a class here is the one that the trained network gives.
 """
 
 import json
