@@ -3,13 +3,16 @@
 pytest -m slow tests/test_ray_searches.py
 """
 
+import contextlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 
+import psutil
 import pytest
 from kit.drivers import heed_interrupts, jobs_by_name, outcome, wait_for_lines
 from kit.ray import kill, machines, skip_without_ray
@@ -131,4 +134,32 @@ def test_a_driver_is_killed_and_interrupted_and_goes_on(place):
     printed, code = run(place, "broken", *RAY)
     assert code == 0, printed
     assert "Resuming after" in printed
+    assert is_equal(place, "broken")
+
+
+@contextlib.contextmanager
+def client_server(cluster):
+    """Give the address by which Ray's client reaches a cluster: that of a server as ``ray start --head`` has one."""
+    host, port = cluster.cluster.head_node.node_ip_address, str(free_port())
+    command = [sys.executable, "-m", "ray.util.client.server", "--host", host, "--port", port]
+    command += ["--mode", "specific-server", "--address", cluster.cluster.address]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"ray://{host}:{port}"
+    finally:
+        for process in (*psutil.Process(server.pid).children(recursive=True), server):
+            process.kill()
+        server.wait()
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_a_search_over_ray_client_equals_that_of_one_process(place):
+    with machines(cpus=1, number=2) as cluster, client_server(cluster) as address:
+        printed, code = run(place, "broken", *RAY, "--address", address)
+    assert code == 0, printed
     assert is_equal(place, "broken")

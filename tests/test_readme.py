@@ -24,6 +24,8 @@ from search.repertoire.schedules import SCHEDULES, Schedule
 from search.repertoire.synthetic import Synthetic
 from search.space import Built, Hand, build_recipe, holding, load_space_file
 from search.study import Study
+from search.system.machine import cores
+from search.training.trainer import set_up
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -184,6 +186,7 @@ def test_python_in_the_documents_is_python(name):
 def test_a_space_in_the_documents_is_one(code, tmp_path):
     from keras_tuner import HyperParameters
 
+    set_up(cores())  # one of them builds its network, and TensorFlow's threads are fixed by what runs first
     file = tmp_path / "space.py"
     file.write_text(code, encoding="utf-8")
     read = load_space_file(file)

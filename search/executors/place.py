@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one on every machine
 TRIM_EVERY = 30.0  # seconds
+ASIDE = "aside"  # the group of calls that are answered while a job runs
 
 
 def program() -> dict[str, str]:
@@ -177,6 +178,25 @@ class Place:
         if self._number != number:
             return Pulse()
         return Pulse(self._epoch, None if self._waits else self._beats)
+
+
+def place_in(ray: Any) -> type[Place]:
+    """Return Place as an actor of Ray has it: some calls are answered while a job runs, those of the group ASIDE.
+
+    Through ``ray://`` the group of a call can be told by its method alone.
+    """
+
+    class Answering(Place):
+        @ray.method(concurrency_group=ASIDE)  # type: ignore[untyped-decorator]  # Ray's are not typed
+        def cancel(self, number: int) -> None:
+            super().cancel(number)
+
+        @ray.method(concurrency_group=ASIDE)  # type: ignore[untyped-decorator]  # Ray's are not typed
+        def pulse(self, number: int) -> Pulse:
+            return super().pulse(number)
+
+    Answering.__name__ = Answering.__qualname__ = Place.__name__  # as its processes are called
+    return Answering
 
 
 def _cache(supplies: Supplies) -> Path:

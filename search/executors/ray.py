@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from search.executors.actor import ASIDE, STARTING, Actor, Step
+from search.executors.actor import STARTING, Actor, Step
 from search.executors.base import Cancelled, Done, Ending, Failed
 from search.executors.cluster import Cluster, Need, Quiet
 from search.executors.parcel import items_of, packed
-from search.executors.place import Arrival, Place, Supplies, identity_of, program
+from search.executors.place import ASIDE, Arrival, Supplies, identity_of, place_in, program
 from search.journal.outcomes import JobKind
 from search.racing import Job
 from search.system.clock import duration
@@ -69,7 +69,7 @@ class RaySlots:
         self._lack = ""  # what people were told last
         self._strangers: set[str] = set()  # machines whose other versions were said
         options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_restarts": 0, "max_task_retries": 0}
-        self._class = self._ray.remote(**options, concurrency_groups={ASIDE: 1})(Place)
+        self._class = self._ray.remote(**options, concurrency_groups={ASIDE: 1})(place_in(self._ray))
 
     def free(self) -> int:
         """Return how many more jobs may be submitted, whether or not there is a machine for them yet."""
@@ -97,7 +97,7 @@ class RaySlots:
         for actor in self._actors:
             if actor.job is not None and actor.job.trial == trial and not actor.is_cancelled:
                 actor.is_cancelled = True
-                actor.handle.cancel.options(concurrency_group=ASIDE).remote(actor.number)
+                actor.handle.cancel.remote(actor.number)
 
     def epochs(self) -> dict[tuple[str, int], int]:
         """Return the epoch that each running job was in when its actor last answered, by the job's name."""
