@@ -40,6 +40,15 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+def pytest_runtest_setup():
+    """What runs first in a process fixes TensorFlow's threads: that is not left to the order of tests."""
+    if "search.system.tf" in sys.modules:
+        from search.system.machine import cores
+        from search.training.trainer import pin_threads
+
+        pin_threads(cores())
+
+
 @pytest.fixture
 def photographs():
     """Real photographs, where they lie beside the project."""
