@@ -20,6 +20,8 @@ from search.system.progress import Progress, Say
 
 BATCH = 32
 PREDICTING = "Predicting"
+# DECISIONS: A promise is judged by ten images of each class
+FEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,14 @@ class Evaluation:
         return [name for name, count in zip(self.main.classes, self.main.counts, strict=True) if not count]
 
     @property
+    def scarce(self) -> list[str]:
+        """The classes of the model with too few images among those that count to judge a promise by."""
+        return [name for name, count in zip(self.main.classes, self.main.counts, strict=True) if count < FEWEST]
+
+    @property
     def agreements(self) -> list[Agreement]:
         """How scores agree with what was promised; none where the two cannot be compared."""
-        if self.promise is None or self.is_flattered or self.absent:
+        if self.promise is None or self.is_flattered or self.absent or self.scarce:
             return []
         return self.promise.agreements(self.main.scores)
 

@@ -7,7 +7,7 @@ import numpy as np
 from search.analysis.stats import Interval
 from search.analysis.stats.metrics import METRICS
 from search.evaluation.agreement import Agreement, Verdict, is_mixed_otherwise
-from search.evaluation.evaluation import Evaluation
+from search.evaluation.evaluation import FEWEST, Evaluation
 from search.evaluation.figures import Figures
 from search.report import words
 from search.report.exhibits import classes
@@ -67,6 +67,11 @@ def _promise(evaluation: Evaluation) -> Iterator[str]:
         of = len(evaluation.main.classes)
         yield (
             f"Only {of - len(evaluation.absent)} of its {of} classes have images here, so this cannot be set against "
+            "what the search promised."
+        )
+    elif evaluation.scarce:
+        yield (
+            f"There are fewer than {FEWEST} images of {words.listed(evaluation.scarce)}: too few to set this against "
             "what the search promised."
         )
     else:

@@ -14,7 +14,7 @@ from PIL import Image
 from search.analysis.stats.scores import proportion
 from search.system.digests import file_sha256
 
-NEW = 12  # images of each class that the model has not seen
+NEW = 14  # images of each class that the model has not seen
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_scores_are_those_of_the_predictions_and_stand_beside_the_promise(evalua
     right = sum(one["right"] for one in told["images"])
     assert 0 < right < 2 * NEW
     accuracy = told["scores"]["accuracy"]
-    assert (accuracy["mean"], accuracy["low"]) == (right / 24, proportion(right, 24).low)
+    assert (accuracy["mean"], accuracy["low"]) == (right / (2 * NEW), proportion(right, 2 * NEW).low)
     assert told["trained"] == {"known": True, "images": 0, "ways": {}}
     first = told["agreement"][0]
     promise = json.loads((model / "recipe.json").read_text())["promise"]
@@ -98,11 +98,11 @@ def test_images_that_trained_the_model_are_told_and_left_out(evaluated, search, 
     assert ways["across/mirrored.png"] == "a copy of another image here that did"
     assert told["trained"]["images"] == sum(told["trained"]["ways"].values()) == 4
     assert told["scores"] == before["scores"]
-    assert told["scored"]["images"] == 24
-    assert told["all_images"]["scored"]["images"] == 28
+    assert told["scored"]["images"] == 2 * NEW
+    assert told["all_images"]["scored"]["images"] == 2 * NEW + 4
     code, out, _ = search("evaluate", model, new)
     assert not code
-    assert "Warning: 4 of 28 images, or near-duplicates of them, trained the model" in out
+    assert f"Warning: 4 of {2 * NEW + 4} images, or near-duplicates of them, trained the model" in out
     assert re.search(
         r"^Of 24 new images, \d+ are right: [\d.]+ % \(95 % interval [\d.]+ to [\d.]+\)\.$", out, re.MULTILINE
     )
@@ -150,10 +150,20 @@ def test_an_export_without_its_training_images_says_so(evaluated, finished, mode
     (older / "trained_on.npz").unlink()
     told = evaluated(new, of=older)
     assert told["trained"] == {"known": False, "images": 0, "ways": {}}
-    assert told["scored"]["images"] == 28
+    assert told["scored"]["images"] == 2 * NEW + 4
     assert told["images"][0]["trained"] is None
     assert any("does not say which images trained the model" in line for line in told["answer"])
     assert any("does not say what its search promised: an older version" in line for line in told["answer"])
+
+
+def test_a_promise_is_not_judged_by_a_few_images_of_a_class(evaluated, new):
+    for image in sorted((new / "down").iterdir())[9:]:
+        image.unlink()
+    told = evaluated(new)
+    assert any(
+        line.startswith("There are fewer than 10 images of down: too few to set this") for line in told["answer"]
+    )
+    assert not told["agreement"]
 
 
 def test_a_model_of_other_images_than_those_of_its_search_is_told(evaluated, model, new, tmp_path):
@@ -192,7 +202,7 @@ def test_a_class_that_the_model_does_not_know_is_named_with_a_way_out(evaluated,
     (new / "across").rename(new / "Across")
     code, out, err = search("evaluate", model, new)
     assert (code, out) == (1, "")
-    assert "'Across' (15), 'slanted' (5), which the model does not know. It knows across, down." in err
+    assert f"'Across' ({NEW + 3}), 'slanted' (5), which the model does not know. It knows across, down." in err
     assert "Name 'Across' as 'across'; or leave its images out with --skip-unknown" in err
     (new / "Across").rename(new / "across")
     told = evaluated(new, "--skip-unknown")
@@ -256,7 +266,7 @@ def test_arrays_and_given_splits_are_read(evaluated, search, model, new, tmp_pat
     expected = evaluated(new)["scores"]
     assert told["scores"]["balanced_accuracy"] == expected["balanced_accuracy"]
     assert told["scores"]["log_loss"]["mean"] == pytest.approx(expected["log_loss"]["mean"])
-    assert evaluated(tmp_path / "new.npz", "--split", "test")["scored"]["images"] == 18
+    assert evaluated(tmp_path / "new.npz", "--split", "test")["scored"]["images"] == 2 * NEW - 6
     code, _, err = search("evaluate", model, tmp_path / "new.npz", "--split", "nothing")
     assert code == 1
     assert "has the splits test, train" in err
