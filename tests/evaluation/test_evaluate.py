@@ -104,7 +104,7 @@ def test_images_that_trained_the_model_are_told_and_left_out(evaluated, search, 
     assert not code
     assert f"Warning: 4 of {2 * NEW + 4} images, or near-duplicates of them, trained the model" in out
     assert re.search(
-        r"^Of 24 new images, \d+ are right: [\d.]+ % \(95 % interval [\d.]+ to [\d.]+\)\.$", out, re.MULTILINE
+        rf"^Of {2 * NEW} new images, \d+ are right: [\d.]+ % \(95 % interval [\d.]+ to [\d.]+\)\.$", out, re.MULTILINE
     )
 
 
