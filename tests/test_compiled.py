@@ -16,7 +16,8 @@ from kit.shapes import write_shapes
 from search import Fit, KFoldTuner, Study, UserError, amounts_at_hand, image_sizes
 from search.analysis.judgement import Judgement
 from search.executors.inline import Inline
-from search.export.export import export, loaded
+from search.export.export import export
+from search.export.members import loaded
 from search.export.predict import predict
 from search.monitor.console import wide_console
 from search.monitor.screen import Lines

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.report.words import amount
-
 if TYPE_CHECKING:
     from search.system.tf import keras
 
@@ -61,6 +59,8 @@ class Form:
 
 def described(form: Form, entry: dict[str, Any]) -> Iterator[str]:
     """Yield what is known of a form that was written, in sentences."""
+    from search.report.words import amount  # which loads pandas, and the command line lists the forms
+
     size = f"{entry['bytes'] / 1e6:.1f} MB" if entry["bytes"] >= 1e5 else f"{entry['bytes'] / 1e3:.1f} kB"
     same = entry["same_answers"]
     of = f"{amount(entry['images'], 'image')} that trained it"
