@@ -54,7 +54,7 @@ def export(
     from search.record import read_record
     from search.reopening import reopening
 
-    forms = forms_named(also) if also else ()
+    forms = forms_named(also) if also is not None else ()
     record = read_record(folder_by_name(name, results))
     chosen = HOWS[how].choose(record, trial)
     if hub:

@@ -66,6 +66,7 @@ def _explain(folder: Path, predictions: "Predictions", to: Path) -> None:
     from search.export.opened import open_export
     from search.monitor.console import wide_console
     from search.monitor.screen import open_screen
+    from search.report.words import amount
 
     try:
         with open_screen(wide_console(stderr=True)) as screen:
@@ -73,8 +74,8 @@ def _explain(folder: Path, predictions: "Predictions", to: Path) -> None:
     except UnshownError as reason:
         echo(f"Where it looked cannot be shown: {reason}.", err=True)
         return
-    sheets = f"{written.sheets} contact sheet{'' if written.sheets == 1 else 's'}"
-    echo(f"Where it looked: {to}, {written.pictures} pictures and {sheets}. {written.reading}.", err=True)
+    pictures, sheets = amount(written.pictures, "picture"), amount(written.sheets, "contact sheet")
+    echo(f"Where it looked: {to}, {pictures} and {sheets}. {written.reading}.", err=True)
 
 
 def show(predictions: "Predictions", console: "Console", top: int) -> None:

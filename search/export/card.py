@@ -1,6 +1,6 @@
 """What an exported model says of itself: the trial behind it, its scores and what they are worth, how to use it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from search.analysis.ensemble import Ensemble
 from search.analysis.judgement import Judgement
 from search.analysis.ledger import at_size, interval, seen_before
 from search.analysis.outlook import outlook, promise
+from search.analysis.stats.metrics import METRICS
 from search.data.depth import shift_to_8_bits
 from search.export.certain import sure_lines
 from search.export.changed import Changes, expectation
@@ -165,14 +166,14 @@ def card(judgement: Judgement, facts: ExportFacts) -> str:
         forms=[text for form, entry in facts.also for text in described(form, entry)],
         ranges=(facts.changes.dataset if facts.changes else record.about).ranges.tops,
         shift=shift_to_8_bits,
-        note=PREDICTIONS[trial.recipe.tta].note if isinstance(trial.recipe, Recipe) else "",
+        note=" ".join(_notes(recipes)),
         members=members_in_words(judgement, found) if found else [],
         scored=ensemble_scored(judgement, found) if found else _scored(judgement, trial),
         sure=list(sure_lines(facts.certainty)),
         failures=list(failures.lines()),
         repeats=failures.repeats,
         unfit=list(unfit_for(judgement, failures, expected)),
-        limits=list(_limits(record, facts)),
+        limits=list(_limits(record, facts, recipes)),
         licences=list(dict.fromkeys(line for recipe in recipes for line in licences(recipe))),
         recipe=_recipe_lines(trial.recipe),
     )
@@ -250,8 +251,8 @@ def _scored(judgement: Judgement, trial: Trial) -> list[str]:
         )
         lines = [
             (
-                f"Cross-validated score, the mean {rules.objective} over training sizes and folds: {score(trial):.3f} "
-                f"({between(limits)}). Accuracy {sizes}."
+                f"Cross-validated score, the mean {judgement.metric.title} over training sizes and folds: "
+                f"{score(trial):.3f} ({between(limits)}). Accuracy {sizes}."
             ),
             f"{picked(judgement, trial)}.",
             *_beside_guessing(judgement),
@@ -283,12 +284,12 @@ def _on_holdout(record: Record, holdout_score: HoldoutScore) -> str:
     if not note and len(trials) > 1:
         note = f"looked at with {', '.join(trials)}; a choice among them by this score is no longer blind"
     return (
-        f"Hold-out: {objective} {metrics[objective]:.3f}{also} on {record.about.holdout} images that no trial saw, "
-        f"by a model trained on all the others that the folds use{f' ({note})' if note else ''}."
+        f"Hold-out: {METRICS[objective].title} {metrics[objective]:.3f}{also} on {record.about.holdout} images that no "
+        f"trial saw, by a model trained on all the others that the folds use{f' ({note})' if note else ''}."
     )
 
 
-def _limits(record: Record, facts: ExportFacts) -> list[str]:
+def _limits(record: Record, facts: ExportFacts, recipes: Sequence[AnyRecipe]) -> list[str]:
     trial, parts, is_tempered = facts.trial, record.rules.parts, facts.certainty is not None
     outside = " outside the hold-out" if record.rules.holdout else ""
     heldout = ", those of the hold-out too," if record.rules.holdout else ","
@@ -302,8 +303,8 @@ def _limits(record: Record, facts: ExportFacts) -> list[str]:
             "It knows these classes only: any picture gets one of them. Pictures from other cameras, places or times "
             "than those that trained it may be told far worse than the scores say."
         ),
-        *_of_head(trial.recipe, is_tempered=is_tempered),
-        *([sentence] if (sentence := assumption(trial.recipe)) else []),
+        *dict.fromkeys(line for recipe in recipes for line in _of_head(recipe, is_tempered=is_tempered)),
+        *dict.fromkeys(sentence for recipe in recipes if (sentence := assumption(recipe))),
         *warnings(record),
     ]
     if trial.status is Status.STOPPED:
@@ -311,6 +312,12 @@ def _limits(record: Record, facts: ExportFacts) -> list[str]:
     if not record.history.end_reason:
         lines.insert(0, f"The search has not ended: {trial.id} was picked from what there was.")
     return lines
+
+
+def _notes(recipes: Sequence[AnyRecipe]) -> list[str]:
+    """Return what is to be known of how these recipes look at a picture."""
+    notes = (PREDICTIONS[recipe.tta].note for recipe in recipes if isinstance(recipe, Recipe))
+    return list(dict.fromkeys(note for note in notes if note))
 
 
 def _of_head(recipe: AnyRecipe, *, is_tempered: bool) -> list[str]:

@@ -241,7 +241,7 @@ def weights_of(chosen: str | Ensemble) -> dict[str, float]:
 
 def expectation(judgement: Judgement, chosen: str | Ensemble, changes: Changes) -> str:
     """Return in words what a score on the images of the search says of a model that others train."""
-    objective = judgement.rules.objective
+    objective = judgement.metric.title
     if isinstance(chosen, str):
         told = promise(judgement, judgement.record.history.trials[chosen])
         expected, whose = told.expected if told else None, "its recipe"

@@ -64,18 +64,18 @@ def ensemble_promise(judgement: Judgement, found: Ensemble) -> dict[str, Any]:
 
 def ensemble_scored(judgement: Judgement, found: Ensemble) -> list[str]:
     """Return what an ensemble scored, in sentences."""
-    told, objective = found.combined, judgement.rules.objective
+    told, objective, title = found.combined, judgement.rules.objective, judgement.metric.title
     recommended = "It is recommended." if found.is_recommended else "So it is not recommended: one recipe does as well."
     lines = [
-        f"Out of fold, with all of each training part, its {objective} is {told.raw:.3f}; {_picked(found)}.",
+        f"Out of fold, with all of each training part, its {title} is {told.raw:.3f}; {_picked(found)}.",
         (
             f"The best single trial has {told.single:.3f} there. On images that chose neither, the ensemble is "
-            f"{standing(told.gain, 'it')}. {recommended}"
+            f"{standing(told.gain, 'it')}: the luck of both is taken off there. {recommended}"
         ),
     ]
     if holdout := ensemble_on_holdout(judgement.record, found):
         lines.append(
-            f"Hold-out: {objective} {holdout[objective]:.3f}, accuracy {holdout['accuracy']:.3f} on "
+            f"Hold-out: {title} {holdout[objective]:.3f}, accuracy {holdout['accuracy']:.3f} on "
             f"{judgement.record.about.holdout} images, by its members trained on all the others that the folds use."
         )
     return lines

@@ -61,7 +61,7 @@ def test_a_model_of_other_images_says_what_changed_and_that_no_search_scored_it(
     record = read_record(place / "results" / "space-shapes")
     judgement = Judgement.of(record)
     expected = promise(judgement, judgement.recommended).expected.mean
-    assert f"On the search's own 28 images, its recipe is expected to have a balanced_accuracy of {expected:.3f}" in out
+    assert f"On the search's own 28 images, its recipe is expected to have a balanced accuracy of {expected:.3f}" in out
     assert "Expect at least that of new images like these" in out
 
     about = json.loads((place / "model" / "recipe.json").read_text())
@@ -95,7 +95,7 @@ def test_a_model_of_other_images_says_what_changed_and_that_no_search_scored_it(
     ]
     card = (place / "model" / "README.md").read_text()
     assert "**Not scored by this search.** Other images trained it than those of the search: 24 images are" in card
-    assert inert(f"is expected to have a balanced_accuracy of {expected:.3f}") in card
+    assert inert(f"is expected to have a balanced accuracy of {expected:.3f}") in card
     assert "| across | 18 |" in card
     assert "trained on other images, as said above, so nothing here has been measured on it" in card
     assert (place / "results" / "space-shapes" / "journal.jsonl").read_bytes() == journal

@@ -105,7 +105,7 @@ def test_an_export_holds_the_model_and_all_that_made_it(finished):
     assert trained_on.pictures.shape == (28, 96, 96)
     card = (folder / "README.md").read_text()
     assert "| across | 14 |" in card
-    assert inert(f"Hold-out: balanced_accuracy {about['scores']['holdout']['balanced_accuracy']:.3f}") in card
+    assert inert(f"Hold-out: balanced accuracy {about['scores']['holdout']['balanced_accuracy']:.3f}") in card
     assert looks(finished) == [best.id]  # at the end of the search, and not again
 
 

@@ -109,7 +109,7 @@ def test_the_card_says_when_the_holdout_is_no_longer_blind(tmp_path):
     held_out(made)
     look = made.history.holdout_score("0001").run.scores
     text = text_of(made)
-    said = f"Hold-out: balanced_accuracy {look['balanced_accuracy']:.3f}, accuracy {look['accuracy']:.3f} on 8"
+    said = f"Hold-out: balanced accuracy {look['balanced_accuracy']:.3f}, accuracy {look['accuracy']:.3f} on 8"
     assert inert(said) in text
     assert "(looked at 2 times; a search extended after a look is no longer blind)" in text
 

@@ -39,7 +39,8 @@ def sentences(subject: Subject) -> list[str]:
     several = words.count(len(found.members))
     told = (
         f"Several together: the mean of {several} unlike recipes ({words.listed(found.members)}), with all training "
-        f"images and on images that chose neither, is {words.standing(found.combined.gain, 'the best one')}."
+        f"images and on images that chose neither (which takes the luck of both off), is "
+        f"{words.standing(found.combined.gain, 'the best one')}."
     )
     if not found.combined.is_ahead:
         return [f"{told} On all images it is no better, so it is not worth {several} networks."]
