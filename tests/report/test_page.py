@@ -275,6 +275,7 @@ def test_without_scripts_there_are_pictures_in_the_colours_of_the_page(new_page,
     page.close()
     lively = new_page(color_scheme="dark")
     lively.goto((tmp_path / "page.html").as_uri())
+    lively.locator("#figure-leaderboard").scroll_into_view_if_needed()  # it is drawn when it comes into view
     dot = lively.locator("#figure-leaderboard .live:not(.waiting) .mark-symbol path").first
     dot.wait_for()
     colours = []
