@@ -130,8 +130,10 @@ def pool_of(world, data):
     near = near_of(world, {row: place[row] for row in range(len(world))})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "find_near_duplicates", lambda *_: pairs)
-        real = SimpleNamespace(dataset=data, thumbnails=PIXELS, cache=Path(), near=near)
-        thumbnails = dataclasses.replace(PIXELS, pixels=np.zeros((len(pool), 1, 1, 3), np.uint8))
+        pictures, thumbnails = (
+            dataclasses.replace(PIXELS, pixels=np.zeros((len(some), 1, 1, 3), np.uint8)) for some in (data, pool)
+        )
+        real = SimpleNamespace(dataset=data, thumbnails=pictures, cache=Path(), near=near)
         return pool.linked(inputs._alike(pool, thumbnails, real, inputs.silent, None))
 
 
