@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.analysis.predictions import Arrays, groups_of, read_runs
+from search.analysis.predictions import READ, Arrays, groups_of, read_runs
 from search.journal.history import Trial
 from search.record import Record
-
-READ = frozenset({"ids", "labels", "probabilities", "by_epoch"})
 
 
 @dataclass(frozen=True)

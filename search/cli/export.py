@@ -66,8 +66,9 @@ def export(
     space, reopened = reopening(record, verb="export", typed=typed, executor="inline", **options)
     _train(record, chosen, to, forms, space, reopened, None if options["data"] else typed)
     if hub:
-        names = [chosen] if isinstance(chosen, str) else chosen.members
-        _put_on_hub(to, hub, [record.history.trials[each].recipe for each in names])
+        from search.export.changed import weights_of
+
+        _put_on_hub(to, hub, [record.history.trials[each].recipe for each in weights_of(chosen)])
 
 
 def _train(

@@ -13,7 +13,7 @@ from search.evaluation.agreement import Agreement, Promise
 from search.evaluation.figures import Figures
 from search.evaluation.labelled import Labelled, Needs, read_labelled
 from search.evaluation.overlap import how_known
-from search.export.opened import open_export, read_export
+from search.export.opened import open_export, read_export, sizes_of
 from search.export.trained import TRAINED_ON, read_trained_on
 from search.options import Options
 from search.system.progress import Progress, Say
@@ -101,8 +101,7 @@ def evaluate(
     Raises UserError for a folder that is no whole export, and for data as ``read_labelled`` does.
     """
     about = read_export(folder)
-    sizes = tuple(about.get("image_sizes", [about["image_size"]]))
-    needs = Needs(tuple(about["classes"]), sizes, Ranges.recorded(about.get("ranges")))
+    needs = Needs(tuple(about["classes"]), sizes_of(about), Ranges.recorded(about.get("ranges")))
     trained_on = read_trained_on(folder, about["files"].get(TRAINED_ON))
     labelled = read_labelled(needs, options, say, progress, split, skip_unknown=skip_unknown)
     how = None if trained_on is None else tuple(how_known(labelled, trained_on, progress))
@@ -111,14 +110,14 @@ def evaluate(
         np.arange(len(labelled)),
         labelled.dataset.labels,
         labelled.groups,
-        _predicted(folder, labelled, progress),
+        _predicted(folder, about, labelled, progress),
     )
     return Evaluation(folder, about, labelled, every, how)
 
 
-def _predicted(folder: Path, labelled: Labelled, progress: Progress) -> np.ndarray:
+def _predicted(folder: Path, about: dict[str, Any], labelled: Labelled, progress: Progress) -> np.ndarray:
     """Return the probabilities of the classes of each image, (n, classes)."""
-    exported = open_export(folder)
+    exported = open_export(folder, about)
     pixels, parts = [labelled.decoded[size].pixels for size in exported.sizes], []
     for at in range(0, len(labelled), BATCH):
         rows = range(at, min(at + BATCH, len(labelled)))

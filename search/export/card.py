@@ -19,7 +19,7 @@ from search.export.failures import Failures, unfit_for
 from search.export.forms.form import Form, described
 from search.export.metadata import front_matter
 from search.export.programs import Code, draft, listings
-from search.export.together import ensemble_promise, ensemble_scored, members_in_words
+from search.export.together import ensemble_promise, ensemble_scored, interval_of, members_in_words
 from search.journal.history import HoldoutScore, Trial
 from search.journal.outcomes import Status
 from search.racing import score
@@ -128,15 +128,11 @@ def promised(judgement: Judgement, trial: Trial) -> dict[str, Any] | None:
     numbers = promise(judgement, trial)
     if numbers is None:
         return None
-    expected, accuracy = (
-        {"mean": each.mean, "low": each.low if each.known else None, "high": each.high if each.known else None}
-        for each in (numbers.expected, numbers.accuracy)
-    )
     return {
         "trial": trial.id,
         "objective": judgement.rules.objective,
-        "expected": expected,
-        "accuracy": accuracy,
+        "expected": interval_of(numbers.expected),
+        "accuracy": interval_of(numbers.accuracy),
         "corrected": numbers.corrected,
     }
 

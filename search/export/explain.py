@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.repertoire.backbones.graph import Call, calls_of
 from search.system.errors import UserError
 
 GRAD_CAM, ROLLOUT = "Grad-CAM", "attention rollout"
 PIXELS = 4  # channels that an image may have: maps have more
 MOST_PREFIXES = 8  # tokens before those of the patches: of the class, of a teacher, registers
-LEAST = 1e-7  # probability of which a logarithm is taken
 
 
 class UnshownError(UserError):
@@ -215,7 +215,7 @@ def _scores(softmax: Call | None, before: Any) -> Any:
     from search.system.tf import tf
 
     if softmax is None:
-        logs = tf.math.log(tf.maximum(before, LEAST))
+        logs = tf.math.log(tf.maximum(before, SMALLEST_PROBABILITY))
         return logs - tf.reduce_mean(logs, axis=-1, keepdims=True)
     layer = softmax.operation
     if not hasattr(layer, "kernel"):

@@ -4,7 +4,7 @@ Images are decoded as in training, so a class here is the one that the trained n
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,16 +50,21 @@ class Opened:
         return outputs
 
 
-def open_export(folder: Path) -> Opened:
-    """Return the model that was exported to ``folder``.
+def open_export(folder: Path, about: dict[str, Any] | None = None) -> Opened:
+    """Return the model that was exported to ``folder``; ``about`` is its recipe.json, where ``read_export`` gave it.
 
     Raises UserError where the folder is no whole export, is damaged, or needs what is not here.
     """
-    about = read_export(folder)
-    sizes, classes = tuple(about.get("image_sizes", [about["image_size"]])), tuple(about["classes"])
+    about = read_export(folder) if about is None else about
+    sizes, classes = sizes_of(about), tuple(about["classes"])
     _check_library(folder, about)
     model = _load(folder, sizes, len(classes))
     return Opened(folder, about, classes, sizes, Ranges.recorded(about.get("ranges")), model)
+
+
+def sizes_of(about: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the sides of the inputs of the model of a recipe.json, in pixels, the smallest first."""
+    return tuple(about.get("image_sizes", [about["image_size"]]))
 
 
 def read_export(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from search.analysis.stats.confidence import AT_REST, LEAST
+from search.analysis.stats.confidence import AT_REST
+from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.repertoire.augmentation import MIRRORED
 from search.repertoire.backbones.backbone import Backbone
 from search.repertoire.backbones.construction import construct
@@ -94,7 +95,7 @@ def tempered_model(model: keras.Model, temperature: float) -> keras.Model:
         return model
     model.name = "untempered"
     pixels = [keras.Input(each.shape[1:], name=each.name) for each in model.inputs]
-    logits = keras.ops.log(keras.ops.maximum(model(pixels if len(pixels) > 1 else pixels[0]), LEAST))
+    logits = keras.ops.log(keras.ops.maximum(model(pixels if len(pixels) > 1 else pixels[0]), SMALLEST_PROBABILITY))
     cooled = keras.layers.Rescaling(1 / temperature, name="temperature")(logits)
     return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(cooled), name="exported")
 

@@ -56,7 +56,7 @@ def predict(folder: Path, names: Sequence[Path], progress: Steps, unsure: float 
     doubt = None if unsure is None else doubt_of(about, unsure, folder)
     if not paths:
         raise UserError(f"There are no images in {', '.join(str(name) for name in names)}. Name files or folders.")
-    exported = open_export(folder)
+    exported = open_export(folder, about)
     classes = exported.classes
     rows: list[tuple[Path, np.ndarray]] = []
     unreadable: list[tuple[Path, str]] = []

@@ -56,8 +56,8 @@ def ensemble_promise(judgement: Judgement, found: Ensemble) -> dict[str, Any]:
     return {
         "trial": next(iter(found.members)),
         "objective": judgement.rules.objective,
-        "expected": _limits(found.combined.score),
-        "accuracy": _limits(found.combined.accuracy),
+        "expected": interval_of(found.combined.score),
+        "accuracy": interval_of(found.combined.accuracy),
         "corrected": True,
     }
 
@@ -89,7 +89,8 @@ def _picked(found: Ensemble) -> str:
     )
 
 
-def _limits(interval: Interval) -> dict[str, float | None]:
+def interval_of(interval: Interval) -> dict[str, float | None]:
+    """Return a mean with its limits as JSON types; limits are None where there is no interval."""
     known = interval.known
     return {
         "mean": interval.mean,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.analysis.stats.combining import MOST, combined, greedy
-from search.analysis.stats.confidence import LEAST
+from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.analysis.stats.selection import Configurations
 
 IMAGES, FOLDS = 240, 4
@@ -40,7 +40,7 @@ def test_each_step_adds_what_lowers_the_loss_most_and_the_best_prefix_is_kept():
     assert weights[2] == 0
 
     def loss(of):
-        return -np.log(np.maximum(of @ own, LEAST)) @ worth
+        return -np.log(np.maximum(of @ own, SMALLEST_PROBABILITY)) @ worth
 
     assert loss(weights) < min(loss(each) for each in np.eye(3))
     share = weights[0]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.analysis.stats.confidence import LEAST
 from search.analysis.stats.intervals import DIFFERENCES, NO_SPREAD, Interval, cut
+from search.analysis.stats.scores import SMALLEST_PROBABILITY
 from search.analysis.stats.selection import (
     Bags,
     Configurations,
@@ -128,7 +128,7 @@ def greedy(own: np.ndarray, worth: np.ndarray) -> np.ndarray:
     total, counts = np.zeros(own.shape[1]), np.zeros(len(own))
     best, lowest = counts, np.inf
     for number in range(1, ROUNDS + 1):
-        losses = -np.log(np.maximum((total + own) / number, LEAST)) @ worth
+        losses = -np.log(np.maximum((total + own) / number, SMALLEST_PROBABILITY)) @ worth
         if np.count_nonzero(counts) == MOST:
             losses[counts == 0] = np.inf
         added = int(losses.argmin())

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-LEAST = 1e-7  # of a probability: the one that float32 still tells from none beside 1
+from search.analysis.stats.scores import SMALLEST_PROBABILITY
+
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures
 AT_REST = 1.0  # the temperature that changes nothing
 
@@ -33,7 +34,7 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities (n, classes) whose logits are divided by a temperature."""
     if temperature == AT_REST:
         return probabilities
-    logits = np.log(np.maximum(probabilities, LEAST)) / temperature
+    logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)) / temperature
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
@@ -41,7 +42,7 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean of −ln of the probabilities of the labels, in nats."""
     own = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(own, LEAST)).mean())
+    return float(-np.log(np.maximum(own, SMALLEST_PROBABILITY)).mean())
 
 
 # DECISIONS: A temperature counts one mistake more than there was
@@ -51,7 +52,7 @@ def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     One of R + 2 answers is taken to be wrong beside those that are (Platt 1999: labels that are not quite sure). Else
     the colder the better, where none is wrong.
     """
-    logits = np.log(np.maximum(probabilities, LEAST))
+    logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
     missed = 1 / (len(labels) + 2)
     truth = np.full(logits.shape, missed / max(1, logits.shape[1] - 1))
     truth[np.arange(len(labels)), labels] = 1 - missed
